@@ -1,0 +1,97 @@
+"""The ``shopsight`` command: find the command's module, parse, run, say errors in a sentence."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from shopsight import __version__
+from shopsight.errors import ShopsightError, unknown_name
+
+# Command -> (module, its line in the overview). A module is imported only for its own command,
+# so that ``shopsight evaluate`` never pays for what ``shopsight prepare`` needs.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "prepare": ("prepare", "turn raw files into a prepared folder"),
+    "evaluate": ("runs", "score a run against answers"),
+    "compare": ("runs", "several runs in one table, with significance letters"),
+    "fuse": ("runs", "combine runs into a better one"),
+    "rerank": ("runs", "transductive post-processing of a run"),
+    "audit": ("runs", "does a candidate pool give its answers away?"),
+    "submit": ("runs", "write a run as submission.csv"),
+    "bench": ("bench", "measure speed on this machine"),
+    "demo": ("demo", "the main job on a small built-in world"),
+}
+
+
+def overview() -> str:
+    """The text of ``shopsight --help``."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {summary}" for name, (_, summary) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: shopsight COMMAND ...",
+            "",
+            "Match shoppers' queries to product photos, and search a catalogue with them.",
+            "",
+            *lines,
+            "",
+            "shopsight COMMAND --help explains a command and gives examples.",
+            "First steps: shopsight demo",
+        ]
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0 done, 2 a person's error, 130 interrupted."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(overview())
+        return 0
+    if arguments[0] == "--version":
+        print(f"shopsight {__version__}")
+        return 0
+    debug = "--debug" in arguments
+    quiet = "--quiet" in arguments
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.ERROR if quiet else logging.WARNING,
+        format="%(levelname)s: %(message)s",
+        force=True,
+    )
+    try:
+        return _dispatch(arguments[0], arguments[1:])
+    except ShopsightError as error:
+        return _refuse(error, debug)
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): not an error, but nothing to flush into.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        return _refuse(error, debug)
+    except KeyboardInterrupt:
+        print("shopsight: interrupted", file=sys.stderr)
+        return 130
+
+
+def _dispatch(name: str, arguments: list[str]) -> int:
+    if name not in COMMANDS:
+        raise unknown_name("command", name, list(COMMANDS))
+    module = import_module(f"shopsight.cli.{COMMANDS[name][0]}")
+    module.run(name, arguments)
+    return 0
+
+
+def _refuse(error: Exception, debug: bool) -> int:
+    if debug:
+        logging.getLogger("shopsight").exception("where it happened")
+    message = str(error)
+    if isinstance(error, OSError):
+        message = f"{error.filename or 'system'}: {(error.strerror or str(error)).lower()}"
+    print(f"shopsight: {message}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""One argument parser for every command: the same options, help layout and refusals."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from typing import Any, NoReturn
+
+import jsonargparse
+
+from shopsight.errors import UsageError, unknown_name
+
+
+class Parser(jsonargparse.ArgumentParser):  # type: ignore[misc,unused-ignore]
+    """A command's parser; what it cannot parse is a `UsageError`, in one sentence.
+
+    Args:
+        command: the words after ``shopsight``, such as "evaluate".
+        summary: what the command does, a sentence or two.
+        examples: command lines to copy, without "shopsight".
+    """
+
+    def __init__(self, command: str, summary: str, examples: list[str]) -> None:
+        lines = "\n".join(f"  shopsight {example}" for example in examples)
+        super().__init__(
+            prog=f"shopsight {command}",
+            description=summary,
+            epilog=f"examples:\n{lines}",
+            formatter_class=_Formatter,
+            allow_abbrev=False,
+        )
+        general = self.add_argument_group("general")
+        general.add_argument("--quiet", action="store_true", help="no progress, no warnings")
+        general.add_argument("--debug", action="store_true", help="show where an error was raised")
+        general.add_argument("--seed", type=int, default=0, help="seed of everything random")
+
+    def add_json(self) -> None:
+        """Add ``--json``: for commands that print results."""
+        self.add_argument("--json", action="store_true", help="print machine-readable output")
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Refuse with the nearest right option where there is one."""
+        unrecognised = _unrecognised(message)
+        if unrecognised is not None:
+            known = [option for action in self._actions for option in action.option_strings]
+            raise unknown_name("option", unrecognised, sorted(known)) from ex
+        raise UsageError(f"{' '.join(message.split())} (see {self.prog} --help)") from ex
+
+    def read(self, arguments: list[str]) -> Any:
+        """Parse ``arguments``; raises `UsageError` where they do not fit."""
+        return self.parse_args(arguments)
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if text.startswith("examples:"):
+            return text
+        return textwrap.fill(" ".join(text.split()), width, initial_indent=indent)
+
+
+def _unrecognised(message: str) -> str | None:
+    """The option in argparse's "unrecognized arguments", if that is what the message says."""
+    _, found, rest = message.partition("nrecognized arguments:")
+    words = [word for word in rest.split() if word.startswith("--")] if found else []
+    return words[0].split("=")[0] if words else None

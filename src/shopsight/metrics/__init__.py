@@ -1,0 +1,1 @@
+"""How good a run is, and whether a difference is more than luck."""

@@ -1,0 +1,1 @@
+"""Verbs on runs: order, fuse, rerank, audit."""
