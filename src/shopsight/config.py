@@ -41,7 +41,8 @@ class NegativesConfig:
             2,000 at the most.
         dimensions: width of a query vector (TF-IDF, then truncated SVD).
         neighbours: overlap neighbours kept for each query.
-        postings: most queries that one word proposes as neighbours; a seeded sample beyond.
+        postings: most queries that a word, or a pair of words, proposes as neighbours; a seeded
+            sample beyond.
         last_word_share: share of negatives drawn from the same last word.
         tries: draws for one negative before the sampler scans instead.
     """
@@ -49,7 +50,7 @@ class NegativesConfig:
     clusters: int = 0
     dimensions: int = 64
     neighbours: int = 30
-    postings: int = 256
+    postings: int = 64
     last_word_share: float = 0.8
     tries: int = 16
 
@@ -124,10 +125,10 @@ class WorldConfig:
     train_rows: int = 4_000
     train_products: int = 2_000
     eval_queries: int = 150
-    eval_products: int = 800
+    eval_products: int = 750
     pool_size: int = 30
     relevant: int = 6
     feature_width: int = 64
-    noise: float = 0.3
+    noise: float = 0.5
     splits: tuple[str, ...] = ("train", "valid", "testA")
     seed: int = 0

@@ -70,6 +70,11 @@ class Pools:
         place = {product: i for i, product in enumerate(sorted(set(self.product_ids)))}
         return np.fromiter((place[p] for p in self.product_ids), np.int64, len(self.product_ids))
 
+    @cached_property
+    def order_by_id(self) -> IntArray:
+        """(N,) positions of the candidates, query by query, product ids descending."""
+        return np.lexsort((-self.id_rank, self.query_index))
+
     def of(self, query_id: str) -> list[str]:
         """The candidates of one query. Raises KeyError for a query that is not here."""
         i = self._place[query_id]
@@ -87,8 +92,7 @@ class Pools:
 class Run:
     """The scores of one system: candidates and one finite score for each, higher is better.
 
-    The order of the candidates inside ``pools`` means nothing; `shopsight.ranking.run.order`
-    gives the ranking, ties included.
+    The order of the candidates inside ``pools`` means nothing; `order` gives the ranking.
 
     Attributes:
         pools: the candidates that were scored.
@@ -109,6 +113,30 @@ class Run:
         """
         flat = [score for row in scores.values() for score in row.values()]
         return cls(Pools.from_mapping(scores), np.asarray(flat, np.float64), name)
+
+    @cached_property
+    def order(self) -> IntArray:
+        """(N,) positions of the candidates, query by query, best first.
+
+        The one total order of shopsight, which is trec_eval's: higher scores first, and of
+        equal scores the product id that is greater as a string ("b" before "a", "9" before
+        "10").
+
+        >>> run = Run.from_mapping({"q1": {"10": 1.0, "9": 1.0, "7": 2.0}})
+        >>> [str(product) for product in run.pools.product_ids[run.order]]
+        ['7', '9', '10']
+        """
+        by_id = self.pools.order_by_id
+        keys = -self.scores[by_id]
+        widest = int(self.pools.sizes.max(initial=0))
+        if len(self) * widest > 4 * len(keys):  # very uneven pools: padding would cost more
+            order: IntArray = by_id[np.lexsort((keys, self.pools.query_index))]
+            return order
+        real = np.arange(widest) < self.pools.sizes[:, None]
+        padded = np.full(real.shape, np.inf)  # (Q, widest)
+        padded[real] = keys
+        within = np.argsort(padded, axis=1, kind="stable")[real]
+        return by_id[within + np.repeat(self.pools.offsets[:-1], self.pools.sizes)]
 
     def with_scores(self, scores: FloatArray, name: str | None = None) -> Run:
         """The same candidates with other scores."""

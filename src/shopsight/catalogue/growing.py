@@ -1,0 +1,80 @@
+"""An ``.npy`` file that grows row by row and can be cut back to an earlier length."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from shopsight.errors import OutputError
+from shopsight.types import AnyArray
+
+_HEADER_BYTES = 128
+
+
+class GrowingArray:
+    """Appends rows to an ``.npy`` file of format 1.0 and writes its header last.
+
+    Args:
+        path: the file; an existing one is continued.
+        dtype: number format of a row.
+        row_shape: shape of a row.
+        rows: rows to keep of an existing file; the rest is cut off.
+
+    Raises:
+        OutputError: the file cannot be written (disk full, no permission).
+    """
+
+    def __init__(
+        self, path: Path, dtype: DTypeLike, row_shape: tuple[int, ...] = (), rows: int = 0
+    ) -> None:
+        self.path = path
+        self.dtype = np.dtype(dtype)
+        self.row_shape = row_shape
+        self.row_bytes = self.dtype.itemsize * int(np.prod(row_shape, dtype=np.int64))
+        self.rows = rows
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        os.ftruncate(self._file, _HEADER_BYTES + rows * self.row_bytes)
+        os.lseek(self._file, 0, os.SEEK_END)
+
+    def append(self, rows: AnyArray) -> None:
+        """Append ``rows``, shape (n, *row_shape)."""
+        block = np.ascontiguousarray(rows, self.dtype)
+        view = memoryview(block.reshape(-1).view(np.uint8).data)
+        try:
+            while len(view):
+                view = view[os.write(self._file, view) :]
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            advice = "run the same command again to continue"
+            raise OutputError(f"{self.path}: cannot write, {reason}; {advice}") from error
+        self.rows += len(block)
+
+    def read(self) -> AnyArray:
+        """All rows written so far, shape (rows, *row_shape)."""
+        shape = (self.rows, *self.row_shape)
+        if not self.rows:
+            return np.empty(shape, self.dtype)
+        return np.array(np.memmap(self.path, self.dtype, "r", _HEADER_BYTES, shape))
+
+    def sync(self) -> None:
+        """Wait until what was appended is on disk."""
+        os.fdatasync(self._file)
+
+    def finish(self) -> None:
+        """Write the header, so that `numpy.load` reads the file; may be called again."""
+        os.pwrite(self._file, _header(self.dtype, (self.rows, *self.row_shape)), 0)
+        self.sync()
+
+    def close(self) -> None:
+        """Close the file as it is."""
+        os.close(self._file)
+
+
+def _header(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> bytes:
+    """Magic and header of npy format 1.0, padded to a length that fits any number of rows."""
+    text = f"{{'descr': '{dtype.str}', 'fortran_order': False, 'shape': {shape}, }}"
+    padded = text.encode().ljust(_HEADER_BYTES - 11) + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(padded).to_bytes(2, "little") + padded

@@ -1,0 +1,293 @@
+"""Raw competition files in, prepared folder out: streaming, resumable, each product once.
+
+Work goes on in ``OUT.partial``; ``OUT`` appears, complete, by a rename at the very end.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shopsight.catalogue.data import DATA_FILE, PreparedData, read_summary
+from shopsight.catalogue.finish import finish
+from shopsight.catalogue.journal import GrowingFiles, Journal, lock_folder
+from shopsight.catalogue.splits import RawFolder, RawSplit, find_raw
+from shopsight.catalogue.writers import PairWriter, ProductWriter
+from shopsight.config import KddcupConfig
+from shopsight.errors import InputError, OutputError
+from shopsight.formats.kddcup import feature_width_of, header_size, read_labels
+from shopsight.formats.kddcup_regions import RowRules
+from shopsight.formats.kddcup_rows import RowError
+from shopsight.formats.kddcup_stream import Parsed, RowStream, row_stream
+from shopsight.formats.lines import LinePosition, LineReader
+
+_COMPETITION_WIDTH = 2048
+
+
+@dataclass(frozen=True)
+class IngestProgress:
+    """How far the reading of raw files is.
+
+    Attributes:
+        split: the split being read.
+        rows: rows read so far, over all splits.
+        bytes_read: bytes of raw files read so far, over all splits (compressed ones for gzip).
+        bytes_total: bytes there are to read; 0 where that is not known.
+    """
+
+    split: str
+    rows: int
+    bytes_read: int
+    bytes_total: int
+
+
+@dataclass
+class IngestState:
+    """Everything a later run needs to go on; kept in the journal as JSON.
+
+    Attributes:
+        fingerprint: settings and raw files this state belongs to.
+        feature_width: numbers per region feature; 0 before the first row.
+        split: index of the split being read.
+        offset: position in the split's stream, with its ``crc`` for standard input.
+        line: lines of the split read so far.
+        rows: good rows of each split.
+        products: products stored by the end of each split.
+        skipped: per split and kind, how many rows were left out, and the first of them.
+        changed_queries: rows whose query id had another text before, per split.
+        open_ended: splits whose last line had no line end.
+    """
+
+    fingerprint: str
+    feature_width: int = 0
+    split: int = 0
+    offset: int = 0
+    crc: int = 0
+    line: int = 0
+    rows: dict[str, int] = field(default_factory=dict)
+    products: dict[str, int] = field(default_factory=dict)
+    skipped: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    changed_queries: dict[str, int] = field(default_factory=dict)
+    open_ended: list[str] = field(default_factory=list)
+    lengths: dict[str, int] = field(default_factory=dict)
+
+
+def prepare_kddcup(
+    raw: Path,
+    out: Path,
+    config: KddcupConfig | None = None,
+    *,
+    splits: tuple[str, ...] = (),
+    labels: Path | None = None,
+    force: bool = False,
+    progress: Callable[[IngestProgress], None] | None = None,
+) -> PreparedData:
+    """Turn raw competition files into a prepared folder.
+
+    A call that was cut short is continued by the same call, with the same result. A folder
+    that is already prepared from the same files with the same settings is left as it is.
+
+    Args:
+        raw: the raw folder, one raw file, or "-" for standard input.
+        out: the prepared folder to make.
+        config: number format, error policy, workers, vocabulary.
+        splits: the splits to take; all by default.
+        labels: the label file, where it is not beside the splits.
+        force: replace what is at ``out``, and start over.
+        progress: called after every chunk.
+
+    Raises:
+        InputError: a bad row (with ``on_error="stop"``) or a raw file that cannot be read.
+        OutputError: ``out`` exists and is something else, or cannot be written.
+    """
+    config = config or KddcupConfig()
+    folder = find_raw(raw, splits, labels)
+    fingerprint = _fingerprint(folder, config)
+    partial = out.with_name(f"{out.name}.partial")
+    if out.exists() and not force:
+        _must_be_same(out, fingerprint)
+        shutil.rmtree(partial, ignore_errors=True)
+        return PreparedData.open(out)
+    partial.mkdir(parents=True, exist_ok=True)
+    with lock_folder(partial):
+        ingest = _Ingest(folder, partial, config, fingerprint, progress, force)
+        try:
+            with closing(ingest):
+                ingest.run()
+        except InputError:
+            shutil.rmtree(partial)
+            raise
+        finish(partial, ingest.state, folder, ingest.labels, config)
+        if out.exists():
+            shutil.rmtree(out)
+        (partial / "data").rename(out)
+        shutil.rmtree(partial)
+    return PreparedData.open(out)
+
+
+def _fingerprint(folder: RawFolder, config: KddcupConfig) -> str:
+    settings = asdict(replace(config, workers=0))
+    parts = [f"{key}={value}" for key, value in settings.items()]
+    return "; ".join([*parts, *(split.fingerprint() for split in folder.splits)])
+
+
+def _must_be_same(out: Path, fingerprint: str) -> None:
+    summary = read_summary(out) if (out / DATA_FILE).is_file() else {}
+    if not summary:
+        raise OutputError(f"{out} exists and is not a prepared folder; choose another --out")
+    if summary.get("fingerprint") != fingerprint:
+        reason = "was prepared from other files or with other settings"
+        raise OutputError(f"{out} {reason}; choose another --out, or replace it with --force")
+
+
+class _Ingest:
+    """Reads the splits one after the other and notes how far it is."""
+
+    def __init__(
+        self,
+        folder: RawFolder,
+        partial: Path,
+        config: KddcupConfig,
+        fingerprint: str,
+        progress: Callable[[IngestProgress], None] | None,
+        force: bool,
+    ) -> None:
+        self._folder, self._config, self._progress = folder, config, progress
+        self.labels = read_labels(folder.labels) if folder.labels else None
+        self._journal = Journal(partial / "journal.json")
+        noted = self._journal.read() or {}
+        if force or noted.get("fingerprint") != fingerprint:
+            noted = {"fingerprint": fingerprint}
+        self.state = IngestState(**noted)
+        for name in ("data", "spool"):
+            if not self.state.lengths:  # whatever an abandoned run left behind
+                shutil.rmtree(partial / name, ignore_errors=True)
+            (partial / name).mkdir(exist_ok=True)
+        self._files = GrowingFiles(partial, self.state.lengths)
+        self._products: ProductWriter | None = None
+        self._rules: RowRules | None = None
+        self._sizes = [0 if one.is_stdin else one.path.stat().st_size for one in folder.splits]
+
+    def run(self) -> None:
+        """Read what has not been read yet."""
+        with row_stream(self._config.workers) as stream:
+            for number in range(self.state.split, len(self._folder.splits)):
+                split = self._folder.splits[number]
+                try:
+                    self._read_split(split, stream)
+                except _RefusedFileError as error:
+                    if self._config.on_error == "stop":
+                        raise error.error from None
+                    self._count_skipped(split, RowError(error.kind, 0, "", error.error.reason))
+                self.state.products[split.name] = len(self._products or ())
+                self.state.split, self.state.offset, self.state.crc = number + 1, 0, 0
+                self.state.line = 0
+        self._files.finish()
+        self._journal.note(self._files, self._noted())
+
+    def close(self) -> None:
+        """Let go of the files; what was noted can be continued."""
+        self._journal.close()
+        self._files.close()
+
+    def _noted(self) -> dict[str, Any]:
+        return asdict(self.state)
+
+    def _read_split(self, split: RawSplit, stream: RowStream) -> None:
+        state = self.state
+        with LineReader(split.path, LinePosition(state.offset, state.crc)) as reader:
+            first = skip = 0
+            if not state.offset:
+                first, skip = self._first_rows(split, stream, reader)
+                state.line = 1
+            rules, products = self._open(stream, first, skip)
+            changed = state.changed_queries.get(split.name, 0)
+            pairs = PairWriter(self._files, split.name, changed)
+            state.rows.setdefault(split.name, 0)
+            for parsed in stream.parse(reader, rules, first, skip):
+                self._append(split, parsed, products, pairs)
+                self._journal.offer(self._files, self._noted)
+                self._report(split, parsed.raw_offset)
+
+    def _first_rows(
+        self, split: RawSplit, stream: RowStream, reader: LineReader
+    ) -> tuple[int, int]:
+        """Size of the first chunk and of the header in it."""
+        first = stream.first_chunk(reader)
+        if not first:
+            raise _RefusedFileError("empty", InputError("the file is empty", path=split.path))
+        skip = header_size(stream.peek(min(first, 1 << 16)))
+        if not skip:
+            reason = "the header row is missing (product_id, image_h, ... query_id, tab separated)"
+            raise _RefusedFileError("header", InputError(reason, path=split.path, line=1))
+        if skip == first:
+            reason = "the file is empty but for its header"
+            raise _RefusedFileError("empty", InputError(reason, path=split.path))
+        return first, skip
+
+    def _open(self, stream: RowStream, first: int, skip: int) -> tuple[RowRules, ProductWriter]:
+        """The rules and the product writer, made when the feature width is known."""
+        if not self.state.feature_width:
+            found = self._config.feature_width or feature_width_of(stream.peek(first)[skip:])
+            self.state.feature_width = found or _COMPETITION_WIDTH
+        width, config = self.state.feature_width, self._config
+        if self._rules is None or self._products is None:
+            labels = None if self.labels is None else frozenset(self.labels)
+            self._rules = RowRules(width, labels, config.dtype)
+            self._products = ProductWriter(self._files, width, config.dtype, config.shard_mib)
+        return self._rules, self._products
+
+    def _append(
+        self, split: RawSplit, parsed: Parsed, products: ProductWriter, pairs: PairWriter
+    ) -> None:
+        rows, state = parsed.rows, self.state
+        rows.numbered_after(state.line)
+        index = products.append(rows)
+        kept = index >= 0
+        conflicts = [
+            RowError(
+                "conflict",
+                int(rows.lines[row]),
+                "features",
+                f"product {rows.product_ids[row]} was met before with other regions",
+            )
+            for row in np.flatnonzero(~kept)
+        ]
+        for error in sorted([*rows.errors, *conflicts], key=lambda error: error.line):
+            if self._config.on_error == "stop":
+                raise error.at(split.path)
+            self._count_skipped(split, error)
+        pairs.append(rows, index, kept)
+        state.rows[split.name] += int(kept.sum())
+        state.changed_queries[split.name] = pairs.changed
+        state.offset, state.crc = parsed.end.offset, parsed.end.crc
+        state.line += rows.line_count
+        if not rows.is_complete and split.name not in state.open_ended:
+            state.open_ended.append(split.name)
+
+    def _count_skipped(self, split: RawSplit, error: RowError) -> None:
+        kinds = self.state.skipped.setdefault(split.name, {})
+        first = str(error.at(split.path.name))
+        kinds.setdefault(error.kind, {"count": 0, "first": first})["count"] += 1
+
+    def _report(self, split: RawSplit, raw_offset: int) -> None:
+        if self._progress is None:
+            return
+        before = sum(self._sizes[: self.state.split])
+        rows = sum(self.state.rows.values())
+        total = 0 if any(one.is_stdin for one in self._folder.splits) else sum(self._sizes)
+        self._progress(IngestProgress(split.name, rows, before + raw_offset, total))
+
+
+class _RefusedFileError(Exception):
+    """A raw file as a whole is refused: left out with ``on_error="skip"``."""
+
+    def __init__(self, kind: str, error: InputError) -> None:
+        super().__init__(str(error))
+        self.kind, self.error = kind, error

@@ -1,0 +1,168 @@
+"""The region store: every product's regions, packed, memory-mapped, read by index.
+
+``features-00000.npy`` ... (R, F), ``offsets.npy`` (P + 1,), ``boxes.npy`` (R, 4) in pixels,
+``labels.npy`` (R,), ``image_sizes.npy`` (P, 2) and ``product_ids.npy`` (P,) bytes. The regions
+of product ``i`` are ``offsets[i]:offsets[i + 1]`` of all shards laid end to end; no product
+straddles two shards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shopsight.errors import DataError
+from shopsight.types import AnyArray, IntArray
+
+
+@dataclass(frozen=True)
+class RegionBatch:
+    """The regions of B products, packed; R regions in all.
+
+    Attributes:
+        features: (R, F) in the store's dtype.
+        boxes: (R, 5) float32 in [0, 1]: top, left, bottom, right, area (method: box input).
+        labels: (R,) int16 class labels.
+        lengths: (B,) int64 regions of each product, in the order asked for.
+    """
+
+    features: AnyArray
+    boxes: NDArray[np.float32]
+    labels: NDArray[np.int16]
+    lengths: IntArray
+
+
+class RegionStore:
+    """Reads products from a prepared folder.
+
+    Args:
+        folder: the prepared folder.
+
+    Raises:
+        DataError: a file is missing, or the files do not fit each other.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.offsets: IntArray = np.asarray(_mapped(folder / "offsets.npy"))
+        self.pixel_boxes: NDArray[np.float32] = np.asarray(_mapped(folder / "boxes.npy"))
+        self.labels: NDArray[np.int16] = np.asarray(_mapped(folder / "labels.npy"))
+        self.image_sizes: NDArray[np.int32] = np.asarray(_mapped(folder / "image_sizes.npy"))
+        self._ids: NDArray[np.bytes_] = np.asarray(_mapped(folder / "product_ids.npy"))
+        paths = sorted(folder.glob("features-*.npy"))
+        self._shards = [np.asarray(_mapped(path)) for path in paths]
+        self._starts = np.cumsum([0, *(len(shard) for shard in self._shards)])
+        self._check()
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def width(self) -> int:
+        """F, the numbers per region feature."""
+        return int(self._shards[0].shape[1])
+
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        """Number format of the features."""
+        return self._shards[0].dtype
+
+    @cached_property
+    def product_ids(self) -> list[str]:
+        """The P product ids, in store order."""
+        return [str(one, "utf-8") for one in self._ids.tolist()]
+
+    def index_of(self, product_ids: Sequence[str]) -> IntArray:
+        """Store indices (B,) of product ids. Raises DataError for an id that is not here."""
+        wanted = np.array([one.encode() for one in product_ids], np.bytes_).reshape(-1)
+        at = np.searchsorted(self._ids, wanted, sorter=self._order)
+        index: IntArray = self._order[np.minimum(at, len(self) - 1)].astype(np.int64)
+        missing = np.flatnonzero(self._ids[index] != wanted)
+        if len(missing):
+            raise DataError(f"{self.folder}: no product '{product_ids[missing[0]]}'")
+        return index
+
+    def read(self, indices: Sequence[int] | IntArray) -> RegionBatch:
+        """The regions of products (B,), copied out of the map.
+
+        Raises:
+            IndexError: an index outside 0 to P - 1.
+        """
+        wanted = np.asarray(indices, np.int64)
+        if len(wanted) and not 0 <= int(wanted.min()) <= int(wanted.max()) < len(self):
+            raise IndexError(f"product index outside 0 to {len(self) - 1}")
+        starts, lengths = self.offsets[wanted], np.diff(self.offsets)[wanted]
+        regions = packed_ranges(starts, lengths)
+        sizes = np.repeat(self.image_sizes[wanted], lengths, axis=0)
+        boxes = normalised_boxes(self.pixel_boxes[regions], sizes)
+        return RegionBatch(self._take(regions), boxes, self.labels[regions], lengths)
+
+    def _take(self, regions: IntArray) -> AnyArray:
+        if len(self._shards) == 1:
+            features: AnyArray = self._shards[0].take(regions, axis=0)
+            return features
+        features = np.empty((len(regions), self.width), self.dtype)
+        shard_of = np.searchsorted(self._starts, regions, side="right") - 1
+        for number in np.unique(shard_of):
+            here = shard_of == number
+            features[here] = self._shards[number].take(regions[here] - self._starts[number], axis=0)
+        return features
+
+    @cached_property
+    def _order(self) -> IntArray:
+        return np.argsort(self._ids, kind="stable")
+
+    def _check(self) -> None:
+        regions = int(self.offsets[-1]) if len(self.offsets) else -1
+        lengths = {len(self.pixel_boxes), len(self.labels), int(self._starts[-1])}
+        if not self._shards or lengths != {regions}:
+            raise DataError(f"{self.folder}: the region store's files do not fit each other")
+        if len(self._ids) != len(self) or len(self.image_sizes) != len(self):
+            raise DataError(f"{self.folder}: the store's product ids do not fit its offsets")
+
+
+def packed_ranges(starts: IntArray, lengths: IntArray) -> IntArray:
+    """The ranges ``starts[i]:starts[i] + lengths[i]`` laid end to end.
+
+    >>> packed_ranges(np.array([5, 0]), np.array([2, 3])).tolist()
+    [5, 6, 0, 1, 2]
+    """
+    ends = np.cumsum(lengths)
+    shift = np.repeat(starts - ends + lengths, lengths)
+    packed: IntArray = np.arange(ends[-1] if len(ends) else 0) + shift
+    return packed
+
+
+def normalised_boxes(boxes: NDArray[np.float32], sizes: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Boxes as the models see them: top/h, left/w, bottom/h, right/w and the area of these.
+
+    Args:
+        boxes: (R, 4) pixels, (top, left, bottom, right).
+        sizes: (R, 2) height and width of each region's photo.
+
+    Returns:
+        (R, 5) float32 in [0, 1].
+
+    >>> box, size = np.array([[0, 10, 50, 20]], np.float32), np.array([[100, 40]], np.int32)
+    >>> normalised_boxes(box, size).tolist()
+    [[0.0, 0.25, 0.5, 0.5, 0.125]]
+    """
+    scaled = np.empty((len(boxes), 5), np.float32)
+    np.divide(boxes, sizes[:, [0, 1, 0, 1]], out=scaled[:, :4], casting="same_kind")
+    scaled[:, 4] = (scaled[:, 2] - scaled[:, 0]) * (scaled[:, 3] - scaled[:, 1])
+    return scaled
+
+
+def _mapped(path: Path) -> AnyArray:
+    try:
+        mapped: AnyArray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: missing; prepare the folder again") from error
+    except (ValueError, EOFError) as error:
+        raise DataError(f"{path}: not a readable .npy file; prepare the folder again") from error
+    return mapped

@@ -1,0 +1,79 @@
+"""``shopsight audit``: does a candidate pool give its answers away?"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from shopsight.cli.output import print_grid, print_json
+from shopsight.cli.parser import Parser
+from shopsight.errors import InputError
+from shopsight.formats.answers import read_answers
+from shopsight.formats.pools import PoolFile, read_pools
+from shopsight.metrics.evaluate import bootstrap_interval
+from shopsight.ranking.audit import Audit, audit
+from shopsight.reports.tables import audit_grids
+from shopsight.types import FloatArray
+
+
+def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
+    """Run ``shopsight audit`` with the words that follow it."""
+    parser = Parser(
+        "audit",
+        "Does a candidate pool give its answers away? Ranks the candidates by how few pools offer"
+        " them, with no model, and compares that with random order; also finds repeated products,"
+        " empty and repeated queries, and answers that are out of reach.",
+        [
+            "audit valid.tsv --answers valid_answer.json",
+            "audit valid_imagebert.tsv --answers valid_answer.json --json",
+            "audit DATA --split valid --answers valid_answer.json",
+            "audit testB_imagebert.tsv",
+        ],
+    )
+    parser.add_argument(
+        "pools",
+        metavar="POOLS",
+        help="a score file; a table with query_id and product_id columns; or a prepared folder",
+    )
+    parser.add_argument("--answers", metavar="A", help="competition JSON or TREC qrels")
+    parser.add_argument("--split", metavar="S", default="valid", help="split of a prepared folder")
+    parser.add_json()
+    given = parser.read(arguments)
+    source = _read(given.pools, given.split)
+    qrels = read_answers(given.answers) if given.answers else None
+
+    def interval(values: FloatArray) -> tuple[float, float]:
+        return bootstrap_interval(values, seed=given.seed)
+
+    result = audit(source.pools, qrels, interval, source.texts)
+    if given.json:
+        print_json(_as_json(result))
+        return
+    print(result.verdict)
+    print()
+    for grid in audit_grids(result):
+        print_grid(grid)
+
+
+def _read(path: str, split: str) -> PoolFile:
+    folder = Path(path)
+    if not folder.is_dir():
+        return read_pools(path)
+    if not (folder / "data.json").is_file():
+        raise InputError("a folder, but not a prepared one (it has no data.json)", path=path)
+    # Tables are Parquet there; only this branch pays for reading them.
+    from shopsight.catalogue.data import PreparedData
+
+    data = PreparedData.open(folder)
+    queries = data.queries(split)
+    return PoolFile(data.pools(split), dict(zip(queries.ids, queries.texts, strict=True)))
+
+
+def _as_json(result: Audit) -> dict[str, object]:
+    leak = result.leak
+    return {
+        "verdict": result.verdict,
+        "leaks": None if leak is None else leak.leaks,
+        "structure": asdict(result.structure),
+        "answers": None if leak is None else asdict(leak),
+    }

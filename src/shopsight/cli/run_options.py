@@ -1,0 +1,48 @@
+"""Options and words that the commands on runs have in common."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from shopsight.cli.parser import Parser
+from shopsight.config import EvaluateConfig
+from shopsight.formats.runs import read_run
+from shopsight.types import Run
+
+RUN_FILE = "scores as JSON, TREC, CSV, TSV or submission.csv, gzipped or not"
+OUT_FILE = "where to write it; the ending tells the shape: .json, .trec, .csv or .tsv (.gz)"
+Config = TypeVar("Config")
+
+
+def add_evaluation(parser: Parser) -> None:
+    """Add ``--answers``, ``--metrics`` and the settings of the interval."""
+    parser.add_argument(
+        "--answers", metavar="A", required=True, help="competition JSON or TREC qrels"
+    )
+    parser.add_argument(
+        "--metrics",
+        metavar="M",
+        nargs="+",
+        default=list(EvaluateConfig.metrics),
+        help="ndcg, recall, precision, mrr, map or hit, with a cut-off such as ndcg@5",
+    )
+    parser.add_class_arguments(EvaluateConfig, None, skip={"metrics"})
+
+
+def config_from(kind: type[Config], given: Any) -> Config:
+    """A settings object from parsed options of the same names."""
+    values = {field.name: given[field.name] for field in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def read_runs(paths: Sequence[str]) -> list[Run]:
+    """Read runs, named after their files, or by the whole path where that is not enough."""
+    runs = [read_run(path) for path in paths]
+    times = Counter(one.name for one in runs)
+    return [
+        one if times[one.name] == 1 else Run(one.pools, one.scores, path)
+        for one, path in zip(runs, paths, strict=True)
+    ]

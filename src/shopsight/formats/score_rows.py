@@ -1,0 +1,211 @@
+"""The rows of a score file as they stand: every shape in, (query, product, score) out.
+
+The shape is found by content. Rows are checked one by one (ids, numbers); whether they fit
+together (no pair twice) is for `shopsight.formats.runs.read_run` to say, because an audit has
+to read files that do not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from shopsight.errors import InputError
+from shopsight.formats.content import JsonObject, is_json, numbered_lines, parse_json, read_text
+from shopsight.formats.fields import (
+    find_columns,
+    normalised_name,
+    parse_id,
+    parse_score,
+    shortened,
+)
+
+_SHAPES = (
+    "a TREC run (6 columns), a table of query, product and score, "
+    'a submission, or JSON {"query": [["product", score], ...]}'
+)
+
+
+@dataclass
+class ScoreRows:
+    """N rows, in the order of the file.
+
+    Attributes:
+        query_ids: every query, in the order of first appearance, also those without rows.
+        queries: (N,) query id of each row.
+        products: (N,) product id of each row.
+        scores: (N,) finite scores.
+        lines: (N,) line numbers; empty for JSON, where the query says enough.
+    """
+
+    query_ids: dict[str, None] = field(default_factory=dict)
+    queries: list[str] = field(default_factory=list)
+    products: list[str] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+
+    def add(self, query: str, product: str, score: float, line: int | None = None) -> None:
+        """Append one row."""
+        self.query_ids[query] = None
+        self.queries.append(query)
+        self.products.append(product)
+        self.scores.append(score)
+        if line is not None:
+            self.lines.append(line)
+
+
+def read_score_rows(path: str | Path) -> ScoreRows:
+    """Read any of the known shapes, plain or gzipped; "-" is standard input.
+
+    Raises:
+        InputError: unreadable, of no known shape, or a row with a bad id or score.
+    """
+    text = read_text(path)
+    rows = _from_json(parse_json(text, path), path) if is_json(text) else _from_lines(text, path)
+    if not rows.queries:
+        raise InputError("no scores in this file", path=path)
+    return rows
+
+
+def _from_json(content: Any, path: str | Path) -> ScoreRows:
+    if not isinstance(content, JsonObject):
+        raise InputError(f"a JSON list; expected {_SHAPES}", path=path)
+    rows = ScoreRows()
+    for key, candidates in content:
+        try:
+            query = parse_id(key, "query id")
+        except ValueError as error:
+            raise InputError(str(error), path=path) from error
+        if query in rows.query_ids:
+            raise InputError(f"query '{query}' stands here twice", path=path)
+        rows.query_ids[query] = None
+        try:
+            for product, score in _json_pairs(candidates):
+                rows.add(query, parse_id(product, "product id"), parse_score(score))
+        except ValueError as error:
+            raise InputError(f"query '{query}': {error}", path=path) from error
+    return rows
+
+
+def _json_pairs(candidates: Any) -> Sequence[tuple[Any, Any]]:
+    if isinstance(candidates, JsonObject):
+        return candidates
+    if not isinstance(candidates, list):
+        raise ValueError(f"{shortened(candidates)} is not a list of [product, score] pairs")
+    for place, entry in enumerate(candidates, start=1):
+        if isinstance(entry, str | int):
+            raise ValueError(
+                f"entry {place} is {shortened(entry)}, not a [product, score] pair"
+                " (this looks like answers, not a run)"
+            )
+        if not isinstance(entry, list) or isinstance(entry, JsonObject) or len(entry) != 2:
+            raise ValueError(f"entry {place} is {shortened(entry)}, not a [product, score] pair")
+    return candidates
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How a line splits, which column holds what, and whether the first line is a header."""
+
+    split: Callable[[str], list[str]]
+    width: int
+    query: int
+    product: int
+    score: int
+    header: bool = False
+
+
+def _from_lines(text: str, path: str | Path) -> ScoreRows:
+    lines = numbered_lines(text)
+    start = next(lines)
+    split = _splitter(start[1])
+    header = split(start[1])
+    if _is_submission(header):
+        return _from_submission(lines, split, len(header), path)
+    layout = _layout(header, split, path, start[0])
+    rows = ScoreRows()
+    for number, line in lines if layout.header else chain([start], lines):
+        fields = layout.split(line)
+        if len(fields) != layout.width:
+            reason = f"{len(fields)} columns, where the first line has {layout.width}"
+            raise InputError(reason, path=path, line=number)
+        _add_row(rows, fields, layout, path, number)
+    return rows
+
+
+def _add_row(
+    rows: ScoreRows, fields: list[str], layout: _Layout, path: str | Path, line: int
+) -> None:
+    column = layout.query
+    try:
+        query = parse_id(fields[column], "query id")
+        column = layout.product
+        product = parse_id(fields[column], "product id")
+        column = layout.score
+        score = parse_score(fields[column])
+    except ValueError as error:
+        raise InputError(str(error), path=path, line=line, column=column + 1) from error
+    rows.add(query, product, score, line)
+
+
+def _splitter(line: str) -> Callable[[str], list[str]]:
+    """Tabs before commas before blanks. No CSV quoting: one stray quote would swallow rows."""
+    separator = "\t" if "\t" in line else "," if "," in line else None
+    if separator is None:
+        return str.split
+    return lambda one: [_unquoted(part.strip()) for part in one.split(separator)]
+
+
+def _unquoted(part: str) -> str:
+    return part[1:-1] if len(part) > 1 and part[0] == part[-1] == '"' else part
+
+
+def _layout(
+    fields: list[str], split: Callable[[str], list[str]], path: str | Path, line: int
+) -> _Layout:
+    width = len(fields)
+    columns = find_columns(fields)
+    if columns.query_id is not None and columns.product_id is not None:
+        if columns.score is None:
+            raise InputError("the header names no score column", path=path, line=line)
+        return _Layout(split, width, columns.query_id, columns.product_id, columns.score, True)
+    if width == 3:
+        return _Layout(split, 3, 0, 1, 2)
+    if width == 6:
+        return _Layout(split, 6, 0, 2, 4)
+    reason = f"{width} column{'s' * (width != 1)}; expected {_SHAPES}"
+    if width == 4 and re.fullmatch(r"-?[0-9]+", fields[3]):
+        reason = "4 columns; this looks like TREC qrels (answers), not a run"
+    raise InputError(reason, path=path, line=line)
+
+
+def _is_submission(header: Sequence[str]) -> bool:
+    names = [normalised_name(name) for name in header]
+    products = names[1:]
+    named = [name for name in products if re.fullmatch(r"product_?[0-9]+", name)]
+    return names[0] in ("query_id", "qid") and bool(products) and len(named) == len(products)
+
+
+def _from_submission(
+    lines: Iterator[tuple[int, str]],
+    split: Callable[[str], list[str]],
+    width: int,
+    path: str | Path,
+) -> ScoreRows:
+    """Products by place: the first of five scores 5, the last 1."""
+    rows = ScoreRows()
+    for number, line in lines:
+        query, *products = split(line)
+        if len(products) != width - 1:
+            reason = f"{len(products) + 1} columns, where the header has {width}"
+            raise InputError(reason, path=path, line=number)
+        if query in rows.query_ids:
+            raise InputError(f"query '{query}' stands here twice", path=path, line=number)
+        for place, product in enumerate(products):
+            fields = [query, product, str(len(products) - place)]
+            _add_row(rows, fields, _Layout(split, width, 0, 1, 2), path, number)
+    return rows

@@ -1,0 +1,146 @@
+"""Several runs into one: weighted sums of (normalised) scores, and reciprocal ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from shopsight.config import FusionConfig
+from shopsight.errors import UsageError, unknown_name
+from shopsight.ranking.run import align, places
+from shopsight.types import FloatArray, Pools, Run
+
+
+def normalise(run: Run, how: str = "none") -> Run:
+    """Bring each query's scores to a common scale; constant scores become 0.
+
+    Args:
+        run: the scores.
+        how: "none"; "minmax", (s - min) / (max - min); "zscore", (s - mean) / standard
+            deviation; "rank", the share of the query's other candidates that score lower, ties
+            counting half, so that the best gets 1 and the worst 0.
+
+    Raises:
+        UsageError: an unknown name.
+
+    >>> normalise(Run.from_mapping({"q": {"a": 2.0, "b": 4.0, "c": 3.0}}), "minmax").scores.tolist()
+    [0.0, 1.0, 0.5]
+    """
+    if how not in _NORMALISERS:
+        raise unknown_name("normalisation", how, list(_NORMALISERS))
+    if not len(run.scores):
+        return run
+    return run.with_scores(_NORMALISERS[how](run.pools, run.scores))
+
+
+def fuse(
+    runs: Sequence[Run],
+    weights: Sequence[float] | None = None,
+    config: FusionConfig | None = None,
+    name: str = "fused",
+) -> Run:
+    """Combine runs: bring them to the same candidates, normalise, add up.
+
+    Args:
+        runs: at least one; a pair that a run lacks gets its lowest score of the query.
+        weights: one for each run (`shopsight.ranking.weights.fit_weights` finds them); equal
+            ones if left out.
+        config: what is added: scores, normalised scores, or reciprocal ranks ("rrf").
+        name: what tables call the result.
+
+    Raises:
+        UsageError: not one finite weight for each run.
+
+    >>> first, second = Run.from_mapping({"q": {"a": 1.0}}), Run.from_mapping({"q": {"a": 3.0}})
+    >>> fuse([first, second], [0.25, 0.75]).scores.tolist()
+    [2.5]
+    """
+    if weights is None:
+        weights = [1.0 / len(runs)] * len(runs)
+    terms = prepared(align(runs).runs, config or FusionConfig())
+    return weighted_sum(terms, weights, name)
+
+
+def weighted_sum(runs: Sequence[Run], weights: Sequence[float], name: str = "fused") -> Run:
+    """The weighted sum of the scores of runs that share their pools.
+
+    Raises:
+        UsageError: not one finite weight for each run.
+        ValueError: runs that were not aligned.
+    """
+    if len(weights) != len(runs) or not np.all(np.isfinite(weights)):
+        raise UsageError(f"{len(runs)} runs need {len(runs)} finite weights, not {list(weights)}")
+    if any(run.pools is not runs[0].pools for run in runs):
+        raise ValueError("the runs do not share their pools: align them first")
+    scores = np.zeros(len(runs[0].scores))
+    for run, weight in zip(runs, weights, strict=True):
+        if weight:
+            scores += weight * run.scores
+    return runs[0].with_scores(scores, name)
+
+
+def reciprocal_ranks(run: Run, k: float = FusionConfig.rrf_k) -> Run:
+    """Each score replaced by 1 / (k + place); their sum is reciprocal rank fusion.
+
+    Source: Cormack, Clarke, Büttcher, *Reciprocal Rank Fusion outperforms Condorcet*, 2009.
+    """
+    return run.with_scores(1.0 / (k + places(run).astype(np.float64)))
+
+
+def prepared(runs: Sequence[Run], config: FusionConfig) -> list[Run]:
+    """Aligned runs as they enter the sum under ``config``."""
+    if config.method == "rrf":
+        return [reciprocal_ranks(run, config.rrf_k) for run in runs]
+    return [normalise(run, config.normalise) for run in runs]
+
+
+def _minmax(pools: Pools, scores: FloatArray) -> FloatArray:
+    low, high = _extremes(pools, scores)
+    spread = np.where(high > low, high - low, 1.0)
+    return (scores - low[pools.query_index]) / spread[pools.query_index]
+
+
+def _zscore(pools: Pools, scores: FloatArray) -> FloatArray:
+    low, high = _extremes(pools, scores)
+    query = pools.query_index
+    sizes = np.maximum(pools.sizes, 1)
+    mean = np.bincount(query, scores, len(pools)) / sizes
+    centred = scores - mean[query]
+    deviation = np.sqrt(np.bincount(query, centred**2, len(pools)) / sizes)
+    varied = (high > low) & (deviation > 0)
+    return np.where(varied[query], centred / np.where(varied, deviation, 1.0)[query], 0.0)
+
+
+def _rank(pools: Pools, scores: FloatArray) -> FloatArray:
+    query = pools.query_index
+    order = np.lexsort((scores, query))
+    place = np.arange(len(scores)) - pools.offsets[:-1][query]  # (N,) from 0, worst first
+    ordered, owner = scores[order], query[order]
+    starts = np.ones(len(scores), bool)
+    starts[1:] = (ordered[1:] != ordered[:-1]) | (owner[1:] != owner[:-1])
+    group = np.cumsum(starts) - 1
+    tied = np.bincount(group, place) / np.bincount(group)  # the mean place of a group of ties
+    share = tied[group] / np.maximum(pools.sizes[owner] - 1, 1)
+    low, high = _extremes(pools, scores)
+    ranks = np.empty_like(scores)
+    ranks[order] = np.where((high > low)[owner], share, 0.0)
+    return ranks
+
+
+def _extremes(pools: Pools, scores: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """(Q,) lowest and highest score of each query; 0 and 0 for one without candidates."""
+    low, high = np.full(len(pools), np.inf), np.full(len(pools), -np.inf)
+    np.minimum.at(low, pools.query_index, scores)
+    np.maximum.at(high, pools.query_index, scores)
+    empty = pools.sizes == 0
+    low[empty] = high[empty] = 0.0
+    return low, high
+
+
+_NORMALISERS: dict[str, Callable[[Pools, FloatArray], FloatArray]] = {
+    "none": lambda _, scores: scores,
+    "minmax": _minmax,
+    "zscore": _zscore,
+    "rank": _rank,
+}

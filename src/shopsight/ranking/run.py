@@ -1,0 +1,121 @@
+"""Verbs on runs: their order, their best, fewer queries, the same candidates.
+
+Wherever shopsight ranks, it ranks by one total order, trec_eval's own, so that its figures equal
+trec_eval's: **score descending, then product id descending as a string** ("b" before "a",
+"9" before "10"). Two runs with equal scores therefore rank equally, however their files are
+sorted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from shopsight.types import FloatArray, IntArray, Pools, Run
+
+
+def order(run: Run) -> IntArray:
+    """(N,) positions of the candidates, query by query, best first (`Run.order`).
+
+    Ties go to the product id that is greater as a string.
+    """
+    return run.order
+
+
+def places(run: Run) -> IntArray:
+    """(N,) the place of each candidate in its query's ranking, from 1.
+
+    >>> places(Run.from_mapping({"q": {"a": 0.1, "b": 0.9}, "r": {"a": 1.0}})).tolist()
+    [2, 1, 1]
+    """
+    result = np.empty(len(run.scores), np.int64)
+    result[run.order] = np.arange(len(result)) - np.repeat(run.pools.offsets[:-1], run.pools.sizes)
+    return result + 1
+
+
+def top(run: Run, k: int | None = None) -> dict[str, list[str]]:
+    """The best ``k`` products of each query (all of them if left out), best first.
+
+    >>> top(Run.from_mapping({"q": {"a": 0.1, "b": 0.9, "c": 0.9}}), 2)
+    {'q': ['c', 'b']}
+    """
+    products = run.pools.product_ids[run.order].tolist()
+    bounds = run.pools.offsets.tolist()
+    return {
+        query: products[start : end if k is None else min(end, start + k)]
+        for query, start, end in zip(run.pools.query_ids, bounds[:-1], bounds[1:], strict=True)
+    }
+
+
+def restrict(run: Run, query_ids: Collection[str]) -> Run:
+    """The run on some of its queries, in its own order; ids that it lacks are ignored."""
+    wanted = set(query_ids)
+    kept = np.array([query in wanted for query in run.pools.query_ids], bool)
+    candidates = kept[run.pools.query_index]
+    offsets = np.concatenate([[0], np.cumsum(run.pools.sizes[kept])])
+    queries = tuple(query for query in run.pools.query_ids if query in wanted)
+    pools = Pools(queries, offsets, run.pools.product_ids[candidates])
+    return Run(pools, run.scores[candidates], run.name)
+
+
+@dataclass(frozen=True, eq=False)
+class Aligned:
+    """Runs over the same candidates.
+
+    Attributes:
+        runs: they share one ``pools`` object.
+        filled: for each run, how many pairs it lacked; they got its lowest score of the query
+            (0 where it has no score for the query at all).
+    """
+
+    runs: tuple[Run, ...]
+    filled: tuple[int, ...]
+
+
+def align(runs: Sequence[Run]) -> Aligned:
+    """Bring runs to the union of their candidates.
+
+    >>> first = Run.from_mapping({"q": {"a": 0.3, "b": 0.9}})
+    >>> second = Run.from_mapping({"q": {"c": 5.0, "a": 7.0}})
+    >>> aligned = align([first, second])
+    >>> [run.scores.tolist() for run in aligned.runs], aligned.filled
+    ([[0.3, 0.9, 0.3], [7.0, 5.0, 5.0]], (1, 1))
+    """
+    if all(run.pools is runs[0].pools for run in runs):
+        return Aligned(tuple(runs), (0,) * len(runs))
+    queries = tuple(dict.fromkeys(query for run in runs for query in run.pools.query_ids))
+    products = list(dict.fromkeys(p for run in runs for p in run.pools.product_ids.tolist()))
+    keys = _pair_keys(runs, queries, products)
+    union = np.unique(np.concatenate([*keys, np.empty(0, np.int64)]))
+    query_of, product_of = np.divmod(union, max(len(products), 1))
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(query_of, minlength=len(queries)))])
+    pools = Pools(queries, offsets, np.array([*products, None], object)[product_of])
+    scored = [_filled(run, key, union, pools) for run, key in zip(runs, keys, strict=True)]
+    return Aligned(tuple(scored), tuple(len(union) - len(key) for key in keys))
+
+
+def _pair_keys(
+    runs: Sequence[Run], queries: Sequence[str], products: Sequence[str]
+) -> list[IntArray]:
+    """For each run, (N,) one number for each of its (query, product) pairs."""
+    query_code = {query: i for i, query in enumerate(queries)}
+    product_code = {product: i for i, product in enumerate(products)}
+    keys = []
+    for run in runs:
+        query = np.array([query_code[one] for one in run.pools.query_ids], np.int64)
+        product = [product_code[one] for one in run.pools.product_ids.tolist()]
+        keys.append(query[run.pools.query_index] * len(products) + np.array(product, np.int64))
+    return keys
+
+
+def _filled(run: Run, keys: IntArray, union: IntArray, pools: Pools) -> Run:
+    scores = np.full(len(union), np.nan)
+    scores[np.searchsorted(union, keys)] = run.scores
+    missing = np.isnan(scores)
+    lowest: FloatArray = np.full(len(pools), np.inf)
+    np.minimum.at(lowest, pools.query_index[~missing], scores[~missing])
+    lowest[np.isinf(lowest)] = 0.0
+    scores[missing] = lowest[pools.query_index[missing]]
+    return Run(pools, scores, run.name)

@@ -1,0 +1,98 @@
+"""One normal form of a query, and the words in it.
+
+Queries are stored as they came; this is what they are compared, grouped and tokenised by.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_HYPHENS = "\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u207b\u208b\u2212\u301c\u3030\u30a0\ufe58"
+_APOSTROPHES = "`\u00b4\u02b9\u02bb\u02bc\u02bd\u2018\u2019\u201a\u201b\u2032\u2035"
+_QUOTES = "\u00ab\u00bb\u02ba\u201c\u201d\u201e\u201f\u2033\u2036\u275d\u275e\u301d\u301e\u301f"
+_UNIFIED = str.maketrans(
+    dict.fromkeys(_HYPHENS, "-") | dict.fromkeys(_APOSTROPHES, "'") | dict.fromkeys(_QUOTES, '"')
+)
+_DROPPED = frozenset({"Cc", "Cf", "Co", "Cs"})
+_REPLACEMENT = "\ufffd"
+_BETWEEN_WORDS = re.compile(r"[\s,;:!?()\[\]{}<>\"/|\\]+")
+
+
+def normalise(text: str) -> str:
+    r"""The normal form of a text; normalising it again changes nothing.
+
+    Compatibility forms are unfolded and case is folded (Unicode's NFKC and case folding), control
+    and format characters, lone surrogates and the replacement character are dropped, dashes and
+    quotes of every kind become ``-``, ``'`` and ``"``, and white space of every kind becomes one
+    space between words.
+
+    >>> normalise("  Women’s\tＴ－Shirt – APPLIQUÉS\r\n")
+    "women's t-shirt - appliqués"
+    """
+    folded = _fold(text)
+    while folded != text:
+        text, folded = folded, _fold(folded)
+    return folded
+
+
+def words(text: str) -> list[str]:
+    """The words of a text in their normal form, without the punctuation around them.
+
+    A word keeps the hyphens, dots and apostrophes inside it and loses a possessive ending.
+    Letters, digits and marks of every script are parts of words; what has none of them is not
+    a word.
+
+    >>> words("Ms. T-shirt, women's (100% cotton) &")
+    ['ms', 't-shirt', 'women', '100', 'cotton']
+    >>> words("瑞格布恩 ... हिन्दी")
+    ['瑞格布恩', 'हिन्दी']
+    """
+    bare = (_bare(piece) for piece in _BETWEEN_WORDS.split(normalise(text)))
+    return [word for word in bare if word]
+
+
+def last_word(text: str) -> str:
+    """The last word of a text: in English product queries, the head noun.
+
+    A text without any word is its own last word.
+
+    >>> last_word("leopard print women's shoes !"), last_word("$")
+    ('shoes', '$')
+    """
+    found = words(text)
+    return found[-1] if found else normalise(text)
+
+
+def _fold(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return " ".join(text.replace("`", "'").lower().split())
+    kept = "".join(
+        ch
+        for ch in " ".join(text.translate(_UNIFIED).split())
+        if ch != _REPLACEMENT and unicodedata.category(ch) not in _DROPPED
+    )
+    composed = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", kept).casefold())
+    return " ".join(composed.translate(_UNIFIED).split())
+
+
+def _bare(piece: str) -> str:
+    bare = _stripped(piece)
+    while bare.endswith("'s"):  # a loop, for "ms.'s" is written too
+        bare = _stripped(bare[:-2])
+    return bare
+
+
+def _stripped(piece: str) -> str:
+    if piece.isalnum():
+        return piece
+    start, stop = 0, len(piece)
+    while start < stop and not _is_word_part(piece[start]):
+        start += 1
+    while stop > start and not _is_word_part(piece[stop - 1]):
+        stop -= 1
+    return piece[start:stop]
+
+
+def _is_word_part(ch: str) -> bool:
+    return unicodedata.category(ch)[0] in "LNM"

@@ -1,0 +1,110 @@
+"""What is odd in a list of queries, counted."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from shopsight.text.normalise import normalise, words
+from shopsight.text.stopwords import stop_words
+
+LONG = 12
+"""A query of more words than this is long."""
+
+EXAMPLES = 3
+"""How many queries of each kind are shown."""
+
+REPEATED = "same as an earlier one once normalised"
+
+
+class Reading(NamedTuple):
+    """A query as it came, its normal form, and its words."""
+
+    text: str
+    normal: str
+    words: list[str]
+
+
+ODDITIES: dict[str, Callable[[Reading], bool]] = {
+    "empty": lambda q: not q.normal,
+    "control or format characters": lambda q: any(_kind(c)[0] == "C" for c in q.text),
+    "outside ASCII": lambda q: not q.text.isascii(),
+    "another script than Latin": lambda q: any(map(_is_foreign, q.text)),
+    "upper case": lambda q: q.text != q.text.lower(),
+    "white space to collapse": lambda q: q.text != " ".join(q.text.split()),
+    "begins with punctuation": lambda q: _is_mark(q.normal[:1]),
+    "ends with punctuation": lambda q: _is_mark(q.normal[-1:]),
+    "punctuation standing alone": lambda q: any(all(map(_is_mark, w)) for w in q.normal.split()),
+    "unpaired bracket or quote": lambda q: _is_unpaired(q.normal),
+    "no word at all": lambda q: bool(q.normal) and not q.words,
+    "function words only": lambda q: bool(q.words) and stop_words().issuperset(q.words),
+    "ends with a function word": lambda q: q.words[-1:] != [] and q.words[-1] in stop_words(),
+    "ends with a number": lambda q: any(map(_is_number, q.words[-1:])),
+    "one word": lambda q: len(q.words) == 1,
+    "a word of one letter": lambda q: any(len(w) == 1 and w.isalpha() for w in q.words),
+    "a number": lambda q: any(map(_is_number, q.words)),
+    "the same word twice": lambda q: len(set(q.words)) < len(q.words),
+    f"more than {LONG} words": lambda q: len(q.words) > LONG,
+}
+"""Kinds of oddity, and whether a query is of that kind; a query can be of several."""
+
+
+def describe_queries(texts: Iterable[str]) -> dict[str, Any]:
+    """Count the oddities of queries; none of them is an error.
+
+    Args:
+        texts: the queries as they came.
+
+    Returns:
+        Ready for JSON: ``queries`` and ``distinct`` (after normalisation) are counts,
+        ``words_mean`` and ``words_max`` are words per query, and ``odd`` gives for each kind,
+        also one that does not occur, its ``count`` and its first ``examples``.
+
+    >>> described = describe_queries(["red dress", "Red  dress", ", lamp", "of the"])
+    >>> {kind: odd["count"] for kind, odd in described["odd"].items() if odd["count"] > 0}
+    ... # doctest: +NORMALIZE_WHITESPACE
+    {'upper case': 1, 'white space to collapse': 1, 'begins with punctuation': 1,
+     'punctuation standing alone': 1, 'function words only': 1, 'ends with a function word': 1,
+     'one word': 1, 'same as an earlier one once normalised': 1}
+    """
+    odd: dict[str, dict[str, Any]] = {
+        kind: {"count": 0, "examples": []} for kind in (*ODDITIES, REPEATED)
+    }
+    seen: set[str] = set()
+    lengths: list[int] = []
+    for text in texts:
+        query = Reading(text, normalise(text), words(text))
+        kinds = [kind for kind, holds in ODDITIES.items() if holds(query)]
+        for kind in kinds + [REPEATED] * (query.normal in seen):
+            odd[kind]["count"] += 1
+            odd[kind]["examples"] += [text] * (odd[kind]["count"] <= EXAMPLES)
+        seen.add(query.normal)
+        lengths.append(len(query.words))
+    return {
+        "queries": len(lengths),
+        "distinct": len(seen),
+        "words_mean": round(sum(lengths) / max(len(lengths), 1), 2),
+        "words_max": max(lengths, default=0),
+        "odd": odd,
+    }
+
+
+def _kind(character: str) -> str:
+    return unicodedata.category(character)
+
+
+def _is_mark(character: str) -> bool:
+    return character != "" and _kind(character)[0] in "PS"
+
+
+def _is_foreign(character: str) -> bool:
+    return character.isalpha() and not unicodedata.name(character, "LATIN").startswith("LATIN")
+
+
+def _is_number(word: str) -> bool:
+    return any(map(str.isdigit, word)) and not any(map(str.isalpha, word))
+
+
+def _is_unpaired(text: str) -> bool:
+    return text.count("(") != text.count(")") or text.count('"') % 2 == 1

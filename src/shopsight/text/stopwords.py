@@ -1,0 +1,18 @@
+"""The function words that are left out of queries, kept as data beside this module."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+
+
+@cache
+def stop_words() -> frozenset[str]:
+    """The tokens that matching leaves out: English function words, ``-``, ``'`` and ``s``.
+
+    >>> "the" in stop_words(), "without" in stop_words()
+    (True, False)
+    """
+    text = (files("shopsight.text") / "stop_words.txt").read_text(encoding="utf-8")
+    lines = (line.strip() for line in text.splitlines())
+    return frozenset(line for line in lines if line and not line.startswith("# "))

@@ -1,0 +1,169 @@
+"""WordPiece tokenizers: trained on texts, read from a folder, fetched from the hub by name.
+
+WordPiece: Wu et al., "Google's Neural Machine Translation System", 2016, in BERT's form. Every
+tokenizer that leaves this module is bare: it normalises, splits and looks up, and neither adds,
+pads nor truncates, nor takes a special token out of a text.
+"""
+
+from __future__ import annotations
+
+import json
+import string
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
+from tokenizers.trainers import WordPieceTrainer
+
+from shopsight.errors import DataError
+
+PREFIX = "##"
+"""What a piece begins with that continues a word."""
+
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+"""The special tokens of a trained tokenizer, in the order of their ids."""
+
+TOKENIZER, BERT, BERT_SETTINGS = "tokenizer.json", "vocab.txt", "tokenizer_config.json"
+
+
+def train(texts: list[str], size: int) -> Tokenizer:
+    """Train on texts; the same texts give the same tokens with the same ids.
+
+    Pieces seen fewer than two times are not joined. Single characters are always kept, so
+    ``size`` is exceeded where they alone are more.
+    """
+    # The trainer numbers characters in the order of a hash table, which differs from process to
+    # process, and breaks ties by these numbers. Named as special tokens they are numbered here.
+    characters = set(_trained(texts, 0, SPECIAL).get_vocab()) - set(SPECIAL)
+    characters |= {mark + c for mark in ("", PREFIX) for c in string.ascii_lowercase}
+    characters |= {mark + c for mark in ("", PREFIX) for c in string.digits}
+    trained = _trained(texts, size, SPECIAL + sorted(characters))
+    return bare(trained, "the trained vocabulary")
+
+
+def read_folder(folder: Path) -> Tokenizer:
+    """Read ``tokenizer.json``, or BERT's ``vocab.txt`` with its optional settings.
+
+    Raises:
+        DataError: neither is there, the file is damaged, or it is another kind of tokenizer.
+    """
+    if (folder / TOKENIZER).is_file():
+        return _read_tokenizer(folder / TOKENIZER)
+    if (folder / BERT).is_file():
+        return _read_bert(folder)
+    raise DataError(f"{folder}: there is no tokenizer here, neither {TOKENIZER} nor {BERT}")
+
+
+def fetch(name: str) -> Tokenizer:
+    """Read a published tokenizer by its name on the Hugging Face hub, or from the hub's cache.
+
+    Raises:
+        DataError: no such name, the hub cannot be reached, or it is another kind of tokenizer.
+    """
+    if name.startswith((".", "/", "~")):
+        raise DataError(f"{name}: there is no such folder to take a tokenizer from")
+    for file in (TOKENIZER, BERT):
+        path = _download(name, file)
+        if path is not None:
+            break
+    else:
+        raise DataError(f"'{name}' on the Hugging Face hub has neither {TOKENIZER} nor {BERT}")
+    if file == BERT:
+        _download(name, BERT_SETTINGS)  # the hub's cache keeps one model's files in one folder
+    return read_folder(path.parent)
+
+
+def bare(tokenizer: Tokenizer, source: str) -> Tokenizer:
+    """The same normaliser, splitter and tokens, without anything that adds or takes out tokens.
+
+    Raises:
+        DataError: the model is not WordPiece.
+    """
+    model = tokenizer.model
+    if not isinstance(model, WordPiece):
+        raise DataError(f"{source}: a {type(model).__name__} tokenizer, where WordPiece is needed")
+    if model.continuing_subword_prefix != PREFIX:
+        raise DataError(f"{source}: continues words with {model.continuing_subword_prefix!r}")
+    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
+    plain = Tokenizer(
+        WordPiece(
+            vocabulary,
+            unk_token=model.unk_token,
+            max_input_chars_per_word=model.max_input_chars_per_word,
+        )
+    )
+    if tokenizer.normalizer is not None:
+        plain.normalizer = tokenizer.normalizer
+    plain.pre_tokenizer = tokenizer.pre_tokenizer or BertPreTokenizer()
+    return plain
+
+
+def _trained(texts: list[str], size: int, special: list[str]) -> Tokenizer:
+    tokenizer = Tokenizer(WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = BertNormalizer()
+    tokenizer.pre_tokenizer = BertPreTokenizer()
+    trainer = WordPieceTrainer(
+        vocab_size=size, min_frequency=2, special_tokens=special, show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def _read_tokenizer(path: Path) -> Tokenizer:
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises nothing narrower
+        raise DataError(f"{path}: not a tokenizer file ({error})") from error
+    return bare(tokenizer, str(path))
+
+
+def _read_bert(folder: Path) -> Tokenizer:
+    try:
+        lines = (folder / BERT).read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{folder / BERT}: not a list of tokens in UTF-8") from error
+    settings = _read_settings(folder / BERT_SETTINGS)
+    tokens = [line.rstrip("\r") for line in lines]
+    vocabulary = {token: place for place, token in enumerate(tokens) if token}
+    tokenizer = Tokenizer(WordPiece(vocabulary, unk_token=settings.get("unk_token", "[UNK]")))
+    tokenizer.normalizer = BertNormalizer(
+        lowercase=settings.get("do_lower_case", True),
+        strip_accents=settings.get("strip_accents"),
+        handle_chinese_chars=settings.get("tokenize_chinese_chars", True),
+    )
+    tokenizer.pre_tokenizer = BertPreTokenizer()
+    return bare(tokenizer, str(folder / BERT))
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON ({error})") from error
+    if not isinstance(settings, dict):
+        raise DataError(f"{path}: not a JSON object")
+    return settings
+
+
+def _download(name: str, file: str) -> Path | None:
+    """The local copy of one file, or None where the hub says that the model has no such file."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(name, file))
+    except LocalEntryNotFoundError as error:
+        raise DataError(
+            f"the Hugging Face hub cannot be reached, and '{name}' is not in its cache; "
+            "give a local folder with a tokenizer instead"
+        ) from error
+    except EntryNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise DataError(f"no tokenizer '{name}' on the Hugging Face hub ({reason})") from error
