@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from shopsight.errors import UsageError
+
 
 @dataclass(frozen=True)
 class KddcupConfig:
@@ -30,6 +32,17 @@ class KddcupConfig:
     vocabulary_size: int = 16_000
     tokenizer: str | None = None
     shard_mib: int = 1024
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense."""
+        for name, least in (
+            ("workers", 0),
+            ("feature_width", 0),
+            ("vocabulary_size", 1),
+            ("shard_mib", 1),
+        ):
+            if getattr(self, name) < least:
+                raise UsageError(f"{name} must be at least {least}, not {getattr(self, name)}")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,7 @@ def finish(
     if not sum(state.rows.values()):
         where = folder.splits[0].path.parent
         raise InputError("no good row in any split, so there is nothing to prepare", path=where)
+    _remove_leftovers(data, state)
     warnings = _raw_warnings(state, labels)
     ids = _write_products(data, spool, state)
     splits: dict[str, Any] = {}
@@ -78,6 +80,16 @@ def finish(
         },
     }
     _write_summary(data, summary)
+
+
+def _remove_leftovers(data: Path, state: IngestState) -> None:
+    """Remove what an earlier finish that was cut short left in the folder."""
+    growing = {f"{name}.npy" for name in state.lengths}
+    for path in data.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif f"data/{path.name}" not in growing:
+            path.unlink()
 
 
 def _load(spool: Path, name: str) -> AnyArray:

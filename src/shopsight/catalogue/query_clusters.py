@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from shopsight.catalogue.query_words import Progress, QueryWords
 
-_FITTED_ON = 200_000
+_FITTED_ON = 100_000
 _BLOCK = 50_000
 _QUERIES_PER_CLUSTER = 100
 _MOST_CLUSTERS = 2_000
@@ -99,7 +99,7 @@ def _means(vectors: NDArray[np.float32], count: int, seed: int) -> Any:
     from sklearn.exceptions import ConvergenceWarning
 
     means = MiniBatchKMeans(
-        count, batch_size=max(4096, 3 * count), n_init=1, max_iter=30, random_state=seed
+        count, batch_size=4096, init_size=3 * count, n_init=1, max_iter=20, random_state=seed
     )
     with warnings.catch_warnings():
         # Fewer distinct vectors than clusters: some clusters stay empty, which is no harm here.

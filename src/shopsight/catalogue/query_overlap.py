@@ -32,7 +32,8 @@ _SCORE_BITS = 31
 def word_weights(queries: QueryWords) -> IntArray:
     """(W,) the weight of each word, log(1 + U / df), in steps of 1 / `WEIGHT_STEPS`."""
     ratio = len(queries) / np.maximum(queries.frequency, 1)
-    return np.rint(np.log1p(ratio) * WEIGHT_STEPS).astype(np.int64)
+    weights: IntArray = np.rint(np.log1p(ratio) * WEIGHT_STEPS).astype(np.int64)
+    return weights
 
 
 def overlap_neighbours(

@@ -96,7 +96,8 @@ class RegionStore:
         wanted = np.asarray(indices, np.int64)
         if len(wanted) and not 0 <= int(wanted.min()) <= int(wanted.max()) < len(self):
             raise IndexError(f"product index outside 0 to {len(self) - 1}")
-        starts, lengths = self.offsets[wanted], np.diff(self.offsets)[wanted]
+        starts = self.offsets[wanted]
+        lengths = self.offsets[wanted + 1] - starts
         regions = packed_ranges(starts, lengths)
         sizes = np.repeat(self.image_sizes[wanted], lengths, axis=0)
         boxes = normalised_boxes(self.pixel_boxes[regions], sizes)

@@ -12,12 +12,15 @@ from shopsight.formats.kddcup import ParsedRows
 from shopsight.types import AnyArray, BoolArray, IntArray
 
 
+MIB = 1 << 20
+
+
 class ShardedFeatures:
     """Region features in shards of bounded size; a product never straddles two shards."""
 
     def __init__(self, files: GrowingFiles, width: int, dtype: str, shard_mib: int) -> None:
         self._files, self._width, self._dtype = files, width, dtype
-        self._limit = max((shard_mib << 20) // (width * np.dtype(dtype).itemsize), 1)
+        self._limit = max(shard_mib * MIB // (width * np.dtype(dtype).itemsize), 1)
         shards = [name for name in files.lengths() if name.startswith("data/features-")]
         self._shard = self._open(max(len(shards) - 1, 0))
 

@@ -14,7 +14,7 @@ from shopsight.cli.run_options import OUT_FILE, RUN_FILE, config_from, read_runs
 from shopsight.config import EvaluateConfig, FusionConfig
 from shopsight.errors import UsageError
 from shopsight.formats.answers import read_answers
-from shopsight.formats.runs import write_run
+from shopsight.formats.runs import shape_of, write_run
 from shopsight.metrics.evaluate import Estimate, Judge, estimate
 from shopsight.ranking.fusion import fuse
 from shopsight.ranking.run import Aligned, align
@@ -38,6 +38,7 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
     """Run ``shopsight fuse`` with the words that follow it."""
     given = _parser().read(arguments)
     config = config_from(FusionConfig, given)
+    shape_of(given.out)  # refuse it before the work, not after
     runs = read_runs(given.runs)
     if len(runs) < 2:
         raise UsageError("fusion needs at least two runs")

@@ -38,11 +38,25 @@ class Parser(jsonargparse.ArgumentParser):  # type: ignore[misc,unused-ignore]
         """Add ``--json``: for commands that print results."""
         self.add_argument("--json", action="store_true", help="print machine-readable output")
 
+    def add_class_arguments(self, *args: Any, **kwargs: Any) -> list[str]:
+        """Add a settings class's fields as options, spelt ``--on-error`` for ``on_error``."""
+        added: list[str] = super().add_class_arguments(*args, **kwargs)
+        for option, action in list(self._option_string_actions.items()):
+            if "_" in option and action.dest in added:
+                dashed = option.replace("_", "-")
+                action.option_strings = [dashed]
+                self._option_string_actions[dashed] = self._option_string_actions.pop(option)
+        return added
+
+    def format_help(self, *args: Any, **kwargs: Any) -> str:
+        """The help text, ending in one line end."""
+        return str(super().format_help(*args, **kwargs)).rstrip("\n") + "\n"
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Refuse with the nearest right option where there is one."""
         unrecognised = _unrecognised(message)
         if unrecognised is not None:
-            known = [option for action in self._actions for option in action.option_strings]
+            known = [option for option in self._option_string_actions if "_" not in option]
             raise unknown_name("option", unrecognised, sorted(known)) from ex
         raise UsageError(f"{' '.join(message.split())} (see {self.prog} --help)") from ex
 
@@ -56,6 +70,15 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
         if text.startswith("examples:"):
             return text
         return textwrap.fill(" ".join(text.split()), width, initial_indent=indent)
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text = (action.help or "").rstrip(".")
+        if action.default in (None, False, argparse.SUPPRESS) or not action.option_strings:
+            return text
+        words = action.default
+        if isinstance(words, list | tuple):
+            words = " ".join(map(str, words))
+        return f"{text} (default: {words})" if words != "" else text
 
 
 def _unrecognised(message: str) -> str | None:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import Progress
 
 from shopsight.catalogue.data import PreparedData
 from shopsight.catalogue.ingest import IngestProgress, prepare_kddcup
+from shopsight.catalogue.splits import TRAIN
+from shopsight.cli.output import print_json
 from shopsight.cli.parser import Parser
 from shopsight.cli.progress import progress_bar
-from shopsight.config import KddcupConfig
+from shopsight.cli.run_options import config_from
+from shopsight.config import KddcupConfig, NegativesConfig
 from shopsight.errors import UsageError, unknown_name
 
 _OVERVIEW = """usage: shopsight prepare kddcup|negatives ...
@@ -57,73 +57,100 @@ def _kddcup(arguments: list[str]) -> None:
     parser.add_argument("--labels", default=None, help="multimodal_labels.txt, if elsewhere")
     parser.add_argument("--force", action="store_true", help="replace OUT and start over")
     parser.add_json()
-    parser.add_class_arguments(KddcupConfig)
-    asked = parser.read(arguments)
-    config = KddcupConfig(**{key: asked[key] for key in KddcupConfig.__dataclass_fields__})
-    started = time.monotonic()
-    with progress_bar(quiet=asked.quiet) as bar:
+    parser.add_class_arguments(KddcupConfig, None)
+    given = parser.read(arguments)
+    with progress_bar(quiet=given.quiet) as bar:
         data = prepare_kddcup(
-            Path(asked.raw),
-            Path(asked.out),
-            config,
-            splits=tuple(asked.splits),
-            labels=Path(asked.labels) if asked.labels else None,
-            force=asked.force,
-            progress=_Reporter(bar, started),
+            Path(given.raw),
+            Path(given.out),
+            config_from(KddcupConfig, given),
+            splits=tuple(given.splits),
+            labels=Path(given.labels) if given.labels else None,
+            force=given.force,
+            progress=_Reporter(bar),
         )
-    if asked.json:
-        json.dump(data.summary, sys.stdout, indent=1)
-        print()
-    elif not asked.quiet:
+    if given.json:
+        print_json(data.summary)
+    elif not given.quiet:
         _print_summary(data)
 
 
 class _Reporter:
-    """Shows rows/s, MB/s and the time left, and keeps the last figures."""
+    """Shows rows/s, MB/s and the time left; what an earlier, cut run read does not count."""
 
-    def __init__(self, bar: Progress, started: float) -> None:
-        self._bar, self._started = bar, started
-        self._task = bar.add_task("reading", rate="", total=None)
-        self._last: IngestProgress | None = None
-        self._first_bytes = 0
+    def __init__(self, bar: Progress) -> None:
+        self._bar, self._task = bar, bar.add_task("reading", rate="", total=None)
+        self._first: IngestProgress | None = None
+        self._since = 0.0
 
     def __call__(self, now: IngestProgress) -> None:
-        if self._last is None:
-            self._first = now  # a continued run does not count what an earlier one read
-            self._since = time.monotonic()
-        self._last = now
+        if self._first is None:
+            self._first, self._since = now, time.monotonic()
         seconds = max(time.monotonic() - self._since, 1e-6)
         rows, size = now.rows - self._first.rows, now.bytes_read - self._first.bytes_read
-        rate = f"{rows / seconds:,.0f} rows/s  {size / seconds / 1e6:,.0f} MB/s"
         self._bar.update(
             self._task,
             description=now.split,
             completed=now.bytes_read,
             total=now.bytes_total or None,
-            rate=rate,
+            rate=f"{rows / seconds:,.0f} rows/s  {size / seconds / 1e6:,.0f} MB/s",
         )
 
 
 def _print_summary(data: PreparedData) -> None:
     summary = data.summary
-    console = Console(highlight=False)
     per_product = summary["regions"]["per_product"]
-    console.print(
+    print(
         f"{data.path}: {summary['products']:,} products, {summary['regions']['total']:,} regions "
         f"of width {summary['feature_width']} ({per_product['mean']:.2f} a product, "
         f"at most {per_product['max']})"
     )
     for split, counts in summary["splits"].items():
-        console.print(
+        print(
             f"  {split}: {counts['rows']:,} rows, {counts['queries']:,} queries, "
             f"{counts['products']:,} products"
         )
     for split, kinds in summary["skipped"].items():
         for entry in kinds.values():
-            console.print(f"  {split}: left out {entry['count']:,} ({entry['first']})")
+            print(f"  {split}: left out {entry['count']:,}, {entry['meaning']}; the first is")
+            print(f"    {entry['first']}")
     for warning in summary["warnings"]:
-        console.print(f"  note: {warning}")
+        print(f"  note: {warning}")
 
 
 def _negatives(arguments: list[str]) -> None:
-    raise NotImplementedError
+    from shopsight.catalogue.query_groups import build_query_groups, save_query_groups
+
+    parser = Parser(
+        "prepare negatives",
+        "Group the training queries of a prepared folder for hard negatives: by last word, by "
+        "cluster, and by the words they share. Writes DATA/negatives; training does this by "
+        "itself where it has not been done.",
+        ["prepare negatives data", "prepare negatives data --clusters 500 --neighbours 50"],
+    )
+    parser.add_argument("data", metavar="DATA", help="prepared folder with a train split")
+    parser.add_json()
+    parser.add_class_arguments(NegativesConfig, None)
+    given = parser.read(arguments)
+    data = PreparedData.open(given.data)
+    config = config_from(NegativesConfig, given)
+    with progress_bar(quiet=given.quiet) as bar:
+        task = bar.add_task("words", rate="", total=None)
+        groups = build_query_groups(
+            data.queries(TRAIN).texts,
+            config,
+            given.seed,
+            progress=lambda stage, done, total: bar.update(
+                task, description=stage, completed=done, total=total
+            ),
+        )
+    save_query_groups(groups, data.path / "negatives")
+    if given.json:
+        print_json(groups.about)
+    elif not given.quiet:
+        about = groups.about
+        print(
+            f"{data.path / 'negatives'}: {about['texts']:,} distinct queries in "
+            f"{about['last_words']:,} last-word groups and {about['clusters']:,} clusters, "
+            f"{groups.neighbours.shape[1]} overlap neighbours each"
+        )

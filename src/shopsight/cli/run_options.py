@@ -39,10 +39,13 @@ def config_from(kind: type[Config], given: Any) -> Config:
 
 
 def read_runs(paths: Sequence[str]) -> list[Run]:
-    """Read runs, named after their files, or by the whole path where that is not enough."""
+    """Read runs, each with a name of its own: its file's, its path, or that and a number."""
     runs = [read_run(path) for path in paths]
     times = Counter(one.name for one in runs)
-    return [
-        one if times[one.name] == 1 else Run(one.pools, one.scores, path)
-        for one, path in zip(runs, paths, strict=True)
-    ]
+    names: dict[str, None] = {}
+    for one, path in zip(runs, paths, strict=True):
+        name = one.name if times[one.name] == 1 else path
+        while name in names:
+            name += " again"
+        names[name] = None
+    return [Run(one.pools, one.scores, name) for one, name in zip(runs, names, strict=True)]

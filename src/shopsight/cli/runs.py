@@ -17,7 +17,7 @@ from shopsight.errors import UsageError
 from shopsight.formats.answers import read_answers
 from shopsight.formats.atomic import replacing
 from shopsight.formats.pools import read_pools
-from shopsight.formats.runs import read_run, write_run
+from shopsight.formats.runs import read_run, shape_of, write_run
 from shopsight.formats.submission import write_submission
 from shopsight.metrics.evaluate import Evaluation, evaluate
 from shopsight.metrics.significance import Comparison, compare
@@ -119,6 +119,7 @@ def _rerank(arguments: list[str]) -> None:
     given = parser.read(arguments)
     if not given.exclusive:
         raise UsageError("say how to re-rank: --exclusive")
+    shape_of(given.out)  # refuse it before the work, not after
     before = read_run(given.run)
     after = rerank_exclusive(before, given.margin)
     write_run(after, given.out)

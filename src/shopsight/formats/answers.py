@@ -38,11 +38,11 @@ def _from_json(content: Any, path: str | Path) -> dict[str, dict[str, int]]:
         except ValueError as error:
             raise InputError(str(error), path=path) from error
         if query in relevance:
-            raise InputError(f"query '{query}' stands here twice", path=path)
+            raise InputError(f"query {query!r} stands here twice", path=path)
         try:
             relevance[query] = _grades(_judged(products))
         except ValueError as error:
-            raise InputError(f"query '{query}': {error}", path=path) from error
+            raise InputError(f"query {query!r}: {error}", path=path) from error
     return relevance
 
 
@@ -82,7 +82,7 @@ def _qrels(text: str, path: str | Path) -> dict[str, dict[str, int]]:
             grades = relevance.setdefault(parse_id(query, "query id"), {})
             column = 3
             if parse_id(product, "product id") in grades:
-                raise ValueError(f"product '{product}' stands twice for query '{query}'")
+                raise ValueError(f"product {product!r} stands twice for query {query!r}")
             column = 4
             grades[product] = parse_grade(grade)
         except ValueError as error:

@@ -147,4 +147,7 @@ def read_all(path: Path, limit: int = CHUNK_BYTES) -> bytes:
     """The whole content of a small raw file. Raises InputError beyond ``limit`` bytes."""
     with LineReader(path) as reader:
         buffer = memoryview(bytearray(limit))
-        return bytes(buffer[: reader.fill(buffer)])
+        content = bytes(buffer[: reader.fill(buffer)])
+        if reader.fill(buffer):
+            raise InputError(f"larger than {limit} bytes", path=path)
+        return content

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from shopsight.errors import InputError, OutputError, UsageError
+from shopsight.errors import InputError, OutputError, UsageError, unknown_name
 from shopsight.formats.atomic import replacing
 from shopsight.formats.score_rows import ScoreRows, read_score_rows
 from shopsight.types import IntArray, Pools, Run
@@ -38,7 +38,7 @@ def read_run(path: str | Path, name: str | None = None) -> Run:
     if twice is not None:
         earlier, later = order[twice[0]], order[twice[1]]
         query, product = rows.queries[later], rows.products[later]
-        reason = f"product '{product}' stands twice for query '{query}'"
+        reason = f"product {product!r} stands twice for query {query!r}"
         if not rows.lines:
             raise InputError(reason, path=path)
         reason += f" (first in line {rows.lines[earlier]})"
@@ -94,9 +94,28 @@ def write_run(run: Run, path: str | Path, shape: str | None = None) -> None:
         UsageError: a shape that is not known, or an ending that tells none.
         OutputError: cannot be written, or an id does not fit the shape (a comma in CSV).
     """
-    write = _WRITERS[shape or _shape_of(Path(path))]
+    shape = shape or shape_of(path)
+    if shape not in _WRITERS:
+        raise unknown_name("shape of run", shape, list(_WRITERS))
+    write = _WRITERS[shape]
     with _writing(path) as put:
         write(run, put, str(path))
+
+
+def shape_of(path: str | Path) -> str:
+    """The shape that the ending of a file's name stands for: json, trec, csv or tsv.
+
+    Raises:
+        UsageError: an ending that tells none.
+
+    >>> shape_of("fused.json.gz")
+    'json'
+    """
+    ending = Path(Path(path).name.removesuffix(".gz")).suffix.lower()
+    if ending not in _ENDINGS:
+        known = ", ".join(_ENDINGS)
+        raise UsageError(f"{path}: the ending does not tell the file's shape (known: {known})")
+    return _ENDINGS[ending]
 
 
 def best_first(run: Run) -> Iterator[tuple[str, list[tuple[str, float]]]]:
@@ -162,14 +181,6 @@ def _check_ids(
         if split(one) != [one]:
             reason = f"id {one!r} holds {what}, which this shape cannot carry; write JSON instead"
             raise OutputError(f"{path}: {reason}")
-
-
-def _shape_of(path: Path) -> str:
-    ending = Path(path.name.removesuffix(".gz")).suffix.lower()
-    if ending not in _ENDINGS:
-        known = ", ".join(_ENDINGS)
-        raise UsageError(f"{path}: the ending does not tell the file's shape (known: {known})")
-    return _ENDINGS[ending]
 
 
 @contextmanager

@@ -81,13 +81,13 @@ def _from_json(content: Any, path: str | Path) -> ScoreRows:
         except ValueError as error:
             raise InputError(str(error), path=path) from error
         if query in rows.query_ids:
-            raise InputError(f"query '{query}' stands here twice", path=path)
+            raise InputError(f"query {query!r} stands here twice", path=path)
         rows.query_ids[query] = None
         try:
             for product, score in _json_pairs(candidates):
                 rows.add(query, parse_id(product, "product id"), parse_score(score))
         except ValueError as error:
-            raise InputError(f"query '{query}': {error}", path=path) from error
+            raise InputError(f"query {query!r}: {error}", path=path) from error
     return rows
 
 
@@ -204,7 +204,7 @@ def _from_submission(
             reason = f"{len(products) + 1} columns, where the header has {width}"
             raise InputError(reason, path=path, line=number)
         if query in rows.query_ids:
-            raise InputError(f"query '{query}' stands here twice", path=path, line=number)
+            raise InputError(f"query {query!r} stands here twice", path=path, line=number)
         for place, product in enumerate(products):
             fields = [query, product, str(len(products) - place)]
             _add_row(rows, fields, _Layout(split, width, 0, 1, 2), path, number)

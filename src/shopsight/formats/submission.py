@@ -70,7 +70,7 @@ def _check_against(chosen: dict[str, list[str]], pools: Pools, run: Run) -> None
     for query, products in chosen.items():
         outside = sorted(set(products) - set(pools.of(query)))
         if outside:
-            raise _refusal(run, f"got product '{outside[0]}', which is not in its pool", [query])
+            raise _refusal(run, f"got product {outside[0]!r}, which is not in its pool", [query])
 
 
 def _fits(ids: list[str]) -> bool:
@@ -79,4 +79,4 @@ def _fits(ids: list[str]) -> bool:
 
 def _refusal(run: Run, what: str, queries: list[str]) -> InputError:
     more = f" (and {len(queries) - 1} more queries)" if len(queries) > 1 else ""
-    return InputError(f"query '{queries[0]}' {what}{more}", path=run.name)
+    return InputError(f"query {queries[0]!r} {what}{more}", path=run.name)

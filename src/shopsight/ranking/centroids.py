@@ -66,12 +66,15 @@ def pooled(features: Vectors, lengths: IntArray, how: Literal["mean", "max"]) ->
     return sums
 
 
-def word_centroids(batches: Iterable[tuple[Sequence[Sequence[str]], Vectors]]) -> WordCentroids:
+def word_centroids(
+    batches: Iterable[tuple[Sequence[Sequence[str]], Vectors]], least_pairs: int = 4
+) -> WordCentroids:
     """Learn the centroids from clicked pairs, batch by batch, in one pass.
 
     Args:
         batches: for each batch of B pairs, the words of each query and the (B, F) vectors of
             the clicked products. A word counts once per query.
+        least_pairs: words of fewer pairs say nothing: their mean is one product's accident.
 
     Raises:
         ValueError: no pairs.
@@ -83,9 +86,15 @@ def word_centroids(batches: Iterable[tuple[Sequence[Sequence[str]], Vectors]]) -
     if seen is None or not seen.pairs:
         raise ValueError("there are no clicked pairs to learn words from")
     mean = seen.total / seen.pairs
-    vectors = _unit(seen.of_word / seen.pairs_of_word[:, None] - mean)
-    idf = np.log1p(seen.pairs / seen.pairs_of_word)
-    return WordCentroids(seen.words, vectors, idf, mean.astype(np.float32))
+    kept = np.flatnonzero(seen.pairs_of_word >= least_pairs)
+    names = list(seen.words)
+    often = seen.pairs_of_word[kept]
+    return WordCentroids(
+        words={names[old]: new for new, old in enumerate(kept.tolist())},
+        vectors=_unit(seen.of_word[kept] / often[:, None] - mean),
+        idf=np.log1p(seen.pairs / often),
+        mean=mean.astype(np.float32),
+    )
 
 
 def score_pools(

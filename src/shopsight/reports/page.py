@@ -13,15 +13,9 @@ from shopsight.formats.atomic import replacing
 from shopsight.metrics.significance import Comparison, letter
 from shopsight.ranking.audit import Audit
 from shopsight.reports.charts import boxes_chart, curve_chart, interval_chart
+from shopsight.reports.dataset import Figure
+from shopsight.reports.stories import Story
 from shopsight.reports.tables import Grid, audit_grids
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One number worth a tile, and what it counts."""
-
-    value: str
-    label: str
 
 
 @dataclass(frozen=True)
@@ -45,50 +39,6 @@ class FusionCurve:
     means: tuple[float, ...]
     chosen: int
     held_out: float
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A ranked product.
-
-    Attributes:
-        product_id: its id.
-        place: in the ranking, from 1.
-        relevant: by the answers.
-        note: a few words about it.
-        boxes: top, left, bottom, right of its regions, as shares of height and width.
-        labels: what the regions are.
-        aspect: width of its image divided by the height.
-    """
-
-    product_id: str
-    place: int
-    relevant: bool
-    note: str
-    boxes: tuple[tuple[float, float, float, float], ...]
-    labels: tuple[str, ...]
-    aspect: float
-
-
-@dataclass(frozen=True)
-class Story:
-    """One query and the head of its ranking.
-
-    Attributes:
-        query_id: its id.
-        text: what was asked.
-        value: of the headline metric.
-        relevant: how many products are relevant.
-        candidates: the best ones, best first.
-        missed: places of the relevant products that are not among ``candidates``.
-    """
-
-    query_id: str
-    text: str
-    value: float
-    relevant: int
-    candidates: tuple[Candidate, ...]
-    missed: tuple[int, ...]
 
 
 @dataclass(frozen=True)

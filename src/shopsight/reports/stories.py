@@ -1,0 +1,136 @@
+"""Queries told one by one: what was asked, what came first, what was missed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from shopsight.catalogue.data import PreparedData
+from shopsight.metrics.evaluate import Evaluation
+from shopsight.types import Qrels, Run
+
+SHOWN = 6
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A ranked product.
+
+    Attributes:
+        product_id: its id.
+        place: in the ranking, from 1.
+        relevant: by the answers.
+        note: a few words about it.
+        boxes: top, left, bottom, right of its regions, as shares of height and width.
+        labels: what the regions are.
+        aspect: width of its image divided by the height.
+    """
+
+    product_id: str
+    place: int
+    relevant: bool
+    note: str
+    boxes: tuple[tuple[float, float, float, float], ...]
+    labels: tuple[str, ...]
+    aspect: float
+
+
+@dataclass(frozen=True)
+class Story:
+    """One query and the head of its ranking.
+
+    Attributes:
+        query_id: its id.
+        text: what was asked.
+        value: of the headline metric.
+        relevant: how many products are relevant.
+        candidates: the best ones, best first.
+        missed: places of the relevant products that are not among ``candidates``.
+    """
+
+    query_id: str
+    text: str
+    value: float
+    relevant: int
+    candidates: tuple[Candidate, ...]
+    missed: tuple[int, ...]
+
+
+def best_and_worst(
+    evaluation: Evaluation, metric: str, texts: dict[str, str], count: int = 3
+) -> tuple[list[str], list[str]]:
+    """Query ids with the highest and with the lowest values.
+
+    Of equal ones the longest come first: they ask for most.
+
+    Args:
+        evaluation: of the run the stories are about.
+        metric: one of its metrics.
+        texts: ``{query id: text}``.
+        count: how many of each; fewer where there are not twice as many queries.
+    """
+    values = dict(zip(evaluation.query_ids, evaluation.values[metric].tolist(), strict=True))
+    asked = sorted(values, key=lambda query: (-len(texts.get(query, "")), query))
+    count = min(count, len(asked) // 2)
+    worst = sorted(asked, key=lambda query: values[query])[:count]
+    return sorted(asked, key=lambda query: -values[query])[:count], worst
+
+
+class Narrator:
+    """Tells queries of one split as one run ranks them.
+
+    Args:
+        data: the prepared folder.
+        split: the split that was ranked.
+        run: the ranking.
+        qrels: the answers.
+        note: a few words about a product, by its id.
+    """
+
+    def __init__(
+        self, data: PreparedData, split: str, run: Run, qrels: Qrels, note: Callable[[str], str]
+    ) -> None:
+        self._store, self._qrels, self._note = data.store, qrels, note
+        queries = data.queries(split)
+        self.texts = dict(zip(queries.ids, queries.texts, strict=True))
+        bounds = run.pools.offsets
+        self._ranking = {
+            query: run.pools.product_ids[run.order[bounds[i] : bounds[i + 1]]].tolist()
+            for i, query in enumerate(run.pools.query_ids)
+        }
+        named = data.summary["regions"]["labels"]
+        self._labels = {int(number): str(entry["name"]) for number, entry in named.items()}
+
+    def tell(self, query_id: str, value: float) -> Story:
+        """The story of one query, whose value of the headline metric is ``value``."""
+        ranking = self._ranking.get(query_id, [])
+        grades = self._qrels.relevance[query_id]
+        relevant = {product for product, grade in grades.items() if grade > 0}
+        places = [place for place, one in enumerate(ranking, 1) if one in relevant]
+        return Story(
+            query_id,
+            self.texts.get(query_id, ""),
+            value,
+            len(relevant),
+            tuple(
+                self._candidate(product, place, product in relevant)
+                for place, product in enumerate(ranking[:SHOWN], 1)
+            ),
+            tuple(place for place in places if place > SHOWN),
+        )
+
+    def _candidate(self, product_id: str, place: int, relevant: bool) -> Candidate:
+        (index,) = self._store.index_of([product_id])
+        regions = self._store.read(np.array([index]))
+        height, width = self._store.image_sizes[index].tolist()
+        return Candidate(
+            product_id,
+            place,
+            relevant,
+            self._note(product_id),
+            tuple((top, left, bottom, right) for top, left, bottom, right, _ in regions.boxes),
+            tuple(self._labels.get(label, f"label {label}") for label in regions.labels.tolist()),
+            width / height,
+        )

@@ -1,0 +1,448 @@
+import gzip
+import hashlib
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from rawfile import HEADER, RawRow, encode, many_rows, raw_bytes, read_naively, write_raw
+from shopsight.catalogue.data import PreparedData
+from shopsight.catalogue.ingest import prepare_kddcup
+from shopsight.config import KddcupConfig
+from shopsight.errors import DataError, InputError, OutputError, UsageError
+
+ONE = KddcupConfig(workers=1)
+SKIP = KddcupConfig(workers=1, on_error="skip")
+
+
+def tree(folder):
+    """Every file's content below a folder, hashed."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def raw(tmp_path):
+    folder = tmp_path / "raw"
+    write_raw(folder, "train", many_rows(80, 30, 20))
+    write_raw(folder, "valid", many_rows(60, 25, 12, first_id=120))
+    answers = {"1000": [120, 125], "1001": [122]}
+    (folder / "valid" / "valid_answer.json").write_text(json.dumps(answers))
+    return folder
+
+
+def assert_holds(data, path, split):
+    """The prepared split equals what the naive reader says of its raw file."""
+    products, pairs = read_naively(path)
+    store = data.store
+    index = store.index_of(list(products))
+    batch = store.read(index)
+    np.testing.assert_array_equal(batch.lengths, [len(one.labels) for one in products.values()])
+    features = np.vstack([one.features for one in products.values()])
+    np.testing.assert_array_equal(batch.features, features.astype(store.dtype))
+    labels = np.concatenate([one.labels for one in products.values()])
+    np.testing.assert_array_equal(batch.labels, labels)
+    for place, product in zip(
+        np.split(batch.boxes, np.cumsum(batch.lengths)[:-1]), products.values(), strict=True
+    ):
+        height, width = product.size
+        top, left, bottom, right = (product.boxes / [height, width, height, width]).T
+        area = (bottom - top) * (right - left)
+        np.testing.assert_allclose(place, np.stack([top, left, bottom, right, area], 1), rtol=1e-5)
+    queries = data.queries(split)
+    assert queries.ids == list(dict.fromkeys(query for query, _, _ in pairs))
+    assert dict(zip(queries.ids, queries.texts, strict=True)) == {q: text for q, text, _ in pairs}
+    if split == "train":
+        found = data.pairs()
+        ids = [
+            (queries.ids[q], store.product_ids[p])
+            for q, p in zip(found.queries, found.products, strict=True)
+        ]
+        assert ids == [(query, product) for query, _, product in pairs]
+    else:
+        pools = data.pools(split)
+        naive = {}
+        for query, _, product in pairs:
+            if product not in naive.setdefault(query, []):
+                naive[query].append(product)
+        assert {query: pools.of(query) for query in pools.query_ids} == naive
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_prepared_data_equals_the_naive_reader(raw, tmp_path, dtype):
+    data = prepare_kddcup(raw, tmp_path / "data", KddcupConfig(workers=2, dtype=dtype))
+    for split in ("train", "valid"):
+        assert_holds(data, raw / split / f"{split}.tsv", split)
+    answers = data.answers("valid")
+    assert answers is not None
+    assert {q: set(g) for q, g in answers.relevance.items()} == {
+        "1000": {"120", "125"},
+        "1001": {"122"},
+    }
+    assert not (tmp_path / "data.partial").exists()
+
+
+def test_data_json_explains_itself(raw, tmp_path):
+    data = prepare_kddcup(raw, tmp_path / "data", ONE)
+    summary = data.summary
+    products = {
+        row.product_id: row
+        for row in [*many_rows(80, 30, 20), *many_rows(60, 25, 12, first_id=120)]
+    }
+    assert summary["products"] == len(products) == len(data.store)
+    assert summary["splits"]["train"] == {"rows": 80, "queries": 20, "products": 30}
+    assert summary["splits"]["valid"]["answered_queries"] == 2
+    assert summary["regions"]["total"] == sum(row.regions for row in products.values())
+    assert summary["skipped"] == {}
+    assert any("10 queries have no answer" in warning for warning in summary["warnings"])
+    assert str(tmp_path) not in json.dumps(summary)
+    on_disk = {name for name in tree(data.path) if name != "data.json"}
+    assert set(summary["files"]) == on_disk
+    data.verify()
+
+
+def test_each_product_is_stored_once_across_splits(raw, tmp_path):
+    data = prepare_kddcup(raw, tmp_path / "data", ONE)
+    assert len(set(data.store.product_ids)) == len(data.store.product_ids) == 45
+
+
+def test_vocabulary_is_trained_on_the_training_queries(raw, tmp_path):
+    data = prepare_kddcup(raw, tmp_path / "data", ONE)
+    assert "query" in data.vocabulary().tokens
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_bytes_do_not_depend_on_the_number_of_processes(raw, tmp_path, workers):
+    prepare_kddcup(raw, tmp_path / "one", ONE)
+    prepare_kddcup(raw, tmp_path / "many", KddcupConfig(workers=workers))
+    assert tree(tmp_path / "one") == tree(tmp_path / "many")
+
+
+def test_gzip_and_flat_folders_and_single_files_give_the_same_store(raw, tmp_path):
+    plain = prepare_kddcup(raw, tmp_path / "plain", ONE, splits=("valid",))
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    (flat / "multimodal_labels.txt").write_bytes((raw / "multimodal_labels.txt").read_bytes())
+    (flat / "valid_answer.json").write_bytes((raw / "valid" / "valid_answer.json").read_bytes())
+    content = (raw / "valid" / "valid.tsv").read_bytes()
+    (flat / "valid.tsv.gz").write_bytes(gzip.compress(content))
+    zipped = prepare_kddcup(flat, tmp_path / "zipped", ONE)
+    single = prepare_kddcup(raw / "valid" / "valid.tsv", tmp_path / "single", ONE)
+    assert plain.summary["files"] == zipped.summary["files"] == single.summary["files"]
+
+
+def test_standard_input_is_a_source(raw, tmp_path, monkeypatch):
+    plain = prepare_kddcup(raw, tmp_path / "plain", ONE, splits=("train",))
+    content = (raw / "train" / "train.tsv").read_bytes()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    labels = raw / "multimodal_labels.txt"
+    piped = prepare_kddcup("-", tmp_path / "piped", ONE, splits=("train",), labels=labels)  # type: ignore[arg-type]
+    assert piped.summary["files"] == plain.summary["files"]
+
+
+@pytest.mark.parametrize("splits", [(), ("train", "valid"), ("../x",)])
+def test_standard_input_needs_one_split_name(tmp_path, splits):
+    with pytest.raises(UsageError, match="name it with --splits NAME"):
+        prepare_kddcup("-", tmp_path / "data", ONE, splits=splits)  # type: ignore[arg-type]
+
+
+def test_bom_crlf_and_a_missing_last_line_end_change_nothing(raw, tmp_path):
+    plain = prepare_kddcup(raw, tmp_path / "plain", ONE)
+    for split in ("train", "valid"):
+        path = raw / split / f"{split}.tsv"
+        content = path.read_bytes().replace(b"\n", b"\r\n").removesuffix(b"\r\n")
+        path.write_bytes(b"\xef\xbb\xbf" + content)
+    odd = prepare_kddcup(raw, tmp_path / "odd", ONE)
+    assert odd.summary["files"] == plain.summary["files"]
+    assert "train: the last line has no line end" in odd.summary["warnings"]
+
+
+def test_small_shards_hold_the_same(raw, tmp_path, monkeypatch):
+    plain = prepare_kddcup(raw, tmp_path / "plain", ONE)
+    monkeypatch.setattr("shopsight.catalogue.writers.MIB", 20)
+    sharded = prepare_kddcup(raw, tmp_path / "sharded", KddcupConfig(workers=1, shard_mib=2))
+    shards = sorted(sharded.path.glob("features-*.npy"))
+    assert len(shards) > 5
+    everything = np.arange(len(plain.store))
+    rng = np.random.default_rng(0)
+    for wanted in (everything, rng.permutation(everything), rng.integers(0, 45, 100)):
+        one, other = plain.store.read(wanted), sharded.store.read(wanted)
+        np.testing.assert_array_equal(one.features, other.features)
+        np.testing.assert_array_equal(one.boxes, other.boxes)
+
+
+BAD_FILES = {
+    "empty": (b"", "empty", "the file is empty"),
+    "only header": (HEADER, "empty", "the file is empty but for its header"),
+    "no header": (raw_bytes([RawRow()])[len(HEADER) :], "header", "the header row is missing"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_bad_files_stop_or_are_skipped(raw, tmp_path, name):
+    content, kind, reason = BAD_FILES[name]
+    (raw / "valid" / "valid.tsv").write_bytes(content)
+    with pytest.raises(InputError, match=rf"valid\.tsv.*: {reason}"):
+        prepare_kddcup(raw, tmp_path / "data", ONE)
+    assert not list(tmp_path.glob("data*"))
+    data = prepare_kddcup(raw, tmp_path / "data", SKIP)
+    assert data.splits == ["train"]
+    assert data.summary["skipped"]["valid"][kind]["count"] == 1
+    assert reason in data.summary["skipped"]["valid"][kind]["first"]
+
+
+def with_conflicts(rows):
+    changed = RawRow(product_id=101, regions=2, seed=99)
+    return [*rows[:20], changed, *rows[20:], changed]
+
+
+def test_changed_product_stops_or_is_skipped(raw, tmp_path):
+    path = write_raw(raw, "train", with_conflicts(many_rows(80, 30, 20)))
+    sentence = r"train\.tsv, line 22, column features: product 101 was met before with other"
+    with pytest.raises(InputError, match=sentence):
+        prepare_kddcup(raw, tmp_path / "data", ONE)
+    data = prepare_kddcup(raw, tmp_path / "data", SKIP)
+    entry = data.summary["skipped"]["train"]["conflict"]
+    assert entry["count"] == 2
+    assert entry["first"].startswith("train.tsv, line 22")
+    assert data.summary["splits"]["train"]["rows"] == 80
+    write_raw(raw, "train", many_rows(80, 30, 20))
+    assert_holds(data, path, "train")
+
+
+def test_product_that_changes_in_a_later_split_is_found(raw, tmp_path):
+    write_raw(raw, "valid", [RawRow(product_id=101, seed=99)])
+    with pytest.raises(InputError, match=r"valid\.tsv, line 2, column features: product 101"):
+        prepare_kddcup(raw, tmp_path / "data", ONE)
+
+
+def test_bad_rows_stop_at_the_first(raw, tmp_path):
+    rows = many_rows(80, 30, 20)
+    bad = RawRow(columns={"boxes": encode(np.zeros(8, "<f4"))})
+    write_raw(raw, "train", [*rows[:30], bad, b"x", *rows[30:]])
+    with pytest.raises(InputError, match=r"train\.tsv, line 32, column boxes: box .* no area"):
+        prepare_kddcup(raw, tmp_path / "data", KddcupConfig(workers=2))
+    assert not list(tmp_path.glob("data*"))
+
+
+def test_bad_rows_are_skipped_and_counted_by_kind(raw, tmp_path):
+    rows = many_rows(80, 30, 20)
+    bad = RawRow(product_id=7, columns={"features": b"AAAA"})
+    path = write_raw(raw, "train", [b"x", *rows[:30], bad, b"y\tz", *rows[30:], bad])
+    data = prepare_kddcup(raw, tmp_path / "data", SKIP)
+    skipped = data.summary["skipped"]["train"]
+    assert {kind: entry["count"] for kind, entry in skipped.items()} == {"columns": 2, "length": 2}
+    assert skipped["columns"]["first"] == "train.tsv, line 2: 1 columns instead of 9"
+    assert skipped["length"]["first"].startswith("train.tsv, line 33, column features")
+    write_raw(raw, "train", rows)
+    assert_holds(data, path, "train")
+
+
+def test_no_good_row_at_all_is_refused(tmp_path):
+    write_raw(tmp_path / "raw", "train", [b"x", b"y"])
+    with pytest.raises(InputError, match="no good row in any split"):
+        prepare_kddcup(tmp_path / "raw", tmp_path / "data", SKIP)
+
+
+def test_query_id_with_another_text_keeps_the_first_and_warns(raw, tmp_path):
+    write_raw(raw, "train", [RawRow(query=b"first"), RawRow(query=b"second", product_id=2, seed=2)])
+    data = prepare_kddcup(raw, tmp_path / "data", ONE)
+    assert data.queries("train").texts == ["first"]
+    assert any(
+        one.startswith("train: 1 rows give their query id another text")
+        for one in data.summary["warnings"]
+    )
+
+
+def test_answers_outside_the_pools_are_noted(raw, tmp_path):
+    (raw / "valid" / "valid_answer.json").write_text('{"1000": [120, 999], "77": [120]}')
+    warnings = prepare_kddcup(raw, tmp_path / "data", ONE).summary["warnings"]
+    assert "valid: 1 answered queries are not in the pools" in warnings
+    assert "valid: 2 answers are not in their query's pool" in warnings
+
+
+def test_broken_answers_are_refused(raw, tmp_path):
+    (raw / "valid" / "valid_answer.json").write_text('{"1000": [120')
+    with pytest.raises(InputError, match=r"valid_answer\.json"):
+        prepare_kddcup(raw, tmp_path / "data", ONE)
+
+
+def test_the_same_call_again_changes_nothing(raw, tmp_path):
+    prepare_kddcup(raw, tmp_path / "data", ONE)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "data").rglob("*")}
+    prepare_kddcup(raw, tmp_path / "data", KddcupConfig(workers=2))
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "data").rglob("*")} == before
+
+
+def test_an_existing_folder_is_replaced_only_by_force(raw, tmp_path):
+    out = tmp_path / "data"
+    prepare_kddcup(raw, out, ONE)
+    with pytest.raises(OutputError, match="prepared from other files or with other settings"):
+        prepare_kddcup(raw, out, KddcupConfig(workers=1, dtype="float32"))
+    forced = prepare_kddcup(raw, out, KddcupConfig(workers=1, dtype="float32"), force=True)
+    assert forced.store.dtype == np.float32
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("keep")
+    with pytest.raises(OutputError, match="exists and is not a prepared folder"):
+        prepare_kddcup(raw, tmp_path / "mine", ONE)
+    assert (tmp_path / "mine" / "notes.txt").read_text() == "keep"
+
+
+def test_missing_raw_files_are_refused(tmp_path):
+    with pytest.raises(InputError, match="no such file or folder"):
+        prepare_kddcup(tmp_path / "nowhere", tmp_path / "data", ONE)
+    (tmp_path / "raw").mkdir()
+    with pytest.raises(InputError, match="no raw file here"):
+        prepare_kddcup(tmp_path / "raw", tmp_path / "data", ONE)
+    write_raw(tmp_path / "raw", "valid", [RawRow()])
+    with pytest.raises(UsageError, match=r"no split 'testA' \(found: valid\)"):
+        prepare_kddcup(tmp_path / "raw", tmp_path / "data", ONE, splits=("testA",))
+
+
+def test_two_preparations_of_one_folder_do_not_meet(raw, tmp_path):
+    def again(_):
+        with pytest.raises(OutputError, match="another shopsight is writing here"):
+            prepare_kddcup(raw, tmp_path / "data", ONE)
+        met.append(True)
+
+    met = []
+    prepare_kddcup(raw, tmp_path / "data", ONE, progress=again)
+    assert met
+
+
+def test_damaged_folders_are_refused(raw, tmp_path):
+    out = tmp_path / "data"
+    data = prepare_kddcup(raw, out, ONE)
+    labels = out / "labels.npy"
+    content = labels.read_bytes()
+    labels.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(DataError, match=r"labels\.npy: its content changed"):
+        data.verify()
+    labels.write_bytes(content[:-2])
+    with pytest.raises(DataError, match=r"labels\.npy: changed since it was prepared"):
+        PreparedData.open(out)
+    labels.unlink()
+    with pytest.raises(DataError, match=r"labels\.npy: missing since"):
+        PreparedData.open(out)
+    for content, reason in (
+        ("{", "not readable as JSON"),
+        ("[]", "not the description"),
+        ('{"format": "shopsight prepared folder"}', "format version None"),
+    ):
+        (out / "data.json").write_text(content)
+        with pytest.raises(DataError, match=reason):
+            PreparedData.open(out)
+    with pytest.raises(DataError, match="not a prepared folder"):
+        PreparedData.open(tmp_path)
+
+
+def test_asking_for_what_is_not_there(raw, tmp_path):
+    data = prepare_kddcup(raw, tmp_path / "data", ONE, splits=("valid",))
+    with pytest.raises(DataError, match="no pairs of split 'train'"):
+        data.pairs()
+    with pytest.raises(DataError, match="no vocabulary, since no train split"):
+        data.vocabulary()
+    with pytest.raises(DataError, match="no product 'x'"):
+        data.store.index_of(["120", "x"])
+    with pytest.raises(IndexError, match="outside 0 to 24"):
+        data.store.read([25])
+    with pytest.raises(IndexError):
+        data.store.read([-1])
+    assert data.store.read([]).features.shape == (0, 4)
+
+
+# What a killed process leaves: run in a child with small chunks and a journal at every chunk.
+CHILD = """
+import sys, time
+from pathlib import Path
+from shopsight.catalogue import ingest, journal
+from shopsight.formats import kddcup_stream
+from shopsight.config import KddcupConfig
+journal.Journal.__init__.__defaults__ = (0.0,)
+start = kddcup_stream.row_stream
+ingest.row_stream = lambda workers: start(workers, 1 << 13)
+slow = lambda _: time.sleep(0.004)
+config = KddcupConfig(workers=2, shard_mib=1)
+ingest.prepare_kddcup(Path(sys.argv[1]), Path(sys.argv[2]), config, progress=slow)
+"""
+
+
+def test_killed_at_any_moment_and_run_again_gives_the_same_bytes(tmp_path):
+    raw = tmp_path / "raw"
+    write_raw(raw, "train", many_rows(1500, 700, 300))
+    write_raw(raw, "valid", many_rows(600, 500, 100, first_id=500))
+    command = [sys.executable, "-c", CHILD, str(raw)]
+    started = time.monotonic()
+    subprocess.run([*command, str(tmp_path / "whole")], check=True)
+    whole = time.monotonic() - started
+    rng = random.Random(0)
+    kills = 0
+    for _ in range(12):
+        with subprocess.Popen([*command, str(tmp_path / "cut")], stderr=subprocess.DEVNULL) as run:
+            try:
+                run.wait(rng.uniform(0.2, 0.9) * whole)
+            except subprocess.TimeoutExpired:
+                os.kill(run.pid, signal.SIGKILL)
+                kills += 1
+        if (tmp_path / "cut").exists():
+            break
+    subprocess.run([*command, str(tmp_path / "cut")], check=True)
+    assert kills >= 1
+    assert tree(tmp_path / "cut") == tree(tmp_path / "whole")
+    assert not (tmp_path / "cut.partial").exists()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
+def test_stopped_after_each_chunk_and_continued(tmp_path, monkeypatch, share):
+    """The same without chance: Ctrl-C arrives right after one chunk was noted."""
+    from shopsight.catalogue import ingest
+    from shopsight.formats import kddcup_stream
+
+    raw = tmp_path / "raw"
+    write_raw(raw, "train", with_conflicts(many_rows(300, 120, 60)))
+    write_raw(raw, "valid", [*many_rows(100, 80, 30), b"bad row"])
+    config = KddcupConfig(workers=1, on_error="skip")
+    start = kddcup_stream.row_stream
+    monkeypatch.setattr(ingest, "row_stream", lambda workers: start(workers, 1 << 12))
+    monkeypatch.setattr("shopsight.catalogue.journal.Journal.__init__.__defaults__", (0.0,))
+    chunks = []
+    prepare_kddcup(raw, tmp_path / "whole", config, progress=chunks.append)
+    assert len(chunks) > 15
+    last = round(share * (len(chunks) - 1))
+    seen = []
+
+    def interrupt(now):
+        seen.append(now)
+        if len(seen) == last + 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare_kddcup(raw, tmp_path / "cut", config, progress=interrupt)
+    assert (tmp_path / "cut.partial").exists()
+    rest = []
+    prepare_kddcup(raw, tmp_path / "cut", config, progress=rest.append)
+    assert tree(tmp_path / "cut") == tree(tmp_path / "whole")
+    if share >= 0.5:
+        assert len(rest) < len(chunks)
+
+
+def test_changed_settings_start_over(raw, tmp_path):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare_kddcup(raw, tmp_path / "data", ONE, progress=interrupt)
+    other = KddcupConfig(workers=1, dtype="float32")
+    data = prepare_kddcup(raw, tmp_path / "data", other)
+    assert data.store.dtype == np.float32
+    assert_holds(data, raw / "train" / "train.tsv", "train")

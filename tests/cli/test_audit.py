@@ -1,0 +1,56 @@
+"""``shopsight audit``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from shopsight.cli.main import main
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Pools that leak: each answer is offered once, all else by every pool."""
+    rows = [
+        f"{query}\t{text}\t{product}\n"
+        for query, text in enumerate(["red shoes", "Red Shoes", "", *map(str, range(9))])
+        for product in (f"own{query}", *"cdefghijklmno")
+    ]
+    (tmp_path / "pairs.tsv").write_text("query_id\tquery\tproduct_id\n" + "".join(rows))
+    (tmp_path / "answers.json").write_text(json.dumps({str(q): [f"own{q}"] for q in range(12)}))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_says_that_pools_leak(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["audit", "pairs.tsv", "--answers", "answers.json"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("These pools LEAK: ranking products by how few pools offer them")
+    assert "1 (2)" in out  # one empty query
+    assert "1 (0 = 1)" in out  # one text of two queries
+    assert "100.0%" in out
+
+
+def test_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["audit", "pairs.tsv", "--answers", "answers.json", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["leaks"] is True
+    assert found["answers"]["count_only"] == 1.0
+    assert found["answers"]["relevance_by_pool_count"]["1"] == {"candidates": 12, "relevant": 12}
+    assert found["structure"]["empty_queries"] == ["2"]
+    assert found["structure"]["duplicate_queries"] == [["0", "1"]]
+
+
+def test_without_answers(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["audit", "pairs.tsv"]) == 0
+    assert "cannot be said without answers" in capsys.readouterr().out
+    assert main(["audit", "pairs.tsv", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["leaks"], found["answers"]) == (None, None)
+
+
+def test_a_folder_that_is_not_prepared(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["audit", "."]) == 2
+    assert "not a prepared one (it has no data.json)" in capsys.readouterr().err

@@ -1,0 +1,92 @@
+"""``shopsight fuse``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from shopsight.cli.main import main
+from shopsight.formats.runs import read_run
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The answer "a" is second in each run, behind another product; first in their sum."""
+    queries = [str(query) for query in range(10)]
+    first = {q: {"a": 2.0, "c": 3.0, "d": 0.0} for q in queries}
+    second = {q: {"a": 2.0, "c": 0.0, "d": 3.0} for q in queries}
+    (tmp_path / "first.json").write_text(json.dumps(first))
+    (tmp_path / "second.json").write_text(json.dumps(second))
+    (tmp_path / "answers.json").write_text(json.dumps({q: ["a"] for q in queries}))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def fuse(*arguments: str) -> int:
+    return main(["fuse", "first.json", "second.json", "--out", "fused.json", *arguments])
+
+
+def test_fits_and_says_both_figures(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fuse("--answers", "answers.json") == 0
+    out = capsys.readouterr().out
+    for words in ("0.3400  first", "0.6600  second", "fused, in sample   1.0000"):
+        assert words in out
+    assert "fused, held out    1.0000" in out
+    assert "written: fused.json" in out
+    fused = read_run("fused.json")
+    assert fused.pools.product_ids[fused.order][0] == "a"
+
+
+def test_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fuse("--answers", "answers.json", "--json", "--metric", "mrr") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["metric"] == "mrr"
+    assert found["weights"] == {"first": 0.34, "second": 0.66}
+    assert found["members"]["first"]["mean"] == 0.5
+    assert found["in_sample"]["mean"] == found["held_out"]["mean"] == 1.0
+    assert found["filled"] == {"first": 0, "second": 0}
+
+
+def test_fixed_weights_need_no_answers(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fuse("--weights", "0.25", "0.75", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["weights"] == {"first": 0.25, "second": 0.75}
+    fused = read_run("fused.json")
+    found = dict(zip(fused.pools.of("0"), fused.scores, strict=False))
+    assert found == {"a": 2.0, "c": 0.75, "d": 2.25}
+
+
+def test_fixed_weights_are_judged_with_answers(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fuse("--weights", "1", "1", "--answers", "answers.json", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["fixed"]["mean"] == 1.0
+
+
+def test_reciprocal_ranks_need_no_answers(folder: Path) -> None:
+    assert fuse("--method", "rrf", "--rrf-k", "1") == 0
+    assert read_run("fused.json").scores.max() == pytest.approx((1 / 3 + 1 / 3) / 2)
+
+
+def test_says_how_many_pairs_were_missing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "second.json").write_text('{"0": {"a": 1.0, "new": 2.0}}')
+    assert fuse("--weights", "1", "1") == 0
+    warned = capsys.readouterr().err
+    assert "first lacks 1 (query, product) pairs; they get its lowest score" in warned
+    assert "second lacks 29 (query, product) pairs" in warned
+
+
+def test_refusals(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, words in (
+        ((), "fitting weights needs --answers; or give --weights, or --method rrf"),
+        (("--weights", "1"), "2 runs need 2 finite weights"),
+        (("--answers", "answers.json", "--metric", "foo"), "unknown metric 'foo'"),
+        (("--answers", "first.json"), "grade 2.0 is not a whole number"),
+        (("--answers", "answers.json", "--folds", "1"), "at least 1 step and 2 folds"),
+    ):
+        assert fuse(*arguments) == 2
+        assert words in capsys.readouterr().err
+    assert main(["fuse", "first.json", "--weights", "1", "--out", "fused.json"]) == 2
+    assert "at least two runs" in capsys.readouterr().err
+    assert not (folder / "fused.json").exists()

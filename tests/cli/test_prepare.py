@@ -1,0 +1,110 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from rawfile import many_rows, raw_bytes, write_raw
+from shopsight.cli.main import main
+
+
+@pytest.fixture
+def raw(tmp_path):
+    folder = tmp_path / "raw"
+    write_raw(folder, "train", many_rows(80, 30, 20))
+    write_raw(folder, "valid", many_rows(60, 25, 12, first_id=120))
+    return folder
+
+
+def test_prepare_says_what_it_made(raw, tmp_path, capsys):
+    out = tmp_path / "data"
+    assert main(["prepare", "kddcup", str(raw), "--out", str(out), "--workers", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert "45 products" in printed
+    assert "train: 80 rows, 20 queries, 30 products" in printed
+    assert (out / "data.json").is_file()
+
+
+def test_json_is_the_description(raw, tmp_path, capsys):
+    out = tmp_path / "data"
+    assert main(["prepare", "kddcup", str(raw), "--out", str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads((out / "data.json").read_text())
+
+
+def test_bad_rows_are_one_sentence_and_exit_2(raw, tmp_path, capsys):
+    path = write_raw(raw, "valid", [*many_rows(10, 5, 5, first_id=120), b"junk"])
+    out = tmp_path / "data"
+    assert main(["prepare", "kddcup", str(raw), "--out", str(out)]) == 2
+    error = capsys.readouterr().err
+    assert error == f"shopsight: {path}, line 12: 1 columns instead of 9\n"
+    assert not out.exists()
+    command = ["prepare", "kddcup", str(raw), "--out", str(out), "--on-error", "skip"]
+    assert main(command) == 0
+    printed = capsys.readouterr().out
+    assert "valid: left out 1, wrong column count; the first is" in printed
+    assert "valid.tsv, line 12: 1 columns instead of 9" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["kddcup", "raw"], "arguments are required: out"),
+        (["kddcup", "nowhere", "--out", "data"], "nowhere: no such file or folder"),
+        (["kdd", "raw"], "unknown kind of preparation 'kdd'; did you mean 'kddcup'?"),
+        (["--out", "data"], "name what to prepare first"),
+        (["kddcup", "raw", "--out", "data", "--dtyp", "float32"], "did you mean '--dtype'?"),
+        (["kddcup", "raw", "--out", "data", "--dtype", "int8"], "dtype"),
+        (["kddcup", "raw", "--out", "data", "--workers", "two"], "workers"),
+        (["kddcup", "raw", "--out", "data", "--workers", "-1"], "workers"),
+        (["kddcup", "raw", "--out", "data", "--shard-mib", "0"], "shard_mib"),
+        (["kddcup", "-", "--out", "data"], "name it with --splits NAME"),
+        (["negatives", "nowhere"], "nowhere: not a prepared folder"),
+    ],
+)
+def test_wrong_calls_are_one_sentence_and_exit_2(
+    raw, tmp_path, monkeypatch, capsys, arguments, sentence
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(["prepare", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("shopsight: ")
+    assert sentence in error
+    assert error.count("\n") == 1
+
+
+def test_help_lists_the_kinds_and_shows_examples(capsys):
+    assert main(["prepare"]) == 0
+    assert "kddcup" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as stop:
+        main(["prepare", "kddcup", "--help"])
+    assert stop.value.code == 0
+    assert "shopsight prepare kddcup raw --out data\n" in capsys.readouterr().out
+
+
+def test_rows_come_from_a_pipe(raw, tmp_path):
+    command = [sys.executable, "-m", "shopsight.cli.main", "prepare", "kddcup", "-"]
+    command += ["--splits", "train", "--out", str(tmp_path / "piped")]
+    command += ["--labels", str(raw / "multimodal_labels.txt")]
+    done = subprocess.run(command, input=raw_bytes(many_rows(80, 30, 20)), capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert b"train: 80 rows" in done.stdout
+
+
+def test_negatives_are_written_beside_the_data(raw, tmp_path, capsys):
+    out = tmp_path / "data"
+    assert main(["prepare", "kddcup", str(raw), "--out", str(out), "--quiet"]) == 0
+    assert main(["prepare", "negatives", str(out), "--clusters", "3", "--json"]) == 0
+    about = json.loads(capsys.readouterr().out)
+    assert about["queries"] == 20
+    assert json.loads((out / "negatives" / "negatives.json").read_text()) == about
+    # the prepared folder is still whole: negatives are beside the data, not part of it
+    assert main(["prepare", "negatives", str(out), "--quiet"]) == 0
+
+
+def test_bench_prints_its_figures(raw, tmp_path, capsys):
+    command = ["bench", "data", "--raw", str(raw), "--folder", str(tmp_path), "--json"]
+    assert main(command) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["preparing, all of it"][1] == "MB/s"
+    assert all(value > 0 for value, _ in figures.values())
+    assert [path.name for path in tmp_path.iterdir()] == ["raw"]

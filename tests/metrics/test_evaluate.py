@@ -1,0 +1,139 @@
+"""Evaluation equals a naive version and trec_eval, ties included."""
+
+from __future__ import annotations
+
+from math import log2
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shopsight.config import EvaluateConfig
+from shopsight.errors import UsageError
+from shopsight.metrics.evaluate import Judge, bootstrap_interval, evaluate
+from shopsight.types import Qrels, Run
+
+Scores = dict[str, dict[str, float]]
+Grades = dict[str, dict[str, int]]
+ids = st.text("0129ab", min_size=1, max_size=2)
+# Quarters tie often, and trec_eval's own numbers hold them exactly.
+scores = st.dictionaries(
+    ids, st.dictionaries(ids, st.integers(-3, 3).map(lambda n: n / 4), min_size=1, max_size=8)
+)
+grades = st.dictionaries(
+    ids, st.dictionaries(ids, st.integers(0, 3), min_size=1, max_size=8), min_size=1, max_size=5
+)
+binary = st.dictionaries(
+    ids, st.dictionaries(ids, st.integers(0, 1), min_size=1, max_size=8), min_size=1, max_size=5
+)
+METRICS = ("ndcg@3", "ndcg", "recall@3", "recall", "precision@3", "mrr", "mrr@2", "map", "map@3")
+
+
+def naive(metric: str, ranked: list[str], judged: dict[str, int]) -> float:
+    """One query's value, in plain loops."""
+    kind, _, cut = metric.partition("@")
+    k = int(cut) if cut else 10**9
+    gains = [max(judged.get(product, 0), 0) for product in ranked[:k]]
+    relevant = sum(grade > 0 for grade in judged.values())
+    hits = sum(gain > 0 for gain in gains)
+    if kind == "ndcg":
+        ideal = sorted((max(grade, 0) for grade in judged.values()), reverse=True)[:k]
+        best = sum(gain / log2(i + 2) for i, gain in enumerate(ideal))
+        return sum(gain / log2(i + 2) for i, gain in enumerate(gains)) / best if best else 0.0
+    if kind == "recall":
+        return hits / relevant if relevant else 0.0
+    if kind == "precision":
+        return hits / k
+    if kind == "hit":
+        return float(hits > 0)
+    first = [i for i, gain in enumerate(gains) if gain]
+    if kind == "mrr":
+        return 1 / (first[0] + 1) if first else 0.0
+    precisions = [(nth + 1) / (place + 1) for nth, place in enumerate(first)]
+    return sum(precisions) / relevant if relevant else 0.0
+
+
+@given(given_scores=scores, judged=grades)
+def test_equals_naive(given_scores: Scores, judged: Grades) -> None:
+    metrics = (*METRICS, "hit@1", "hit@4")
+    config = EvaluateConfig(metrics, resamples=1)
+    found = evaluate(Run.from_mapping(given_scores), Qrels(judged), config)
+    for place, query in enumerate(judged):
+        pool = given_scores.get(query, {})
+        ranked = sorted(pool, key=lambda product: (pool[product], product), reverse=True)
+        for metric in metrics:
+            expected = naive(metric, ranked, judged[query])
+            assert found.values[metric][place] == pytest.approx(expected), (metric, query)
+
+
+@given(given_scores=scores, judged=binary, graded=grades)
+def test_equals_trec_eval(given_scores: Scores, judged: Grades, graded: Grades) -> None:
+    ir_measures = pytest.importorskip("ir_measures")
+    from ir_measures import AP, RR, P, R, nDCG
+
+    theirs = {
+        "ndcg@3": nDCG @ 3,
+        "ndcg": nDCG,
+        "recall@3": R @ 3,
+        "precision@3": P @ 3,
+        "mrr": RR,
+        "map": AP,
+        "map@3": AP @ 3,
+    }
+    for answers, names in ((judged, list(theirs)), (graded, ["ndcg@3", "ndcg", "recall@3"])):
+        judge, run = Judge(Qrels(answers)), Run.from_mapping(given_scores)
+        ours = {name: judge.values(run, name) for name in names}
+        provider = ir_measures.pytrec_eval.evaluator([theirs[name] for name in names], answers)
+        for one in provider.iter_calc(given_scores):
+            name = next(name for name in names if theirs[name] == one.measure)
+            value = ours[name][judge.query_ids.index(one.query_id)]
+            assert value == pytest.approx(one.value, abs=1e-9), (name, one.query_id)
+
+
+def test_mean_is_over_the_answers() -> None:
+    run = Run.from_mapping({"1": {"a": 1.0}, "9": {"a": 1.0}})
+    qrels = Qrels({"1": {"a": 1}, "2": {"a": 1}, "3": {"a": 0}})
+    found = evaluate(run, qrels, EvaluateConfig(("ndcg@5",)))
+    assert found.estimates["ndcg@5"].mean == pytest.approx(1 / 3)
+    assert found.estimates["ndcg@5"].queries == 3
+    assert (found.unranked, found.ignored, found.without_relevant) == (("2", "3"), ("9",), ("3",))
+
+
+def test_a_judge_serves_many_runs_and_pools() -> None:
+    judge = Judge(Qrels({"1": {"a": 1}}))
+    run = Run.from_mapping({"1": {"a": 1.0, "b": 0.0}})
+    other = Run.from_mapping({"1": {"c": 1.0, "b": 0.5, "a": 0.0}})
+    assert judge.values(run, "mrr").tolist() == [1.0]
+    assert judge.values(run.with_scores(np.array([0.0, 1.0])), "mrr").tolist() == [0.5]
+    assert judge.values(other, "mrr").tolist() == [1 / 3]
+    assert judge.values(run, "mrr").tolist() == [1.0]
+
+
+def test_interval_of_constants_is_a_point() -> None:
+    assert bootstrap_interval(np.full(30, 0.25)) == (0.25, 0.25)
+
+
+def test_interval_is_close_to_the_normal_one() -> None:
+    values = np.random.default_rng(0).random(2000)
+    low, high = bootstrap_interval(values)
+    error = 1.96 * values.std() / np.sqrt(len(values))
+    assert (low, high) == pytest.approx((values.mean() - error, values.mean() + error), abs=2e-3)
+
+
+def test_same_seed_same_interval_and_chunks_do_not_show() -> None:
+    values = np.random.default_rng(0).random(100_000)  # more than one chunk holds
+    config = EvaluateConfig(resamples=20)
+    assert bootstrap_interval(values, config, 3) == bootstrap_interval(values, config, 3)
+    assert bootstrap_interval(values, config, 3) != bootstrap_interval(values, config, 4)
+
+
+@pytest.mark.parametrize("config", [EvaluateConfig(resamples=0), EvaluateConfig(confidence=1.0)])
+def test_bad_interval_settings(config: EvaluateConfig) -> None:
+    with pytest.raises(UsageError, match="at least 1 resample and a confidence between 0 and 1"):
+        bootstrap_interval(np.ones(3), config)
+
+
+def test_no_metrics_no_values() -> None:
+    run = Run.from_mapping({"1": {"a": 1.0}})
+    assert evaluate(run, Qrels({"1": {"a": 1}}), EvaluateConfig(())).estimates == {}

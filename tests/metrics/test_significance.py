@@ -1,0 +1,91 @@
+"""Randomisation tests, Holm's correction, letters."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shopsight.config import CompareConfig, EvaluateConfig
+from shopsight.errors import UsageError
+from shopsight.metrics.significance import compare, holm, letter, randomisation_test
+from shopsight.types import Qrels, Run
+
+
+@given(st.lists(st.integers(-4, 4).map(lambda n: n / 10), min_size=1, max_size=7))
+def test_exact_equals_naive_enumeration(differences: list[float]) -> None:
+    observed = abs(sum(differences))
+    sums = [
+        abs(sum(sign * one for sign, one in zip(signs, differences, strict=True)))
+        for signs in product((-1, 1), repeat=len(differences))
+    ]
+    expected = np.mean([value >= observed - 1e-9 for value in sums])
+    found = randomisation_test(np.array(differences), np.zeros(len(differences)))
+    assert found == pytest.approx(expected)
+
+
+def test_drawn_is_close_to_exact() -> None:
+    differences = np.random.default_rng(0).normal(0.3, 1.0, 16)
+    exact = randomisation_test(differences, np.zeros(16), permutations=2**16)
+    drawn = randomisation_test(differences, np.zeros(16), permutations=20_000, seed=1)
+    assert drawn == pytest.approx(exact, abs=0.015)
+
+
+def test_equal_runs_and_symmetry() -> None:
+    values = np.random.default_rng(0).random((2, 50))
+    assert randomisation_test(values[0], values[0]) == 1.0
+    assert randomisation_test(*values) == randomisation_test(values[1], values[0])
+
+
+def test_a_drawn_p_value_is_never_zero() -> None:
+    assert randomisation_test(np.ones(100), np.zeros(100), permutations=99) == 0.01
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_letters_of_many_runs() -> None:
+    assert [letter(place) for place in (0, 25, 26, 51, 52, 701, 702)] == [
+        "a", "z", "aa", "az", "ba", "zz", "aaa",
+    ]  # fmt: skip
+
+
+def three_runs() -> tuple[list[Run], Qrels]:
+    queries = [str(query) for query in range(30)]
+    good, bad = {"r": 1.0, "x": 0.0}, {"r": 0.0, "x": 1.0}
+    runs = [
+        Run.from_mapping(dict.fromkeys(queries, good), "good"),
+        Run.from_mapping(dict.fromkeys(queries, bad), "bad"),
+        Run.from_mapping({q: bad if q in "01" else good for q in queries}, "nearly"),
+    ]
+    return runs, Qrels({query: {"r": 1} for query in queries})
+
+
+def test_compare() -> None:
+    runs, qrels = three_runs()
+    found = compare(runs, qrels, evaluation=EvaluateConfig(("mrr",)))
+    assert [one.name for one in found.evaluations] == ["good", "bad", "nearly"]
+    assert [found.letters("mrr", run) for run in range(3)] == ["b", "", "b"]
+    assert found.p_values["mrr"][0, 2] == 0.5  # two queries differ: 2 of 4 sign patterns
+    assert np.array_equal(found.adjusted["mrr"], found.adjusted["mrr"].T)
+    assert np.all(found.adjusted["mrr"] >= found.p_values["mrr"])
+
+
+def test_without_correction() -> None:
+    runs, qrels = three_runs()
+    found = compare(runs, qrels, CompareConfig(correction="none"), EvaluateConfig(("mrr",)))
+    assert np.array_equal(found.adjusted["mrr"], found.p_values["mrr"])
+
+
+def test_refusals() -> None:
+    runs, qrels = three_runs()
+    with pytest.raises(UsageError, match="at least two runs"):
+        compare(runs[:1], qrels)
+    with pytest.raises(UsageError, match="alpha must be between 0 and 1"):
+        compare(runs, qrels, CompareConfig(alpha=1.0))

@@ -1,0 +1,102 @@
+"""The audit: expectations over ties are exact, findings are found, verdicts are right."""
+
+from __future__ import annotations
+
+from itertools import pairwise, permutations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shopsight.metrics.evaluate import bootstrap_interval
+from shopsight.ranking.audit import Audit, Relevance, audit, expected_dcg
+from shopsight.types import Pools, Qrels
+
+
+@given(
+    gains=st.lists(st.integers(0, 2), min_size=1, max_size=5),
+    keys=st.lists(st.integers(0, 2), min_size=5, max_size=5),
+    k=st.integers(1, 5),
+)
+def test_expected_dcg_is_the_mean_over_all_orders(
+    gains: list[int], keys: list[int], k: int
+) -> None:
+    keys = keys[: len(gains)]
+    discounts = 1 / np.log2(np.arange(2, 12))
+    values = []
+    for order in permutations(range(len(gains))):
+        if all(keys[i] <= keys[j] for i, j in pairwise(order)):
+            values.append(sum(gains[i] * d for i, d in zip(order[:k], discounts, strict=False)))
+    found = expected_dcg(np.array(gains, float), np.array(keys), k)
+    assert found == pytest.approx(np.mean(values))
+
+
+def leaking(queries: int = 40) -> tuple[dict[str, list[str]], Qrels]:
+    """Answers are offered once; the rest of each pool is offered to every query."""
+    common = [f"common{i}" for i in range(15)]
+    pools = {str(q): [f"own{q}a", f"own{q}b", *common] for q in range(queries)}
+    return pools, Qrels({q: {f"own{q}a": 1, f"own{q}b": 1} for q in pools})
+
+
+def check(pools: dict[str, list[str]], qrels: Qrels | None, **more: dict[str, str]) -> Audit:
+    return audit(Pools.from_mapping(pools), qrels, bootstrap_interval, **more)
+
+
+def test_leaking_pools_are_called_so() -> None:
+    found = check(*leaking())
+    assert found.leak is not None
+    assert found.leak.count_only == pytest.approx(1.0)
+    assert found.leak.random < 0.4
+    assert found.leak.leaks
+    assert found.verdict.startswith("These pools LEAK: ")
+    assert found.leak.relevance_by_pool_count == {1: Relevance(80, 80), 40: Relevance(600, 0)}
+
+
+def test_fair_pools_are_not() -> None:
+    chance = np.random.default_rng(0)
+    pools = {str(q): [str(p) for p in chance.choice(500, 20, replace=False)] for q in range(60)}
+    qrels = Qrels({q: dict.fromkeys(chance.choice(pool, 3), 1) for q, pool in pools.items()})
+    found = check(pools, qrels)
+    assert found.leak is not None
+    assert not found.leak.leaks
+    assert found.verdict.startswith("No leak found")
+
+
+def test_structure_without_answers() -> None:
+    pools = {"1": ["a", "b", "a"], "2": ["b"], "3": [], "4": ["c"]}
+    texts = {"1": "Red shoes", "2": "red  shoes", "3": " ", "4": "hat"}
+    found = check(pools, None, texts=texts)
+    assert found.verdict == "Whether these pools leak cannot be said without answers."
+    structure = found.structure
+    assert (structure.queries, structure.candidates, structure.products) == (4, 4, 3)
+    assert structure.pool_sizes == (0, 1.0, 2)
+    assert structure.products_by_pool_count == {1: 2, 2: 1}
+    assert structure.repeated_in_pool == [("1", "a")]
+    assert structure.empty_pools == ["3"]
+    assert structure.empty_queries == ["3"]
+    assert structure.duplicate_queries == [["1", "2"]]
+
+
+def test_texts_that_are_not_known_are_not_judged() -> None:
+    structure = check({"1": ["a"]}, None).structure
+    assert structure.empty_queries is None
+    assert structure.duplicate_queries is None
+
+
+def test_answers_out_of_reach() -> None:
+    qrels = Qrels({"1": {"a": 1, "z": 1, "y": 0}, "9": {"a": 1}})
+    leak = check({"1": ["a", "b"], "2": ["b"]}, qrels).leak
+    assert leak is not None
+    assert leak.unreachable == {"1": ["z"]}
+    assert leak.without_pool == ["9"]
+    assert leak.without_answers == ["2"]
+    # Query 1: of its two answers "a" alone is there; offered once, "b" twice: first by count.
+    assert leak.count_only == pytest.approx((1 / (1 + 1 / np.log2(3)) + 0) / 2)
+    assert leak.queries == 2
+
+
+def test_nothing_relevant_and_no_pools() -> None:
+    leak = check({}, Qrels({"1": {}})).leak
+    assert leak is not None
+    assert (leak.count_only, leak.random, leak.leaks) == (0.0, 0.0, False)

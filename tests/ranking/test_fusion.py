@@ -1,0 +1,116 @@
+"""Normalisations and weighted sums."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shopsight.config import FusionConfig
+from shopsight.errors import UsageError
+from shopsight.ranking.fusion import fuse, normalise, reciprocal_ranks, weighted_sum
+from shopsight.ranking.run import top
+from shopsight.types import Run
+
+Scores = dict[str, dict[str, float]]
+ids = st.text("019ab", min_size=1, max_size=2)
+values = st.integers(-40, 40).map(lambda n: n / 8)
+scores = st.dictionaries(ids, st.dictionaries(ids, values, max_size=6), min_size=1, max_size=4)
+HOW = ["minmax", "zscore", "rank"]
+
+
+def by_query(run: Run) -> list[list[float]]:
+    return [one.tolist() for one in np.split(run.scores, run.pools.offsets[1:-1])]
+
+
+def test_by_hand() -> None:
+    run = Run.from_mapping(
+        {"q": {"a": 1.0, "b": 3.0, "c": 2.0, "d": 2.0}, "r": {"a": 5.0}, "s": {}}
+    )
+    assert by_query(normalise(run, "minmax")) == [[0.0, 1.0, 0.5, 0.5], [0.0], []]
+    root = 2**0.5
+    zscore = by_query(normalise(run, "zscore"))
+    assert zscore[0] == pytest.approx([-root, root, 0.0, 0.0])
+    assert zscore[1:] == [[0.0], []]
+    assert by_query(normalise(run, "rank")) == [[0.0, 1.0, 0.5, 0.5], [0.0], []]
+    assert normalise(run, "none").scores is run.scores
+
+
+def test_unknown_normalisation() -> None:
+    with pytest.raises(UsageError, match="did you mean 'zscore'"):
+        normalise(Run.from_mapping({"q": {"a": 1.0}}), "z-score")
+
+
+@given(one=scores, how=st.sampled_from(HOW))
+def test_constants_become_zero_and_nothing_is_nan(one: Scores, how: str) -> None:
+    run = Run.from_mapping(one)
+    assert np.all(np.isfinite(normalise(run, how).scores))
+    assert not normalise(run.with_scores(np.full(len(run.scores), 0.1)), how).scores.any()
+
+
+@given(one=scores, how=st.sampled_from(HOW))
+def test_normalising_keeps_the_order(one: Scores, how: str) -> None:
+    run = Run.from_mapping(one)
+    assert top(normalise(run, how)) == top(run)
+
+
+@given(
+    one=scores,
+    other=scores,
+    how=st.sampled_from(HOW),
+    power=st.integers(-6, 6),
+    shift=st.integers(-8, 8),
+)
+def test_normalised_fusion_ignores_scale_and_shift(
+    one: Scores, other: Scores, how: str, power: int, shift: int
+) -> None:
+    # Powers of two and whole shifts change no bit but the exponent's, so equality is exact.
+    config = FusionConfig(normalise=how)  # type: ignore[arg-type]
+    first, second = Run.from_mapping(one), Run.from_mapping(other)
+    scaled = first.with_scores(first.scores * 2.0**power + (shift * 2.0**power))
+    plain = fuse([first, second], [0.5, 0.5], config)
+    moved = fuse([scaled, second], [0.5, 0.5], config)
+    assert moved.scores == pytest.approx(plain.scores, abs=1e-12)
+
+
+@given(one=scores, other=scores, how=st.sampled_from(["none", *HOW, "rrf"]), seed=st.integers(0, 9))
+def test_fusion_ignores_the_order_of_rows(one: Scores, other: Scores, how: str, seed: int) -> None:
+    chance = random.Random(seed)
+    config = (
+        FusionConfig(method="rrf") if how == "rrf" else FusionConfig(normalise=how)  # type: ignore[arg-type]
+    )
+    mixed = {q: dict(chance.sample(list(pool.items()), len(pool))) for q, pool in one.items()}
+    mixed = dict(chance.sample(list(mixed.items()), len(mixed)))
+    runs = [Run.from_mapping(pools) for pools in (one, mixed, other)]
+    plain, moved = (fuse([run, runs[2]], [0.5, 0.25], config) for run in runs[:2])
+    assert top(moved) == top(plain)
+
+
+def test_reciprocal_ranks() -> None:
+    first = Run.from_mapping({"q": {"a": 0.9, "b": 0.5, "c": 0.1}})
+    second = Run.from_mapping({"q": {"a": 1.0, "b": 9.0, "c": 5.0}})
+    assert reciprocal_ranks(first, 60).scores.tolist() == [1 / 61, 1 / 62, 1 / 63]
+    fused = fuse([first, second], [1, 1], FusionConfig(method="rrf"))
+    assert fused.scores.tolist() == [1 / 61 + 1 / 63, 1 / 62 + 1 / 61, 1 / 63 + 1 / 62]
+    assert top(fused) == {"q": ["b", "a", "c"]}
+
+
+def test_equal_weights_by_default() -> None:
+    runs = [Run.from_mapping({"q": {"a": 1.0}}), Run.from_mapping({"q": {"a": 2.0}})]
+    assert fuse(runs).scores.tolist() == [1.5]
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, float("nan")], [1.0, 1.0, 1.0]])
+def test_wrong_weights(weights: list[float]) -> None:
+    run = Run.from_mapping({"q": {"a": 1.0}})
+    with pytest.raises(UsageError, match="2 runs need 2 finite weights"):
+        fuse([run, run], weights)
+
+
+def test_weighted_sum_refuses_runs_that_are_not_aligned() -> None:
+    runs = [Run.from_mapping({"q": {"a": 1.0}}), Run.from_mapping({"q": {"a": 2.0}})]
+    with pytest.raises(ValueError, match="align them first"):
+        weighted_sum(runs, [1, 1])

@@ -1,0 +1,116 @@
+"""The total order, and the verbs on runs."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shopsight.ranking.run import align, order, places, restrict, top
+from shopsight.types import Pools, Run
+
+Scores = dict[str, dict[str, float]]
+ids = st.text("0129ab", min_size=1, max_size=3)
+scores = st.dictionaries(
+    ids, st.dictionaries(ids, st.integers(-2, 2).map(float), max_size=8), max_size=6
+)
+
+
+def naive_top(given: Scores) -> dict[str, list[str]]:
+    return {
+        query: [p for _, p in sorted(((s, p) for p, s in pool.items()), reverse=True)]
+        for query, pool in given.items()
+    }
+
+
+def shuffled(given: Scores, seed: int) -> Run:
+    """The same scores with candidates in another order (queries keep theirs)."""
+    chance = random.Random(seed)
+    return Run.from_mapping(
+        {query: dict(chance.sample(list(pool.items()), len(pool))) for query, pool in given.items()}
+    )
+
+
+def test_ties_go_to_the_greater_string() -> None:
+    run = Run.from_mapping({"q": {"10": 1.0, "9": 1.0, "b": 1.0, "a": 1.0, "5": 2.0}})
+    assert top(run) == {"q": ["5", "b", "a", "9", "10"]}
+    assert top(run, 2) == {"q": ["5", "b"]}
+    assert places(run).tolist() == [5, 4, 2, 3, 1]
+
+
+def test_very_uneven_pools() -> None:
+    chance = random.Random(0)
+    pools = {str(q): {str(p): float(chance.randint(0, 3)) for p in range(3)} for q in range(50)}
+    pools["wide"] = {str(p): float(chance.randint(0, 3)) for p in range(400)}
+    assert top(Run.from_mapping(pools)) == naive_top(pools)
+
+
+def test_negative_zero_is_zero() -> None:
+    assert top(Run.from_mapping({"q": {"a": 0.0, "b": -0.0}})) == {"q": ["b", "a"]}
+
+
+@given(given_scores=scores, seed=st.integers(0, 99))
+def test_order_equals_naive_however_rows_stand(given_scores: Scores, seed: int) -> None:
+    assert top(shuffled(given_scores, seed)) == naive_top(given_scores)
+
+
+@given(given_scores=scores)
+def test_order_is_a_permutation_query_by_query(given_scores: Scores) -> None:
+    run = Run.from_mapping(given_scores)
+    assert sorted(order(run)) == list(range(len(run.scores)))
+    assert np.array_equal(run.pools.query_index[order(run)], run.pools.query_index)
+
+
+def test_restrict() -> None:
+    run = Run.from_mapping({"1": {"a": 1.0}, "2": {}, "3": {"b": 2.0, "c": 3.0}}, "name")
+    fewer = restrict(run, ["3", "2", "unknown"])
+    assert top(fewer) == {"2": [], "3": ["c", "b"]}
+    assert fewer.name == "name"
+
+
+def test_align_fills_with_the_lowest_score() -> None:
+    first = Run.from_mapping({"1": {"a": 0.3, "b": 0.9}, "2": {"x": 1.0}})
+    second = Run.from_mapping({"3": {"y": 4.0}, "1": {"c": 5.0, "a": 7.0}})
+    aligned = align([first, second])
+    assert aligned.filled == (2, 2)
+    pools = aligned.runs[0].pools
+    assert pools.query_ids == ("1", "2", "3")
+    assert {query: set(pools.of(query)) for query in pools.query_ids} == {
+        "1": {"a", "b", "c"},
+        "2": {"x"},
+        "3": {"y"},
+    }
+    for run, expected in zip(
+        aligned.runs,
+        (
+            {"1": {"a": 0.3, "b": 0.9, "c": 0.3}, "2": {"x": 1.0}, "3": {"y": 0.0}},
+            {"1": {"a": 7.0, "b": 5.0, "c": 5.0}, "2": {"x": 0.0}, "3": {"y": 4.0}},
+        ),
+        strict=True,
+    ):
+        assert run.pools is pools
+        found = zip(run.pools.query_index, run.pools.product_ids, run.scores, strict=True)
+        assert {(pools.query_ids[q], p): s for q, p, s in found} == {
+            (q, p): s for q, pool in expected.items() for p, s in pool.items()
+        }
+
+
+@given(first=scores, seed=st.integers(0, 99))
+def test_aligning_a_run_with_its_shuffled_self_changes_nothing(first: Scores, seed: int) -> None:
+    aligned = align([Run.from_mapping(first), shuffled(first, seed)])
+    assert aligned.filled == (0, 0)
+    assert np.array_equal(aligned.runs[0].scores, aligned.runs[1].scores)
+    assert top(aligned.runs[0]) == naive_top(first)
+
+
+def test_runs_that_share_pools_are_left_alone() -> None:
+    run = Run.from_mapping({"q": {"a": 1.0}})
+    assert align([run, run.with_scores(np.array([2.0]))]).runs[0] is run
+
+
+def test_empty_run() -> None:
+    run = Run(Pools.from_mapping({}), np.empty(0))
+    assert top(run) == {}
+    assert align([run, Run.from_mapping({})]).filled == (0, 0)

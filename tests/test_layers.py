@@ -1,0 +1,150 @@
+"""Imports go one way: a module imports only from the layers above its own."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+# Each unit may import from the units of the lines before its own, and from itself.
+LAYERS = (
+    ("types", "errors"),
+    ("formats", "config"),
+    ("text",),
+    ("catalogue", "ranking"),
+    ("metrics",),
+    ("regions", "batches", "scoring"),
+    ("models", "losses"),
+    ("training", "inference"),
+    ("reports", "search"),
+    ("web", "cli"),
+)
+LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
+FIRST_WITH_TENSORS = LEVEL["regions"]
+NEURAL = {"torch", "torchvision", "transformers", "safetensors"}
+
+
+def module_name(path: Path, source: Path) -> str:
+    parts = path.relative_to(source).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def modules_of(source: Path) -> dict[str, ast.Module]:
+    """Every module of the package by its dotted name."""
+    paths = sorted((source / "shopsight").rglob("*.py"))
+    return {module_name(p, source): ast.parse(p.read_text(), str(p)) for p in paths}
+
+
+def imports_of(tree: ast.Module) -> Iterator[str]:
+    """Dotted names that a module imports anywhere in it, ``from a import b`` as ``a.b``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def as_run(tree: ast.Module) -> ast.Module:
+    """The module without what stands under ``if TYPE_CHECKING``, which is never executed."""
+    body = [
+        node
+        for node in tree.body
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+    ]
+    return ast.Module(body, [])
+
+
+def unit_of(name: str) -> str | None:
+    """The unit a dotted name belongs to; None for what is not ours or is the bare package."""
+    parts = name.split(".")
+    return parts[1] if parts[0] == "shopsight" and len(parts) > 1 and parts[1] in LEVEL else None
+
+
+@pytest.fixture(scope="module")
+def modules(repository: Path) -> dict[str, ast.Module]:
+    return modules_of(repository / "src")
+
+
+def test_every_module_has_a_layer(modules: dict[str, ast.Module]) -> None:
+    assert len(modules) >= 45
+    homeless = [name for name in modules if name != "shopsight" and unit_of(name) is None]
+    assert homeless == []
+    used = {unit_of(name) for name in modules}
+    assert {"types", "formats", "catalogue", "ranking", "metrics", "reports", "cli"} <= used
+
+
+def test_imports_come_from_layers_above(modules: dict[str, ast.Module]) -> None:
+    looked_at, wrong = 0, []
+    for name, tree in modules.items():
+        own = unit_of(name)
+        for imported in imports_of(tree):
+            unit = unit_of(imported)
+            if own is None or unit is None or unit == own:
+                continue
+            looked_at += 1
+            if LEVEL[unit] >= LEVEL[own]:
+                wrong.append(f"{name} imports {imported}")
+    assert wrong == []
+    assert looked_at >= 50
+
+
+def test_what_evaluates_never_imports_torch(modules: dict[str, ast.Module]) -> None:
+    wrong, looked_at = [], 0
+    for name, tree in modules.items():
+        unit = unit_of(name)
+        if unit is None or LEVEL[unit] >= FIRST_WITH_TENSORS:
+            continue
+        looked_at += 1
+        found = {imported.split(".")[0] for imported in imports_of(tree)} & NEURAL
+        wrong.extend(f"{name} imports {module}" for module in found)
+    assert wrong == []
+    assert looked_at >= 30
+
+
+def test_there_is_no_import_cycle(modules: dict[str, ast.Module]) -> None:
+    graph = {}
+    for name, tree in modules.items():
+        found = set()
+        for imported in imports_of(as_run(tree)):
+            parent = imported.rpartition(".")[0]
+            found |= {module for module in (imported, parent) if module in modules}
+        graph[name] = found - {name, "shopsight"}
+    order = list(TopologicalSorter(graph).static_order())
+    assert len(order) >= len(modules) - 1
+
+
+def test_no_module_is_named_for_nothing(modules: dict[str, ast.Module]) -> None:
+    vague = {"utils", "util", "common", "helpers", "helper", "misc", "tools"}
+    assert [name for name in modules if vague & set(name.split("."))] == []
+
+
+def test_no_module_is_above_500_lines(repository: Path) -> None:
+    paths = sorted((repository / "src").rglob("*.py"))
+    assert len(paths) >= 45
+    assert [str(p) for p in paths if len(p.read_text().splitlines()) > 500] == []
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("from shopsight.types import Run", "shopsight.types.Run"),
+        ("def f():\n    import shopsight.metrics.gain", "shopsight.metrics.gain"),
+        ("from shopsight import metrics", "shopsight.metrics"),
+    ],
+)
+def test_imports_are_found_wherever_they_stand(source: str, expected: str) -> None:
+    assert list(imports_of(ast.parse(source))) == [expected]
+
+
+def test_imports_for_types_alone_make_no_cycle() -> None:
+    source = "import a\nif TYPE_CHECKING:\n    import b\nif a:\n    import c"
+    assert list(imports_of(as_run(ast.parse(source)))) == ["a", "c"]
+
+
+def test_a_relative_import_is_refused() -> None:
+    with pytest.raises(AssertionError, match="absolute"):
+        list(imports_of(ast.parse("from . import types")))
