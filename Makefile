@@ -29,8 +29,9 @@ bench: $(READY) ## measure speed on this machine
 $(READY): pyproject.toml constraints.txt
 	@for python in $(PYTHON) python3.11 python3.12 python3.13 python3; do \
 	  if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null; then \
+	    echo "making the environment .venv (once, a minute or two)"; \
 	    $$python -m venv .venv; \
-	    $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'; \
+	    $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'; \
 	    touch $@; exit; \
 	  fi; \
 	done; echo "Python 3.11 or newer is needed; say which with: make PYTHON=/path/to/python" >&2; exit 1

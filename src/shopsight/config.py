@@ -63,7 +63,7 @@ class NegativesConfig:
     clusters: int = 0
     dimensions: int = 64
     neighbours: int = 30
-    postings: int = 64
+    postings: int = 32
     last_word_share: float = 0.8
     tries: int = 16
 

@@ -51,6 +51,20 @@ def test_without_answers(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert (found["leaks"], found["answers"]) == (None, None)
 
 
+def test_prepared_folder_equals_its_raw_file(
+    tmp_path: Path, small_world: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    assert main(["prepare", "kddcup", str(small_world), "--out", str(data), "--quiet"]) == 0
+    capsys.readouterr()
+    valid = small_world / "valid"
+    answers = ("--answers", str(valid / "valid_answer.json"), "--json")
+    assert main(["audit", str(valid / "valid.tsv"), *answers]) == 0
+    raw = json.loads(capsys.readouterr().out)
+    assert main(["audit", str(data), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == raw
+
+
 def test_a_folder_that_is_not_prepared(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", "."]) == 2
     assert "not a prepared one (it has no data.json)" in capsys.readouterr().err

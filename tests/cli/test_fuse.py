@@ -66,7 +66,7 @@ def test_fixed_weights_are_judged_with_answers(
 
 def test_reciprocal_ranks_need_no_answers(folder: Path) -> None:
     assert fuse("--method", "rrf", "--rrf-k", "1") == 0
-    assert read_run("fused.json").scores.max() == pytest.approx((1 / 3 + 1 / 3) / 2)
+    assert read_run("fused.json").scores.max() == pytest.approx((1 / 2 + 1 / 4) / 2)
 
 
 def test_says_how_many_pairs_were_missing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

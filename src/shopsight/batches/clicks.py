@@ -69,7 +69,9 @@ class Clicks:
         """(n,) every product of every one of the texts, text after text."""
         sizes = self.counts[texts]
         before = np.cumsum(sizes) - sizes
-        places: IntArray = np.arange(int(sizes.sum())) + np.repeat(self.offsets[texts] - before, sizes)
+        places: IntArray = np.arange(int(sizes.sum())) + np.repeat(
+            self.offsets[texts] - before, sizes
+        )
         return self.products.take(places)
 
 

@@ -13,7 +13,7 @@ from shopsight.formats.pools import PoolFile, read_pools
 from shopsight.metrics.evaluate import bootstrap_interval
 from shopsight.ranking.audit import Audit, audit
 from shopsight.reports.tables import audit_grids
-from shopsight.types import FloatArray
+from shopsight.types import FloatArray, Qrels
 
 
 def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
@@ -26,7 +26,7 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
         [
             "audit valid.tsv --answers valid_answer.json",
             "audit valid_imagebert.tsv --answers valid_answer.json --json",
-            "audit DATA --split valid --answers valid_answer.json",
+            "audit data --split valid",
             "audit testB_imagebert.tsv",
         ],
     )
@@ -35,12 +35,17 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
         metavar="POOLS",
         help="a score file; a table with query_id and product_id columns; or a prepared folder",
     )
-    parser.add_argument("--answers", metavar="A", help="competition JSON or TREC qrels")
+    parser.add_argument(
+        "--answers",
+        metavar="A",
+        help="competition JSON or TREC qrels; a prepared folder may have its own",
+    )
     parser.add_argument("--split", metavar="S", default="valid", help="split of a prepared folder")
     parser.add_json()
     given = parser.read(arguments)
-    source = _read(given.pools, given.split)
-    qrels = read_answers(given.answers) if given.answers else None
+    source, qrels = _read(given.pools, given.split)
+    if given.answers:
+        qrels = read_answers(given.answers)
 
     def interval(values: FloatArray) -> tuple[float, float]:
         return bootstrap_interval(values, seed=given.seed)
@@ -55,10 +60,11 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
         print_grid(grid)
 
 
-def _read(path: str, split: str) -> PoolFile:
+def _read(path: str, split: str) -> tuple[PoolFile, Qrels | None]:
+    """The pools, and the answers that a prepared folder has of its own."""
     folder = Path(path)
     if not folder.is_dir():
-        return read_pools(path)
+        return read_pools(path), None
     if not (folder / "data.json").is_file():
         raise InputError("a folder, but not a prepared one (it has no data.json)", path=path)
     # Tables are Parquet there; only this branch pays for reading them.
@@ -66,7 +72,8 @@ def _read(path: str, split: str) -> PoolFile:
 
     data = PreparedData.open(folder)
     queries = data.queries(split)
-    return PoolFile(data.pools(split), dict(zip(queries.ids, queries.texts, strict=True)))
+    texts = dict(zip(queries.ids, queries.texts, strict=True))
+    return PoolFile(data.pools(split), texts), data.answers(split)
 
 
 def _as_json(result: Audit) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import textwrap
 from typing import Any, NoReturn
 
@@ -54,11 +55,12 @@ class Parser(jsonargparse.ArgumentParser):  # type: ignore[misc,unused-ignore]
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Refuse with the nearest right option where there is one."""
+        message = " ".join(message.split())
         unrecognised = _unrecognised(message)
         if unrecognised is not None:
             known = [option for option in self._option_string_actions if "_" not in option]
             raise unknown_name("option", unrecognised, sorted(known)) from ex
-        raise UsageError(f"{' '.join(message.split())} (see {self.prog} --help)") from ex
+        raise UsageError(f"{_wrong_value(message) or message} (see {self.prog} --help)") from ex
 
     def read(self, arguments: list[str]) -> Any:
         """Parse ``arguments``; raises `UsageError` where they do not fit."""
@@ -86,3 +88,26 @@ def _unrecognised(message: str) -> str | None:
     _, found, rest = message.partition("nrecognized arguments:")
     words = [word for word in rest.split() if word.startswith("--")] if found else []
     return words[0].split("=")[0] if words else None
+
+
+_KINDS = {"int": "a whole number", "float": "a number"}
+_WRONG_VALUE = re.compile(
+    r'Parser key "(\w+)": Expected an? (?:<class \'(\w+)\'>|typing\.Literal\[(.*)\])\. '
+    r"Got value: (.*)"
+)
+
+
+def _wrong_value(message: str) -> str:
+    r"""A value of the wrong type or not among the choices, in plain words; else empty.
+
+    >>> _wrong_value('Parser key "steps": Expected a <class \'int\'>. Got value: 1.5')
+    "--steps must be a whole number, not '1.5'"
+    >>> _wrong_value('Parser key "dtype": Expected a typing.Literal[\'a\', \'b\']. Got value: c')
+    "--dtype must be a or b, not 'c'"
+    """
+    found = _WRONG_VALUE.search(message)
+    if not found:
+        return ""
+    key, kind, choices, value = found.groups()
+    wanted = _KINDS.get(kind, kind) if kind else " or ".join(choices.replace("'", "").split(", "))
+    return f"--{key.replace('_', '-')} must be {wanted}, not '{value}'"

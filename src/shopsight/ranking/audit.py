@@ -103,15 +103,16 @@ class Audit:
         """One plain sentence."""
         if self.leak is None:
             return "Whether these pools leak cannot be said without answers."
-        found = f"nDCG@{DEPTH} {self.leak.count_only:.3f}, random order {self.leak.random:.3f}"
+        ours, chance = self.leak.count_only, self.leak.random
+        found = f"scores nDCG@{DEPTH} {ours:.3f}, random order {chance:.3f}"
         if self.leak.leaks:
             return (
                 "These pools LEAK: ranking products by how few pools offer them, without any"
-                f" model, scores {found}."
+                f" model, {found}."
             )
         return (
-            "No leak found: ranking products by how few pools offer them is no better than"
-            f" chance by more than {LEAK_MARGIN} ({found})."
+            f"No leak found: ranking products by how few pools offer them {found}; that is not"
+            f" reliably more than {LEAK_MARGIN} better."
         )
 
 
