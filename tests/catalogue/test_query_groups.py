@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shopsight.catalogue.query_clusters import cluster_queries
@@ -119,13 +119,21 @@ def test_without_shared_words_there_are_no_neighbours(texts):
 
 @given(QUERIES)
 def test_last_words(texts):
+    found = read_words(texts)
+    names = [found.last_word_names[group] for group in found.last_words]
+    assert names == [last_word(text) for text in texts]
+    assert len(set(found.last_word_names)) == len(found.last_word_names) == len(set(names))
+
+
+def test_groups_are_of_last_words():
+    texts = ["red dress", "table of oak", "dress!", "Red dress", "women's dress"]
     groups = build_query_groups(texts, SMALL, 0)
-    names = [last_word(text) for text in texts]
-    for i, one in enumerate(names):
-        same = np.flatnonzero(groups.last_word[groups.text] == groups.last_word[groups.text[i]])
-        assert same.tolist() == [j for j, other in enumerate(names) if other == one]
+    assert groups.last_word[groups.text].tolist() == [0, 1, 0, 0, 0]
+    assert groups.about["largest_last_words"] == {"dress": 3, "oak": 1}
+    assert (groups.about["last_words"], groups.about["last_words_of_one_text"]) == (2, 1)
 
 
+@settings(max_examples=20)  # each one fits K-means
 @given(QUERIES, st.integers(1, 6))
 def test_every_query_is_in_one_cluster(texts, clusters):
     found = cluster_queries(read_words(texts), clusters, 3, 0)

@@ -43,9 +43,10 @@ def test_normalising_twice_changes_nothing(text):
 
 
 def test_every_character_has_a_stable_normal_form():
-    for code in range(sys.maxunicode + 1):
-        once = normalise(f"a{chr(code)}\u0301")
-        assert normalise(once) == once, hex(code)
+    for first in range(0, sys.maxunicode, 4096):
+        text = " ".join(f"a{chr(code)}\u0301" for code in range(first, first + 4096))
+        once = normalise(text)
+        assert normalise(once) == once, hex(first)
 
 
 @given(ANY_TEXT)

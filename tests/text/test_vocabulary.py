@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import huggingface_hub
 import pytest
@@ -290,12 +291,8 @@ def publish(monkeypatch, folder: Path) -> list[str]:
     def download(name, file):
         asked.append(file)
         if not (folder / file).is_file():
-            raise RemoteEntryNotFoundError("404", response=Response())
+            raise RemoteEntryNotFoundError("404", response=Mock(headers={}))
         return str(folder / file)
-
-    class Response:
-        headers: dict[str, str] = {}
-        request = None
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
     return asked

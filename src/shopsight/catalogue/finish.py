@@ -10,7 +10,7 @@ import platform
 import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from shopsight import __version__
 from shopsight.catalogue.data import DATA_FILE, FORMAT, FORMAT_VERSION, checksums
+from shopsight.catalogue.ingest_state import IngestState
 from shopsight.catalogue.splits import TRAIN, RawFolder, RawSplit
 from shopsight.config import KddcupConfig
 from shopsight.errors import InputError
@@ -28,9 +29,6 @@ from shopsight.formats.kddcup_rows import KINDS
 from shopsight.text.oddities import describe_queries
 from shopsight.text.vocabulary import load_vocabulary, train_vocabulary
 from shopsight.types import AnyArray, IntArray
-
-if TYPE_CHECKING:
-    from shopsight.catalogue.ingest import IngestState
 
 
 def finish(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from shopsight.catalogue.data import DATA_FILE, PreparedData, read_summary
 from shopsight.catalogue.finish import finish
+from shopsight.catalogue.ingest_state import IngestState
 from shopsight.catalogue.journal import GrowingFiles, Journal, lock_folder
 from shopsight.catalogue.splits import RawFolder, RawSplit, find_raw
 from shopsight.catalogue.writers import PairWriter, ProductWriter
@@ -45,37 +46,6 @@ class IngestProgress:
     rows: int
     bytes_read: int
     bytes_total: int
-
-
-@dataclass
-class IngestState:
-    """Everything a later run needs to go on; kept in the journal as JSON.
-
-    Attributes:
-        fingerprint: settings and raw files this state belongs to.
-        feature_width: numbers per region feature; 0 before the first row.
-        split: index of the split being read.
-        offset: position in the split's stream, with its ``crc`` for standard input.
-        line: lines of the split read so far.
-        rows: good rows of each split.
-        products: products stored by the end of each split.
-        skipped: per split and kind, how many rows were left out, and the first of them.
-        changed_queries: rows whose query id had another text before, per split.
-        open_ended: splits whose last line had no line end.
-    """
-
-    fingerprint: str
-    feature_width: int = 0
-    split: int = 0
-    offset: int = 0
-    crc: int = 0
-    line: int = 0
-    rows: dict[str, int] = field(default_factory=dict)
-    products: dict[str, int] = field(default_factory=dict)
-    skipped: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
-    changed_queries: dict[str, int] = field(default_factory=dict)
-    open_ended: list[str] = field(default_factory=list)
-    lengths: dict[str, int] = field(default_factory=dict)
 
 
 def prepare_kddcup(

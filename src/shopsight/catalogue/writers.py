@@ -11,7 +11,6 @@ from shopsight.catalogue.known_ids import KnownIds
 from shopsight.formats.kddcup import ParsedRows
 from shopsight.types import AnyArray, BoolArray, IntArray
 
-
 MIB = 1 << 20
 
 

@@ -113,7 +113,7 @@ def header_size(data: bytes) -> int:
     r"""Bytes of the header row, byte order mark and line end included; 0 if there is none.
 
     >>> header_size(HEADER + b"\r\n1\t2")
-    87
+    81
     """
     end = data.find(b"\n") + 1 or len(data)
     return end if data[:end].removeprefix(BOM).rstrip(b"\r\n\t ") == HEADER else 0

@@ -28,14 +28,14 @@ class Reading(NamedTuple):
 
 ODDITIES: dict[str, Callable[[Reading], bool]] = {
     "empty": lambda q: not q.normal,
-    "control or format characters": lambda q: any(_kind(c)[0] == "C" for c in q.text),
+    "control or format characters": lambda q: not q.text.isprintable() and _has_control(q.text),
     "outside ASCII": lambda q: not q.text.isascii(),
-    "another script than Latin": lambda q: any(map(_is_foreign, q.text)),
+    "another script than Latin": lambda q: not q.text.isascii() and any(map(_is_foreign, q.text)),
     "upper case": lambda q: q.text != q.text.lower(),
     "white space to collapse": lambda q: q.text != " ".join(q.text.split()),
     "begins with punctuation": lambda q: _is_mark(q.normal[:1]),
     "ends with punctuation": lambda q: _is_mark(q.normal[-1:]),
-    "punctuation standing alone": lambda q: any(all(map(_is_mark, w)) for w in q.normal.split()),
+    "punctuation standing alone": lambda q: any(map(_is_only_marks, q.normal.split())),
     "unpaired bracket or quote": lambda q: _is_unpaired(q.normal),
     "no word at all": lambda q: bool(q.normal) and not q.words,
     "function words only": lambda q: bool(q.words) and stop_words().issuperset(q.words),
@@ -94,8 +94,16 @@ def _kind(character: str) -> str:
     return unicodedata.category(character)
 
 
+def _has_control(text: str) -> bool:
+    return any(_kind(character)[0] == "C" for character in text)
+
+
 def _is_mark(character: str) -> bool:
-    return character != "" and _kind(character)[0] in "PS"
+    return character != "" and not character.isalnum() and _kind(character)[0] in "PS"
+
+
+def _is_only_marks(piece: str) -> bool:
+    return not piece[0].isalnum() and all(map(_is_mark, piece))
 
 
 def _is_foreign(character: str) -> bool:
@@ -103,7 +111,7 @@ def _is_foreign(character: str) -> bool:
 
 
 def _is_number(word: str) -> bool:
-    return any(map(str.isdigit, word)) and not any(map(str.isalpha, word))
+    return not word.isalpha() and any(map(str.isdigit, word)) and not any(map(str.isalpha, word))
 
 
 def _is_unpaired(text: str) -> bool:

@@ -13,7 +13,7 @@ from shopsight.catalogue.synthetic.words import KINDS, NOISE, VALUES
 from shopsight.types import IntArray
 
 ANY = -1  # in ``wanted``: the query does not ask for a value of this kind
-_MOST_SCANNED = 4096  # products looked at for one query, so that large worlds stay fast
+_LOOKED_AT = 64  # products looked at for each one wanted, so that large worlds stay fast
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,12 +59,12 @@ class Shopper:
     def matches(self, query: Query, most: int) -> IntArray:
         """At most ``most`` distinct products that satisfy the query: its source, then random ones.
 
-        A large world is searched in part only.
+        Where few are wanted of a large world, it is searched in part only.
         """
         same = self._of_type[query.wanted[0]]
-        if len(same) > _MOST_SCANNED:
-            start = self._random.randrange(len(same) - _MOST_SCANNED)
-            same = same[start : start + _MOST_SCANNED]
+        if len(same) > most * _LOOKED_AT:
+            start = self._random.randrange(len(same) - most * _LOOKED_AT)
+            same = same[start : start + most * _LOOKED_AT]
         found = same[satisfies(self._products.attributes[same], query.wanted)]
         others = found[found != query.source].tolist()
         others = self._random.sample(others, min(len(others), most - 1))
