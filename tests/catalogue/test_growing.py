@@ -6,12 +6,12 @@ from shopsight.catalogue.known_ids import KnownIds
 from shopsight.errors import OutputError
 
 
-def test_a_finished_file_is_an_ordinary_npy(tmp_path):
+def test_a_synced_file_is_an_ordinary_npy(tmp_path):
     array = GrowingArray(tmp_path / "a.npy", np.float16, (3,))
     blocks = [np.arange(6).reshape(2, 3), np.empty((0, 3)), np.ones((1, 3))]
     for block in blocks:
         array.append(block)
-    array.finish()
+    array.sync()
     np.testing.assert_array_equal(array.read(), np.vstack(blocks))
     array.close()
     loaded = np.load(tmp_path / "a.npy", mmap_mode="r", allow_pickle=False)
@@ -21,7 +21,7 @@ def test_a_finished_file_is_an_ordinary_npy(tmp_path):
 
 def test_an_empty_one_loads_too(tmp_path):
     array = GrowingArray(tmp_path / "a.npy", np.int64)
-    array.finish()
+    array.sync()
     array.close()
     assert np.load(tmp_path / "a.npy").shape == (0,)
 
@@ -33,7 +33,7 @@ def test_continuing_cuts_off_what_was_not_noted(tmp_path):
     array.close()
     again = GrowingArray(path, np.int32, rows=4)
     again.append(np.array([100]))
-    again.finish()
+    again.sync()
     again.close()
     assert np.load(path).tolist() == [0, 1, 2, 3, 100]
 

@@ -15,7 +15,7 @@ _HEADER_BYTES = 128
 
 
 class GrowingArray:
-    """Appends rows to an ``.npy`` file of format 1.0 and writes its header last.
+    """Appends rows to an ``.npy`` file of format 1.0, readable as such after `sync`.
 
     Args:
         path: the file; an existing one is continued.
@@ -60,13 +60,9 @@ class GrowingArray:
         return np.array(np.memmap(self.path, self.dtype, "r", _HEADER_BYTES, shape))
 
     def sync(self) -> None:
-        """Wait until what was appended is on disk."""
-        os.fdatasync(self._file)
-
-    def finish(self) -> None:
-        """Write the header, so that `numpy.load` reads the file; may be called again."""
+        """Write the header for the rows so far, and wait until everything is on disk."""
         os.pwrite(self._file, _header(self.dtype, (self.rows, *self.row_shape)), 0)
-        self.sync()
+        os.fdatasync(self._file)
 
     def close(self) -> None:
         """Close the file as it is."""

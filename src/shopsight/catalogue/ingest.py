@@ -158,7 +158,6 @@ class _Ingest:
                 self.state.products[split.name] = len(self._products or ())
                 self.state.split, self.state.offset, self.state.crc = number + 1, 0, 0
                 self.state.line = 0
-        self._files.finish()
         self.state.lengths = self._files.lengths()
         self._journal.note(self._files, self._noted())
 

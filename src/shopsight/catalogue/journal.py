@@ -49,11 +49,6 @@ class GrowingFiles:
         """The arrays that are open."""
         return list(self._open.values())
 
-    def finish(self) -> None:
-        """Write the headers and wait for the disk."""
-        for array in self._open.values():
-            array.finish()
-
     def close(self) -> None:
         """Close every array."""
         for array in self._open.values():
