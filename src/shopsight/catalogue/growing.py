@@ -12,6 +12,7 @@ from shopsight.errors import OutputError
 from shopsight.types import AnyArray
 
 _HEADER_BYTES = 128
+_sync = getattr(os, "fdatasync", os.fsync)  # not every system has the cheaper one
 
 
 class GrowingArray:
@@ -62,7 +63,7 @@ class GrowingArray:
     def sync(self) -> None:
         """Write the header for the rows so far, and wait until everything is on disk."""
         os.pwrite(self._file, _header(self.dtype, (self.rows, *self.row_shape)), 0)
-        os.fdatasync(self._file)
+        _sync(self._file)
 
     def close(self) -> None:
         """Close the file as it is."""
