@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,6 +73,13 @@ def write_raw(folder: Path, split: str, rows: list[RawRow | bytes], end: bytes =
     path = folder / split / f"{split}.tsv"
     path.write_bytes(raw_bytes(rows, end))
     return path
+
+
+class FakeStdin:
+    """Standard input that holds the given bytes."""
+
+    def __init__(self, content: bytes) -> None:
+        self.buffer = io.BufferedReader(io.BytesIO(content))
 
 
 def many_rows(count: int, products: int, queries: int, first_id: int = 100) -> list[RawRow]:

@@ -1,18 +1,16 @@
 import gzip
 import hashlib
-import io
 import json
 import os
 import random
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 
-from rawfile import HEADER, RawRow, encode, many_rows, raw_bytes, read_naively, write_raw
+from rawfile import HEADER, FakeStdin, RawRow, encode, many_rows, raw_bytes, read_naively, write_raw
 from shopsight.catalogue.data import PreparedData
 from shopsight.catalogue.ingest import prepare_kddcup
 from shopsight.catalogue.journal import Journal
@@ -145,7 +143,7 @@ def test_gzip_and_flat_folders_and_single_files_give_the_same_store(raw, tmp_pat
 def test_standard_input_is_a_source(raw, tmp_path, monkeypatch):
     plain = prepare_kddcup(raw, tmp_path / "plain", ONE, splits=("train",))
     content = (raw / "train" / "train.tsv").read_bytes()
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    monkeypatch.setattr(sys, "stdin", FakeStdin(content))
     labels = raw / "multimodal_labels.txt"
     piped = prepare_kddcup("-", tmp_path / "piped", ONE, splits=("train",), labels=labels)  # type: ignore[arg-type]
     assert piped.summary["files"] == plain.summary["files"]
@@ -154,7 +152,21 @@ def test_standard_input_is_a_source(raw, tmp_path, monkeypatch):
 @pytest.mark.parametrize("splits", [(), ("train", "valid"), ("../x",)])
 def test_standard_input_needs_one_split_name(tmp_path, splits):
     with pytest.raises(UsageError, match="name it with --splits NAME"):
-        prepare_kddcup("-", tmp_path / "data", ONE, splits=splits)  # type: ignore[arg-type]
+        prepare_kddcup("-", tmp_path / "data", ONE, splits=splits)
+
+
+def test_standard_input_is_not_taken_for_what_was_prepared_before(raw, tmp_path, monkeypatch):
+    out = tmp_path / "data"
+    for content in (many_rows(20, 5, 5), many_rows(30, 6, 5)):
+        piped = FakeStdin(raw_bytes(content))
+        monkeypatch.setattr(sys, "stdin", piped)
+        if out.exists():
+            with pytest.raises(OutputError, match="standard input may hold something else"):
+                prepare_kddcup("-", out, ONE, splits=("valid",))
+            prepare_kddcup("-", out, ONE, splits=("valid",), force=True)
+        else:
+            prepare_kddcup("-", out, ONE, splits=("valid",))
+    assert PreparedData.open(out).summary["products"] == 6
 
 
 def test_bom_crlf_and_a_missing_last_line_end_change_nothing(raw, tmp_path):
@@ -243,7 +255,7 @@ def test_bad_rows_are_skipped_and_counted_by_kind(raw, tmp_path):
     data = prepare_kddcup(raw, tmp_path / "data", SKIP)
     skipped = data.summary["skipped"]["train"]
     assert {kind: entry["count"] for kind, entry in skipped.items()} == {"columns": 2, "length": 2}
-    assert skipped["columns"]["first"] == "train.tsv, line 2: 1 columns instead of 9"
+    assert skipped["columns"]["first"] == "train.tsv, line 2: 1 column instead of 9"
     assert skipped["length"]["first"].startswith("train.tsv, line 33, column features")
     write_raw(raw, "train", rows)
     assert_holds(data, path, "train")
@@ -297,6 +309,193 @@ def test_an_existing_folder_is_replaced_only_by_force(raw, tmp_path):
     with pytest.raises(OutputError, match="exists and is not a prepared folder"):
         prepare_kddcup(raw, tmp_path / "mine", ONE)
     assert (tmp_path / "mine" / "notes.txt").read_text() == "keep"
+
+
+def test_force_replaces_prepared_folders_only(raw, tmp_path):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("keep")
+    for out, reason in (
+        (mine, "not a prepared folder"),
+        (raw, "holds the raw files themselves"),
+        (tmp_path, "holds the raw files themselves"),
+        (mine / "thesis.txt", "a file is in the way"),
+    ):
+        with pytest.raises(OutputError, match=reason):
+            prepare_kddcup(raw, out, ONE, force=True)
+    assert (mine / "thesis.txt").read_text() == "keep"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "raw"]
+
+
+@pytest.mark.parametrize("out", ["", ".", "..", "/"])
+def test_out_must_be_the_name_of_a_folder(raw, out, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OutputError, match="is not the name of a new folder"):
+        prepare_kddcup(raw, out, ONE)
+
+
+def test_an_empty_folder_is_taken(raw, tmp_path):
+    (tmp_path / "data").mkdir()
+    assert prepare_kddcup(raw, tmp_path / "data", ONE).summary["products"] == 45
+
+
+def test_a_damaged_folder_can_be_replaced(raw, tmp_path):
+    out = tmp_path / "data"
+    prepare_kddcup(raw, out, ONE)
+    (out / "labels.npy").unlink()
+    with pytest.raises(OutputError, match="missing since it was prepared; replace it with --force"):
+        prepare_kddcup(raw, out, ONE)
+    prepare_kddcup(raw, out, ONE, force=True).verify()
+
+
+CHANGES = {
+    "a byte in the middle": lambda raw: flip(raw / "train" / "train.tsv"),
+    "the answers": lambda raw: (raw / "valid" / "valid_answer.json").write_text('{"1000": [125]}'),
+    "no answers": lambda raw: (raw / "valid" / "valid_answer.json").unlink(),
+    "the labels": lambda raw: append(raw / "multimodal_labels.txt", "33\tlabel 33\n"),
+}
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    at = content.index(b"query 7")
+    content[at : at + 7] = b"query X"
+    path.write_bytes(content)
+
+
+def append(path, text):
+    path.write_text(path.read_text() + text)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_changed_files_are_noticed(raw, tmp_path, change):
+    out = tmp_path / "data"
+    before = prepare_kddcup(raw, out, ONE).summary
+    CHANGES[change](raw)
+    with pytest.raises(OutputError, match="prepared from other files"):
+        prepare_kddcup(raw, out, ONE)
+    after = prepare_kddcup(raw, out, ONE, force=True).summary
+    assert after["fingerprint"] != before["fingerprint"]
+
+
+def test_a_split_that_stands_twice(raw, tmp_path):
+    once = prepare_kddcup(raw, tmp_path / "once", ONE, splits=("valid",))
+    twice = prepare_kddcup(raw, tmp_path / "twice", ONE, splits=("valid", "valid"))
+    assert once.summary["files"] == twice.summary["files"]
+    content = (raw / "valid" / "valid.tsv").read_bytes()
+    (raw / "valid" / "valid.tsv.gz").write_bytes(gzip.compress(content))
+    with pytest.raises(UsageError, match=r"split 'valid' stands twice: .*valid\.tsv and .*\.gz"):
+        prepare_kddcup(raw, tmp_path / "both", ONE)
+
+
+def test_one_bad_first_row_does_not_decide_the_width(raw, tmp_path):
+    odd = RawRow(product_id=7, columns={"num_boxes": b"4"})
+    write_raw(raw, "train", [odd, *many_rows(80, 30, 20)])
+    data = prepare_kddcup(raw, tmp_path / "data", SKIP)
+    assert data.store.width == 4
+    assert data.summary["splits"]["train"]["rows"] == 80
+
+
+def test_header_and_then_one_endless_line(raw, tmp_path, monkeypatch):
+    from shopsight.catalogue import ingest
+    from shopsight.formats import kddcup_stream
+
+    start = kddcup_stream.row_stream
+    monkeypatch.setattr(ingest, "row_stream", lambda workers: start(workers, 1 << 12))
+    (raw / "train" / "train.tsv").write_bytes(HEADER + b"x" * (1 << 13))
+    with pytest.raises(InputError, match="a line is longer than"):
+        prepare_kddcup(raw, tmp_path / "data", ONE)
+
+
+@pytest.mark.parametrize("what", ["labels", "tokenizer", "answers", "rows"])
+def test_nothing_is_left_after_a_late_error(raw, tmp_path, what):
+    config, labels = SKIP, None
+    if what == "labels":
+        labels = tmp_path / "nolabels.txt"
+    elif what == "tokenizer":
+        config = KddcupConfig(workers=1, tokenizer=str(tmp_path / "no such folder"))
+    elif what == "answers":
+        (raw / "valid" / "valid_answer.json").write_text("{")
+    else:
+        for split in ("train", "valid"):
+            write_raw(raw, split, [b"junk"])
+    with pytest.raises((InputError, DataError)):
+        prepare_kddcup(raw, tmp_path / "data", config, labels=labels)
+    assert [path.name for path in tmp_path.iterdir()] == ["raw"]
+
+
+def test_a_cut_stdin_run_goes_on_with_the_same_stream_only(raw, tmp_path, monkeypatch):
+    from shopsight.catalogue import ingest
+    from shopsight.formats import kddcup_stream
+
+    def piped(content):
+        monkeypatch.setattr(sys, "stdin", FakeStdin(content))
+        return {"raw": "-", "config": ONE, "splits": ("train",)}
+
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    start = kddcup_stream.row_stream
+    monkeypatch.setattr(ingest, "row_stream", lambda workers: start(workers, 1 << 12))
+    monkeypatch.setattr(Journal, "offer", lambda self, files, state: self.note(files, state()))
+    content = (raw / "train" / "train.tsv").read_bytes()
+    for packed in (content, gzip.compress(content)):
+        name = f"data{len(packed)}"
+        whole = prepare_kddcup(out=tmp_path / f"whole{name}", **piped(packed))
+        with pytest.raises(KeyboardInterrupt):
+            prepare_kddcup(out=tmp_path / name, progress=interrupt, **piped(packed))
+        other = HEADER.replace(b"product_id", b"product-id") + content[len(HEADER) :]
+        with pytest.raises(InputError, match="not the stream that was begun"):
+            prepare_kddcup(out=tmp_path / name, **piped(other))
+        data = prepare_kddcup(out=tmp_path / name, **piped(packed))
+        assert tree(data.path) == tree(whole.path)
+
+
+def test_a_cut_forced_run_goes_on_too(raw, tmp_path, monkeypatch):
+    out = tmp_path / "data"
+    prepare_kddcup(raw, out, ONE)
+    other = KddcupConfig(workers=1, dtype="float32")
+    monkeypatch.setattr(Journal, "offer", lambda self, files, state: self.note(files, state()))
+
+    def interrupt(now):
+        if now.stage == "valid":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare_kddcup(raw, out, other, force=True, progress=interrupt)
+    assert PreparedData.open(out).store.dtype == np.float16  # the old one still stands
+    stages = []
+    prepare_kddcup(raw, out, other, force=True, progress=lambda now: stages.append(now.stage))
+    assert stages == ["finishing"]
+    assert PreparedData.open(out).store.dtype == np.float32
+
+
+def test_an_unreadable_journal_starts_over(raw, tmp_path):
+    whole = prepare_kddcup(raw, tmp_path / "whole", ONE)
+    partial = tmp_path / "data.partial"
+    for content in ("{", "[1]", '{"fingerprint": "another version"}'):
+        (partial / "data").mkdir(parents=True)
+        (partial / "data" / "features-00007.npy").write_bytes(b"left over")
+        (partial / "journal.json").write_text(content)
+        data = prepare_kddcup(raw, tmp_path / "data", ONE, force=True)
+        assert tree(data.path) == tree(whole.path)
+
+
+def test_a_disk_that_fills_up_keeps_what_is_there(raw, tmp_path, monkeypatch):
+    whole = prepare_kddcup(raw, tmp_path / "whole", ONE)
+    write = os.write
+
+    def full(file, data):
+        if len(data) > 1000:
+            raise OSError(28, "No space left on device")
+        return write(file, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("shopsight.catalogue.growing.os.write", full)
+        with pytest.raises(OutputError, match=r"no space left on device; run the same command"):
+            prepare_kddcup(raw, tmp_path / "data", ONE)
+    assert not (tmp_path / "data").exists()
+    assert tree(prepare_kddcup(raw, tmp_path / "data", ONE).path) == tree(whole.path)
 
 
 def test_missing_raw_files_are_refused(tmp_path):
@@ -364,7 +563,7 @@ def test_asking_for_what_is_not_there(raw, tmp_path):
 
 # What a killed process leaves: run in a child with small chunks and a journal at every chunk.
 CHILD = """
-import sys, time
+import sys
 from pathlib import Path
 from shopsight.catalogue import ingest, journal
 from shopsight.formats import kddcup_stream
@@ -372,9 +571,9 @@ from shopsight.config import KddcupConfig
 journal.Journal.offer = lambda self, files, state: self.note(files, state())
 start = kddcup_stream.row_stream
 ingest.row_stream = lambda workers: start(workers, 1 << 13)
-slow = lambda _: time.sleep(0.004)
+say = lambda now: print(now.stage, flush=True)
 config = KddcupConfig(workers=2, shard_mib=1)
-ingest.prepare_kddcup(Path(sys.argv[1]), Path(sys.argv[2]), config, progress=slow)
+ingest.prepare_kddcup(Path(sys.argv[1]), Path(sys.argv[2]), config, progress=say)
 """
 
 
@@ -383,22 +582,21 @@ def test_killed_at_any_moment_and_run_again_gives_the_same_bytes(tmp_path):
     write_raw(raw, "train", many_rows(1500, 700, 300))
     write_raw(raw, "valid", many_rows(600, 500, 100, first_id=500))
     command = [sys.executable, "-c", CHILD, str(raw)]
-    started = time.monotonic()
-    subprocess.run([*command, str(tmp_path / "whole")], check=True)
-    whole = time.monotonic() - started
+    whole = subprocess.run(
+        [*command, str(tmp_path / "whole")], check=True, stdout=subprocess.PIPE, text=True
+    )
+    chunks = whole.stdout.splitlines()
+    assert len(chunks) > 40
     rng = random.Random(0)
-    kills = 0
-    for _ in range(12):
-        with subprocess.Popen([*command, str(tmp_path / "cut")], stderr=subprocess.DEVNULL) as run:
-            try:
-                run.wait(rng.uniform(0.2, 0.9) * whole)
-            except subprocess.TimeoutExpired:
-                os.kill(run.pid, signal.SIGKILL)
-                kills += 1
-        if (tmp_path / "cut").exists():
-            break
-    subprocess.run([*command, str(tmp_path / "cut")], check=True)
-    assert kills >= 1
+    for _ in range(4):
+        with subprocess.Popen([*command, str(tmp_path / "cut")], stdout=subprocess.PIPE) as run:
+            assert run.stdout is not None
+            for _ in range(rng.randint(1, len(chunks) // 4)):
+                run.stdout.readline()
+            os.kill(run.pid, signal.SIGKILL)
+        assert run.returncode == -signal.SIGKILL
+        assert not (tmp_path / "cut").exists()
+    subprocess.run([*command, str(tmp_path / "cut")], check=True, stdout=subprocess.DEVNULL)
     assert tree(tmp_path / "cut") == tree(tmp_path / "whole")
     assert not (tmp_path / "cut.partial").exists()
 
@@ -433,7 +631,8 @@ def test_stopped_after_each_chunk_and_continued(tmp_path, monkeypatch, share):
     rest = []
     prepare_kddcup(raw, tmp_path / "cut", config, progress=rest.append)
     assert tree(tmp_path / "cut") == tree(tmp_path / "whole")
-    assert len(rest) == len(chunks) - last - 1  # it went on right there
+    expected = [now.stage for now in chunks[last + 1 :]] or ["finishing"]
+    assert [now.stage for now in rest] == expected  # it went on right there
 
 
 def test_changed_settings_start_over(raw, tmp_path):

@@ -85,11 +85,19 @@ def features(value):
 BAD_ROWS = {
     "too few columns": (b"1\t2\t3", "columns", "", "3 columns instead of 9"),
     "too many columns": (RawRow(query=b"a\tb"), "columns", "", "10 columns instead of 9"),
-    "blank line": (b"", "columns", "", "1 columns instead of 9"),
+    "blank line": (b"", "columns", "", "a blank line instead of 9 columns"),
     "id": (RawRow(product_id="12a"), "integer", "product_id", "'12a'"),
     "negative id": (RawRow(product_id=-4), "integer", "product_id", "'-4'"),
     "underscore id": (RawRow(product_id="1_0"), "integer", "product_id", "'1_0'"),
-    "huge id": (RawRow(product_id=10**30), "integer", "product_id", "not a non-negative"),
+    "huge id": (RawRow(product_id=10**30), "integer", "product_id", "with more than 18 digits"),
+    "leading zeros": (
+        RawRow(product_id="00123"),
+        "integer",
+        "product_id",
+        "leading zeros: '00123'",
+    ),
+    "one column": (b"123", "columns", "", "1 column instead of 9"),
+    "huge image": (RawRow(image_h=10**11), "image-size", "image_h", "image size 100000000000 x 80"),
     "float size": (RawRow(image_h="10.5"), "integer", "image_h", "'10.5'"),
     "query id": (RawRow(query_id=""), "integer", "query_id", "''"),
     "no height": (RawRow(image_h=0), "image-size", "image_h", "image size 0 x 80"),
@@ -222,6 +230,8 @@ def test_lines_can_be_numbered_from_the_file():
 def test_any_label_passes_without_a_label_file():
     row = RawRow(columns={"class_labels": encode(np.array([1, 1000], "<i8"))})
     assert parse([row], RowRules(WIDTH, None)).errors == []
+    row = RawRow(columns={"class_labels": encode(np.array([1, 40_000], "<i8"))})
+    assert parse([row], RowRules(WIDTH, None)).errors[0].reason == "label 40000 is beyond 32767"
 
 
 @pytest.mark.parametrize(
@@ -240,7 +250,8 @@ def test_header_is_recognised(data, size):
 
 
 def test_feature_width_is_that_of_the_first_row_that_decodes():
-    rows = [b"junk", RawRow(columns={"features": b"??"}), RawRow(regions=3)]
+    halved = RawRow(columns={"num_boxes": b"4"})  # features would fit, but not the boxes
+    rows = [b"junk", RawRow(columns={"features": b"??"}), halved, RawRow(regions=3)]
     assert feature_width_of(raw_bytes(rows)[len(HEADER) :]) == WIDTH
     assert feature_width_of(b"junk\n") == 0
 

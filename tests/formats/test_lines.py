@@ -1,9 +1,9 @@
 import gzip
-import io
 import sys
 
 import pytest
 
+from rawfile import FakeStdin
 from shopsight.errors import InputError
 from shopsight.formats.lines import LinePosition, LineReader, read_all
 
@@ -20,21 +20,17 @@ def read_through(path, size=256, start=None):
     return chunks, ends
 
 
-class FakeStdin:
-    def __init__(self, data):
-        self.buffer = io.BufferedReader(io.BytesIO(data))
-
-
-@pytest.fixture(params=["plain", "gzip", "stdin"])
+@pytest.fixture(params=["plain", "gzip", "stdin", "gzip on stdin"])
 def source(request, tmp_path, monkeypatch):
     """A function that makes a readable source of the given bytes."""
 
     def make(data):
-        if request.param == "stdin":
-            monkeypatch.setattr(sys, "stdin", FakeStdin(data))
+        content = gzip.compress(data) if "gzip" in request.param else data
+        if "stdin" in request.param:
+            monkeypatch.setattr(sys, "stdin", FakeStdin(content))
             return "-"
         path = tmp_path / "file"  # no ending: gzip is recognised by content
-        path.write_bytes(gzip.compress(data) if request.param == "gzip" else data)
+        path.write_bytes(content)
         return path
 
     return make
@@ -73,13 +69,13 @@ def test_other_stdin_is_not_continued(monkeypatch):
     monkeypatch.setattr(sys, "stdin", FakeStdin(TEXT))
     _, ends = read_through("-")
     monkeypatch.setattr(sys, "stdin", FakeStdin(TEXT.replace(b"line 1 ", b"line 9 ")))
-    with pytest.raises(InputError, match="not the same stream as before"):
+    with pytest.raises(InputError, match="not the stream that was begun"):
         LineReader("-", ends[3])
 
 
 def test_shorter_stdin_is_not_continued(monkeypatch):
     monkeypatch.setattr(sys, "stdin", FakeStdin(b"line\n"))
-    with pytest.raises(InputError, match="not the same stream"):
+    with pytest.raises(InputError, match="not the stream that was begun"):
         LineReader("-", LinePosition(1000, 1))
 
 

@@ -117,7 +117,7 @@ class PreparedData:
         firsts = np.flatnonzero(np.diff(queries, prepend=-1))
         ids = table["query_id"].take(firsts).to_pylist()
         offsets = np.append(firsts, len(queries)).astype(np.int64)
-        return Pools(tuple(ids), offsets, table["product_id"].to_numpy(zero_copy_only=False))
+        return Pools(tuple(ids), offsets, np.array(table["product_id"].to_pylist(), object))
 
     def answers(self, split: str) -> Qrels | None:
         """A split's answers; None if the raw files held none."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import platform
 import shutil
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -19,45 +20,48 @@ from numpy.typing import NDArray
 
 from shopsight import __version__
 from shopsight.catalogue.data import DATA_FILE, FORMAT, FORMAT_VERSION, checksums
-from shopsight.catalogue.ingest_state import IngestState
-from shopsight.catalogue.splits import TRAIN, RawFolder, RawSplit
+from shopsight.catalogue.ingest_state import IngestState, SmallInputs
+from shopsight.catalogue.splits import TRAIN, RawFolder
 from shopsight.config import KddcupConfig
 from shopsight.errors import InputError
-from shopsight.formats.answers import read_answers
 from shopsight.formats.atomic import replacing
 from shopsight.formats.kddcup_rows import KINDS
 from shopsight.text.oddities import describe_queries
-from shopsight.text.vocabulary import load_vocabulary, train_vocabulary
-from shopsight.types import AnyArray, IntArray
+from shopsight.text.vocabulary import Vocabulary, train_vocabulary
+from shopsight.types import AnyArray, IntArray, Qrels
+
+# The trainer counts words; more queries than this change the vocabulary little, and memory much.
+_VOCABULARY_QUERIES = 200_000
 
 
 def finish(
     partial: Path,
     state: IngestState,
     folder: RawFolder,
-    labels: dict[int, str] | None,
+    inputs: SmallInputs,
     config: KddcupConfig,
 ) -> None:
     """Complete ``partial/data`` from ``partial/spool``.
 
     Raises:
-        InputError: an answer file is broken, or no row at all was good.
+        InputError: no row at all was good.
     """
     data, spool = partial / "data", partial / "spool"
     if not sum(state.rows.values()):
-        where = folder.splits[0].path.parent
-        raise InputError("no good row in any split, so there is nothing to prepare", path=where)
+        raise _nothing_good(state, folder)
     _remove_leftovers(data, state)
-    warnings = _raw_warnings(state, labels)
+    warnings = _raw_warnings(state, inputs.labels)
     ids = _write_products(data, spool, state)
     splits: dict[str, Any] = {}
-    texts: list[str] = []
+    texts: list[pa.Array] = []
     for split in folder.splits:
         if state.rows.get(split.name):
-            splits[split.name], split_texts = _write_split(data, spool, split, ids, warnings)
-            texts += split_texts
+            answers = inputs.answers.get(split.name)
+            splits[split.name] = _write_split(data, spool, split.name, ids, answers, warnings)
+            texts.append(_texts(spool, split.name))
             if split.name == TRAIN:
-                _write_vocabulary(data, split_texts, config)
+                vocabulary = inputs.vocabulary or _train_vocabulary(texts[-1], config)
+                vocabulary.save(data / "vocabulary")
     summary = {
         "format": FORMAT,
         "version": FORMAT_VERSION,
@@ -67,8 +71,8 @@ def finish(
         "feature_width": state.feature_width,
         "splits": splits,
         "products": len(ids),
-        "regions": _region_statistics(data, labels),
-        "queries": describe_queries(texts),
+        "regions": _region_statistics(data, inputs.labels),
+        "queries": describe_queries(text for one in texts for text in _each(one)),
         "skipped": _skipped(state),
         "warnings": warnings,
         "versions": {
@@ -122,32 +126,36 @@ def _write_products(data: Path, spool: Path, state: IngestState) -> pa.Array:
 
 
 def _write_split(
-    data: Path, spool: Path, split: RawSplit, product_ids: pa.Array, warnings: list[str]
-) -> tuple[dict[str, Any], list[str]]:
-    """A split's queries, its pairs or pools, and its answers; returns counts and texts."""
-    query_ids = pa.array(_load(spool, f"query_ids-{split.name}")).cast(pa.string())
-    texts = _texts(spool, split.name)
-    queries = pa.table({"query_id": query_ids, "text": texts})
-    _write_table(data / f"queries-{split.name}.parquet", queries)
-    pair_queries = np.asarray(_load(spool, f"pair_queries-{split.name}"))
-    pair_products = np.asarray(_load(spool, f"pair_products-{split.name}"))
+    data: Path,
+    spool: Path,
+    split: str,
+    product_ids: pa.Array,
+    answers: Qrels | None,
+    warnings: list[str],
+) -> dict[str, int]:
+    """A split's queries, its pairs or pools, and its answers; returns counts."""
+    query_ids = pa.array(_load(spool, f"query_ids-{split}")).cast(pa.string())
+    queries = pa.table({"query_id": query_ids, "text": _texts(spool, split)})
+    _write_table(data / f"queries-{split}.parquet", queries)
+    pair_queries = np.asarray(_load(spool, f"pair_queries-{split}"))
+    pair_products = np.asarray(_load(spool, f"pair_products-{split}"))
     counts = {"rows": len(pair_queries), "queries": len(query_ids)}
-    if split.name != TRAIN:
-        pair_queries, pair_products = _grouped(split.name, pair_queries, pair_products, warnings)
+    if split != TRAIN:
+        pair_queries, pair_products = _grouped(split, pair_queries, pair_products, warnings)
     counts["products"] = len(np.unique(pair_products))
     table = pa.table(
         {
             "query": pair_queries,
             "product": pair_products,
-            "query_id": query_ids.take(pa.array(pair_queries)),
-            "product_id": product_ids.take(pa.array(pair_products)),
+            "query_id": pa.DictionaryArray.from_arrays(pair_queries, query_ids),
+            "product_id": pa.DictionaryArray.from_arrays(pair_products, product_ids),
         }
     )
-    kind = "pairs" if split.name == TRAIN else "pools"
-    _write_table(data / f"{kind}-{split.name}.parquet", table)
-    if split.answers:
-        counts["answered_queries"] = _write_answers(data, split, table, warnings)
-    return counts, texts.to_pylist()
+    kind = "pairs" if split == TRAIN else "pools"
+    _write_table(data / f"{kind}-{split}.parquet", table)
+    if answers:
+        counts["answered_queries"] = _write_answers(data, split, answers, table, warnings)
+    return counts
 
 
 def _grouped(
@@ -173,10 +181,16 @@ def _texts(spool: Path, split: str) -> pa.Array:
     return pa.LargeStringArray.from_buffers(len(lengths), buffers[1], buffers[2])
 
 
-def _write_answers(data: Path, split: RawSplit, pools: pa.Table, warnings: list[str]) -> int:
+def _each(texts: pa.Array, batch: int = 65_536) -> Iterator[str]:
+    """The texts one by one, without all of them in memory as Python strings."""
+    for start in range(0, len(texts), batch):
+        yield from texts.slice(start, batch).to_pylist()
+
+
+def _write_answers(
+    data: Path, split: str, qrels: Qrels, pools: pa.Table, warnings: list[str]
+) -> int:
     """The answers as competition JSON; warns of answers that the pools do not hold."""
-    assert split.answers is not None
-    qrels = read_answers(split.answers)
     held = set(zip(pools["query_id"].to_pylist(), pools["product_id"].to_pylist(), strict=True))
     asked = {query for query, _ in held}
     relevant = {
@@ -192,18 +206,24 @@ def _write_answers(data: Path, split: RawSplit, pools: pa.Table, warnings: list[
         (unanswered, "queries have no answer"),
     ):
         if count:
-            warnings.append(f"{split.name}: {count} {what}")
-    with replacing(data / f"answers-{split.name}.json") as file:
+            warnings.append(f"{split}: {count} {what}")
+    with replacing(data / f"answers-{split}.json") as file:
         json.dump(relevant, file)
     return len(relevant)
 
 
-def _write_vocabulary(data: Path, texts: list[str], config: KddcupConfig) -> None:
-    if config.tokenizer:
-        vocabulary = load_vocabulary(config.tokenizer)
-    else:
-        vocabulary = train_vocabulary(texts, config.vocabulary_size)
-    vocabulary.save(data / "vocabulary")
+def _train_vocabulary(texts: pa.Array, config: KddcupConfig) -> Vocabulary:
+    """Train on every query, or on evenly spaced ones where there are very many."""
+    step = -(-len(texts) // _VOCABULARY_QUERIES)
+    sample = texts.take(pa.array(np.arange(0, len(texts), step))) if step > 1 else texts
+    return train_vocabulary(_each(sample), config.vocabulary_size)
+
+
+def _nothing_good(state: IngestState, folder: RawFolder) -> InputError:
+    firsts = [entry["first"] for kinds in state.skipped.values() for entry in kinds.values()]
+    reason = "no good row in any split, so there is nothing to prepare"
+    first = f" (the first bad one: {firsts[0]})" if firsts else ""
+    return InputError(reason + first, path=folder.splits[0].path, line=1)
 
 
 def _raw_warnings(state: IngestState, labels: dict[int, str] | None) -> list[str]:

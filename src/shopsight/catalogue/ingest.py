@@ -5,6 +5,7 @@ Work goes on in ``OUT.partial``; ``OUT`` appears, complete, by a rename at the v
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable
 from contextlib import closing
@@ -14,21 +15,22 @@ from typing import Any
 
 import numpy as np
 
-from shopsight.catalogue.data import DATA_FILE, PreparedData, read_summary
+from shopsight.catalogue.data import DATA_FILE, FORMAT, FORMAT_VERSION, PreparedData
 from shopsight.catalogue.finish import finish
-from shopsight.catalogue.ingest_state import IngestState
-from shopsight.catalogue.journal import GrowingFiles, Journal, lock_folder
+from shopsight.catalogue.ingest_state import IngestState, SmallInputs
+from shopsight.catalogue.journal import GrowingFiles, Journal, lock_folder, remove_abandoned
 from shopsight.catalogue.splits import RawFolder, RawSplit, find_raw
 from shopsight.catalogue.writers import PairWriter, ProductWriter
 from shopsight.config import KddcupConfig
-from shopsight.errors import InputError, OutputError
-from shopsight.formats.kddcup import feature_width_of, header_size, read_labels
+from shopsight.errors import DataError, InputError, OutputError
+from shopsight.formats.kddcup import feature_width_of, header_size
 from shopsight.formats.kddcup_regions import RowRules
 from shopsight.formats.kddcup_rows import RowError
 from shopsight.formats.kddcup_stream import Parsed, RowStream, row_stream
 from shopsight.formats.lines import LinePosition, LineReader
 
 _COMPETITION_WIDTH = 2048
+log = logging.getLogger("shopsight")
 
 
 @dataclass(frozen=True)
@@ -36,21 +38,21 @@ class IngestProgress:
     """How far the reading of raw files is.
 
     Attributes:
-        split: the split being read.
+        stage: the split being read, or "finishing": tables, vocabulary and checksums.
         rows: rows read so far, over all splits.
         bytes_read: bytes of raw files read so far, over all splits (compressed ones for gzip).
         bytes_total: bytes there are to read; 0 where that is not known.
     """
 
-    split: str
+    stage: str
     rows: int
     bytes_read: int
     bytes_total: int
 
 
 def prepare_kddcup(
-    raw: Path,
-    out: Path,
+    raw: Path | str,
+    out: Path | str,
     config: KddcupConfig | None = None,
     *,
     splits: tuple[str, ...] = (),
@@ -69,31 +71,35 @@ def prepare_kddcup(
         config: number format, error policy, workers, vocabulary.
         splits: the splits to take; all by default.
         labels: the label file, where it is not beside the splits.
-        force: replace what is at ``out``, and start over.
+        force: replace the prepared folder that is at ``out``, once the new one is complete.
         progress: called after every chunk.
 
     Raises:
         InputError: a bad row (with ``on_error="stop"``) or a raw file that cannot be read.
         OutputError: ``out`` exists and is something else, or cannot be written.
     """
-    config = config or KddcupConfig()
+    config, raw, out = config or KddcupConfig(), Path(raw), Path(out)
     folder = find_raw(raw, splits, labels)
+    _check_place(out, raw)
     fingerprint = _fingerprint(folder, config)
     partial = out.with_name(f"{out.name}.partial")
-    if out.exists() and not force:
-        _must_be_same(out, fingerprint)
-        shutil.rmtree(partial, ignore_errors=True)
-        return PreparedData.open(out)
+    if not force and out.exists() and any(out.iterdir()):
+        data = _the_same(out, folder, fingerprint)
+        remove_abandoned(partial)
+        return data
+    inputs = SmallInputs.read(folder, config)
     partial.mkdir(parents=True, exist_ok=True)
     with lock_folder(partial):
-        ingest = _Ingest(folder, partial, config, fingerprint, progress, force)
+        ingest = _Ingest(folder, partial, config, fingerprint, inputs, progress)
         try:
             with closing(ingest):
                 ingest.run()
-        except InputError:
-            shutil.rmtree(partial)
+            finish(partial, ingest.state, folder, inputs, config)
+        except InputError as error:
+            # A row that was refused will not be there next time; a file that could not be read may.
+            if error.line is not None or not ingest.has_notes():
+                shutil.rmtree(partial)
             raise
-        finish(partial, ingest.state, folder, ingest.labels, config)
         if out.exists():
             shutil.rmtree(out)
         (partial / "data").rename(out)
@@ -101,19 +107,45 @@ def prepare_kddcup(
     return PreparedData.open(out)
 
 
+def _check_place(out: Path, raw: Path) -> None:
+    """Refuse an ``out`` that holds anything but a prepared folder, or that holds the raw files."""
+    if not out.name or out.name == "..":
+        raise OutputError(f"--out '{out}' is not the name of a new folder")
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{out}: a file is in the way; choose another --out")
+    if out.resolve() in (raw.resolve(), *raw.resolve().parents):
+        raise OutputError(f"{out} holds the raw files themselves; choose another --out")
+    if out.exists() and any(out.iterdir()) and not _is_prepared(out):
+        raise OutputError(f"{out} exists and is not a prepared folder; choose another --out")
+
+
+def _is_prepared(out: Path) -> bool:
+    """Whether a folder is one of ours, be it damaged or of another version."""
+    path = out / DATA_FILE
+    return path.is_file() and FORMAT.encode() in path.read_bytes()[:4096]
+
+
 def _fingerprint(folder: RawFolder, config: KddcupConfig) -> str:
     settings = asdict(replace(config, workers=0))
     parts = [f"{key}={value}" for key, value in settings.items()]
-    return "; ".join([*parts, *(split.fingerprint() for split in folder.splits)])
+    return "; ".join([f"format={FORMAT_VERSION}", *parts, folder.fingerprint()])
 
 
-def _must_be_same(out: Path, fingerprint: str) -> None:
-    summary = read_summary(out) if (out / DATA_FILE).is_file() else {}
-    if not summary:
-        raise OutputError(f"{out} exists and is not a prepared folder; choose another --out")
-    if summary.get("fingerprint") != fingerprint:
+def _the_same(out: Path, folder: RawFolder, fingerprint: str) -> PreparedData:
+    """The prepared folder at ``out``, if it is what this call would make."""
+    try:
+        data = PreparedData.open(out)
+    except DataError as error:
+        reason = str(error).removesuffix("; prepare the folder again")
+        raise OutputError(f"{reason}; replace it with --force") from error
+    if data.summary.get("fingerprint") != fingerprint:
         reason = "was prepared from other files or with other settings"
-        raise OutputError(f"{out} {reason}; choose another --out, or replace it with --force")
+    elif any(split.is_stdin for split in folder.splits):
+        reason = "exists, and standard input may hold something else than it was made from"
+    else:
+        log.warning("%s is already prepared from these files; nothing was done", out)
+        return data
+    raise OutputError(f"{out} {reason}; choose another --out, or replace it with --force")
 
 
 class _Ingest:
@@ -125,14 +157,14 @@ class _Ingest:
         partial: Path,
         config: KddcupConfig,
         fingerprint: str,
+        inputs: SmallInputs,
         progress: Callable[[IngestProgress], None] | None,
-        force: bool,
     ) -> None:
         self._folder, self._config, self._progress = folder, config, progress
-        self.labels = read_labels(folder.labels) if folder.labels else None
+        self._labels = inputs.labels
         self._journal = Journal(partial / "journal.json")
         noted = self._journal.read() or {}
-        if force or noted.get("fingerprint") != fingerprint:
+        if noted.get("fingerprint") != fingerprint:
             noted = {"fingerprint": fingerprint}
         self.state = IngestState(**noted)
         for name in ("data", "spool"):
@@ -159,7 +191,12 @@ class _Ingest:
                 self.state.split, self.state.offset, self.state.crc = number + 1, 0, 0
                 self.state.line = 0
         self.state.lengths = self._files.lengths()
+        self._report("finishing", 0)
         self._journal.note(self._files, self._noted())
+
+    def has_notes(self) -> bool:
+        """Whether a later call could go on from what was noted."""
+        return self._journal.path.exists()
 
     def close(self) -> None:
         """Let go of the files; what was noted can be continued."""
@@ -183,7 +220,7 @@ class _Ingest:
             for parsed in stream.parse(reader, rules, first, skip):
                 self._append(split, parsed, products, pairs)
                 self._journal.offer(self._files, self._noted)
-                self._report(split, parsed.raw_offset)
+                self._report(split.name, parsed.raw_offset)
 
     def _first_rows(
         self, split: RawSplit, stream: RowStream, reader: LineReader
@@ -196,7 +233,9 @@ class _Ingest:
         if not skip:
             reason = "the header row is missing (product_id, image_h, ... query_id, tab separated)"
             raise _RefusedFileError("header", InputError(reason, path=split.path, line=1))
-        if skip == first:
+        if skip == first:  # a first line so long that it is not in this chunk, or none at all
+            first, skip = stream.first_chunk(reader), 0
+        if not first:
             reason = "the file is empty but for its header"
             raise _RefusedFileError("empty", InputError(reason, path=split.path))
         return first, skip
@@ -208,7 +247,7 @@ class _Ingest:
             self.state.feature_width = found or _COMPETITION_WIDTH
         width, config = self.state.feature_width, self._config
         if self._rules is None or self._products is None:
-            labels = None if self.labels is None else frozenset(self.labels)
+            labels = None if self._labels is None else frozenset(self._labels)
             self._rules = RowRules(width, labels, config.dtype)
             self._products = ProductWriter(self._files, width, config.dtype, config.shard_mib)
         return self._rules, self._products
@@ -225,9 +264,11 @@ class _Ingest:
                 "conflict",
                 int(rows.lines[row]),
                 "features",
-                f"product {rows.product_ids[row]} was met before with other regions",
+                f"product {product} was met before with other regions"
+                f" ({products.first_split(product, state.products) or split.name})",
             )
             for row in np.flatnonzero(~kept)
+            for product in rows.product_ids[row : row + 1].tolist()
         ]
         for error in sorted([*rows.errors, *conflicts], key=lambda error: error.line):
             if self._config.on_error == "stop":
@@ -246,13 +287,13 @@ class _Ingest:
         first = str(error.at(split.path.name))
         kinds.setdefault(error.kind, {"count": 0, "first": first})["count"] += 1
 
-    def _report(self, split: RawSplit, raw_offset: int) -> None:
+    def _report(self, stage: str, raw_offset: int) -> None:
         if self._progress is None:
             return
         before = sum(self._sizes[: self.state.split])
         rows = sum(self.state.rows.values())
         total = 0 if any(one.is_stdin for one in self._folder.splits) else sum(self._sizes)
-        self._progress(IngestProgress(split.name, rows, before + raw_offset, total))
+        self._progress(IngestProgress(stage, rows, before + raw_offset, total))
 
 
 class _RefusedFileError(Exception):

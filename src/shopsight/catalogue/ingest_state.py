@@ -1,9 +1,40 @@
-"""How far a preparation is: what its journal notes."""
+"""How far a preparation is, and the small files that it reads before the first row."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
+
+from shopsight.catalogue.splits import RawFolder
+from shopsight.config import KddcupConfig
+from shopsight.formats.answers import read_answers
+from shopsight.formats.kddcup import read_labels
+from shopsight.text.vocabulary import Vocabulary, load_vocabulary
+from shopsight.types import Qrels
+
+
+@dataclass(frozen=True)
+class SmallInputs:
+    """What is read before the first row, so that a fault in it costs no time.
+
+    Attributes:
+        labels: names of the region classes; None without a label file.
+        answers: the answers of each split that has some.
+        vocabulary: the named tokenizer; None where one is trained on the queries.
+    """
+
+    labels: dict[int, str] | None
+    answers: dict[str, Qrels]
+    vocabulary: Vocabulary | None
+
+    @classmethod
+    def read(cls, folder: RawFolder, config: KddcupConfig) -> SmallInputs:
+        """Read them. Raises InputError or DataError for what cannot be read."""
+        return cls(
+            labels=read_labels(folder.labels) if folder.labels else None,
+            answers={one.name: read_answers(one.answers) for one in folder.splits if one.answers},
+            vocabulary=load_vocabulary(config.tokenizer) if config.tokenizer else None,
+        )
 
 
 @dataclass

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import fcntl
 import json
+import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -67,14 +69,12 @@ class Journal:
         self._noting: Future[None] | None = None
 
     def read(self) -> State | None:
-        """The last noted state; None if there is none."""
+        """The last noted state; None if there is none that can be read."""
         try:
-            state: State = json.loads(self.path.read_bytes())
-        except FileNotFoundError:
+            state = json.loads(self.path.read_bytes())
+        except (FileNotFoundError, ValueError):
             return None
-        except ValueError as error:
-            raise OutputError(f"{self.path}: not a journal; remove its folder") from error
-        return state
+        return state if isinstance(state, dict) else None
 
     def offer(self, files: GrowingFiles, state: Callable[[], State]) -> None:
         """Note the state if the last time is long enough ago."""
@@ -122,3 +122,11 @@ def lock_folder(folder: Path) -> IO[str]:
         file.close()
         raise OutputError(f"{folder}: another shopsight is writing here") from error
     return file
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove what a process that is gone left in ``folder``; nothing if one is at work there."""
+    if not folder.is_dir():
+        return
+    with suppress(OutputError), lock_folder(folder):
+        shutil.rmtree(folder)

@@ -41,7 +41,7 @@ class QueryGroups:
         last_word: (U,) the last-word group of each text.
         cluster: (U,) the cluster of each text.
         neighbours: (U, M) the texts that share most words with each, best first, -1 after the
-            last one.
+            last one; M is at most U - 1, and at least 1.
         about: settings, counts, seed and fingerprint, as they stand in ``negatives.json``.
     """
 
@@ -88,7 +88,7 @@ def build_query_groups(
     cluster = cluster_queries(found, config.clusters, config.dimensions, seed, progress)
     neighbours = overlap_neighbours(
         found,
-        config.neighbours,
+        min(config.neighbours, max(len(distinct) - 1, 1)),
         config.postings,
         np.random.default_rng(seed),
         workers or len(os.sched_getaffinity(0)),

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import xxhash
 
 from shopsight.errors import InputError, UsageError
+from shopsight.formats.content import STDIN
 from shopsight.formats.kddcup import LABELS_FILE
-from shopsight.formats.lines import STDIN
 
 TRAIN = "train"
 _ORDER = (TRAIN, "valid", "testA", "testB")
-_ENDINGS = (".tsv", ".tsv.gz")
 _SAMPLE = 1 << 16
 
 
@@ -37,15 +37,18 @@ class RawSplit:
         return str(self.path) == STDIN
 
     def fingerprint(self) -> str:
-        """Name, size and a hash of both ends of the file: enough to see that it changed."""
+        """Changes with the file: its size, its time, a hash of both ends, and its answers."""
         if self.is_stdin:
             return f"{self.name}:-"
-        size = self.path.stat().st_size
+        status = self.path.stat()
+        digest = xxhash.xxh3_64(str(status.st_mtime_ns).encode())
         with open(self.path, "rb") as file:
-            ends = file.read(_SAMPLE)
-            file.seek(max(size - _SAMPLE, 0))
-            ends += file.read(_SAMPLE)
-        return f"{self.name}:{size}:{xxhash.xxh3_64_hexdigest(ends)}"
+            digest.update(file.read(_SAMPLE))
+            file.seek(max(status.st_size - _SAMPLE, 0))
+            digest.update(file.read(_SAMPLE))
+        if self.answers:
+            digest.update(self.answers.read_bytes())
+        return f"{self.name}:{status.st_size}:{digest.hexdigest()}"
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,11 @@ class RawFolder:
 
     splits: tuple[RawSplit, ...]
     labels: Path | None
+
+    def fingerprint(self) -> str:
+        """Changes with any of the files."""
+        labels = xxhash.xxh3_64_hexdigest(self.labels.read_bytes()) if self.labels else "none"
+        return "; ".join([f"labels:{labels}", *(split.fingerprint() for split in self.splits)])
 
 
 def find_raw(raw: Path, only: tuple[str, ...] = (), labels: Path | None = None) -> RawFolder:
@@ -74,15 +82,24 @@ def find_raw(raw: Path, only: tuple[str, ...] = (), labels: Path | None = None) 
         InputError: no such folder, or no raw file in it.
         UsageError: a split that is not there, or "-" without one split's name.
     """
+    only = tuple(dict.fromkeys(only))
+    if labels and not labels.is_file():
+        raise InputError("no such file", path=labels)
     if str(raw) == STDIN:
-        if len(only) != 1 or not only[0].isalnum():
+        if len(only) != 1 or not re.fullmatch(r"[\w-]+", only[0]):
             raise UsageError("standard input holds one split: name it with --splits NAME")
         return RawFolder((RawSplit(only[0], raw),), labels)
     if not raw.exists():
         raise InputError("no such file or folder", path=raw)
-    found = {raw_split.name: raw_split for raw_split in _candidates(raw)}
+    found: dict[str, RawSplit] = {}
+    for split in _candidates(raw):
+        if split.name in found:
+            both = f"{found[split.name].path} and {split.path}"
+            raise UsageError(f"split '{split.name}' stands twice: {both}; remove one")
+        found[split.name] = split
     if not found:
-        raise InputError("no raw file here (such as train/train.tsv or valid.tsv.gz)", path=raw)
+        needed = "train/train.tsv or valid.tsv.gz" if raw.is_dir() else "a name in .tsv or .tsv.gz"
+        raise InputError(f"no raw file here (needed: {needed}; - reads a pipe)", path=raw)
     missing = [name for name in only if name not in found]
     if missing:
         raise UsageError(f"{raw} has no split '{missing[0]}' (found: {', '.join(found)})")
@@ -91,17 +108,18 @@ def find_raw(raw: Path, only: tuple[str, ...] = (), labels: Path | None = None) 
 
 
 def _candidates(raw: Path) -> list[RawSplit]:
-    if raw.is_file():
-        files = [raw]
-    else:
-        files = sorted(path for pattern in ("*", "*/*") for path in raw.glob(pattern + ".tsv*"))
+    """The raw files of a folder: ``NAME.tsv`` in it or in its folder ``NAME``, or gzipped."""
+    patterns = ("*.tsv", "*.tsv.gz", "*/*.tsv", "*/*.tsv.gz")
+    files = sorted(path for one in patterns for path in raw.glob(one)) if raw.is_dir() else [raw]
     splits = []
     for path in files:
-        name = next(
-            (path.name.removesuffix(end) for end in _ENDINGS if path.name.endswith(end)), ""
-        )
-        in_place = path.parent == raw or path.parent.name == name or path == raw
-        if name and in_place and path.is_file():
+        name = path.name.removesuffix(".gz").removesuffix(".tsv")
+        is_named = path.name in (f"{name}.tsv", f"{name}.tsv.gz") and name
+        if (
+            is_named
+            and path.is_file()
+            and (path.parent in (raw, raw.parent) or path.parent.name == name)
+        ):
             answers = path.parent / f"{name}_answer.json"
             splits.append(RawSplit(name, path, answers if answers.exists() else None))
     return splits

@@ -79,6 +79,16 @@ class ProductWriter:
         self._store(rows, stored, [place_of_new[row] for row in stored])
         return index
 
+    def first_split(self, product_id: int, ends: dict[str, int]) -> str | None:
+        """The split that a product was first met in; None if in one that is not ended yet.
+
+        Args:
+            product_id: a product that is stored.
+            ends: products stored by the end of each split.
+        """
+        known = self._known.get(product_id)
+        return next((split for split, end in ends.items() if known and known[0] < end), None)
+
     def _store(self, rows: ParsedRows, stored: list[int], places: list[int]) -> None:
         self._ids.append(rows.product_ids[stored])
         self._digests.append(rows.digests[stored])

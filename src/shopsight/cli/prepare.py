@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from shopsight.cli.run_options import config_from
 from shopsight.config import KddcupConfig, NegativesConfig
 from shopsight.errors import UsageError, unknown_name
 
+_SECONDS_BETWEEN_LINES = 30.0
 _OVERVIEW = """usage: shopsight prepare kddcup|negatives ...
 
   kddcup     raw competition files to a prepared folder
@@ -60,41 +62,55 @@ def _kddcup(arguments: list[str]) -> None:
     parser.add_class_arguments(KddcupConfig, None)
     given = parser.read(arguments)
     with progress_bar(quiet=given.quiet) as bar:
+        reporter = _Reporter(bar, quiet=given.quiet)
         data = prepare_kddcup(
-            Path(given.raw),
-            Path(given.out),
+            given.raw,
+            given.out,
             config_from(KddcupConfig, given),
             splits=tuple(given.splits),
             labels=Path(given.labels) if given.labels else None,
             force=given.force,
-            progress=_Reporter(bar),
+            progress=reporter,
         )
     if given.json:
         print_json(data.summary)
     elif not given.quiet:
         _print_summary(data)
+        if reporter.rate():
+            print(f"  read at {reporter.rate()}")
 
 
 class _Reporter:
     """Shows rows/s, MB/s and the time left; what an earlier, cut run read does not count."""
 
-    def __init__(self, bar: Progress) -> None:
+    def __init__(self, bar: Progress, *, quiet: bool) -> None:
         self._bar, self._task = bar, bar.add_task("reading", rate="", total=None)
         self._first: IngestProgress | None = None
-        self._since = 0.0
+        self._last: IngestProgress | None = None
+        self._started = self._said = time.monotonic()
+        self._plain = bar.disable and not quiet  # away from a terminal: a line now and then
 
     def __call__(self, now: IngestProgress) -> None:
-        if self._first is None:
-            self._first, self._since = now, time.monotonic()
-        seconds = max(time.monotonic() - self._since, 1e-6)
-        rows, size = now.rows - self._first.rows, now.bytes_read - self._first.bytes_read
+        self._first, self._last = self._first or now, now
         self._bar.update(
             self._task,
-            description=now.split,
+            description=now.stage,
             completed=now.bytes_read,
             total=now.bytes_total or None,
-            rate=f"{rows / seconds:,.0f} rows/s  {size / seconds / 1e6:,.0f} MB/s",
+            rate=self.rate(),
         )
+        if self._plain and time.monotonic() - self._said > _SECONDS_BETWEEN_LINES:
+            self._said = time.monotonic()
+            print(f"{now.stage}: {now.rows:,} rows, {self.rate()}", file=sys.stderr, flush=True)
+
+    def rate(self) -> str:
+        """Rows and bytes a second since the start of this run."""
+        if not self._first or not self._last or self._first.rows == self._last.rows:
+            return ""
+        seconds = max(time.monotonic() - self._started, 1e-6)
+        rows = self._last.rows - self._first.rows
+        size = self._last.bytes_read - self._first.bytes_read
+        return f"{rows / seconds:,.0f} rows/s  {size / seconds / 1e6:,.0f} MB/s"
 
 
 def _print_summary(data: PreparedData) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,14 +19,14 @@ def replacing(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
 
     What is written goes to a temporary name in the same folder; when the block ends well, it
     is synced to disk and renamed over ``path``. When the block raises, or the process dies,
-    the old file stands as it was.
+    the old file stands as it was. Of a symbolic link, the file that it leads to is replaced.
 
     Args:
         path: where the file shall be; an existing one is replaced.
         mode: "w" for text (UTF-8, ``\n`` line ends) or "wb" for bytes.
 
     Raises:
-        OutputError: no such folder, no permission, a folder in the way, a full disk.
+        OutputError: see `place_of`; also no such folder, no permission, a full disk.
         ValueError: another mode.
 
     >>> import tempfile
@@ -37,10 +38,8 @@ def replacing(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     """
     if mode not in ("w", "wb"):
         raise ValueError(f"mode must be 'w' or 'wb', not {mode!r}")
-    target = Path(path)
+    target = place_of(path)
     try:
-        if target.is_dir():
-            raise OutputError(f"{target}: cannot write a file here, it is a folder")
         temporary, file = _open_beside(target, mode)
     except OSError as error:
         raise _refusal(target, error) from error
@@ -57,6 +56,28 @@ def replacing(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
         with suppress(OSError):
             temporary.unlink()
         raise
+
+
+def place_of(path: str | Path) -> Path:
+    """The file that writing to ``path`` replaces: behind symbolic links, which stay.
+
+    Raises:
+        OutputError: "-", for results need a file; a folder, a device, a pipe.
+    """
+    if str(path) == "-":
+        raise OutputError("-: cannot write to standard output, name a file")
+    target = Path(path)
+    try:
+        kind = stat.S_IFMT(target.stat().st_mode)
+    except FileNotFoundError:
+        kind = stat.S_IFREG
+    except OSError as error:
+        raise _refusal(target, error) from error
+    if kind == stat.S_IFDIR:
+        raise OutputError(f"{target}: cannot write a file here, it is a folder")
+    if kind != stat.S_IFREG:
+        raise OutputError(f"{target}: cannot write a file here, it is not a regular file")
+    return Path(os.path.realpath(target)) if target.is_symlink() else target
 
 
 class _Guarded:

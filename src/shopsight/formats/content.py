@@ -14,6 +14,7 @@ from typing import IO, Any, cast
 from shopsight.errors import InputError
 
 STDIN = "-"
+BOM = b"\xef\xbb\xbf"
 
 
 @contextmanager
@@ -26,17 +27,25 @@ def opened(path: str | Path) -> Iterator[IO[bytes]]:
     """
     try:
         if str(path) == STDIN:
-            yield _unpacked(sys.stdin.buffer)
+            yield unpacked(standard_input())
             return
         with open(path, "rb") as file:
-            yield _unpacked(file)
+            yield unpacked(file)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"broken gzip stream ({error})", path=path) from error
     except OSError as error:
         raise InputError((error.strerror or str(error)).lower(), path=path) from error
 
 
-def _unpacked(file: Any) -> IO[bytes]:
+def standard_input() -> IO[bytes]:
+    """Standard input as bytes. Raises InputError if the process was started without one."""
+    if sys.stdin is None:
+        raise InputError("standard input is closed", path=STDIN)
+    return cast(IO[bytes], sys.stdin.buffer)
+
+
+def unpacked(file: Any) -> IO[bytes]:
+    """A buffered stream as it is, or unpacked if it is gzipped."""
     if file.peek(2)[:2] == b"\x1f\x8b":
         return cast(IO[bytes], gzip.GzipFile(fileobj=file))
     return cast(IO[bytes], file)
@@ -52,7 +61,11 @@ def read_text(path: str | Path) -> str:
         InputError: no such file, a folder, broken gzip, binary or otherwise not UTF-8, empty.
     """
     with opened(path) as stream:
-        data = stream.read()
+        return decoded(stream.read(), path)
+
+
+def decoded(data: bytes, path: str | Path) -> str:
+    """The text that is the content of ``path``; see `read_text`."""
     if b"\0" in data:
         line = data[: data.index(b"\0")].count(b"\n") + 1
         raise InputError("binary data, not text", path=path, line=line)

@@ -25,6 +25,10 @@ _PRODUCT_IDS = (
     "docno",
 )
 _SCORES = ("score", "scores", "similarity", "sim", "prediction", "pred", "probability", "prob")
+KNOWN_NAMES = (
+    f"known are, for queries: {', '.join(_QUERY_IDS)}; for products: {', '.join(_PRODUCT_IDS)};"
+    f" for scores: {', '.join(_SCORES)}"
+)
 
 
 def parse_id(value: Any, what: str) -> str:

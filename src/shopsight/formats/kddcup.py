@@ -120,13 +120,14 @@ def header_size(data: bytes) -> int:
 
 
 def feature_width_of(data: bytes) -> int:
-    """F of the first row whose features decode and fit its ``num_boxes``; 0 if there is none."""
+    """F of the first row whose boxes, features and labels all fit its ``num_boxes``; else 0."""
     for line in data.splitlines():
         fields = line.split(b"\t", 7)
         if len(fields) == 8 and is_integer(fields[3]) and int(fields[3]):
-            raw = from_base64(fields[5])
-            width, rest = divmod(len(raw or b""), 4 * int(fields[3]))
-            if width and not rest:
+            regions = int(fields[3])
+            sizes = [len(from_base64(text) or b"") for text in fields[4:7]]
+            width, rest = divmod(sizes[1], 4 * regions)
+            if width and not rest and (sizes[0], sizes[2]) == (16 * regions, 8 * regions):
                 return width
     return 0
 

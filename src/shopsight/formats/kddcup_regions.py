@@ -139,7 +139,8 @@ def check_regions(regions: Regions, rules: RowRules) -> list[RowError]:
     if rules.labels is not None:
         unknown |= ~np.isin(labels, np.fromiter(rules.labels, np.int64))
     wrong = np.flatnonzero(unknown)
-    reasons = (f"label {labels[i]} is not in the label file" for i in wrong)
+    what = "is beyond 32767" if rules.labels is None else "is not in the label file"
+    reasons = (f"label {labels[i]} {what}" for i in wrong)
     note("label", "class_labels", regions.owner[wrong], reasons)
     return list(found.values())
 

@@ -27,7 +27,7 @@ COLUMNS = (
 KINDS = {
     "columns": "wrong column count",
     "integer": "non-integer id, size or count",
-    "image-size": "image size 0",
+    "image-size": "image size 0, or beyond 2^31",
     "no-regions": "zero regions",
     "base64": "bad base64",
     "length": "byte length that does not fit num_boxes",
@@ -41,6 +41,9 @@ KINDS = {
     "empty": "empty file",
     "header": "missing header",
 }
+
+
+_DIGITS = 18
 
 
 @dataclass(frozen=True)
@@ -122,8 +125,7 @@ def _split_row(data: bytes, view: memoryview, start: int, end: int, line: int) -
     numbers = [data[cuts[i] + 1 : cuts[i + 1]] for i in range(4)]
     for column, text in zip((*COLUMNS[:4], "query_id"), (*numbers, query_id), strict=True):
         if not is_integer(text):
-            shown = text[:40].decode(errors="replace")
-            return RowError("integer", line, column, f"not a non-negative integer: '{shown}'")
+            return RowError("integer", line, column, _why_no_integer(text))
     product_id, height, width, regions = map(int, numbers)
     if not 0 < height < 1 << 31 or not 0 < width < 1 << 31:
         column = "image_w" if 0 < height < 1 << 31 else "image_h"
@@ -153,10 +155,21 @@ def _split_row(data: bytes, view: memoryview, start: int, end: int, line: int) -
 
 
 def _wrong_columns(data: bytes, start: int, end: int, line: int) -> RowError:
+    if start == end:
+        return RowError("columns", line, "", f"a blank line instead of {len(COLUMNS)} columns")
     found = data.count(b"\t", start, end) + 1
-    return RowError("columns", line, "", f"{found} columns instead of {len(COLUMNS)}")
+    what = "1 column" if found == 1 else f"{found} columns"
+    return RowError("columns", line, "", f"{what} instead of {len(COLUMNS)}")
 
 
 def is_integer(text: bytes) -> bool:
-    """Whether the text is a plain non-negative integer that fits 64 bits."""
-    return text.isdigit() and len(text) <= 18
+    """Whether the text is a non-negative integer, plainly written, that fits 64 bits."""
+    return text.isdigit() and len(text) <= _DIGITS and (text[0] != 48 or text == b"0")
+
+
+def _why_no_integer(text: bytes) -> str:
+    shown = text[:40].decode(errors="replace")
+    if text.isdigit():
+        why = "leading zeros" if text[0] == 48 else f"more than {_DIGITS} digits"
+        return f"an integer with {why}: '{shown}'"
+    return f"not a non-negative integer: '{shown}'"

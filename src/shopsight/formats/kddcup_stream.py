@@ -101,15 +101,17 @@ class _Process:
         self._waiting: deque[int] = deque()
 
     def send(self, slot: int, start: int, end: int, rules: RowRules) -> None:
-        self.connection.send((slot, start, end, rules))
+        try:
+            self.connection.send((slot, start, end, rules))
+        except (EOFError, ConnectionError) as error:
+            raise _ended() from error
         self._waiting.append(slot)
 
     def receive(self) -> ParsedRows:
         try:
             answer: Any = self.connection.recv()
         except (EOFError, ConnectionError) as error:
-            reason = "a parsing process was ended from outside (out of memory?)"
-            raise ShopsightError(f"{reason}; run the same command again to continue") from error
+            raise _ended() from error
         if isinstance(answer, str):
             raise RuntimeError(f"a parsing process failed:\n{answer}")
         rows: ParsedRows
@@ -122,6 +124,11 @@ class _Process:
         self.connection.close()
         self._process.terminate()
         self._process.join()
+
+
+def _ended() -> ShopsightError:
+    reason = "a parsing process was ended from outside (out of memory?)"
+    return ShopsightError(f"{reason}; run the same command again to continue")
 
 
 def _serve(connection: Connection, slots: list[_Slot], inherited: list[Connection]) -> None:

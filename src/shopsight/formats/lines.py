@@ -8,14 +8,14 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self, cast
+from typing import Any, Self
 
 from shopsight.errors import InputError
+from shopsight.formats.content import STDIN, unpacked
 
 # A chunk is also the longest line: a product with the 91 regions of the largest real one takes
 # 1 MB of text, so nothing honest comes near it. Small chunks stay in the processor's cache.
 CHUNK_BYTES = 8 << 20
-STDIN = "-"
 
 
 @dataclass(frozen=True)
@@ -29,18 +29,6 @@ class LinePosition:
 
     offset: int = 0
     crc: int = 0
-
-
-class _Gzip(gzip.GzipFile):
-    """A gzip stream that owns its file."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        super().__init__(fileobj=file)
-        self._file = file
-
-    def close(self) -> None:
-        super().close()
-        self._file.close()
 
 
 class LineReader:
@@ -88,7 +76,7 @@ class LineReader:
 
     def raw_offset(self) -> int:
         """How far the file itself was read (compressed bytes for gzip), for progress."""
-        return self._raw.tell() if self._raw is not self._stream else self.position.offset
+        return self.position.offset if self._stream is self._file else self._file.tell()
 
     def __enter__(self) -> Self:
         return self
@@ -100,20 +88,19 @@ class LineReader:
         trace: TracebackType | None,
     ) -> None:
         if not self._is_stdin:
-            self._stream.close()
+            self._file.close()
 
     def _open(self) -> None:
-        if self._is_stdin:
-            self._raw = self._stream = sys.stdin.buffer
-            return
+        if self._is_stdin and sys.stdin is None:
+            raise InputError("standard input is closed", path=self.path)
         try:
-            file = open(self.path, "rb")  # noqa: SIM115 - closed by __exit__
-            magic = file.peek(2)[:2]
+            if self._is_stdin:
+                self._file: Any = sys.stdin.buffer
+            else:
+                self._file = open(self.path, "rb")  # noqa: SIM115 - closed by __exit__
+            self._stream: Any = unpacked(self._file)
         except OSError as error:
             raise InputError((error.strerror or str(error)).lower(), path=self.path) from error
-        self._raw = file
-        is_gzip = magic == b"\x1f\x8b"
-        self._stream = cast(BinaryIO, _Gzip(file)) if is_gzip else cast(BinaryIO, file)
 
     def _skip(self, start: LinePosition) -> None:
         if not self._is_stdin:
@@ -123,14 +110,16 @@ class LineReader:
         while left and (block := self._stream.read(min(left, CHUNK_BYTES))):
             crc, left = zlib.crc32(block, crc), left - len(block)
         if left or crc != start.crc:
-            reason = "not the same stream as before; use --force to start over"
+            reason = "not the stream that was begun; delete the .partial folder to start over"
             raise InputError(reason, path=self.path)
 
     def _read_into(self, buffer: memoryview) -> int:
         try:
-            return int(cast(Any, self._stream).readinto(buffer))
+            return int(self._stream.readinto(buffer))
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise InputError(f"broken gzip stream ({error})", path=self.path) from error
+        except OSError as error:
+            raise InputError((error.strerror or str(error)).lower(), path=self.path) from error
 
 
 def _end_of_last_line(buffer: memoryview, block: int = 1 << 16) -> int:

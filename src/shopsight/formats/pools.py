@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
-from shopsight.errors import InputError
-from shopsight.formats.content import STDIN, opened
+from shopsight.errors import InputError, counted
+from shopsight.formats.content import BOM, decoded, opened
 from shopsight.formats.fields import Columns, find_columns, parse_id
 from shopsight.formats.runs import pack_rows
-from shopsight.formats.score_rows import ScoreRows, read_score_rows
+from shopsight.formats.score_rows import ScoreRows, parse_score_rows
 from shopsight.types import Pools
 
-_BOM = b"\xef\xbb\xbf"
 # A row with the features of a hundred regions takes 1 MB; nothing honest is near this.
 _LONGEST_LINE = 64 << 20
 
@@ -40,33 +40,32 @@ def read_pools(path: str | Path) -> PoolFile:
     Raises:
         InputError: unreadable, of no known shape, a bad id, a wrong column count.
     """
-    header = None if str(path) == STDIN else _table_header(path)
-    if header is not None:
-        return _read_table(path, header)
-    pools, _ = pack_rows(read_score_rows(path))
+    with opened(path) as stream:  # once: standard input cannot be read again
+        first = stream.readline(_LONGEST_LINE)
+        header = _table_header(first)
+        if header is not None:
+            return _read_table(stream, header, path)
+        text = decoded(first + stream.read(), path)
+    pools, _ = pack_rows(parse_score_rows(text, path))
     return PoolFile(pools, None)
 
 
-def _table_header(path: str | Path) -> list[str] | None:
-    """The header's names, if the file is a table of candidates without scores."""
-    with opened(path) as stream:
-        line = stream.readline(_LONGEST_LINE)
-    names = line.removeprefix(_BOM).rstrip(b"\r\n").decode(errors="replace").split("\t")
+def _table_header(line: bytes) -> list[str] | None:
+    """The names in the first line, if it heads a table of candidates without scores."""
+    names = line.removeprefix(BOM).rstrip(b"\r\n").decode(errors="replace").split("\t")
     columns = find_columns(names)
     if columns.query_id is None or columns.product_id is None or columns.score is not None:
         return None
     return names
 
 
-def _read_table(path: str | Path, header: list[str]) -> PoolFile:
+def _read_table(stream: IO[bytes], header: list[str], path: str | Path) -> PoolFile:
     columns = find_columns(header)
     rows = ScoreRows()
     texts: dict[str, str] = {}
-    with opened(path) as stream:
-        stream.readline(_LONGEST_LINE)
-        for number, line in enumerate(iter(lambda: stream.readline(_LONGEST_LINE), b""), start=2):
-            if line.strip():
-                _add_row(rows, texts, line.rstrip(b"\r\n"), columns, len(header), path, number)
+    for number, line in enumerate(iter(lambda: stream.readline(_LONGEST_LINE), b""), start=2):
+        if line.strip():
+            _add_row(rows, texts, line.rstrip(b"\r\n"), columns, len(header), path, number)
     if not rows.queries:
         raise InputError("no candidates below the header", path=path)
     pools, _ = pack_rows(rows)
@@ -86,7 +85,7 @@ def _add_row(
     extra = len(fields) - width
     at = columns.query_text
     if extra < 0 or (extra and at is None):
-        reason = f"{len(fields)} columns, where the header has {width}"
+        reason = f"{counted(len(fields), 'column')}, where the header has {width}"
         raise InputError(reason, path=path, line=number)
     if extra and at is not None:
         fields[at : at + extra + 1] = [b"\t".join(fields[at : at + extra + 1])]

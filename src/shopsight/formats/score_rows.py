@@ -14,9 +14,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from shopsight.errors import InputError
+from shopsight.errors import InputError, counted
 from shopsight.formats.content import JsonObject, is_json, numbered_lines, parse_json, read_text
 from shopsight.formats.fields import (
+    KNOWN_NAMES,
     find_columns,
     normalised_name,
     parse_id,
@@ -64,7 +65,11 @@ def read_score_rows(path: str | Path) -> ScoreRows:
     Raises:
         InputError: unreadable, of no known shape, or a row with a bad id or score.
     """
-    text = read_text(path)
+    return parse_score_rows(read_text(path), path)
+
+
+def parse_score_rows(text: str, path: str | Path) -> ScoreRows:
+    """The rows in the text of a file; see `read_score_rows`."""
     rows = _from_json(parse_json(text, path), path) if is_json(text) else _from_lines(text, path)
     if not rows.queries:
         raise InputError("no scores in this file", path=path)
@@ -131,7 +136,7 @@ def _from_lines(text: str, path: str | Path) -> ScoreRows:
     for number, line in lines if layout.header else chain([start], lines):
         fields = layout.split(line)
         if len(fields) != layout.width:
-            reason = f"{len(fields)} columns, where the first line has {layout.width}"
+            reason = f"{counted(len(fields), 'column')}, where the first line has {layout.width}"
             raise InputError(reason, path=path, line=number)
         _add_row(rows, fields, layout, path, number)
     return rows
@@ -171,13 +176,17 @@ def _layout(
     columns = find_columns(fields)
     if columns.query_id is not None and columns.product_id is not None:
         if columns.score is None:
-            raise InputError("the header names no score column", path=path, line=line)
+            reason = f"the header names no score column; {KNOWN_NAMES}"
+            raise InputError(reason, path=path, line=line)
         return _Layout(split, width, columns.query_id, columns.product_id, columns.score, True)
+    if width > 2 and all(normalised_name(name).replace("_", "").isalpha() for name in fields):
+        reason = f"this looks like a header without names for query and product; {KNOWN_NAMES}"
+        raise InputError(reason, path=path, line=line)
     if width == 3:
         return _Layout(split, 3, 0, 1, 2)
     if width == 6:
         return _Layout(split, 6, 0, 2, 4)
-    reason = f"{width} column{'s' * (width != 1)}; expected {_SHAPES}"
+    reason = f"{counted(width, 'column')}; expected {_SHAPES}"
     if width == 4 and re.fullmatch(r"-?[0-9]+", fields[3]):
         reason = "4 columns; this looks like TREC qrels (answers), not a run"
     raise InputError(reason, path=path, line=line)
@@ -201,7 +210,7 @@ def _from_submission(
     for number, line in lines:
         query, *products = split(line)
         if len(products) != width - 1:
-            reason = f"{len(products) + 1} columns, where the header has {width}"
+            reason = f"{counted(len(products) + 1, 'column')}, where the header has {width}"
             raise InputError(reason, path=path, line=number)
         if query in rows.query_ids:
             raise InputError(f"query {query!r} stands here twice", path=path, line=number)

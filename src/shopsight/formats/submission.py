@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shopsight.errors import InputError
+from shopsight.errors import InputError, counted
 from shopsight.formats.atomic import replacing
 from shopsight.formats.runs import best_first
 from shopsight.types import Pools, Run
@@ -30,8 +30,8 @@ def submission(run: Run, pools: Pools | None = None) -> dict[str, list[str]]:
     chosen = {query: [product for product, _ in pairs[:PLACES]] for query, pairs in best_first(run)}
     short = [query for query, products in chosen.items() if len(set(products)) < PLACES]
     if short:
-        count = len(set(chosen[short[0]]))
-        raise _refusal(run, f"has {count} distinct products, a submission needs {PLACES}", short)
+        has = counted(len(set(chosen[short[0]])), "distinct product")
+        raise _refusal(run, f"has {has}, a submission needs {PLACES}", short)
     if pools is not None:
         _check_against(chosen, pools, run)
     return chosen
@@ -78,5 +78,6 @@ def _fits(ids: list[str]) -> bool:
 
 
 def _refusal(run: Run, what: str, queries: list[str]) -> InputError:
-    more = f" (and {len(queries) - 1} more queries)" if len(queries) > 1 else ""
+    others = counted(len(queries) - 1, "more query", "more queries")
+    more = f" (and {others})" if len(queries) > 1 else ""
     return InputError(f"query {queries[0]!r} {what}{more}", path=run.name)

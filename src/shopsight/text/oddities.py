@@ -71,15 +71,16 @@ def describe_queries(texts: Iterable[str]) -> dict[str, Any]:
     odd: dict[str, dict[str, Any]] = {
         kind: {"count": 0, "examples": []} for kind in (*ODDITIES, REPEATED)
     }
-    seen: set[str] = set()
+    seen: set[int] = set()  # hashes take half the memory, and millions of queries may come
     lengths: list[int] = []
     for text in texts:
         query = Reading(text, normalise(text), words(text))
         kinds = [kind for kind, holds in ODDITIES.items() if holds(query)]
-        for kind in kinds + [REPEATED] * (query.normal in seen):
+        key = hash(query.normal)
+        for kind in kinds + [REPEATED] * (key in seen):
             odd[kind]["count"] += 1
             odd[kind]["examples"] += [text] * (odd[kind]["count"] <= EXAMPLES)
-        seen.add(query.normal)
+        seen.add(key)
         lengths.append(len(query.words))
     return {
         "queries": len(lengths),
