@@ -55,11 +55,11 @@ def test_competition_pools_leak(real: Path, capsys: Capture, name: str) -> None:
     found = result(capsys, *command)
     assert found["leaks"] is True
     assert "LEAK" in found["verdict"]
-    assert found["answers"]["count_only"] == pytest.approx(0.557, abs=0.01)
-    assert found["answers"]["random"] == pytest.approx(0.20, abs=0.01)
-    by_count = found["answers"]["relevance_by_pool_count"]
-    assert by_count["1"]["relevant"] / by_count["1"]["candidates"] == pytest.approx(0.389, abs=5e-4)  # type: ignore[index]
-    assert by_count["2"]["relevant"] / by_count["2"]["candidates"] == pytest.approx(0.025, abs=5e-4)  # type: ignore[index]
+    assert found["leak"]["count_only"] == pytest.approx(0.557, abs=0.01)
+    assert found["leak"]["random"] == pytest.approx(0.20, abs=0.01)
+    by_count = found["leak"]["relevance_by_pool_count"]
+    assert by_count["1"]["rate"] == pytest.approx(0.389, abs=5e-4)  # type: ignore[index]
+    assert by_count["2"]["rate"] == pytest.approx(0.025, abs=5e-4)  # type: ignore[index]
     counts = found["structure"]["products_by_pool_count"]
     assert sum(n for count, n in counts.items() if count != "1") == 1731  # type: ignore[attr-defined]
 
@@ -69,8 +69,8 @@ def test_fashion_pools_do_not_leak(shared_data: Path, capsys: Capture) -> None:
     answers = str(fashion / "valid_answer.json")
     found = result(capsys, "audit", str(fashion / "valid.pairs.tsv"), "--answers", answers)
     assert found["leaks"] is False
-    assert found["answers"]["count_only"] == pytest.approx(0.14, abs=0.01)
-    assert found["answers"]["random"] == pytest.approx(0.13, abs=0.015)
+    assert found["leak"]["count_only"] == pytest.approx(0.14, abs=0.01)
+    assert found["leak"]["random"] == pytest.approx(0.13, abs=0.015)
 
 
 def test_submission_of_testb(real: Path, capsys: Capture) -> None:

@@ -5,10 +5,27 @@ The command line builds its options from these classes, docstrings included.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 from shopsight.errors import UsageError
+
+
+def check_range(config: object, name: str, least: float, most: float = math.inf) -> None:
+    """Refuse a setting that is no finite number in a range, spelt as its option is.
+
+    >>> check_range(FusionConfig(), "folds", 7)
+    Traceback (most recent call last):
+    shopsight.errors.UsageError: --folds must be at least 7, not 5
+    """
+    value = getattr(config, name)
+    if math.isfinite(value) and least <= value <= most:
+        return
+    wanted = f"at least {least}" if most == math.inf else f"from {least} to {most}"
+    if value == math.inf:
+        wanted = "a finite number"
+    raise UsageError(f"--{name.replace('_', '-')} must be {wanted}, not {value}")
 
 
 @dataclass(frozen=True)
@@ -35,14 +52,10 @@ class KddcupConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        for name, least in (
-            ("workers", 0),
-            ("feature_width", 0),
-            ("vocabulary_size", 1),
-            ("shard_mib", 1),
-        ):
-            if getattr(self, name) < least:
-                raise UsageError(f"{name} must be at least {least}, not {getattr(self, name)}")
+        check_range(self, "workers", 0)
+        check_range(self, "feature_width", 0)
+        check_range(self, "vocabulary_size", 1)
+        check_range(self, "shard_mib", 1)
 
 
 @dataclass(frozen=True)
@@ -66,6 +79,15 @@ class NegativesConfig:
     postings: int = 32
     last_word_share: float = 0.8
     tries: int = 16
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense."""
+        check_range(self, "clusters", 0)
+        check_range(self, "dimensions", 1)
+        check_range(self, "neighbours", 1)
+        check_range(self, "postings", 1)
+        check_range(self, "last_word_share", 0, 1)
+        check_range(self, "tries", 0)
 
 
 @dataclass(frozen=True)
@@ -116,6 +138,16 @@ class FusionConfig:
     steps: int = 100
     folds: int = 5
     rrf_k: float = 60.0
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense, and what would be ignored."""
+        check_range(self, "steps", 1)
+        check_range(self, "folds", 2)
+        check_range(self, "rrf_k", 0)
+        if self.method == "rrf" and self.normalise != "none":
+            raise UsageError(
+                f"--method rrf adds up places, not scores; leave out --normalise {self.normalise}"
+            )
 
 
 @dataclass(frozen=True)

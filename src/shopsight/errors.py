@@ -56,9 +56,20 @@ def unknown_name(what: str, name: str, known: list[str]) -> UsageError:
 
     >>> print(unknown_name("metric", "ndgc", ["mrr", "ndcg"]))
     unknown metric 'ndgc'; did you mean 'ndcg'? (known: mrr, ndcg)
+    >>> print(unknown_name("metric", "bogus", ["mrr", "ndcg"]))
+    unknown metric 'bogus' (known: mrr, ndcg)
     """
     from difflib import get_close_matches
 
     close = get_close_matches(name, known, n=1)
-    hint = f"; did you mean '{close[0]}'?" if close else ";"
+    hint = f"; did you mean '{close[0]}'?" if close else ""
     return UsageError(f"unknown {what} '{name}'{hint} (known: {', '.join(known)})")
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """A number and what it counts, for a sentence.
+
+    >>> counted(1, "column"), counted(2000, "query", "queries")
+    ('1 column', '2,000 queries')
+    """
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

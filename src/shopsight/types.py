@@ -22,7 +22,7 @@ AnyArray = NDArray[Any]
 
 
 class Box(NamedTuple):
-    """A region's rectangle in pixels, from the photo's top left corner."""
+    """A region's rectangle, from the photo's top left corner: pixels, or shares of its sides."""
 
     top: float
     left: float

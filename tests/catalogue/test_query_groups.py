@@ -17,7 +17,7 @@ from shopsight.catalogue.query_groups import (
 from shopsight.catalogue.query_overlap import WEIGHT_STEPS, overlap_neighbours, word_weights
 from shopsight.catalogue.query_words import read_words
 from shopsight.config import NegativesConfig
-from shopsight.errors import DataError, OutputError
+from shopsight.errors import DataError, OutputError, UsageError
 from shopsight.text.normalise import last_word, normalise, words
 
 WHOLE = 10_000
@@ -260,3 +260,26 @@ def test_the_real_queries(shared_data):
     assert groups.about["clusters"] > 200
     assert groups.about["largest_last_words"]["suit"] > 800
     assert groups.about["without_neighbours"] < 300
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"clusters": -1}, "--clusters must be at least 0, not -1"),
+        ({"dimensions": 0}, "--dimensions must be at least 1, not 0"),
+        ({"neighbours": -1}, "--neighbours must be at least 1, not -1"),
+        ({"postings": 0}, "--postings must be at least 1, not 0"),
+        ({"tries": -1}, "--tries must be at least 0, not -1"),
+        ({"last_word_share": 1.5}, "--last-word-share must be from 0 to 1, not 1.5"),
+        ({"last_word_share": float("nan")}, "--last-word-share must be from 0 to 1, not nan"),
+    ],
+)
+def test_settings_that_make_no_sense(settings, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        NegativesConfig(**settings)
+
+
+def test_no_more_neighbours_than_other_texts():
+    for texts, shape in (["dress", "Dress", "red lamp", "lamp"], (3, 2)), (["sofa"], (1, 1)):
+        groups = build_query_groups(texts, NegativesConfig(neighbours=10**9), 0)
+        assert groups.neighbours.shape == shape

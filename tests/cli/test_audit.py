@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,8 +40,9 @@ def test_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", "pairs.tsv", "--answers", "answers.json", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["leaks"] is True
-    assert found["answers"]["count_only"] == 1.0
-    assert found["answers"]["relevance_by_pool_count"]["1"] == {"candidates": 12, "relevant": 12}
+    assert found["leak"]["count_only"] == 1.0
+    by_count = found["leak"]["relevance_by_pool_count"]
+    assert by_count["1"] == {"candidates": 12, "relevant": 12, "rate": 1.0}
     assert found["structure"]["empty_queries"] == ["2"]
     assert found["structure"]["duplicate_queries"] == [["0", "1"]]
 
@@ -48,7 +52,7 @@ def test_without_answers(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "cannot be said without answers" in capsys.readouterr().out
     assert main(["audit", "pairs.tsv", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert (found["leaks"], found["answers"]) == (None, None)
+    assert (found["leaks"], found["leak"]) == (None, None)
 
 
 def test_prepared_folder_equals_its_raw_file(
@@ -68,3 +72,25 @@ def test_prepared_folder_equals_its_raw_file(
 def test_a_folder_that_is_not_prepared(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", "."]) == 2
     assert "not a prepared one (it has no data.json)" in capsys.readouterr().err
+
+
+def test_pools_come_from_standard_input(folder: Path) -> None:
+    command = [sys.executable, "-m", "shopsight.cli.main", "audit", "-", "--json"]
+    data = (folder / "pairs.tsv").read_bytes()
+    for given in (data, gzip.compress(data)):
+        done = subprocess.run(command, input=given, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+        structure = json.loads(done.stdout)["structure"]
+        assert (structure["queries"], structure["empty_queries"]) == (12, ["2"])
+
+
+def test_standard_input_can_be_read_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (
+        ["audit", "-", "--answers", "-"],
+        ["evaluate", "-", "--answers", "-"],
+        ["compare", "-", "-", "--answers", "answers.json"],
+        ["fuse", "-", "a.json", "--answers", "-", "--out", "f.json"],
+        ["submit", "-", "--pools", "-", "--out", "s.csv"],
+    ):
+        assert main(command) == 2
+        assert "standard input (-) can be read once" in capsys.readouterr().err

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 from pathlib import Path
 
 import pytest
+from markupsafe import escape
 
 from shopsight.catalogue.data import PreparedData
 from shopsight.cli.main import main
+from shopsight.config import WorldConfig
 from shopsight.formats.answers import read_answers
 from shopsight.formats.runs import read_run
 from shopsight.metrics.evaluate import evaluate
@@ -82,6 +85,35 @@ def test_it_says_what_it_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     lines = capsys.readouterr().out.splitlines()
     steps = [line.split()[2] for line in lines if line[5:8] == " s "]
     assert steps == ["world", "prepare", "audit", "rank", "fuse", "compare", "submit", "report"]
+
+
+def test_after_a_demo_that_was_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut_off(folder: Path, config: WorldConfig) -> None:
+        folder.mkdir()
+        (folder / "half").touch()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as cut:
+        cut.setattr("shopsight.cli.demo.make_world", cut_off)
+        assert main(["demo", "--out", str(tmp_path / "demo"), "--quiet"]) == 130
+    assert main(["demo", "--out", str(tmp_path / "demo"), "--quiet"]) == 0
+
+
+def test_commands_to_try_next_can_be_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = "-o'dd & new"
+    assert main(["demo", f"--out={name}"]) == 0
+    shown = capsys.readouterr().out
+    lines = [line.split() for line in shown.splitlines() if line.startswith("  shopsight ")]
+    commands = [shlex.split(" ".join(line)) for line in lines[:3]]
+    assert [command[1] for command in commands] == ["evaluate", "fuse", "audit"]
+    for _, *arguments in commands:
+        assert main(arguments) == 0
+    assert (
+        str(escape(shlex.quote(f"./{name}/data"))) in (tmp_path / name / "report.html").read_text()
+    )
 
 
 def test_a_folder_of_something_else_is_not_touched(

@@ -73,8 +73,8 @@ def test_says_how_many_pairs_were_missing(folder: Path, capsys: pytest.CaptureFi
     (folder / "second.json").write_text('{"0": {"a": 1.0, "new": 2.0}}')
     assert fuse("--weights", "1", "1") == 0
     warned = capsys.readouterr().err
-    assert "first lacks 1 (query, product) pairs; they get its lowest score" in warned
-    assert "second lacks 29 (query, product) pairs" in warned
+    assert "first lacks 1 (query, product) pair, which gets its lowest score" in warned
+    assert "second lacks 29 (query, product) pairs, which get its lowest score" in warned
 
 
 def test_refusals(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,7 +83,12 @@ def test_refusals(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (("--weights", "1"), "2 runs need 2 finite weights"),
         (("--answers", "answers.json", "--metric", "foo"), "unknown metric 'foo'"),
         (("--answers", "first.json"), "grade 2.0 is not a whole number"),
-        (("--answers", "answers.json", "--folds", "1"), "at least 1 step and 2 folds"),
+        (("--answers", "answers.json", "--folds", "1"), "--folds must be at least 2, not 1"),
+        (("--weights", "1", "1", "--metric", "foo"), "unknown metric 'foo' (known: ndcg,"),
+        (("--weights", "1", "x"), "--weights must be a number, not 'x'"),
+        (("--weights", "0", "0"), "weights must be at least 0 and not all 0"),
+        (("--method", "rrf", "--normalise", "zscore"), "leave out --normalise zscore"),
+        (("--weights", "1", "1", "--out", "/dev/null"), "it is not a regular file"),
     ):
         assert fuse(*arguments) == 2
         assert words in capsys.readouterr().err

@@ -36,27 +36,27 @@ def test_bad_rows_are_one_sentence_and_exit_2(raw, tmp_path, capsys):
     out = tmp_path / "data"
     assert main(["prepare", "kddcup", str(raw), "--out", str(out)]) == 2
     error = capsys.readouterr().err
-    assert error == f"shopsight: {path}, line 12: 1 columns instead of 9\n"
+    assert error == f"shopsight: {path}, line 12: 1 column instead of 9\n"
     assert not out.exists()
     command = ["prepare", "kddcup", str(raw), "--out", str(out), "--on-error", "skip"]
     assert main(command) == 0
     printed = capsys.readouterr().out
     assert "valid: left out 1, wrong column count; the first is" in printed
-    assert "valid.tsv, line 12: 1 columns instead of 9" in printed
+    assert "valid.tsv, line 12: 1 column instead of 9" in printed
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["kddcup", "raw"], "arguments are required: out"),
+        (["kddcup", "raw"], "arguments are required: --out"),
         (["kddcup", "nowhere", "--out", "data"], "nowhere: no such file or folder"),
         (["kdd", "raw"], "unknown kind of preparation 'kdd'; did you mean 'kddcup'?"),
         (["--out", "data"], "name what to prepare first"),
         (["kddcup", "raw", "--out", "data", "--dtyp", "float32"], "did you mean '--dtype'?"),
         (["kddcup", "raw", "--out", "data", "--dtype", "int8"], "dtype"),
         (["kddcup", "raw", "--out", "data", "--workers", "two"], "workers"),
-        (["kddcup", "raw", "--out", "data", "--workers", "-1"], "workers"),
-        (["kddcup", "raw", "--out", "data", "--shard-mib", "0"], "shard_mib"),
+        (["kddcup", "raw", "--out", "data", "--workers", "-1"], "--workers must be at least 0"),
+        (["kddcup", "raw", "--out", "data", "--shard-mib", "0"], "--shard-mib must be at least 1"),
         (["kddcup", "-", "--out", "data"], "name it with --splits NAME"),
         (["negatives", "nowhere"], "nowhere: not a prepared folder"),
     ],

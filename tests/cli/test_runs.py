@@ -56,7 +56,9 @@ def test_per_query(folder: Path, name: str, separator: str) -> None:
     command = ["evaluate", "bad.json", "--answers", "answers.json", "--metrics", "mrr", "hit@1"]
     assert main([*command, "--per-query", name]) == 0
     with open(folder / name, newline="") as file:
-        rows = list(csv.reader(file, delimiter=separator))
+        text = file.read()
+    assert "\r" not in text
+    rows = list(csv.reader(text.splitlines(), delimiter=separator))
     assert rows[:2] == [["query_id", "mrr", "hit@1"], ["0", repr(1 / 6), "0.0"]]
     assert len(rows) == 13
 
@@ -135,7 +137,8 @@ def test_submit(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_refusals(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "answers" in refused(capsys, "evaluate", "good.json")
+    assert "are required: --answers (see" in refused(capsys, "evaluate", "good.json")
+    assert "are required: RUN, --out (see" in refused(capsys, "submit")
     answers = ["--answers", "answers.json"]
     assert "none.json: no such file" in refused(capsys, "evaluate", "none.json", *answers)
     assert "did you mean 'ndcg'" in refused(
@@ -148,7 +151,7 @@ def test_refusals(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         capsys, "rerank", "good.json", "--exclusive", "--out", "x.docx"
     )
     (folder / "short.tsv").write_text("7\ta\t1\n")
-    assert "short.tsv: query '7' has 1 distinct products" in refused(
+    assert "short.tsv: query '7' has 1 distinct product, a" in refused(
         capsys, "submit", "short.tsv", "--out", "s.csv"
     )
     assert not (folder / "s.csv").exists()

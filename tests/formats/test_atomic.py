@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import os
+import resource
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from shopsight.errors import OutputError
-from shopsight.formats.atomic import replacing
+from shopsight.formats.atomic import place_of, replacing
+
+
+@pytest.fixture
+def allowed_size() -> Iterator[None]:
+    """No file may grow beyond ten bytes, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_replaces_whole(tmp_path: Path) -> None:
@@ -82,6 +93,60 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with replacing(tmp_path / "a.txt") as file:
             file.write("x")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("size", [100, 1_000_000])  # held back until the end; written at once
+@pytest.mark.parametrize("verb", ["write", "writelines"])
+def test_a_failing_write_names_the_file(
+    tmp_path: Path, allowed_size: None, size: int, verb: str
+) -> None:
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with pytest.raises(OutputError, match=r"a.txt: cannot write, file too large"):  # noqa: SIM117
+        with replacing(target) as file:
+            getattr(file, verb)("x" * size)
+    assert target.read_text() == "old"
+    assert [one.name for one in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_link_stays_and_its_target_is_written(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far" / "a.txt").write_text("old")
+    for name in ("a.txt", "new.txt"):
+        (tmp_path / name).symlink_to(tmp_path / "far" / name)
+        with replacing(tmp_path / name) as file:
+            file.write("new")
+        assert (tmp_path / name).is_symlink()
+        assert (tmp_path / "far" / name).read_text() == "new"
+    assert len(list((tmp_path / "far").iterdir())) == len(list(tmp_path.iterdir())) - 1 == 2
+
+
+def test_devices_and_pipes_are_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "null").symlink_to(os.devnull)
+    for place in (tmp_path / "pipe", tmp_path / "null", os.devnull):
+        with pytest.raises(OutputError, match=r"cannot write .*, it is not a regular file"):
+            place_of(place)
+        with pytest.raises(OutputError, match="not a regular file"), replacing(place):
+            pass
+    assert (tmp_path / "pipe").is_fifo()
+    assert Path(os.devnull).is_char_device()
+
+
+def test_links_in_a_circle(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(OutputError, match="a: cannot write, too many levels of symbolic links"):
+        place_of(tmp_path / "a")
+
+
+def test_standard_output_is_no_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OutputError, match="-: cannot write to standard output"), replacing("-"):
+        pass
+    with replacing("./-") as file:
+        file.write("x")
+    assert (tmp_path / "-").read_text() == "x"
 
 
 def test_unknown_mode(tmp_path: Path) -> None:

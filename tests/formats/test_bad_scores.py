@@ -56,7 +56,7 @@ BAD = {
     "two columns": ("1\ta\n", ", line 1: 2 columns; expected"),
     "qrels": ("1 0 a 1\n", "this looks like TREC qrels (answers), not a run"),
     "short line": ("1\ta\t0.5\n1\tb\n", ", line 2: 2 columns, where the first line has 3"),
-    "cut off": ("1\ta\t0.5\n1\tb\t0.25\n1", ", line 3: 1 columns, where the first line has 3"),
+    "cut off": ("1\ta\t0.5\n1\tb\t0.25\n1", ", line 3: 1 column, where the first line has 3"),
     "long line": ("1,a,0.5\n1,b,1,2\n", ", line 2: 4 columns, where the first line has 3"),
     "not a number": ("1\ta\t0.5\n1\tb\tx\n", ", line 2, column 3: score 'x' is not a number"),
     "underscore": ("1\ta\t1_0\n", ", line 1, column 3: score '1_0' is not a number"),
@@ -64,7 +64,12 @@ BAD = {
     "inf": ("1 a 0.5\n1 b -inf\n", ", line 2, column 3: score '-inf' is not a finite number"),
     "empty id": ("1\t\t0.5\n", ", line 1, column 2: empty product id"),
     "long id": (f"{LONG},a,0.5\n", ", line 1, column 1: query id of 2,000 characters"),
-    "unknown header": ("foo,bar,baz\n1,a,0.5\n", "line 1, column 3: score 'baz' is not a number"),
+    "unknown header": (
+        "user\titem\tvalue\n1\ta\t0.5\n",
+        ", line 1: this looks like a header without names for query and product; known are, for"
+        " queries: query_id, ",
+    ),
+    "no header": ("q1,a,high\nq1,b,0.5\n", "line 1, column 3: score 'high' is not a number"),
     "header without score": (
         "query_id\tquery\tproduct_id\n1\tred\ta\n",
         ", line 1: the header names no score column",

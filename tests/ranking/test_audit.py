@@ -78,6 +78,13 @@ def test_structure_without_answers() -> None:
     assert structure.duplicate_queries == [["1", "2"]]
 
 
+def test_texts_are_the_same_once_normalised() -> None:
+    texts = {"1": "women’s Ｔ–shirt", "2": "Women's t-shirt", "3": "\u200b", "4": "t-shirt"}
+    structure = check({query: ["a"] for query in texts}, None, texts=texts).structure
+    assert structure.duplicate_queries == [["1", "2"]]
+    assert structure.empty_queries == ["3"]
+
+
 def test_texts_that_are_not_known_are_not_judged() -> None:
     structure = check({"1": ["a"]}, None).structure
     assert structure.empty_queries is None

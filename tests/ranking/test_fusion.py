@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -103,11 +104,38 @@ def test_equal_weights_by_default() -> None:
     assert fuse(runs).scores.tolist() == [1.5]
 
 
-@pytest.mark.parametrize("weights", [[1.0], [1.0, float("nan")], [1.0, 1.0, 1.0]])
-def test_wrong_weights(weights: list[float]) -> None:
-    run = Run.from_mapping({"q": {"a": 1.0}})
-    with pytest.raises(UsageError, match="2 runs need 2 finite weights"):
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        ([1.0], "2 runs need 2 finite weights"),
+        ([1.0, float("nan")], "2 runs need 2 finite weights"),
+        ([1.0, 1.0, 1.0], "2 runs need 2 finite weights"),
+        ([0.0, 0.0], "at least 0 and not all 0"),
+        ([1.0, -0.5], "at least 0 and not all 0"),
+        ([1e308, 1e308], r"lead to scores beyond 1e\+100"),
+        ([1e101, 0.0], r"lead to scores beyond 1e\+100"),
+    ],
+)
+def test_wrong_weights(weights: list[float], words: str) -> None:
+    run = Run.from_mapping({"q": {"a": 10.0, "b": -10.0}})
+    with pytest.raises(UsageError, match=words):
         fuse([run, run], weights)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"steps": 0}, "--steps must be at least 1, not 0"),
+        ({"folds": 1}, "--folds must be at least 2, not 1"),
+        ({"rrf_k": -1.0}, "--rrf-k must be at least 0, not -1"),
+        ({"rrf_k": float("nan")}, "--rrf-k must be at least 0, not nan"),
+        ({"rrf_k": float("inf")}, "--rrf-k must be a finite number, not inf"),
+        ({"method": "rrf", "normalise": "zscore"}, "leave out --normalise zscore"),
+    ],
+)
+def test_settings_that_make_no_sense(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        FusionConfig(**settings)
 
 
 def test_weighted_sum_refuses_runs_that_are_not_aligned() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shopsight.ranking.run import align, order, places, restrict, top
+from shopsight.ranking.run import align, places, top
 from shopsight.types import Pools, Run
 
 Scores = dict[str, dict[str, float]]
@@ -59,15 +59,8 @@ def test_order_equals_naive_however_rows_stand(given_scores: Scores, seed: int) 
 @given(given_scores=scores)
 def test_order_is_a_permutation_query_by_query(given_scores: Scores) -> None:
     run = Run.from_mapping(given_scores)
-    assert sorted(order(run)) == list(range(len(run.scores)))
-    assert np.array_equal(run.pools.query_index[order(run)], run.pools.query_index)
-
-
-def test_restrict() -> None:
-    run = Run.from_mapping({"1": {"a": 1.0}, "2": {}, "3": {"b": 2.0, "c": 3.0}}, "name")
-    fewer = restrict(run, ["3", "2", "unknown"])
-    assert top(fewer) == {"2": [], "3": ["c", "b"]}
-    assert fewer.name == "name"
+    assert sorted(run.order) == list(range(len(run.scores)))
+    assert np.array_equal(run.pools.query_index[run.order], run.pools.query_index)
 
 
 def test_align_fills_with_the_lowest_score() -> None:

@@ -109,8 +109,6 @@ def test_reciprocal_ranks_need_no_fit() -> None:
         (1, 5, FusionConfig(), "at least two runs"),
         (2, 1, FusionConfig(), "answers for at least two queries"),
         (3, 5, FusionConfig(method="grid"), "the grid is for two runs, not 3"),
-        (2, 5, FusionConfig(folds=1), "at least 1 step and 2 folds"),
-        (2, 5, FusionConfig(steps=0), "at least 1 step and 2 folds"),
     ],
 )
 def test_refusals(count: int, queries: int, config: FusionConfig, words: str) -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from shopsight.cli.output import print_grid, print_json
 from shopsight.cli.parser import Parser
+from shopsight.cli.run_options import check_inputs
 from shopsight.errors import InputError
 from shopsight.formats.answers import read_answers
 from shopsight.formats.pools import PoolFile, read_pools
 from shopsight.metrics.evaluate import bootstrap_interval
-from shopsight.ranking.audit import Audit, audit
+from shopsight.ranking.audit import Audit, Leak, audit
 from shopsight.reports.tables import audit_grids
 from shopsight.types import FloatArray, Qrels
 
@@ -43,6 +44,7 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
     parser.add_argument("--split", metavar="S", default="valid", help="split of a prepared folder")
     parser.add_json()
     given = parser.read(arguments)
+    check_inputs(given.pools, given.answers)
     source, qrels = _read(given.pools, given.split)
     if given.answers:
         qrels = read_answers(given.answers)
@@ -77,10 +79,15 @@ def _read(path: str, split: str) -> tuple[PoolFile, Qrels | None]:
 
 
 def _as_json(result: Audit) -> dict[str, object]:
-    leak = result.leak
     return {
         "verdict": result.verdict,
-        "leaks": None if leak is None else leak.leaks,
+        "leaks": result.leak and result.leak.leaks,
         "structure": asdict(result.structure),
-        "answers": None if leak is None else asdict(leak),
+        "leak": result.leak and _leak(result.leak),
     }
+
+
+def _leak(leak: Leak) -> dict[str, object]:
+    by_count = leak.relevance_by_pool_count.items()
+    rates = {count: {**asdict(one), "rate": one.rate} for count, one in by_count}
+    return {**asdict(leak), "relevance_by_pool_count": rates}

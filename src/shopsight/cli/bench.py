@@ -21,7 +21,7 @@ from shopsight.cli.output import print_grid, print_json
 from shopsight.cli.parser import Parser
 from shopsight.cli.run_options import config_from
 from shopsight.config import KddcupConfig, NegativesConfig, WorldConfig
-from shopsight.errors import unknown_name
+from shopsight.errors import OutputError, unknown_name
 from shopsight.formats.lines import CHUNK_BYTES
 from shopsight.reports.tables import Grid
 from shopsight.types import IntArray
@@ -60,6 +60,8 @@ def _data(arguments: list[str]) -> None:
     parser.add_json()
     parser.add_class_arguments(KddcupConfig, None)
     given = parser.read(arguments)
+    if given.folder and not Path(given.folder).is_dir():
+        raise OutputError(f"{given.folder}: no such folder")
     with tempfile.TemporaryDirectory(prefix="shopsight-bench-", dir=given.folder) as folder:
         figures = _measure(Path(folder), given)
     if given.json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +41,7 @@ from shopsight.text.stopwords import stop_words
 from shopsight.types import Pools, Qrels, Run
 
 How = Literal["mean", "max"]
+MARKER = ".shopsight-demo"
 HEADLINE = EvaluateConfig.metrics[0]
 _PAIRS_AT_ONCE = 1024
 _MODELS = {
@@ -62,7 +64,7 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
     parser.add_json()
     given = parser.read(arguments)
     out = Path(given.out)
-    _refuse_foreign(out)
+    _claim(out)
     steps = _Steps(silent=given.quiet or given.json)
 
     config = WorldConfig(seed=given.seed)
@@ -121,12 +123,14 @@ class _Steps:
             print(f"{self.taken[-1][1]:5.1f} s  {name:<8} {sentence}", flush=True)
 
 
-def _refuse_foreign(out: Path) -> None:
-    """A folder that holds other things is not ours to write over."""
+def _claim(out: Path) -> None:
+    """Mark the folder as a demo's. One that holds other things is not ours to write over."""
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out}: a file is in the way; choose another --out")
-    if out.exists() and any(out.iterdir()) and not (out / "raw" / "truth.json").is_file():
+    if out.exists() and any(out.iterdir()) and not (out / MARKER).is_file():
         raise OutputError(f"{out} exists and is no demo folder; choose another --out")
+    out.mkdir(parents=True, exist_ok=True)
+    (out / MARKER).touch()  # first of all, so that a demo that was cut off can be run again
 
 
 def _answers(data: PreparedData, split: str) -> Qrels:
@@ -254,12 +258,17 @@ def _described(attributes: dict[str, str]) -> str:
 
 
 def _commands(out: Path) -> list[str]:
-    answers = out / "raw" / "valid" / "valid_answer.json"
-    members = " ".join(f"{out}/runs/valid-words-{how}.json" for how in ("mean", "max"))
+    folder = f"./{out}" if str(out).startswith("-") else str(out)
+
+    def quoted(path: str) -> str:
+        return shlex.quote(f"{folder}/{path}")
+
+    answers = quoted("raw/valid/valid_answer.json")
+    mean, best = quoted("runs/valid-words-mean.json"), quoted("runs/valid-words-max.json")
     return [
-        f"shopsight evaluate {out}/runs/valid-words-max.json --answers {answers}",
-        f"shopsight fuse {members} --normalise zscore --answers {answers} --out fused.json",
-        f"shopsight audit {out}/data --answers {answers}",
+        f"shopsight evaluate {best} --answers {answers}",
+        f"shopsight fuse {mean} {best} --normalise zscore --answers {answers} --out fused.json",
+        f"shopsight audit {quoted('data')} --answers {answers}",
         "shopsight prepare kddcup RAW --out DATA   # your own competition files",
     ]
 

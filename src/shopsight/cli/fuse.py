@@ -5,17 +5,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from shopsight.cli.output import print_grid, print_json
 from shopsight.cli.parser import Parser
-from shopsight.cli.run_options import OUT_FILE, RUN_FILE, config_from, read_runs
+from shopsight.cli.run_options import (
+    OUT_FILE,
+    RUN_FILE,
+    check_inputs,
+    check_output,
+    config_from,
+    read_runs,
+)
 from shopsight.config import EvaluateConfig, FusionConfig
-from shopsight.errors import UsageError
+from shopsight.errors import UsageError, counted
 from shopsight.formats.answers import read_answers
-from shopsight.formats.runs import shape_of, write_run
+from shopsight.formats.runs import run_name, write_run
 from shopsight.metrics.evaluate import Estimate, Judge, estimate
+from shopsight.metrics.gain import parse_metric
 from shopsight.ranking.fusion import fuse
 from shopsight.ranking.run import Aligned, align
 from shopsight.ranking.weights import fit_weights
@@ -38,15 +45,16 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
     """Run ``shopsight fuse`` with the words that follow it."""
     given = _parser().read(arguments)
     config = config_from(FusionConfig, given)
-    shape_of(given.out)  # refuse it before the work, not after
+    parse_metric(given.metric)
+    check_inputs(*given.runs, given.answers)
+    check_output(given.out)
     runs = read_runs(given.runs)
     if len(runs) < 2:
         raise UsageError("fusion needs at least two runs")
     aligned = align(runs)
     _warn_filled(aligned)
     outcome = _outcome(aligned.runs, config, given)
-    name = Path(given.out).name.split(".")[0]
-    write_run(fuse(aligned.runs, outcome.weights, config, name), given.out)
+    write_run(fuse(aligned.runs, outcome.weights, config, run_name(given.out)), given.out)
     names = [one.name for one in runs]
     weights = dict(zip(names, outcome.weights, strict=True))
     if given.json:
@@ -115,9 +123,10 @@ def _warn_filled(aligned: Aligned) -> None:
     for one, filled in zip(aligned.runs, aligned.filled, strict=True):
         if filled:
             log.warning(
-                "%s lacks %d (query, product) pairs; they get its lowest score of the query",
+                "%s lacks %s, which %s its lowest score of the query",
                 one.name,
-                filled,
+                counted(filled, "(query, product) pair"),
+                "gets" if filled == 1 else "get",
             )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 
 from shopsight import __version__
+from shopsight.cli.standard_output import ReaderGoneError, checked_output
 from shopsight.errors import ShopsightError, unknown_name
 
 # Command -> (module, its line in the overview). A module is imported only for its own command,
@@ -47,12 +48,6 @@ def overview() -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 done, 2 a person's error, 130 interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(overview())
-        return 0
-    if arguments[0] == "--version":
-        print(f"shopsight {__version__}")
-        return 0
     debug = "--debug" in arguments
     quiet = "--quiet" in arguments
     logging.basicConfig(
@@ -61,26 +56,35 @@ def main(argv: Sequence[str] | None = None) -> int:
         force=True,
     )
     try:
-        return _dispatch(arguments[0], arguments[1:])
-    except ShopsightError as error:
-        return _refuse(error, debug)
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`): not an error, but nothing to flush into.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with checked_output():
+            _dispatch(arguments)
+    except ReaderGoneError:
         return 0
-    except OSError as error:
+    except (ShopsightError, OSError) as error:
         return _refuse(error, debug)
     except KeyboardInterrupt:
-        print("shopsight: interrupted", file=sys.stderr)
+        _say(_interrupted(arguments))
         return 130
-
-
-def _dispatch(name: str, arguments: list[str]) -> int:
-    if name not in COMMANDS:
-        raise unknown_name("command", name, list(COMMANDS))
-    module = import_module(f"shopsight.cli.{COMMANDS[name][0]}")
-    module.run(name, arguments)
     return 0
+
+
+def _dispatch(arguments: list[str]) -> None:
+    name, *rest = arguments or ["help"]
+    if name in ("-h", "--help", "help"):
+        print(overview())
+    elif name == "--version":
+        print(f"shopsight {__version__}")
+    elif name not in COMMANDS:
+        raise unknown_name("command", name, list(COMMANDS))
+    else:
+        import_module(f"shopsight.cli.{COMMANDS[name][0]}").run(name, rest)
+
+
+def _interrupted(arguments: list[str]) -> str:
+    if arguments[:2] != ["prepare", "kddcup"]:
+        return "interrupted"
+    without = " without --force" if "--force" in arguments else ""
+    return f"interrupted; the same command{without} continues"
 
 
 def _refuse(error: Exception, debug: bool) -> int:
@@ -89,8 +93,14 @@ def _refuse(error: Exception, debug: bool) -> int:
     message = str(error)
     if isinstance(error, OSError):
         message = f"{error.filename or 'system'}: {(error.strerror or str(error)).lower()}"
-    print(f"shopsight: {message}", file=sys.stderr)
+    _say(message)
     return 2
+
+
+def _say(message: str) -> None:
+    if sys.stderr is not None:  # print would take standard output instead
+        with suppress(OSError):
+            print(f"shopsight: {message}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -25,10 +25,11 @@ def print_grid(grid: Grid) -> None:
 
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _NO_TERMINAL
     console = Console(width=width, markup=False, highlight=False, emoji=False)
-    console.print(rich_table(grid))
-    if grid.note:
-        console.print(grid.note)
-    console.print()
+    with console.capture() as captured:  # left to print: rich has its own way with closed pipes
+        console.print(rich_table(grid))
+        if grid.note:
+            console.print(grid.note)
+    print(captured.get())
 
 
 def _plain(value: Any) -> Any:

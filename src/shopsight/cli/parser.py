@@ -60,11 +60,27 @@ class Parser(jsonargparse.ArgumentParser):  # type: ignore[misc,unused-ignore]
         if unrecognised is not None:
             known = [option for option in self._option_string_actions if "_" not in option]
             raise unknown_name("option", unrecognised, sorted(known)) from ex
-        raise UsageError(f"{_wrong_value(message) or message} (see {self.prog} --help)") from ex
+        plain = self._missing(message) or _wrong_value(message) or message
+        raise UsageError(f"{plain} (see {self.prog} --help)") from ex
 
     def read(self, arguments: list[str]) -> Any:
         """Parse ``arguments``; raises `UsageError` where they do not fit."""
-        return self.parse_args(arguments)
+        given = self.parse_args(arguments)
+        if not 0 <= given.seed < _SEEDS:
+            raise UsageError(f"--seed must be from 0 to {_SEEDS - 1}, not {given.seed}")
+        return given
+
+    def _missing(self, message: str) -> str:
+        """The options and words that a call lacks, as a person writes them; else empty."""
+        _, found, rest = message.partition("arguments are required: ")
+        if not found:
+            return ""
+        written = {
+            one.dest: one.option_strings[0] if one.option_strings else one.metavar
+            for one in self._actions
+        }
+        names = (str(written.get(dest) or dest) for dest in rest.split(", "))
+        return f"these arguments are required: {', '.join(names)}"
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
@@ -90,10 +106,11 @@ def _unrecognised(message: str) -> str | None:
     return words[0].split("=")[0] if words else None
 
 
+_SEEDS = 2**32  # what every generator of random numbers takes
 _KINDS = {"int": "a whole number", "float": "a number"}
 _WRONG_VALUE = re.compile(
-    r'Parser key "(\w+)": Expected an? (?:<class \'(\w+)\'>|typing\.Literal\[(.*)\])\. '
-    r"Got value: (.*)"
+    r'Parser key "(\w+)"(?: element \d+)?: Expected an? '
+    r"(?:<class '(\w+)'>|typing\.Literal\[(.*)\])\. Got value: (.*)"
 )
 
 
@@ -104,6 +121,8 @@ def _wrong_value(message: str) -> str:
     "--steps must be a whole number, not '1.5'"
     >>> _wrong_value('Parser key "dtype": Expected a typing.Literal[\'a\', \'b\']. Got value: c')
     "--dtype must be a or b, not 'c'"
+    >>> _wrong_value('Parser key "weights" element 2: Expected a <class \'float\'>. Got value: x')
+    "--weights must be a number, not 'x'"
     """
     found = _WRONG_VALUE.search(message)
     if not found:

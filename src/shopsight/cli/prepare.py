@@ -16,7 +16,7 @@ from shopsight.cli.parser import Parser
 from shopsight.cli.progress import progress_bar
 from shopsight.cli.run_options import config_from
 from shopsight.config import KddcupConfig, NegativesConfig
-from shopsight.errors import UsageError, unknown_name
+from shopsight.errors import UsageError, counted, unknown_name
 
 _SECONDS_BETWEEN_LINES = 30.0
 _OVERVIEW = """usage: shopsight prepare kddcup|negatives ...
@@ -167,6 +167,7 @@ def _negatives(arguments: list[str]) -> None:
         about = groups.about
         print(
             f"{data.path / 'negatives'}: {about['texts']:,} distinct queries in "
-            f"{about['last_words']:,} last-word groups and {about['clusters']:,} clusters, "
+            f"{counted(about['last_words'], 'last-word group')} and "
+            f"{counted(about['clusters'], 'cluster')}, "
             f"{groups.neighbours.shape[1]} overlap neighbours each"
         )

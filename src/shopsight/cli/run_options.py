@@ -9,7 +9,10 @@ from typing import Any, TypeVar
 
 from shopsight.cli.parser import Parser
 from shopsight.config import EvaluateConfig
-from shopsight.formats.runs import read_run
+from shopsight.errors import UsageError
+from shopsight.formats.atomic import place_of
+from shopsight.formats.content import STDIN
+from shopsight.formats.runs import read_run, shape_of
 from shopsight.types import Run
 
 RUN_FILE = "scores as JSON, TREC, CSV, TSV or submission.csv, gzipped or not"
@@ -30,6 +33,18 @@ def add_evaluation(parser: Parser) -> None:
         help="ndcg, recall, precision, mrr, map or hit, with a cut-off such as ndcg@5",
     )
     parser.add_class_arguments(EvaluateConfig, None, skip={"metrics"})
+
+
+def check_inputs(*paths: str | None) -> None:
+    """Refuse to read standard input twice."""
+    if paths.count(STDIN) > 1:
+        raise UsageError("standard input (-) can be read once; name a file for the other input")
+
+
+def check_output(path: str) -> None:
+    """Refuse before the work a file that a run could not be written to after it."""
+    place_of(path)
+    shape_of(path)
 
 
 def config_from(kind: type[Config], given: Any) -> Config:

@@ -11,13 +11,21 @@ import numpy as np
 
 from shopsight.cli.output import print_grid, print_json
 from shopsight.cli.parser import Parser
-from shopsight.cli.run_options import OUT_FILE, RUN_FILE, add_evaluation, config_from, read_runs
+from shopsight.cli.run_options import (
+    OUT_FILE,
+    RUN_FILE,
+    add_evaluation,
+    check_inputs,
+    check_output,
+    config_from,
+    read_runs,
+)
 from shopsight.config import CompareConfig, EvaluateConfig
-from shopsight.errors import UsageError
+from shopsight.errors import UsageError, counted
 from shopsight.formats.answers import read_answers
-from shopsight.formats.atomic import replacing
+from shopsight.formats.atomic import place_of, replacing
 from shopsight.formats.pools import read_pools
-from shopsight.formats.runs import read_run, shape_of, write_run
+from shopsight.formats.runs import read_run, write_run
 from shopsight.formats.submission import write_submission
 from shopsight.metrics.evaluate import Evaluation, evaluate
 from shopsight.metrics.significance import Comparison, compare
@@ -54,6 +62,9 @@ def _evaluate(arguments: list[str]) -> None:
     parser.add_json()
     given = parser.read(arguments)
     config = config_from(EvaluateConfig, given)
+    check_inputs(given.run, given.answers)
+    if given.per_query:
+        place_of(given.per_query)
     result = evaluate(read_run(given.run), read_answers(given.answers), config, given.seed)
     _warn_coverage(result)
     if given.per_query:
@@ -80,6 +91,7 @@ def _compare(arguments: list[str]) -> None:
     parser.add_json()
     given = parser.read(arguments)
     evaluation = config_from(EvaluateConfig, given)
+    check_inputs(*given.runs, given.answers)
     result = compare(
         read_runs(given.runs),
         read_answers(given.answers),
@@ -119,7 +131,7 @@ def _rerank(arguments: list[str]) -> None:
     given = parser.read(arguments)
     if not given.exclusive:
         raise UsageError("say how to re-rank: --exclusive")
-    shape_of(given.out)  # refuse it before the work, not after
+    check_output(given.out)
     before = read_run(given.run)
     after = rerank_exclusive(before, given.margin)
     write_run(after, given.out)
@@ -132,7 +144,8 @@ def _rerank(arguments: list[str]) -> None:
     if given.json:
         print_json(result)
     else:
-        print(f"{kept:,} candidates kept, {result['demoted']:,} demoted; written: {given.out}")
+        said = counted(kept, "candidate")
+        print(f"{said} kept, {result['demoted']:,} demoted; written: {given.out}")
 
 
 def _submit(arguments: list[str]) -> None:
@@ -154,12 +167,15 @@ def _submit(arguments: list[str]) -> None:
     )
     parser.add_json()
     given = parser.read(arguments)
+    check_inputs(given.run, given.pools)
+    place_of(given.out)
     pools = read_pools(given.pools).pools if given.pools else None
     queries = write_submission(read_run(given.run, given.run), given.out, pools)
     if given.json:
         print_json({"queries": queries, "out": given.out})
     else:
-        print(f"{queries:,} queries, five products each; written: {given.out}")
+        said = counted(queries, "query", "queries")
+        print(f"{said}, five products each; written: {given.out}")
 
 
 def _warn_coverage(result: Evaluation) -> None:
@@ -200,7 +216,9 @@ def _comparison_json(result: Comparison) -> dict[str, Any]:
 def _write_per_query(result: Evaluation, path: str) -> None:
     table = np.stack(list(result.values.values()), axis=1)
     with replacing(path) as file:
-        writer = csv.writer(file, "excel" if path.endswith(".csv") else "excel-tab")
+        writer = csv.writer(
+            file, "excel" if path.endswith(".csv") else "excel-tab", lineterminator="\n"
+        )
         writer.writerow(["query_id", *result.values])
         writer.writerows(
             [query, *map(repr, row)]

@@ -44,13 +44,12 @@ def replacing(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     except OSError as error:
         raise _refusal(target, error) from error
     try:
-        with file:
+        try:
             yield _Guarded(file, target)  # type: ignore[misc]
-            try:
-                file.flush()
-                os.fsync(file.fileno())
-            except OSError as error:
-                raise _refusal(target, error) from error
+            _sync(file, target)
+        finally:
+            with suppress(OSError):  # what cannot be written was said above
+                file.close()
         _rename(temporary, target)
     except BaseException:
         with suppress(OSError):
@@ -125,6 +124,14 @@ def _permissions(target: Path) -> int:
     umask = os.umask(0)
     os.umask(umask)
     return 0o666 & ~umask
+
+
+def _sync(file: IO[Any], target: Path) -> None:
+    try:
+        file.flush()
+        os.fsync(file.fileno())
+    except OSError as error:
+        raise _refusal(target, error) from error
 
 
 def _rename(temporary: Path, target: Path) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopsight.errors import InputError
+from shopsight.formats.content import BOM
 from shopsight.formats.kddcup_regions import (
     Regions,
     RowRules,
@@ -31,7 +32,6 @@ from shopsight.formats.lines import read_all
 from shopsight.types import AnyArray, IntArray
 
 HEADER = "\t".join(COLUMNS).encode()
-BOM = b"\xef\xbb\xbf"
 LABELS_FILE = "multimodal_labels.txt"
 
 # Product id -> the digest it was met with; products that are not in it are decoded.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import sys
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from shopsight.errors import InputError
-from shopsight.formats.content import STDIN, unpacked
+from shopsight.formats.content import STDIN, standard_input, unpacked
 
 # A chunk is also the longest line: a product with the 91 regions of the largest real one takes
 # 1 MB of text, so nothing honest comes near it. Small chunks stay in the processor's cache.
@@ -91,11 +90,9 @@ class LineReader:
             self._file.close()
 
     def _open(self) -> None:
-        if self._is_stdin and sys.stdin is None:
-            raise InputError("standard input is closed", path=self.path)
         try:
             if self._is_stdin:
-                self._file: Any = sys.stdin.buffer
+                self._file: Any = standard_input()
             else:
                 self._file = open(self.path, "rb")  # noqa: SIM115 - closed by __exit__
             self._stream: Any = unpacked(self._file)

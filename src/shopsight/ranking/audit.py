@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from shopsight.text.normalise import normalise
 from shopsight.types import AnyArray, FloatArray, IntArray, Pools, Qrels
 
 #: Pools leak if counting beats chance by more than this, with confidence.
@@ -34,7 +35,8 @@ class Structure:
         repeated_in_pool: (query id, product id) pairs that stand more than once.
         empty_pools: queries without candidates.
         empty_queries: queries without text; None where texts are not known.
-        duplicate_queries: groups of queries with the same text; None where not known.
+        duplicate_queries: groups of queries with the same text, once normalised; None where
+            not known.
     """
 
     queries: int
@@ -177,7 +179,7 @@ def _structure(
     if texts is not None:
         by_text: dict[str, list[str]] = {}
         for query in pools.query_ids:
-            by_text.setdefault(" ".join(texts.get(query, "").lower().split()), []).append(query)
+            by_text.setdefault(normalise(texts.get(query, "")), []).append(query)
         empty = by_text.pop("", [])
         duplicate = [queries for queries in by_text.values() if len(queries) > 1]
     return Structure(

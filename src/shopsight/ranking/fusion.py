@@ -8,6 +8,7 @@ import numpy as np
 
 from shopsight.config import FusionConfig
 from shopsight.errors import UsageError, unknown_name
+from shopsight.formats.fields import LARGEST_SCORE
 from shopsight.ranking.run import align, places
 from shopsight.types import FloatArray, Pools, Run
 
@@ -50,7 +51,7 @@ def fuse(
         name: what tables call the result.
 
     Raises:
-        UsageError: not one finite weight for each run.
+        UsageError: see `weighted_sum`.
 
     >>> first, second = Run.from_mapping({"q": {"a": 1.0}}), Run.from_mapping({"q": {"a": 3.0}})
     >>> fuse([first, second], [0.25, 0.75]).scores.tolist()
@@ -66,17 +67,23 @@ def weighted_sum(runs: Sequence[Run], weights: Sequence[float], name: str = "fus
     """The weighted sum of the scores of runs that share their pools.
 
     Raises:
-        UsageError: not one finite weight for each run.
+        UsageError: not one finite weight for each run, one below 0, nothing but 0, or so large
+            a weight that the sum is no score that a run may have.
         ValueError: runs that were not aligned.
     """
     if len(weights) != len(runs) or not np.all(np.isfinite(weights)):
         raise UsageError(f"{len(runs)} runs need {len(runs)} finite weights, not {list(weights)}")
+    if min(weights) < 0 or not any(weights):
+        raise UsageError(f"weights must be at least 0 and not all 0, not {list(weights)}")
     if any(run.pools is not runs[0].pools for run in runs):
         raise ValueError("the runs do not share their pools: align them first")
     scores = np.zeros(len(runs[0].scores))
-    for run, weight in zip(runs, weights, strict=True):
-        if weight:
-            scores += weight * run.scores
+    with np.errstate(over="ignore", invalid="ignore"):  # told below, in a sentence
+        for run, weight in zip(runs, weights, strict=True):
+            if weight:
+                scores += weight * run.scores
+    if not np.abs(scores).max(initial=0.0) <= LARGEST_SCORE:
+        raise UsageError(f"weights {list(weights)} lead to scores beyond {LARGEST_SCORE:g}")
     return runs[0].with_scores(scores, name)
 
 

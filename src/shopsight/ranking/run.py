@@ -1,27 +1,19 @@
-"""Verbs on runs: their order, their best, fewer queries, the same candidates.
+"""Verbs on runs: their places, their best, the same candidates.
 
-Wherever shopsight ranks, it ranks by one total order, trec_eval's own, so that its figures equal
-trec_eval's: **score descending, then product id descending as a string** ("b" before "a",
-"9" before "10"). Two runs with equal scores therefore rank equally, however their files are
-sorted.
+Wherever shopsight ranks, it ranks by one total order (`Run.order`), trec_eval's own, so that its
+figures equal trec_eval's: **score descending, then product id descending as a string** ("b"
+before "a", "9" before "10"). Two runs with equal scores therefore rank equally, however their
+files are sorted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from shopsight.types import FloatArray, IntArray, Pools, Run
-
-
-def order(run: Run) -> IntArray:
-    """(N,) positions of the candidates, query by query, best first (`Run.order`).
-
-    Ties go to the product id that is greater as a string.
-    """
-    return run.order
 
 
 def places(run: Run) -> IntArray:
@@ -47,17 +39,6 @@ def top(run: Run, k: int | None = None) -> dict[str, list[str]]:
         query: products[start : end if k is None else min(end, start + k)]
         for query, start, end in zip(run.pools.query_ids, bounds[:-1], bounds[1:], strict=True)
     }
-
-
-def restrict(run: Run, query_ids: Collection[str]) -> Run:
-    """The run on some of its queries, in its own order; ids that it lacks are ignored."""
-    wanted = set(query_ids)
-    kept = np.array([query in wanted for query in run.pools.query_ids], bool)
-    candidates = kept[run.pools.query_index]
-    offsets = np.concatenate([[0], np.cumsum(run.pools.sizes[kept])])
-    queries = tuple(query for query in run.pools.query_ids if query in wanted)
-    pools = Pools(queries, offsets, run.pools.product_ids[candidates])
-    return Run(pools, run.scores[candidates], run.name)
 
 
 @dataclass(frozen=True, eq=False)

@@ -111,8 +111,6 @@ class _Trials:
 def _search(config: FusionConfig, runs: int) -> Search:
     if runs < 2:
         raise UsageError("fusion needs at least two runs")
-    if config.steps < 1 or config.folds < 2:
-        raise UsageError("fusion needs at least 1 step and 2 folds")
     method = config.method
     if method == "auto":
         method = "grid" if runs == 2 else "coordinate"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from markupsafe import Markup, escape
 
 from shopsight.metrics.evaluate import Estimate
+from shopsight.types import Box
 
 _INTERVAL_WIDTH, _INTERVAL_HEIGHT = 220, 22
 _CURVE_WIDTH, _CURVE_HEIGHT = 720, 250
@@ -73,7 +74,7 @@ def curve_chart(
 
 
 def boxes_chart(
-    boxes: Sequence[tuple[float, float, float, float]],
+    boxes: Sequence[Box],
     labels: Sequence[str],
     aspect: float,
     size: int = 92,
@@ -81,7 +82,7 @@ def boxes_chart(
     """A photo's regions as outlines.
 
     Args:
-        boxes: top, left, bottom, right as shares of the image's height and width.
+        boxes: regions, as shares of the image's height and width.
         labels: what each region is; shown when pointed at.
         aspect: width of the image divided by its height.
         size: the longer side on the page, in pixels.

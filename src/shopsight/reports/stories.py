@@ -9,7 +9,7 @@ import numpy as np
 
 from shopsight.catalogue.data import PreparedData
 from shopsight.metrics.evaluate import Evaluation
-from shopsight.types import Qrels, Run
+from shopsight.types import Box, Qrels, Run
 
 SHOWN = 6
 
@@ -23,7 +23,7 @@ class Candidate:
         place: in the ranking, from 1.
         relevant: by the answers.
         note: a few words about it.
-        boxes: top, left, bottom, right of its regions, as shares of height and width.
+        boxes: its regions, as shares of height and width.
         labels: what the regions are.
         aspect: width of its image divided by the height.
     """
@@ -32,7 +32,7 @@ class Candidate:
     place: int
     relevant: bool
     note: str
-    boxes: tuple[tuple[float, float, float, float], ...]
+    boxes: tuple[Box, ...]
     labels: tuple[str, ...]
     aspect: float
 
@@ -130,7 +130,7 @@ class Narrator:
             place,
             relevant,
             self._note(product_id),
-            tuple((top, left, bottom, right) for top, left, bottom, right, _ in regions.boxes),
+            tuple(Box(*box[:4]) for box in regions.boxes),
             tuple(self._labels.get(label, f"label {label}") for label in regions.labels.tolist()),
             width / height,
         )
