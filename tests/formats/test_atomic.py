@@ -6,6 +6,7 @@ import os
 import resource
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,15 @@ from shopsight.errors import OutputError
 from shopsight.formats.atomic import place_of, replacing
 
 
-@pytest.fixture
-def allowed_size() -> Iterator[None]:
-    """No file may grow beyond ten bytes, as on a full disk."""
+@contextmanager
+def ten_bytes_at_most() -> Iterator[None]:
+    """No file may grow further, as on a full disk; also not the one that the test runner fills."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_replaces_whole(tmp_path: Path) -> None:
@@ -97,14 +100,12 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("size", [100, 1_000_000])  # held back until the end; written at once
 @pytest.mark.parametrize("verb", ["write", "writelines"])
-def test_a_failing_write_names_the_file(
-    tmp_path: Path, allowed_size: None, size: int, verb: str
-) -> None:
+def test_a_failing_write_names_the_file(tmp_path: Path, size: int, verb: str) -> None:
     target = tmp_path / "a.txt"
     target.write_text("old")
-    with pytest.raises(OutputError, match=r"a.txt: cannot write, file too large"):  # noqa: SIM117
-        with replacing(target) as file:
-            getattr(file, verb)("x" * size)
+    reason = r"a.txt: cannot write, file too large"
+    with pytest.raises(OutputError, match=reason), ten_bytes_at_most(), replacing(target) as file:
+        getattr(file, verb)("x" * size)
     assert target.read_text() == "old"
     assert [one.name for one in tmp_path.iterdir()] == ["a.txt"]
 
