@@ -13,6 +13,31 @@ from shopsight.config import WorldConfig
 settings.register_profile("shopsight", deadline=None)
 settings.load_profile("shopsight")
 
+QUICK = """
+words: {width: 32, spread: 0.3}
+encoder: {attention_heads: 2, feedforward: 32, box_hidden: 8, weight_hidden: 16, embed_hidden: 32}
+pretrain:
+  labels: product
+  hardest_negatives: 20
+  train: {epochs: 4, batch: 32, lr: 1e-2, checkpoint_steps: 5, workers: 0}
+word_match:
+  gru_hidden: 16
+  match_hidden: 16
+  encoder_lr: 2e-3
+  train: {epochs: 2, batch: 32, lr: 3e-3, checkpoint_steps: 5, workers: 0}
+sentence_match:
+  gru_hidden: 16
+  encoder_lr: 2e-3
+  train: {epochs: 2, batch: 32, lr: 5e-3, checkpoint_steps: 5, workers: 0}
+dual:
+  width: 32
+  out: 32
+  text_layers: 1
+  image_layers: 1
+  phase2_epochs: 1
+  train: {epochs: 3, batch: 32, lr: 3e-3, warmup_steps: 5, checkpoint_steps: 5, workers: 0}
+fusion: {normalise: zscore, steps: 20}
+"""
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
@@ -42,3 +67,36 @@ def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     make_world(folder, config)
     return folder
+
+
+@pytest.fixture(scope="session")
+def small_data(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small world, prepared; read it, never write it."""
+    from shopsight.catalogue.ingest import prepare_kddcup
+
+    return prepare_kddcup(small_world, tmp_path_factory.mktemp("prepared") / "data").path
+
+
+@pytest.fixture(scope="session")
+def quick_recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recipe that trains every stage on the small world in seconds."""
+    path = tmp_path_factory.mktemp("recipe") / "quick.yaml"
+    path.write_text(QUICK)
+    return path
+
+
+@pytest.fixture(scope="session")
+def trained(
+    small_data: Path, quick_recipe: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, str]:
+    """A run folder with every stage trained, and what training printed; never write it."""
+    from contextlib import redirect_stdout
+    from io import StringIO
+
+    from shopsight.cli.main import main
+
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    command = ["train", str(small_data), "--recipe", str(quick_recipe), "--out", str(folder)]
+    with redirect_stdout(StringIO()) as said:
+        assert main([*command, "--threads", "1", "--json"]) == 0
+    return folder, said.getvalue()

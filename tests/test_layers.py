@@ -13,12 +13,14 @@ import pytest
 LAYERS = (
     ("types", "errors"),
     ("formats", "config"),
-    ("text",),
+    ("text", "recipes"),
     ("catalogue", "ranking"),
     ("metrics",),
     ("regions", "batches", "scoring"),
-    ("models", "losses"),
-    ("training", "inference"),
+    ("losses",),
+    ("models",),
+    ("inference",),
+    ("training",),
     ("reports", "search"),
     ("web", "cli"),
 )

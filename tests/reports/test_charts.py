@@ -8,7 +8,13 @@ from xml.etree import ElementTree
 import pytest
 
 from shopsight.metrics.evaluate import Estimate
-from shopsight.reports.charts import boxes_chart, curve_chart, interval_chart
+from shopsight.reports.charts import (
+    Series,
+    boxes_chart,
+    curve_chart,
+    interval_chart,
+    lines_chart,
+)
 
 
 def parts(svg: str, tag: str, name: str) -> list[dict[str, str]]:
@@ -63,8 +69,43 @@ def test_boxes_are_shares_of_the_photo() -> None:
 def test_foreign_text_is_escaped() -> None:
     hostile = '<script>"&'
     for svg in (
+        lines_chart([Series(hostile, [0, 1], [0, 1])], hostile, hostile),
         boxes_chart([(0, 0, 1, 1)], [hostile], 1),
         curve_chart([0, 1], [0, 1], 0, hostile, hostile),
     ):
         assert "<script" not in svg
         ElementTree.fromstring(svg)
+
+
+def test_lines_share_their_axes() -> None:
+    svg = lines_chart(
+        [Series("first", [0, 1, 2], [4.0, 2.0, 1.0]), Series("second", [2], [4.0])],
+        "epoch",
+        "loss",
+    )
+    lines = [
+        [tuple(map(float, point.split(","))) for point in node["points"].split()]
+        for name in ("curve line1", "curve line2")
+        for node in parts(svg, "polyline", name)
+    ]
+    (first, second) = lines
+    assert first[1][0] == pytest.approx((first[0][0] + first[2][0]) / 2, abs=0.1)
+    assert second[0] == (first[2][0], first[0][1])
+    assert first[0][1] < first[1][1] < first[2][1]  # down the page as the loss falls
+    assert "loss over epoch; at the end first 1, second 4" in svg
+
+
+@pytest.mark.parametrize("values", [[5.0], [0.0, 0.0], [1e-4, 3e4], [float("nan"), 1.0], []])
+def test_odd_lines_can_be_drawn(values: list[float]) -> None:
+    svg = lines_chart([Series("one", range(len(values)), values)], "epoch", "loss")
+    (line,) = parts(svg, "polyline", "curve line1")
+    assert len(line["points"].split()) == sum(value == value for value in values)
+
+
+def test_regions_are_as_deep_as_their_weights() -> None:
+    svg = boxes_chart([(0, 0, 1, 1), (0, 0, 1, 1)], ["hand", "face"], 1, weights=[0.25, 0.75])
+    found = parts(svg, "rect", "region weighed")
+    depths = [float(node["style"].split(":")[1]) for node in found]
+    assert 0 < depths[0] < depths[1] < 1
+    assert "hand, weight 0.25" in svg
+    assert "weight" not in boxes_chart([(0, 0, 1, 1)], ["hand"], 1)

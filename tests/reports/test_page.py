@@ -12,8 +12,9 @@ import pytest
 from shopsight.metrics.evaluate import bootstrap_interval
 from shopsight.metrics.significance import compare
 from shopsight.ranking.audit import audit
+from shopsight.reports.charts import Series
 from shopsight.reports.dataset import Figure
-from shopsight.reports.page import FusionCurve, Report, render, write_page
+from shopsight.reports.page import Fusion, FusionCurve, Learning, Report, render, write_page
 from shopsight.reports.stories import Candidate, Story
 from shopsight.reports.tables import Grid
 from shopsight.types import Qrels, Run
@@ -65,13 +66,27 @@ def report() -> Report:
         audit=audit(good.pools, qrels, bootstrap_interval),
         comparison=compare([good, bad], qrels),
         models={"good one": "about the good", "bad one": "about the bad"},
-        fusion=FusionCurve(
-            "good one", "bad one", "ndcg@5", (0, 0.5, 1), (0.5, 0.75, 1.0), 2, 0.987
+        learning=[
+            Learning(
+                "good stage",
+                "two epochs of it",
+                (Series("loss", (1, 2), (3.0, 2.0)), Series(HOSTILE, (1, 2), (1.0, 0.5))),
+                "ndcg@5",
+                (Series("ndcg@5", (1, 2), (0.25, 0.75)),),
+            )
+        ],
+        fusion=Fusion(
+            "ndcg@5",
+            (
+                FusionCurve("good one", "the rest is bad", (0, 0.5, 1), (0.5, 0.75, 1.0), 2),
+                FusionCurve("bad one", "the rest is good", (0, 0.5, 1), (1.0, 0.75, 0.5), 0),
+            ),
+            0.987,
         ),
         judged="good one",
         best=[story],
         worst=[dataclasses.replace(story, text="worst of all", missed=())],
-        stages=[("world", 1.25), ("report", 0.5)],
+        stages=[("world", 95.0), ("report", 0.5)],
         commands=["shopsight demo --out demo"],
     )
 
@@ -91,7 +106,10 @@ def test_everything_is_on_the_page(report: Report) -> None:
         "worst of all",
         "at place 9.",
         "shopsight demo --out demo",
-        "world 1.2 s, report 0.5 s.",
+        "good stage",
+        "two epochs of it",
+        "world1 min 35 s",
+        "report0.5 s",
     ):
         assert words in text, words
     assert text.count("at place") == 1
@@ -116,14 +134,36 @@ def test_the_page_asks_nothing_of_any_network(report: Report) -> None:
 def test_what_stands_in_queries_is_shown_and_never_run(report: Report) -> None:
     page = render(report)
     assert "<script" not in page
-    # one query, and a note and a region's title in each of two stories
-    assert Outline(page).text.count(HOSTILE) == 5
+    # one query, a note and a region's title in each of two stories, and a name in a legend
+    assert Outline(page).text.count(HOSTILE) == 6
 
 
 def test_a_page_without_fusion(report: Report) -> None:
     page = render(dataclasses.replace(report, fusion=None))
     assert "Fusion" not in Outline(page).text
     assert "Fusion" in Outline(render(report)).text
+    assert len(re.findall("the rest is (?:good|bad)", Outline(render(report)).text)) == 2
+
+
+def test_a_page_of_models_that_learned_nothing(report: Report) -> None:
+    page = render(dataclasses.replace(report, learning=[]))
+    assert "Learning" not in Outline(page).text
+    assert "Learning" in Outline(render(report)).text
+    never = dataclasses.replace(report.learning[0], validation=())
+    charts = [
+        render(dataclasses.replace(report, learning=[one])).count("training loss over")
+        for one in (report.learning[0], never)
+    ]
+    assert charts == [1, 1]
+
+
+def test_words_are_shaded_by_their_weights(report: Report) -> None:
+    story = dataclasses.replace(report.best[0], words=(("red", 0.25), ("dress", 0.75)))
+    weighed = render(dataclasses.replace(report, best=[story]))
+    shaded = re.findall(r'style="--weight: (\d+)%">(\w+)', weighed)
+    assert shaded == [("25", "red"), ("75", "dress")]
+    assert "the deeper a word's" in Outline(weighed).text
+    assert "the deeper a word's" not in Outline(render(report)).text
 
 
 def test_a_leak_is_marked(report: Report) -> None:

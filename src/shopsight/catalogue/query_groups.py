@@ -112,6 +112,21 @@ def build_query_groups(
     return QueryGroups(text, first.astype(np.int32), last_word, cluster, neighbours, about)
 
 
+def ungrouped(texts: Sequence[str]) -> QueryGroups:
+    """Distinct texts without groups: all are alike, which costs no more than reading them.
+
+    >>> ungrouped(["red dress", "sofa", "Red  dress"]).text.tolist()
+    [0, 1, 0]
+    """
+    places: dict[str, int] = {}
+    numbers = (places.setdefault(normalise(one), len(places)) for one in texts)
+    text = np.fromiter(numbers, np.int32, len(texts))
+    _, first = np.unique(text, return_index=True)
+    one = np.zeros(len(places), np.int32)
+    none = np.zeros((len(places), 0), np.int32)
+    return QueryGroups(text, first.astype(np.int32), one, one, none, {})
+
+
 def fingerprint(texts: Iterable[str]) -> str:
     """A checksum of queries and their order, after normalisation.
 

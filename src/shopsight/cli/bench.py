@@ -26,11 +26,14 @@ from shopsight.formats.lines import CHUNK_BYTES
 from shopsight.reports.tables import Grid
 from shopsight.types import IntArray
 
-_OVERVIEW = """usage: shopsight bench [data] ...
+_OVERVIEW = """usage: shopsight bench [data | train | rank] ...
 
-  data   preparing, reading the store, grouping queries, drawing negatives, evaluating
+  data    preparing, reading the store, grouping queries, drawing negatives
+  train   training steps: ours and the plain way side by side
+  rank    ranking a split: ours and the plain way side by side
 
-shopsight bench data --help explains it and gives examples."""
+shopsight bench train --help explains it and gives examples. Without a word, all three."""
+_KINDS = ("data", "train", "rank")
 BATCH = 256
 Result = TypeVar("Result")
 
@@ -39,12 +42,22 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
     """Run ``shopsight bench`` with the words that follow it."""
     if arguments and arguments[0] in ("-h", "--help"):
         print(_OVERVIEW)
-    elif not arguments or arguments[0].startswith("-"):
-        _data(arguments)
-    elif arguments[0] == "data":
-        _data(arguments[1:])
+    elif not arguments:
+        for name in _KINDS:
+            _run_kind(name, [])
+    elif arguments[0] in _KINDS:
+        _run_kind(arguments[0], arguments[1:])
     else:
-        raise unknown_name("benchmark", arguments[0], ["data"])
+        raise unknown_name("benchmark", arguments[0], list(_KINDS))
+
+
+def _run_kind(name: str, arguments: list[str]) -> None:
+    if name == "data":
+        _data(arguments)
+        return
+    from shopsight.cli import bench_models
+
+    {"train": bench_models.run_train, "rank": bench_models.run_rank}[name](arguments)
 
 
 def _data(arguments: list[str]) -> None:

@@ -16,6 +16,9 @@ from shopsight.errors import ShopsightError, unknown_name
 # so that ``shopsight evaluate`` never pays for what ``shopsight prepare`` needs.
 COMMANDS: dict[str, tuple[str, str]] = {
     "prepare": ("prepare", "turn raw files into a prepared folder"),
+    "train": ("train", "train every model of a recipe, rank, fuse, report"),
+    "rank": ("rank", "rank a split with what was trained"),
+    "describe": ("rank", "what a trained model sees on product photos"),
     "evaluate": ("runs", "score a run against answers"),
     "compare": ("runs", "several runs in one table, with significance letters"),
     "fuse": ("fuse", "combine runs into a better one"),

@@ -66,7 +66,7 @@ class Parser(jsonargparse.ArgumentParser):  # type: ignore[misc,unused-ignore]
     def read(self, arguments: list[str]) -> Any:
         """Parse ``arguments``; raises `UsageError` where they do not fit."""
         given = self.parse_args(arguments)
-        if not 0 <= given.seed < _SEEDS:
+        if given.seed is not None and not 0 <= given.seed < _SEEDS:
             raise UsageError(f"--seed must be from 0 to {_SEEDS - 1}, not {given.seed}")
         return given
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
@@ -11,7 +13,17 @@ from shopsight.types import Box
 
 _INTERVAL_WIDTH, _INTERVAL_HEIGHT = 220, 22
 _CURVE_WIDTH, _CURVE_HEIGHT = 720, 250
+_LINES_WIDTH, _LINES_HEIGHT = 480, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 14, 16, 38
+_LEGEND_STEP, _LETTER_WIDTH = 34, 6.6
+
+
+class Series(NamedTuple):
+    """A named line of a chart: points ``x``, ascending, and ``y``."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
 
 
 def interval_chart(one: Estimate) -> Markup:
@@ -34,11 +46,16 @@ def interval_chart(one: Estimate) -> Markup:
 
 
 def curve_chart(
-    x: Sequence[float], y: Sequence[float], chosen: int, x_label: str, y_label: str
+    x: Sequence[float],
+    y: Sequence[float],
+    chosen: int,
+    x_label: str,
+    y_label: str,
+    width: int = _CURVE_WIDTH,
 ) -> Markup:
     """A line over points ``x`` in [0, 1] and ``y``, with the ``chosen`` point marked."""
     low, high, ticks = _ticks(min(y), max(y))
-    right, bottom = _CURVE_WIDTH - _RIGHT, _CURVE_HEIGHT - _BOTTOM
+    right, bottom = width - _RIGHT, _CURVE_HEIGHT - _BOTTOM
 
     def across(value: float) -> float:
         return _LEFT + value * (right - _LEFT)
@@ -52,7 +69,7 @@ def curve_chart(
     parts = [
         *(
             f'<line class="grid" x1="{_LEFT}" x2="{right}" y1="{up(t):.1f}" y2="{up(t):.1f}"/>'
-            f'<text class="tick" x="{_LEFT - 8}" y="{up(t) + 4:.1f}" text-anchor="end">{t:.2f}'
+            f'<text class="tick" x="{_LEFT - 8}" y="{up(t) + 4:.1f}" text-anchor="end">{t:g}'
             "</text>"
             for t in ticks
         ),
@@ -70,7 +87,53 @@ def curve_chart(
         f' text-anchor="middle">{escape(x_label)}</text>',
     ]
     label = f"{y_label} over {x_label}; best {y[chosen]:.4f} at {x[chosen]:.2f}"
-    return _svg(_CURVE_WIDTH, _CURVE_HEIGHT, label, parts)
+    return _svg(width, _CURVE_HEIGHT, label, parts)
+
+
+def lines_chart(series: Sequence[Series], x_label: str, y_label: str) -> Markup:
+    """Lines over a common axis from 0, each named in the legend above."""
+    low, high, ticks = _ticks(*_range([value for one in series for value in one.y]))
+    _, last, places = _ticks(0, max((max(one.x) for one in series if len(one.x)), default=1))
+    right, bottom, top = _LINES_WIDTH - _RIGHT, _LINES_HEIGHT - _BOTTOM, _TOP + 14
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        across = _LEFT + x / last * (right - _LEFT)
+        return across, bottom - (y - low) / (high - low) * (bottom - top)
+
+    parts = []
+    for tick in ticks:
+        _, y = at(0, tick)
+        parts.append(
+            f'<line class="grid" x1="{_LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            f'<text class="tick" x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{tick:g}</text>'
+        )
+    for place in places:
+        x, _ = at(place, low)
+        parts.append(
+            f'<text class="tick" x="{x:.1f}" y="{bottom + 16}" text-anchor="middle">{place:g}'
+            "</text>"
+        )
+    legend = float(_LEFT)
+    for number, one in enumerate(series, 1):
+        known = zip(one.x, one.y, strict=True)
+        points = [at(x, y) for x, y in known if math.isfinite(y)]
+        drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        parts.append(f'<polyline class="curve line{number}" points="{drawn}"/>')
+        if points:
+            x, y = points[-1]
+            parts.append(f'<circle class="dot line{number}" cx="{x:.1f}" cy="{y:.1f}" r="4"/>')
+        parts.append(
+            f'<line class="curve line{number}" x1="{legend:.0f}" x2="{legend + 16:.0f}" y1="10"'
+            f' y2="10"/><text x="{legend + 21:.0f}" y="14">{escape(one.name)}</text>'
+        )
+        legend += _LEGEND_STEP + _LETTER_WIDTH * len(one.name)
+    parts.append(
+        f'<text class="tick" x="{(_LEFT + right) / 2}" y="{_LINES_HEIGHT - 4}"'
+        f' text-anchor="middle">{escape(x_label)}</text>'
+    )
+    ends = ", ".join(f"{one.name} {one.y[-1]:.4g}" for one in series if len(one.y))
+    label = f"{y_label} over {x_label}; at the end {ends}"
+    return _svg(_LINES_WIDTH, _LINES_HEIGHT, label, parts)
 
 
 def boxes_chart(
@@ -78,6 +141,7 @@ def boxes_chart(
     labels: Sequence[str],
     aspect: float,
     size: int = 92,
+    weights: Sequence[float] = (),
 ) -> Markup:
     """A photo's regions as outlines.
 
@@ -86,14 +150,19 @@ def boxes_chart(
         labels: what each region is; shown when pointed at.
         aspect: width of the image divided by its height.
         size: the longer side on the page, in pixels.
+        weights: what share of a model's attention each region has, if that is known: the more,
+            the deeper its colour.
     """
     width, height = (size, size / aspect) if aspect >= 1 else (size * aspect, size)
     parts = [f'<rect class="photo" width="{width:.1f}" height="{height:.1f}"/>']
-    for (top, left, bottom, right), label in zip(boxes, labels, strict=True):
+    for place, ((top, left, bottom, right), label) in enumerate(zip(boxes, labels, strict=True)):
+        depth = f' style="fill-opacity:{_depth(weights[place])}"' if weights else ""
+        share = f", weight {weights[place]:.2f}" if weights else ""
         parts.append(
-            f'<rect class="region" x="{left * width:.1f}" y="{top * height:.1f}"'
-            f' width="{(right - left) * width:.1f}" height="{(bottom - top) * height:.1f}">'
-            f"<title>{escape(label)}</title></rect>"
+            f'<rect class="region{" weighed" if weights else ""}" x="{left * width:.1f}"'
+            f' y="{top * height:.1f}" width="{(right - left) * width:.1f}"'
+            f' height="{(bottom - top) * height:.1f}"{depth}>'
+            f"<title>{escape(label)}{share}</title></rect>"
         )
     return _svg(width, height, f"{len(boxes)} regions: {', '.join(labels)}", parts)
 
@@ -106,15 +175,28 @@ def _svg(width: float, height: float, label: str, parts: list[str]) -> Markup:
     )
 
 
+def _depth(weight: float) -> float:
+    """How opaque a region of this weight is: never fully, since regions overlap."""
+    return round(0.05 + 0.65 * min(max(weight, 0.0), 1.0), 3)
+
+
+def _range(values: Sequence[float]) -> tuple[float, float]:
+    finite = [value for value in values if math.isfinite(value)]
+    return (min(finite), max(finite)) if finite else (0.0, 1.0)
+
+
 def _ticks(low: float, high: float) -> tuple[float, float, list[float]]:
     """Bounds around the values, and about five round values between them.
 
     >>> _ticks(0.61, 0.68)
     (0.6, 0.68, [0.6, 0.62, 0.64, 0.66, 0.68])
+    >>> _ticks(0, 12)
+    (0.0, 15.0, [0.0, 5.0, 10.0, 15.0])
     """
-    step = next(s for s in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if high - low <= 5 * s or s == 0.5)
-    first, last = int(low / step), -int(-high / step)
-    while last * step < high or last == first:
-        last += 1
-    values = [round(i * step, 2) for i in range(first, last + 1)]
+    power = math.floor(math.log10(max(high - low, 1e-2) / 5))
+    steps = [digit * 10.0**p for p in (power, power + 1) for digit in (1, 2, 5)]
+    step = next(one for one in steps if high - low <= 5 * one * (1 + 1e-9))
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    last = max(last, first + 1)
+    values = [round(i * step, 6 - power) for i in range(first, last + 1)]
     return values[0], values[-1], values

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,7 @@ class Candidate:
         boxes: its regions, as shares of height and width.
         labels: what the regions are.
         aspect: width of its image divided by the height.
+        weights: the share of each region in the photo's embedding; empty where no model says.
     """
 
     product_id: str
@@ -35,6 +36,7 @@ class Candidate:
     boxes: tuple[Box, ...]
     labels: tuple[str, ...]
     aspect: float
+    weights: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Story:
         relevant: how many products are relevant.
         candidates: the best ones, best first.
         missed: places of the relevant products that are not among ``candidates``.
+        words: the query's words, each with its weight; empty where no model weighs them.
     """
 
     query_id: str
@@ -56,6 +59,7 @@ class Story:
     relevant: int
     candidates: tuple[Candidate, ...]
     missed: tuple[int, ...]
+    words: tuple[tuple[str, float], ...] = ()
 
 
 def best_and_worst(
@@ -87,12 +91,22 @@ class Narrator:
         run: the ranking.
         qrels: the answers.
         note: a few words about a product, by its id.
+        words: the words of a query with their weights before a product, by text and product id.
+        regions: the weights of a product's regions, by its id.
     """
 
     def __init__(
-        self, data: PreparedData, split: str, run: Run, qrels: Qrels, note: Callable[[str], str]
+        self,
+        data: PreparedData,
+        split: str,
+        run: Run,
+        qrels: Qrels,
+        note: Callable[[str], str],
+        words: Callable[[str, str], Sequence[tuple[str, float]]] | None = None,
+        regions: Callable[[str], Sequence[float]] | None = None,
     ) -> None:
         self._store, self._qrels, self._note = data.store, qrels, note
+        self._words, self._regions = words, regions
         queries = data.queries(split)
         self.texts = dict(zip(queries.ids, queries.texts, strict=True))
         bounds = run.pools.offsets
@@ -109,9 +123,10 @@ class Narrator:
         grades = self._qrels.relevance[query_id]
         relevant = {product for product, grade in grades.items() if grade > 0}
         places = [place for place, one in enumerate(ranking, 1) if one in relevant]
+        text = self.texts.get(query_id, "")
         return Story(
             query_id,
-            self.texts.get(query_id, ""),
+            text,
             value,
             len(relevant),
             tuple(
@@ -119,6 +134,7 @@ class Narrator:
                 for place, product in enumerate(ranking[:SHOWN], 1)
             ),
             tuple(place for place in places if place > SHOWN),
+            tuple(self._words(text, ranking[0])) if self._words and ranking else (),
         )
 
     def _candidate(self, product_id: str, place: int, relevant: bool) -> Candidate:
@@ -133,4 +149,5 @@ class Narrator:
             tuple(Box(*box[:4]) for box in regions.boxes),
             tuple(self._labels.get(label, f"label {label}") for label in regions.labels.tolist()),
             width / height,
+            tuple(self._regions(product_id)) if self._regions else (),
         )

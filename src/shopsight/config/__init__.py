@@ -1,0 +1,34 @@
+"""Every stage's settings: one frozen dataclass each, and the only home of defaults.
+
+The command line builds its options from these classes, docstrings included.
+"""
+
+from shopsight.config.data import KddcupConfig, NegativesConfig, WorldConfig
+from shopsight.config.dual import DualConfig
+from shopsight.config.encoder import EncoderConfig, FeaturesConfig, WordVectorsConfig
+from shopsight.config.evaluation import CompareConfig, EvaluateConfig, FusionConfig
+from shopsight.config.matching import PretrainConfig, SentenceMatchConfig, WordMatchConfig
+from shopsight.config.recipe import STAGES, Recipe
+from shopsight.config.train import FalseNegatives, NegativesFrom, Precision, TrainConfig
+
+__all__ = [
+    "STAGES",
+    "CompareConfig",
+    "DualConfig",
+    "EncoderConfig",
+    "EvaluateConfig",
+    "FalseNegatives",
+    "FeaturesConfig",
+    "FusionConfig",
+    "KddcupConfig",
+    "NegativesConfig",
+    "NegativesFrom",
+    "Precision",
+    "PretrainConfig",
+    "Recipe",
+    "SentenceMatchConfig",
+    "TrainConfig",
+    "WordMatchConfig",
+    "WordVectorsConfig",
+    "WorldConfig",
+]

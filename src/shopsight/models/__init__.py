@@ -1,0 +1,1 @@
+"""Networks that turn products and queries into codes, and codes into scores."""

@@ -1,0 +1,225 @@
+"""The dual encoder: one vector a side, compared by cosine (method section 9).
+
+Its vectors can be compared without the networks, so it is also the model that recalls.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from shopsight import scoring
+from shopsight.batches.batch import Regions, Tokens
+from shopsight.batches.collate import Packing
+from shopsight.config import DualConfig
+from shopsight.errors import UsageError
+from shopsight.models.attention import PackedLayer, better_sorted
+from shopsight.models.features import RegionFeatures
+from shopsight.models.gru import BiGRU
+from shopsight.models.pooling import Pooling
+from shopsight.models.ranker import Codes
+from shopsight.models.word_vectors import WordVectors
+
+_BOX_HIDDEN = 64
+_POSITIONS = 64
+_PAIRS = 1 << 16
+
+
+@dataclass(frozen=True, eq=False)
+class DualCodes(Codes):
+    """Queries or products: (B, D) vectors of length 1."""
+
+    vectors: Tensor
+
+
+class ImageSide(nn.Module):
+    """Products to vectors.
+
+    Args:
+        feature_width: F.
+        config: the dual encoder.
+
+    Raises:
+        UsageError: the recipe does not fit the feature width.
+    """
+
+    def __init__(self, feature_width: int, config: DualConfig) -> None:
+        super().__init__()
+        width = feature_width if config.direct else config.width
+        if width % config.heads:
+            raise UsageError(
+                f"the data's feature width {width} cannot be divided among dual.heads = "
+                f"{config.heads}, which dual.direct asks for"
+            )
+        self.features = RegionFeatures(feature_width, config.features)
+        self.enter = nn.Identity() if config.direct else nn.Linear(feature_width, width)
+        self.boxes = _box_layers(width) if config.boxes else None
+        self.mean_region = nn.Parameter(torch.zeros(width)) if config.mean_region else None
+        self.layers = _layers(config.image_layers, width, config)
+        self.leave = _Leave(width, config.image_pool, config)
+
+    def forward(self, regions: Regions) -> Tensor:
+        """(B, D) from B products."""
+        packing = regions.packing
+        rows = self.enter(self.features(regions.features))
+        if self.boxes is not None:
+            rows = rows + self.boxes(regions.boxes.to(rows.dtype))
+        if self.mean_region is not None:
+            rows, packing = _with_mean(rows, packing, self.mean_region)
+        for layer in self.layers:
+            rows = layer(rows, packing)
+        return self.leave(rows, packing)  # type: ignore[no-any-return]
+
+
+class TextSide(nn.Module):
+    """Queries to vectors.
+
+    Args:
+        vocabulary_size: ids of the vocabulary.
+        config: the dual encoder.
+        unknown: id of the unknown token.
+        shared: frozen word vectors to read instead of learning its own.
+    """
+
+    known: Tensor
+
+    def __init__(
+        self, vocabulary_size: int, config: DualConfig, unknown: int, shared: WordVectors | None
+    ) -> None:
+        super().__init__()
+        width, self.unknown = config.width, unknown
+        self.shared = shared
+        self.enter: nn.Module
+        if shared is None:
+            self.enter = nn.Embedding(vocabulary_size, width)
+            nn.init.normal_(self.enter.weight, std=0.5)
+        else:
+            shared.requires_grad_(False)
+            self.enter = nn.Linear(shared.width, width)
+        self.register_buffer("known", torch.ones(vocabulary_size, dtype=torch.bool))
+        self.dropout = nn.Dropout(config.word_dropout)
+        self.positions = nn.Embedding(_POSITIONS, width) if config.positions else None
+        if self.positions is not None:
+            nn.init.normal_(self.positions.weight, std=0.02)
+        self.gru = BiGRU(width, width // 2, 1, 0.0) if config.text == "gru" else None
+        count = 0 if config.text == "bag" else config.text_layers
+        self.layers = _layers(count, width, config)
+        self.leave = _Leave(width, config.text_pool, config)
+
+    def forward(self, tokens: Tokens) -> Tensor:
+        """(B, D) from B queries."""
+        packing = Packing.of(tokens.lengths)
+        ids = tokens.ids[tokens.mask]
+        ids = torch.where(self.known[ids], ids, self.unknown)
+        words = ids if self.shared is None else self.shared.normalised(ids)
+        rows = self.dropout(self.enter(words))
+        if self.positions is not None:
+            rows = rows + self.positions(packing.position.clamp(max=_POSITIONS - 1))
+        if self.gru is not None:
+            states, _, steps = self.gru(rows, tokens)
+            starts = packing.lengths.cumsum(0) - packing.lengths
+            place = (starts[steps.row] + steps.position).argsort()
+            rows = rows + states[place]
+        for layer in self.layers:
+            rows = layer(rows, packing)
+        return self.leave(rows, packing)  # type: ignore[no-any-return]
+
+
+class Dual(nn.Module):
+    """Both sides and the factor of the softmax.
+
+    Args:
+        feature_width: F.
+        vocabulary_size: ids of the vocabulary.
+        config: all settings.
+        unknown: id of the unknown token.
+        counts: (V,) training queries that hold each id; those below ``config.min_count`` are the
+            unknown token. None knows all.
+        shared: word vectors for ``config.vectors`` = "shared".
+
+    Raises:
+        UsageError: the recipe does not fit the feature width.
+    """
+
+    def __init__(
+        self,
+        feature_width: int,
+        vocabulary_size: int,
+        config: DualConfig,
+        unknown: int,
+        counts: Tensor | None = None,
+        shared: WordVectors | None = None,
+    ) -> None:
+        super().__init__()
+        self.image = ImageSide(feature_width, config)
+        self.text = TextSide(
+            vocabulary_size, config, unknown, shared if config.vectors == "shared" else None
+        )
+        if counts is not None:
+            self.text.known.copy_(counts >= config.min_count)
+        self.log_scale = nn.Parameter(torch.tensor(math.log(config.scale)), config.learn_scale)
+
+    @property
+    def scale(self) -> Tensor:
+        """() the factor on cosines in the softmax, at most 100 (Radford et al., "CLIP", 2021)."""
+        return self.log_scale.exp().clamp(max=100.0)
+
+    def encode_products(self, regions: Regions) -> DualCodes:
+        """Vectors of B products."""
+        if not better_sorted(regions.packing):
+            return DualCodes(scoring.unit(self.image(regions)))
+        order = regions.lengths.argsort(stable=True)
+        vectors = scoring.unit(self.image(regions.take(order)))
+        return DualCodes(vectors[order.argsort()])
+
+    def encode_queries(self, tokens: Tokens) -> DualCodes:
+        """Vectors of B queries."""
+        order = tokens.lengths.argsort(stable=True)
+        vectors = scoring.unit(self.text(Tokens(tokens.ids[order], tokens.mask[order])))
+        return DualCodes(vectors[order.argsort()])
+
+    def score_matrix(self, queries: DualCodes, products: DualCodes) -> Tensor:
+        """(Q, P) float32 cosines of all queries with all products."""
+        return scoring.dot(queries.vectors, products.vectors)
+
+    def score_pairs(
+        self, queries: DualCodes, products: DualCodes, query_at: Tensor, product_at: Tensor
+    ) -> Tensor:
+        """(N,) float32 cosines of pairs."""
+        parts = zip(torch.split(query_at, _PAIRS), torch.split(product_at, _PAIRS), strict=True)
+        scores = [(queries.vectors[q] * products.vectors[p]).sum(1) for q, p in parts]
+        return torch.cat(scores)
+
+
+class _Leave(nn.Module):
+    """Rows of an owner to its vector: norm, pooling, dropout, Linear."""
+
+    def __init__(self, width: int, how: str, config: DualConfig) -> None:
+        super().__init__()
+        self.norm, self.pool = nn.LayerNorm(width), Pooling(width, how)
+        self.dropout, self.out = nn.Dropout(config.dropout), nn.Linear(width, config.out)
+
+    def forward(self, rows: Tensor, packing: Packing) -> Tensor:
+        return self.out(self.dropout(self.pool(self.norm(rows), packing)))  # type: ignore[no-any-return]
+
+
+def _with_mean(rows: Tensor, packing: Packing, offset: Tensor) -> tuple[Tensor, Packing]:
+    """The same with the mean region of each product, plus an offset, in front of its regions."""
+    means = packing.mean(scoring.full_precision(rows)) + offset
+    longer = Packing.of(packing.lengths + 1)
+    region = torch.arange(len(longer.owner), device=rows.device) - longer.owner - 1
+    at = torch.where(longer.position == 0, longer.owner, len(means) + region)
+    return torch.cat([means.to(rows.dtype), rows])[at], longer
+
+
+def _layers(count: int, width: int, config: DualConfig) -> nn.ModuleList:
+    return nn.ModuleList(
+        PackedLayer(width, config.heads, config.feedforward, config.dropout) for _ in range(count)
+    )
+
+
+def _box_layers(width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(5, _BOX_HIDDEN), nn.GELU(), nn.Linear(_BOX_HIDDEN, width))

@@ -1,0 +1,38 @@
+"""From the packed rows of each owner to one row."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from shopsight.batches.collate import Packing
+from shopsight.scoring import full_precision
+
+
+class Pooling(nn.Module):
+    """One row for each owner.
+
+    Args:
+        width: D.
+        how: "mean", "max", "first", or "attention": the mean with weights from a Linear, which
+            is the plain mean at first.
+    """
+
+    def __init__(self, width: int, how: str) -> None:
+        super().__init__()
+        self.how = how
+        self.weigh = nn.Linear(width, 1) if how == "attention" else None
+        if self.weigh is not None:
+            nn.init.zeros_(self.weigh.weight)
+
+    def forward(self, rows: Tensor, packing: Packing) -> Tensor:
+        """(B, D) from packed (R, D)."""
+        rows = full_precision(rows)
+        if self.how == "first":
+            return rows[packing.position == 0]
+        if self.how == "max":
+            return packing.pad(rows, -torch.inf).amax(1)
+        if self.weigh is None:
+            return packing.mean(rows)
+        weights = packing.softmax(full_precision(self.weigh(rows)))  # (R, 1)
+        return packing.sum(weights * rows)

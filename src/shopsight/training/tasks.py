@@ -1,0 +1,226 @@
+"""What is learned in each stage: a model, its losses on a batch, and what may change how fast.
+
+With several processes each loss part is a mean over this process's rows, or, where rows compete
+in the batch, the loss of the whole batch (see `shopsight.training.distributed`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from shopsight import losses
+from shopsight.batches.batch import PairBatch
+from shopsight.batches.positives import known_positives
+from shopsight.batches.word_drop import leave_out_one, replace_one
+from shopsight.config import (
+    DualConfig,
+    PretrainConfig,
+    SentenceMatchConfig,
+    TrainConfig,
+    WordMatchConfig,
+)
+from shopsight.config.train import FalseNegatives
+from shopsight.models.dual import Dual
+from shopsight.models.label_caption import LabelCaption
+from shopsight.models.sentence_match import SentenceMatch
+from shopsight.models.word_match import WordMatch
+from shopsight.training.distributed import World, gather_rows
+from shopsight.training.whole_batch import WholeBatch
+
+
+class Task(nn.Module):
+    """A stage's model with its losses.
+
+    Attributes:
+        name: the stage.
+        model: whose weights are trained and kept.
+    """
+
+    name: str
+    model: nn.Module
+
+    def losses(self, batch: PairBatch) -> dict[str, Tensor]:
+        """The parts of the loss by name; training lowers their sum."""
+        raise NotImplementedError
+
+    def parameter_groups(self, config: TrainConfig) -> list[dict[str, Any]]:
+        """What the optimizer changes: groups with "params", "lr" and "weight_decay"."""
+        return _groups(self.model, config)
+
+
+class Pretrain(Task):
+    """Words of the query as labels of the photo, and the query as its caption (method 3)."""
+
+    name = "pretrain"
+    model: LabelCaption
+
+    def __init__(self, model: LabelCaption, config: PretrainConfig) -> None:
+        super().__init__()
+        self.model, self.config = model, config
+
+    def losses(self, batch: PairBatch) -> dict[str, Tensor]:
+        """Parts "labels" and, unless its weight is 0, "caption"."""
+        code = self.model.encoder(batch.regions)
+        at, config = batch.product_at, self.config
+        logits = self.model.label_logits(code)[at]  # (B, V)
+        targets = self.model.label_targets(batch.queries)
+        if config.labels == "product":
+            assert batch.product_words is not None
+            targets = self.model.label_targets(batch.product_words)[at]
+        parts = {"labels": losses.multi_label(logits, targets, config.hardest_negatives)}
+        if config.caption_weight:
+            read = batch.queries
+            if self.training:
+                read = replace_one(read, config.word_drop, self.model.special.unk)
+            found = losses.caption(*self.model.caption_logits(code.caption[at], read), len(batch))
+            parts["caption"] = config.caption_weight * found
+        return parts
+
+
+class WordMatching(Task):
+    """Weighted words against heads, with hard negatives and those of the batch (method 4)."""
+
+    name = "word-match"
+    model: WordMatch
+    ignored: Tensor
+
+    def __init__(
+        self, model: WordMatch, config: WordMatchConfig, world: World, ignored: Tensor
+    ) -> None:
+        super().__init__()
+        self.model, self.config, self.world = model, config, world
+        self.register_buffer("ignored", ignored)
+
+    def losses(self, batch: PairBatch) -> dict[str, Tensor]:
+        """Parts "product", "query" and "hardest" of the hinges, or "softmax"."""
+        tokens = batch.queries
+        if self.training:
+            tokens = leave_out_one(tokens, self.config.word_drop)
+        queries = self.model.encode_queries(tokens)
+        products = self.model.encode_products(batch.regions)
+        whole = WholeBatch.of(batch, self.world)
+        rule = self.config.false_negatives
+        if self.config.loss == "softmax":
+            columns = whole.products(products)
+            scores = gather_rows(self.model.score_matrix(queries, columns), self.world)
+            positive = _positives(whole, rule, self.ignored)
+            scale = self.config.scale
+            found = losses.in_batch_softmax(scores, whole.product_at, positive, scale)
+            return {"softmax": found}
+        assert batch.negative_queries is not None
+        assert batch.negative_product_at is not None
+        margin, rows = self.config.margin, torch.arange(len(batch), device=tokens.ids.device)
+        others = self.model.encode_queries(batch.negative_queries)
+        clicked = self.model.score_pairs(queries, products, rows, batch.product_at)
+        wrong_product = self.model.score_pairs(queries, products, rows, batch.negative_product_at)
+        wrong_query = self.model.score_pairs(others, products, rows, batch.product_at)
+        parts = {
+            "product": losses.margin_ranking(clicked, wrong_product, margin),
+            "query": losses.margin_ranking(clicked, wrong_query, margin),
+        }
+        if self.config.hardest:
+            columns = whole.products(products).take(whole.product_at)
+            square = gather_rows(self.model.score_matrix(queries, columns), self.world)
+            positive = _positives(whole, rule, self.ignored)[:, whole.product_at]
+            parts["hardest"] = losses.hardest_in_batch(square, positive, margin)
+        return parts
+
+    def parameter_groups(self, config: TrainConfig) -> list[dict[str, Any]]:
+        """The encoder at its own rate, the rest at the stage's."""
+        return _matching_groups(self.model, config, self.config)
+
+
+class SentenceMatching(Task):
+    """A GRU that reads the query with the photo in mind, pair by pair (method 5)."""
+
+    name = "sentence-match"
+    model: SentenceMatch
+
+    def __init__(self, model: SentenceMatch, config: SentenceMatchConfig) -> None:
+        super().__init__()
+        self.model, self.config = model, config
+
+    def losses(self, batch: PairBatch) -> dict[str, Tensor]:
+        """The part "pairs": clicked, with a wrong query, with a wrong product."""
+        assert batch.negative_queries is not None
+        assert batch.negative_product_at is not None
+        tokens = batch.queries
+        if self.training:
+            tokens = leave_out_one(tokens, self.config.word_drop)
+        products = self.model.encode_products(batch.regions)
+        queries = self.model.encode_queries(tokens)
+        others = self.model.encode_queries(batch.negative_queries)
+        rows = torch.arange(len(batch), device=tokens.ids.device)
+        both = self.model.score_pairs(
+            queries,
+            products,
+            torch.cat([rows, rows]),
+            torch.cat([batch.product_at, batch.negative_product_at]),
+        )
+        clicked, wrong_product = both.chunk(2)
+        wrong_query = self.model.score_pairs(others, products, rows, batch.product_at)
+        return {"pairs": losses.pointwise(clicked, wrong_query, wrong_product)}
+
+    def parameter_groups(self, config: TrainConfig) -> list[dict[str, Any]]:
+        """The encoder at its own rate, the rest at the stage's."""
+        return _matching_groups(self.model, config, self.config)
+
+
+class DualEncoding(Task):
+    """Vectors of both sides, softmax over the batch in both directions (method 9)."""
+
+    name = "dual"
+    model: Dual
+    ignored: Tensor
+
+    def __init__(self, model: Dual, config: DualConfig, world: World, ignored: Tensor) -> None:
+        super().__init__()
+        self.model, self.config, self.world = model, config, world
+        self.register_buffer("ignored", ignored)
+
+    def losses(self, batch: PairBatch) -> dict[str, Tensor]:
+        """The part "softmax"."""
+        tokens = batch.queries
+        if self.training:
+            tokens = replace_one(tokens, self.config.word_drop, self.model.text.unknown)
+        whole = WholeBatch.of(batch, self.world)
+        products = whole.products(self.model.encode_products(batch.regions))
+        own = self.model.score_matrix(self.model.encode_queries(tokens), products)
+        scores = gather_rows(own, self.world)  # (B, U)
+        positive = _positives(whole, self.config.false_negatives, self.ignored)
+        scale, margin = self.model.scale, self.config.margin
+        found = losses.in_batch_softmax(scores, whole.product_at, positive, scale, margin)
+        return {"softmax": found}
+
+
+def _positives(whole: WholeBatch, rule: FalseNegatives, ignored: Tensor) -> Tensor:
+    return known_positives(whole.batch, rule, ignored)
+
+
+def _group(parameters: Iterable[nn.Parameter], rate: float, decay: float) -> dict[str, Any]:
+    return {"params": list(parameters), "lr": rate, "weight_decay": decay}
+
+
+def _groups(
+    model: nn.Module, config: TrainConfig, but: frozenset[nn.Parameter] = frozenset()
+) -> list[dict[str, Any]]:
+    """What is trained of a model but some; single numbers do not decay."""
+    trained = [one for one in model.parameters() if one.requires_grad and one not in but]
+    return [
+        _group((one for one in trained if one.dim()), config.lr, config.weight_decay),
+        _group((one for one in trained if not one.dim()), config.lr, 0.0),
+    ]
+
+
+def _matching_groups(
+    model: WordMatch | SentenceMatch,
+    config: TrainConfig,
+    stage: WordMatchConfig | SentenceMatchConfig,
+) -> list[dict[str, Any]]:
+    slow = [one for one in model.encoder.parameters() if one.requires_grad]
+    encoder = _group(slow, stage.encoder_lr, stage.encoder_weight_decay)
+    return [encoder, *_groups(model, config, frozenset(slow))]

@@ -1,0 +1,160 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from shopsight.batches.loader import Loader
+from shopsight.config import NegativesConfig
+from shopsight.errors import DataError, UsageError
+from shopsight.training.distributed import World
+from training.standin import TEXTS, MemoryStore, make_loader, make_pairs
+
+
+def tensors(batch):
+    return [
+        batch.regions.features,
+        batch.regions.lengths,
+        batch.queries.ids,
+        batch.queries.mask,
+        batch.product_at,
+        batch.query_keys,
+        batch.product_keys,
+        batch.negative_queries.ids,
+        batch.negative_product_at,
+    ]
+
+
+def same(first, second):
+    pairs = zip(tensors(first), tensors(second), strict=True)
+    return all(torch.equal(one, other) for one, other in pairs)
+
+
+def products_of(batch):
+    return batch.product_keys[batch.product_at]
+
+
+def test_a_batch_says_what_was_clicked():
+    pairs, store, loader = make_pairs(), MemoryStore(20), make_loader()
+    batches = list(loader.epoch(0))
+    assert len(batches) == loader.steps(0) >= 10
+    clicks = set(zip(pairs.texts.tolist(), pairs.products.tolist(), strict=True))
+    for batch in batches:
+        assert len(set(batch.query_keys.tolist())) == len(batch) == 4
+        rows = zip(batch.query_keys.tolist(), products_of(batch).tolist(), strict=True)
+        assert clicks.issuperset(rows)
+        expected = pairs.tokens.block(batch.query_keys.numpy()).ids
+        assert torch.equal(batch.queries.ids, expected)
+        negatives = batch.product_keys[batch.negative_product_at].tolist()
+        wrong = zip(batch.query_keys.tolist(), negatives, strict=True)
+        assert clicks.isdisjoint(wrong)
+        assert len(batch.product_keys) == len(set(batch.product_keys.tolist()))
+        lengths = store.lengths[batch.product_keys.numpy()].tolist()
+        parts = batch.regions.features.split(lengths)
+        for key, part in zip(batch.product_keys.tolist(), parts, strict=True):
+            assert torch.equal(part, torch.from_numpy(store.features[key]))
+
+
+@pytest.mark.parametrize("workers", [0, 1, 4])
+def test_any_step_can_be_the_first(workers):
+    loader, again = make_loader(workers=workers), make_loader(workers=workers)
+    whole = list(loader.epoch(2))
+    rest = list(again.epoch(2, start=7))
+    assert len(rest) == len(whole) - 7 > 0
+    assert all(same(one, other) for one, other in zip(whole[7:], rest, strict=True))
+    assert not same(whole[0], next(loader.epoch(1)))
+
+
+def test_the_global_batch_does_not_depend_on_the_number_of_processes():
+    whole = list(make_loader().epoch(1))
+    halves = [list(make_loader(World(rank, 2)).epoch(1)) for rank in (0, 1)]
+    for one, first, second in zip(whole, *halves, strict=True):
+        assert torch.equal(one.query_keys, torch.cat([first.query_keys, second.query_keys]))
+        assert torch.equal(products_of(one), torch.cat([products_of(first), products_of(second)]))
+        for name in ("product_keys", "negative_product_at"):
+            assert len(getattr(first, name)) > 0
+        negatives = [b.product_keys[b.negative_product_at] for b in (one, first, second)]
+        assert torch.equal(negatives[0], torch.cat(negatives[1:]))
+        others = [b.negative_queries.ids for b in (one, first, second)]
+        assert torch.equal(others[0], torch.cat(others[1:]))
+
+
+def test_a_batch_must_be_shared_equally():
+    with pytest.raises(UsageError, match=r"a batch of 4 cannot be shared equally by 3 processes"):
+        make_loader(World(0, 3))
+    with pytest.raises(UsageError, match=r"the data's 12 distinct queries of 12 cannot be shared"):
+        make_loader(World(0, 5), batch=100)
+    assert make_loader(batch=100).batch == len(TEXTS)
+
+
+def test_one_query_is_not_enough():
+    pairs = make_pairs()
+    lonely = replace(pairs, queries=pairs.queries * 0, texts=pairs.texts * 0)
+    with pytest.raises(DataError, match="two different queries"):
+        Loader(lonely, MemoryStore(20), 4, seed=0)
+
+
+def test_without_negatives_only_clicked_products_are_read():
+    batch = next(make_loader(negatives=None).epoch(0))
+    assert batch.negative_queries is None
+    assert batch.negative_product_at is None
+    assert sorted(batch.product_at.unique().tolist()) == list(range(len(batch.product_keys)))
+
+
+def test_product_words_are_those_of_all_its_queries():
+    pairs = make_pairs()
+    batch = next(make_loader(with_words=True).epoch(0))
+    rows = zip(batch.product_words.ids, batch.product_words.mask, strict=True)
+    for key, (ids, mask) in zip(batch.product_keys.tolist(), rows, strict=True):
+        texts = np.unique(pairs.texts[pairs.products == key])
+        expected = set(pairs.tokens.block(texts).ids.ravel().tolist())
+        assert ids[mask].tolist() == sorted(expected)
+
+
+def test_a_share_of_the_batches_is_of_like_queries():
+    labels = make_pairs().groups.last_word
+
+    def like(loader, epoch):
+        keys = [batch.query_keys.numpy() for batch in loader.epoch(epoch)]
+        return sum(len(set(labels[one])) == 1 for one in keys) / len(keys)
+
+    options = {"like": labels, "like_from": 1, "batch": 3}
+    all_like = make_loader(like_share=1.0, **options)
+    half_like = make_loader(like_share=0.5, **options)
+    assert like(all_like, 0) < 0.4
+    assert like(all_like, 1) > 0.7
+    assert 0.3 < like(half_like, 1) < 0.75
+    assert half_like.steps(1) == half_like.steps(1)
+
+
+def test_random_negatives_come_from_everywhere():
+    pairs = make_pairs()
+    sampler = pairs.sampler("random", NegativesConfig())
+    rng = np.random.default_rng(0)
+    drawn = sampler.draw(pairs.queries.repeat(20), pairs.products.repeat(20), rng)
+    alike = pairs.groups.last_word[drawn.queries] == pairs.groups.last_word[pairs.texts].repeat(20)
+    assert 0.15 < alike.mean() < 0.4  # a third less the query itself
+    hard = pairs.sampler("word-match", NegativesConfig()).draw(pairs.queries, pairs.products, rng)
+    alike = pairs.groups.last_word[hard.queries] == pairs.groups.last_word[pairs.texts]
+    assert alike.mean() > 0.6
+
+
+def test_leaving_an_epoch_early_ends_its_threads():
+    import threading
+
+    before = threading.active_count()
+    for _ in range(5):
+        batches = make_loader(workers=2).epoch(0)
+        next(batches)
+        batches.close()
+    assert threading.active_count() == before
+
+
+def test_a_fault_of_a_reader_reaches_the_loop():
+    class Broken(MemoryStore):
+        def read(self, indices):
+            raise DataError("the store is gone")
+
+    loader = Loader(make_pairs(), Broken(20), 4, seed=0, workers=2)
+    with pytest.raises(DataError, match="the store is gone"):
+        next(loader.epoch(0))

@@ -1,0 +1,81 @@
+import pytest
+import torch
+
+from shopsight.batches.batch import Tokens
+from shopsight.models import naive
+from shopsight.models.gru import BiGRU, Steps
+from tinymodels import gradients, same, same_value_and_gradients, some_tokens, widened
+
+WIDTH, HIDDEN = 5, 4
+
+
+def made(layers=2, dropout=0.0):
+    return BiGRU(WIDTH, HIDDEN, layers, dropout).double()
+
+
+def vectors(tokens):
+    table = torch.randn(12, WIDTH, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    return table[tokens.ids]
+
+
+def test_tokens_are_laid_out_step_by_step_longest_row_first():
+    steps = Steps.of(torch.tensor([1, 3, 2]))
+    assert steps.order.tolist() == [1, 2, 0]
+    assert steps.sizes == [3, 2, 1]
+    assert steps.row.tolist() == [1, 2, 0, 1, 2, 1]
+    assert steps.position.tolist() == [0, 0, 0, 1, 1, 2]
+    assert steps.in_order_given(torch.tensor([10, 20, 30])).tolist() == [30, 10, 20]
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("started", [False, True])
+def test_it_is_pytorchs_gru(layers, started):
+    gru, tokens = made(layers), some_tokens()
+    start = torch.randn(5, HIDDEN, dtype=torch.float64, requires_grad=True) if started else None
+    states, finals, steps = gru(vectors(tokens)[tokens.mask], tokens, None, start)
+    every = None if start is None else start.expand(2 * layers, -1, -1)
+    padded, ends = naive.gru(gru, vectors(tokens), tokens, every)
+    same(states, padded[steps.row, steps.position])
+    same(finals, torch.cat([ends[-2], ends[-1]], 1))
+    scale = torch.arange(2 * HIDDEN)
+    ours, theirs = (finals * scale).sum(), (torch.cat([ends[-2], ends[-1]], 1) * scale).sum()
+    same_value_and_gradients(gru, ours, theirs, least=8 * layers)
+    if start is not None:
+        same(*(torch.autograd.grad(one, start)[0] for one in (ours, theirs)))
+
+
+def test_rows_of_the_same_query_share_its_words():
+    gru, tokens = made(), some_tokens()
+    query_at = torch.tensor([3, 0, 3, 4, 2, 0, 1])
+    start = torch.randn(7, HIDDEN, dtype=torch.float64)
+    _, shared, _ = gru(vectors(tokens)[tokens.mask], tokens, query_at, start)
+    apart = Tokens(tokens.ids[query_at], tokens.mask[query_at])
+    _, single, _ = gru(vectors(apart)[apart.mask], apart, None, start)
+    same(shared, single)
+    same(*(gradients((one**2).sum(), gru) for one in (shared, single)))
+
+
+def test_padding_changes_nothing():
+    gru, tokens = made(), some_tokens()
+    wide = widened(tokens, 3)
+    same(
+        gru(vectors(wide)[wide.mask], wide)[1],
+        gru(vectors(tokens)[tokens.mask], tokens)[1],
+    )
+
+
+def test_dropout_is_between_layers_in_training_only():
+    gru, tokens = made(dropout=0.5), some_tokens()
+    words = vectors(tokens)[tokens.mask]
+    assert not torch.equal(gru(words, tokens)[1], gru(words, tokens)[1])
+    gru.eval()
+    same(gru(words, tokens)[1], gru(words, tokens)[1])
+
+
+def test_states_stay_float32_in_bf16():
+    gru, tokens = made().float(), some_tokens()
+    words = vectors(tokens)[tokens.mask].float()
+    with torch.autocast("cpu", torch.bfloat16):
+        states, finals, _ = gru(words, tokens)
+    assert states.dtype == finals.dtype == torch.float32
+    assert (finals - gru(words, tokens)[1]).abs().max() < 0.05

@@ -1,0 +1,143 @@
+import math
+
+import pytest
+import torch
+
+from shopsight import losses
+from tinymodels import same
+
+NONE = torch.zeros(3, 3, dtype=torch.bool)
+SCORES = torch.tensor([[1.0, 0.7, -2.0], [0.0, 0.5, 0.4], [0.9, -1.0, 2.0]], dtype=torch.float64)
+
+
+def some(*shape):
+    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(7))
+
+
+def softplus(x):
+    return math.log1p(math.exp(x))
+
+
+def test_multi_label_by_hand():
+    logits = torch.tensor([[2.0, -1.0, 0.5, 3.0], [0.0, 0.0, 0.0, -4.0]])
+    labels = torch.tensor([[True, False, False, False], [False, False, True, True]])
+    first = softplus(-2) + softplus(3) + softplus(0.5)
+    second = softplus(0) + softplus(4) + 2 * softplus(0)
+    assert losses.multi_label(logits, labels, 2).item() == pytest.approx((first + second) / 2)
+
+
+@pytest.mark.parametrize("hardest", [1, 4, 9, 10, 99])
+def test_multi_label_is_the_largest_losses_of_all(hardest):
+    logits = some(5, 10).requires_grad_()
+    labels = torch.rand(5, 10, generator=torch.Generator().manual_seed(1)) < 0.3
+    each = torch.nn.functional.binary_cross_entropy_with_logits(
+        logits, labels.double(), reduction="none"
+    )
+    others = each.masked_fill(labels, 0).topk(min(hardest, 10), 1).values
+    plain = ((each * labels).sum() + others.sum()) / 5
+    ours = losses.multi_label(logits, labels, hardest)
+    same(ours, plain)
+    same(*(torch.autograd.grad(one, logits)[0] for one in (ours, plain)))
+
+
+def test_a_row_without_labels_or_with_labels_only_has_a_finite_loss_and_gradient():
+    logits = some(2, 3).requires_grad_()
+    labels = torch.tensor([[False] * 3, [True] * 3])
+    loss = losses.multi_label(logits, labels, 2)
+    assert torch.autograd.grad(loss, logits)[0].isfinite().all()
+    assert loss.isfinite()
+
+
+def test_very_large_logits_do_not_overflow():
+    logits, labels = torch.tensor([[-1e4, 1e4]]), torch.tensor([[True, False]])
+    assert losses.multi_label(logits, labels, 1).item() == pytest.approx(2e4)
+
+
+def test_captions_sum_tokens_and_average_captions():
+    logits = torch.tensor([[0.0, 0.0], [math.log(3), 0.0], [5.0, 5.0]])
+    loss = losses.caption(logits, torch.tensor([1, 0, -1]), rows=2)
+    assert loss.item() == pytest.approx((math.log(2) + math.log(4 / 3)) / 2)
+
+
+def test_margin_ranking_is_pytorchs():
+    positive, negative = some(6), some(6).flip(0)
+    expected = torch.nn.functional.margin_ranking_loss(
+        positive, negative, torch.ones(6), margin=0.9
+    )
+    same(losses.margin_ranking(positive, negative, 0.9), expected)
+
+
+def test_the_hardest_by_hand():
+    over_products = ((0.5 + 0.7 - 1.0) + (0.5 + 0.4 - 0.5) + 0.0) / 3
+    over_queries = ((0.5 + 0.9 - 1.0) + (0.5 + 0.7 - 0.5) + 0.0) / 3
+    loss = losses.hardest_in_batch(SCORES, NONE, 0.5)
+    assert loss.item() == pytest.approx(over_products + over_queries)
+
+
+def test_known_positives_are_not_the_hardest():
+    known = NONE.clone()
+    known[0, 1] = True
+    over_products = (0.0 + (0.5 + 0.4 - 0.5) + 0.0) / 3
+    over_queries = ((0.5 + 0.9 - 1.0) + 0.0 + 0.0) / 3
+    loss = losses.hardest_in_batch(SCORES, known, 0.5)
+    assert loss.item() == pytest.approx(over_products + over_queries)
+
+
+def test_a_batch_of_known_positives_only_has_no_hardest():
+    scores = SCORES.clone().requires_grad_()
+    loss = losses.hardest_in_batch(scores, ~NONE, 0.9)
+    assert loss.item() == 0
+    assert (torch.autograd.grad(loss, scores)[0] == 0).all()
+
+
+def test_pointwise_is_binary_cross_entropy():
+    good, bad, worse = some(4), some(3), some(2)
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(
+        torch.cat([good, bad, worse]), torch.tensor([1.0] * 4 + [0.0] * 5, dtype=torch.float64)
+    )
+    same(losses.pointwise(good, bad, worse), expected)
+
+
+def plain_softmax(scores, product_at, positive, scale, margin):
+    """Both directions, row by row."""
+    total = 0.0
+    for i, p in enumerate(product_at.tolist()):
+        lead = scale * (scores[i, p] - margin)
+        row = [scale * scores[i, u] for u in range(scores.shape[1]) if not positive[i, u]]
+        column = [scale * scores[q, p] for q in range(len(scores)) if not positive[q, p]]
+        for others in (row, column):
+            total = total + torch.stack([lead, *others]).logsumexp(0) - lead
+    return total / (2 * len(product_at))
+
+
+@pytest.mark.parametrize("extra", [0, 2])
+def test_in_batch_softmax_row_by_row(extra):
+    scores = some(4 + extra, 5).requires_grad_()
+    product_at = torch.tensor([2, 0, 4, 2])  # product 2 was clicked for two queries
+    positive = torch.zeros(4 + extra, 5, dtype=torch.bool)
+    positive[torch.arange(4), product_at] = True
+    positive[1, 3] = True
+    ours = losses.in_batch_softmax(scores, product_at, positive, 14.0, 0.05)
+    plain = plain_softmax(scores, product_at, positive, 14.0, 0.05)
+    same(ours, plain)
+    same(*(torch.autograd.grad(one, scores)[0] for one in (ours, plain)))
+
+
+def test_in_batch_softmax_of_one_to_one_is_two_cross_entropies():
+    rows = torch.arange(3)
+    ours = losses.in_batch_softmax(SCORES, rows, torch.eye(3) > 0, 3.0)
+    sides = [torch.nn.functional.cross_entropy(3 * one, rows) for one in (SCORES, SCORES.T)]
+    same(ours, sum(sides) / 2)
+
+
+def test_a_learned_scale_has_a_gradient():
+    scale = torch.tensor(5.0, dtype=torch.float64, requires_grad=True)
+    loss = losses.in_batch_softmax(SCORES, torch.arange(3), torch.eye(3) > 0, scale, 0.1)
+    assert torch.autograd.grad(loss, scale)[0].abs() > 0
+
+
+def test_losses_of_bf16_scores_are_float32():
+    scores = SCORES.bfloat16()
+    assert losses.in_batch_softmax(scores, torch.arange(3), NONE, 3.0).dtype == torch.float32
+    assert losses.multi_label(scores, NONE, 2).dtype == torch.float32
+    assert losses.caption(scores, torch.tensor([0, 1, 2]), 3).dtype == torch.float32

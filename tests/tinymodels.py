@@ -1,0 +1,71 @@
+"""What tiny models need, in float64: five photos with a few regions, five short queries."""
+
+from __future__ import annotations
+
+import torch
+
+from shopsight.batches.batch import Regions, Tokens, pad_tokens
+from shopsight.config import EncoderConfig, WordVectorsConfig
+from shopsight.models.label_caption import SpecialIds
+from shopsight.models.word_vectors import WordVectors, make_word_vectors
+
+WIDTH, WORD_WIDTH, VOCABULARY = 8, 6, 12
+LENGTHS = [2, 1, 4, 2, 3]
+QUERIES = [[4, 5], [6], [7, 8, 9, 4], [10, 11, 5], [4, 4]]
+WRONG = [[11], [5, 6, 7], [8, 4], [9], [6, 5, 10, 4]]
+SPECIAL = SpecialIds(pad=0, unk=1, start=2, end=3)
+ENCODER = EncoderConfig(
+    box_hidden=3,
+    attention_heads=2,
+    feedforward=10,
+    weight_hidden=5,
+    embed_hidden=7,
+    label_heads=3,
+    dropout=0.0,  # so that two ways to the same number can be compared
+)
+
+
+def some_regions(lengths: list[int] = LENGTHS, seed: int = 1) -> Regions:
+    generator, count = torch.Generator().manual_seed(seed), sum(lengths)
+    features = torch.randn(count, WIDTH, dtype=torch.float64, generator=generator).abs()
+    boxes = torch.rand(count, 5, dtype=torch.float64, generator=generator)
+    return Regions(features, boxes, torch.tensor(lengths))
+
+
+def some_tokens(rows: list[list[int]] = QUERIES) -> Tokens:
+    return pad_tokens(rows, SPECIAL.pad)
+
+
+def some_words(size: int = VOCABULARY) -> WordVectors:
+    made = make_word_vectors(WordVectorsConfig(width=WORD_WIDTH, spread=1.0), size)
+    torch.nn.init.uniform_(made.gain, 0.5, 1.5)
+    return made.double()
+
+
+def widened(tokens: Tokens, columns: int, fill: int = 7) -> Tokens:
+    """The same queries with more padding, of a token that is real elsewhere."""
+    mask = torch.nn.functional.pad(tokens.mask, (0, columns))
+    ids = torch.nn.functional.pad(tokens.ids, (0, columns)).masked_fill(~mask, fill)
+    return Tokens(ids, mask)
+
+
+def gradients(value: torch.Tensor, model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The gradient of every parameter that the value depends on."""
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    parameters = [p for _, p in named]
+    found = torch.autograd.grad(value, parameters, allow_unused=True, retain_graph=True)
+    return {name: g for (name, _), g in zip(named, found, strict=True) if g is not None}
+
+
+def same(left, right, **tolerance) -> None:
+    """Equal to 1e-9, tensors or dictionaries of tensors."""
+    torch.testing.assert_close(left, right, rtol=1e-9, atol=1e-9, **tolerance)
+
+
+def same_value_and_gradients(model, left, right, least: int) -> None:
+    """Two ways to a number agree, and so do the gradients of at least ``least`` parameters."""
+    same(left, right)
+    ours, theirs = gradients(left, model), gradients(right, model)
+    assert len(ours) >= least
+    same(ours, theirs)
+    assert all(one.abs().max() > 0 for one in ours.values())

@@ -1,0 +1,117 @@
+"""Trains the stages of a run in processes of its own: ``stage_process.py DATA RUN [die=STAGE:N]``.
+
+With ``die`` the process kills itself, as ``kill -9`` would, in the Nth step of a stage.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import torch
+
+from shopsight.batches.datasets import ClickedPairs
+from shopsight.catalogue.data import PreparedData
+from shopsight.catalogue.query_groups import build_query_groups
+from shopsight.config import STAGES, Recipe
+from shopsight.inference import rank_split
+from shopsight.metrics.evaluate import Judge
+from shopsight.recipes.settings import changed
+from shopsight.training import loop
+from shopsight.training.distributed import joined
+from shopsight.training.rundir import RunFolder
+from shopsight.training.stages import train_stage
+
+torch.set_num_threads(1)  # tiny tensors, and other processes on the same cores
+_TRAIN = {"epochs": 2, "batch": 64, "lr": 2e-3, "checkpoint_steps": 3}
+SMALL = {
+    "words": {"width": 12},
+    "encoder": {
+        "box_hidden": 4,
+        "attention_heads": 2,
+        "feedforward": 16,
+        "weight_hidden": 8,
+        "embed_hidden": 16,
+        "dropout": 0.0,
+    },
+    "negatives": {"clusters": 5, "dimensions": 4, "neighbours": 3},
+    "pretrain": {"train": _TRAIN, "hardest_negatives": 20},
+    "word_match": {
+        "train": _TRAIN,
+        "gru_hidden": 6,
+        "match_hidden": 8,
+        "encoder_lr": 1e-3,
+        "dropout": 0.0,
+    },
+    "sentence_match": {"train": _TRAIN, "gru_hidden": 6, "encoder_lr": 1e-3, "dropout": 0.0},
+    "dual": {
+        "train": {**_TRAIN, "warmup_steps": 4},
+        "width": 8,
+        "out": 8,
+        "heads": 2,
+        "image_layers": 1,
+        "text_layers": 1,
+        "dropout": 0.0,
+        "word_dropout": 0.0,
+        "word_drop": 0.0,
+        "hard_share": 0.5,
+        "hard_from_epoch": 1,
+        "phase2_epochs": 1,
+    },
+}
+
+
+def small_recipe(**changes: dict) -> Recipe:
+    return changed(changed(Recipe(), SMALL), changes)
+
+
+def open_pairs(data: PreparedData, recipe: Recipe) -> ClickedPairs:
+    groups = build_query_groups(data.queries("train").texts, recipe.negatives, recipe.seed)
+    return ClickedPairs.of(data, data.vocabulary(), groups)
+
+
+def judge_with(data: PreparedData):
+    """Scores the validation split, as training does."""
+    judge = Judge(data.answers("valid"))
+
+    def score(model, source):
+        run = rank_split(model, data, data.vocabulary(), "valid", source=source)
+        return float(judge.values(run, "ndcg@5").mean())
+
+    return score
+
+
+def die_at(step: int) -> None:
+    """Let the Nth step be the last thing that this process does."""
+    original, left = loop.average_gradients, [step]
+
+    def counted(*args):
+        left[0] -= 1
+        if not left[0]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*args)
+
+    loop.average_gradients = counted
+
+
+def main(data_folder: str, run_folder: str, options: dict[str, str]) -> None:
+    torch.set_default_dtype(torch.float64)
+    data, recipe = PreparedData.open(data_folder), small_recipe()
+    with joined("cpu") as world:
+        if world.main:
+            RunFolder.open(run_folder, recipe, data)
+        world.barrier()
+        run, pairs = RunFolder.read(run_folder), open_pairs(data, recipe)
+        for stage in STAGES:
+            dying, _, step = options.get("die", "").partition(":")
+            if dying == stage and world.main:
+                die_at(int(step))
+            train_stage(
+                stage, run, data, pairs, run.vocabulary(), judge=judge_with(data), world=world
+            )
+
+
+if __name__ == "__main__":
+    main(str(Path(sys.argv[1])), sys.argv[2], dict(one.split("=") for one in sys.argv[3:]))

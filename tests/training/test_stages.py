@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from shopsight.catalogue.data import PreparedData
+from shopsight.catalogue.ingest import prepare_kddcup
+from shopsight.config import STAGES
+from shopsight.errors import UsageError
+from shopsight.training.rundir import RunFolder
+from shopsight.training.saved import load_model
+from shopsight.training.stages import train_stage
+from training.launching import launch
+from training.stage_process import judge_with, open_pairs, small_recipe
+
+SCRIPT = Path(__file__).with_name("stage_process.py")
+FOLDERS = (*STAGES, "dual/phase-1")
+
+
+@pytest.fixture(scope="module")
+def data(small_world, tmp_path_factory) -> PreparedData:
+    return prepare_kddcup(small_world, tmp_path_factory.mktemp("data") / "data")
+
+
+@pytest.fixture(scope="module")
+def alone(data, tmp_path_factory) -> RunFolder:
+    """All stages, trained by one process."""
+    folder = tmp_path_factory.mktemp("alone") / "run"
+    done = launch(SCRIPT, 1, data.path, folder)
+    assert done.returncode == 0, done.stderr
+    return RunFolder.read(folder)
+
+
+def numbers(line: dict) -> dict[str, float]:
+    """What a line of metrics says, without what depends on the clock."""
+    flat = {**line.get("parts", {}), **line, "kind": len(line["kind"])}
+    return {key: value for key, value in flat.items() if key not in ("parts", "pairs_per_second")}
+
+
+def assert_same_stage(one: RunFolder, other: RunFolder, stage: str, tolerance: float) -> None:
+    """Equal metrics, line by line, and equal best weights."""
+    expected, found = (run.stage(stage).metrics() for run in (one, other))
+    assert len(found) == len(expected) >= 5
+    assert [numbers(line) for line in found] == [
+        pytest.approx(numbers(line), rel=tolerance, abs=tolerance) for line in expected
+    ]
+    weights = [load_file(run.stage(stage).best) for run in (one, other)]
+    assert weights[0].keys() == weights[1].keys()
+    for name, tensor in weights[0].items():
+        torch.testing.assert_close(weights[1][name], tensor, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one_in_every_stage(data, alone, tmp_path):
+    done = launch(SCRIPT, 2, data.path, tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    both = RunFolder.read(tmp_path / "run")
+    for stage in FOLDERS:
+        assert_same_stage(alone, both, stage, tolerance=1e-6)
+
+
+@pytest.mark.slow
+def test_kill_9_in_each_stage_and_resume(data, alone, tmp_path):
+    folder = tmp_path / "run"
+    for stage in STAGES:
+        killed = launch(SCRIPT, 1, data.path, folder, f"die={stage}:5")
+        assert killed.returncode == -9, killed.stderr
+        assert RunFolder.read(folder).stage(stage).done() is None
+    done = launch(SCRIPT, 1, data.path, folder)
+    assert done.returncode == 0, done.stderr
+    resumed = RunFolder.read(folder)
+    for stage in FOLDERS:
+        assert_same_stage(alone, resumed, stage, tolerance=0)
+
+
+@pytest.mark.slow
+def test_two_processes_resume_on_both(data, alone, tmp_path):
+    folder = tmp_path / "run"
+    killed = launch(SCRIPT, 2, data.path, folder, "die=word-match:5")
+    assert killed.returncode != 0
+    done = launch(SCRIPT, 2, data.path, folder)
+    assert done.returncode == 0, done.stderr
+    for stage in FOLDERS:
+        assert_same_stage(alone, RunFolder.read(folder), stage, tolerance=1e-6)
+
+
+@pytest.mark.slow
+def test_every_stage_learns_and_comes_back_from_its_file(data, alone):
+    judge = judge_with(data)
+    torch.set_default_dtype(torch.float64)
+    try:
+        for stage in STAGES:
+            folder = "dual/phase-1" if stage == "dual" else stage  # like batches are harder
+            lines = [line for line in alone.stage(folder).metrics() if line["kind"] == "train"]
+            first, second = ([x["loss"] for x in lines if x["epoch"] == n] for n in (1, 2))
+            assert sum(second) / len(second) < sum(first) / len(first)
+            model = load_model(alone, "label-match" if stage == "pretrain" else stage)
+            assert not model.training
+            best = alone.stage(stage).done()["best"]
+            assert judge(model, None) == pytest.approx(best, abs=2e-3)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_a_stage_that_builds_on_pretraining_asks_for_it(data, tmp_path):
+    recipe = small_recipe()
+    run = RunFolder.open(tmp_path / "run", recipe, data)
+    with pytest.raises(UsageError, match="word-match begins with what pretrain learned"):
+        train_stage("word-match", run, data, open_pairs(data, recipe), run.vocabulary())
+
+
+@pytest.mark.parametrize(
+    ("stage", "changes", "parts"),
+    [
+        ("pretrain", {"caption_weight": 0.0, "labels": "product"}, {"labels"}),
+        ("pretrain", {"word_drop": 0.2}, {"labels", "caption"}),
+        ("word_match", {"pretrained": False, "word_drop": 0.2}, {"product", "query", "hardest"}),
+        (
+            "word_match",
+            {"pretrained": False, "hardest": False, "uniform_weights": True, "negatives": "random"},
+            {"product", "query"},
+        ),
+        (
+            "word_match",
+            {"pretrained": False, "loss": "softmax", "false_negatives": "subset"},
+            {"softmax"},
+        ),
+        (
+            "word_match",
+            {"pretrained": False, "cache_trunk": False, "train_trunk": True, "train_words": True},
+            {"product", "query", "hardest"},
+        ),
+        (
+            "sentence_match",
+            {"pretrained": False, "cache_trunk": False, "trunk_dropout": True, "word_drop": 0.1},
+            {"pairs"},
+        ),
+        ("dual", {"phase2_epochs": 0, "learn_scale": True, "word_drop": 0.1}, {"softmax"}),
+        ("dual", {"phase2_epochs": 0, "false_negatives": "duplicates"}, {"softmax"}),
+    ],
+)
+def test_every_switch_trains(data, tmp_path, stage, changes, parts):
+    recipe = small_recipe(**{stage: {**changes, "train": {"epochs": 1}}})
+    run = RunFolder.open(tmp_path / "run", recipe, data)
+    name = stage.replace("_", "-")
+    outcome = train_stage(name, run, data, open_pairs(data, recipe), run.vocabulary())
+    lines = run.stage(name).metrics()
+    assert outcome.steps == len(lines) > 3
+    assert all(line["parts"].keys() == parts for line in lines)
+    assert all(math.isfinite(line["loss"]) for line in lines)
+
+
+@pytest.mark.parametrize("stage", ["word_match", "sentence_match"])
+def test_a_cached_trunk_gives_the_same_training(data, tmp_path, stage):
+    found = []
+    for cached in (False, True):
+        settings = {"cache_trunk": cached, "pretrained": False}
+        recipe = small_recipe(**{stage: settings})
+        run = RunFolder.open(tmp_path / str(cached), recipe, data)
+        name = stage.replace("_", "-")
+        train_stage(name, run, data, open_pairs(data, recipe), run.vocabulary())
+        found.append([line["loss"] for line in run.stage(name).metrics()])
+        assert (run.path / "cache").exists() == cached
+    assert found[0] == pytest.approx(found[1], rel=1e-3)  # float16 on the way
+    assert found[0] != found[1]
