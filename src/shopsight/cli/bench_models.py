@@ -6,24 +6,22 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from shopsight.batches.batch import PairBatch, Regions, Tokens, as_regions, pad_tokens
-from shopsight.batches.datasets import ClickedPairs, TokenLists
 from shopsight.batches.loader import Loader
-from shopsight.catalogue.query_groups import ungrouped
 from shopsight.catalogue.store import RegionStore
+from shopsight.cli.bench_world import PAPER, SMALL, BenchWorld, Size
 from shopsight.cli.output import print_grid, print_json
 from shopsight.cli.parser import Parser
 from shopsight.config import (
-    EncoderConfig,
     NegativesConfig,
     PretrainConfig,
     SentenceMatchConfig,
@@ -33,42 +31,17 @@ from shopsight.config import (
 from shopsight.inference import encode
 from shopsight.models import naive
 from shopsight.models.image_encoder import ImageEncoder
-from shopsight.models.label_caption import LabelCaption, SpecialIds
-from shopsight.models.sentence_match import SentenceMatch
-from shopsight.models.word_match import WordMatch
-from shopsight.models.word_vectors import WordVectors
+from shopsight.models.label_caption import LabelCaption
 from shopsight.reports.tables import Grid
-from shopsight.text.vocabulary import Vocabulary, train_vocabulary
 from shopsight.training.distributed import World
 from shopsight.training.optim import make_optimizer
 from shopsight.training.tasks import Pretrain, SentenceMatching, Task, WordMatching
 from shopsight.training.trunk import TrunkStore
 from shopsight.types import Pools
 
-_VOCABULARY, _OCCURRING = 30_522, 4_000  # BERT's ids, and how many of them a world's queries use
-_WORDS, _QUERY_WORDS = 1_000, 3.9
 _MATRIX = 2048
 _REPEATS = 12  # of the matrix product; the quickest counts
 _NAIVE_PAIRS = 64
-
-
-@dataclass(frozen=True)
-class Size:
-    """How large everything is.
-
-    Args:
-        features: numbers per region feature.
-        words: numbers per word vector.
-        encoder: the image encoder.
-    """
-
-    features: int = 2048
-    words: int = 1024
-    encoder: EncoderConfig = field(default_factory=EncoderConfig)
-
-
-PAPER = Size()
-SMALL = Size(64, 64, EncoderConfig(attention_heads=4, feedforward=128, embed_hidden=128))
 
 
 @dataclass(frozen=True)
@@ -104,7 +77,7 @@ def run_train(arguments: list[str]) -> None:
     parser.add_argument("--steps", type=int, default=4, help="timed steps of ours; one is plain")
     given = parser.read(arguments)
     with tempfile.TemporaryDirectory(prefix="shopsight-bench-") as folder:
-        world = _World(Path(folder), _size(given), 600, 1200, given.seed)
+        world = BenchWorld(Path(folder), _size(given), 600, 1200, given.seed)
         rate = _matrix_rate(given)
         _print(list(_train(world, given, rate)), given, rate)
 
@@ -121,7 +94,7 @@ def run_rank(arguments: list[str]) -> None:
     parser.add_argument("--pool", type=int, default=30, help="candidates a query")
     given = parser.read(arguments)
     with tempfile.TemporaryDirectory(prefix="shopsight-bench-") as folder:
-        world = _World(Path(folder), _size(given), given.products, given.queries, given.seed)
+        world = BenchWorld(Path(folder), _size(given), given.products, given.queries, given.seed)
         rate = _matrix_rate(given)
         _print(list(_rank(world, given, rate)), given, rate)
 
@@ -146,48 +119,7 @@ def _size(given: Any) -> Size:
     return PAPER if given.size == "paper" else SMALL
 
 
-class _World:
-    """A store of random products of the competition's shape, and queries clicked for them."""
-
-    def __init__(self, folder: Path, size: Size, products: int, queries: int, seed: int) -> None:
-        rng = np.random.default_rng(seed)
-        self.size, self.store = size, _store(folder, size.features, products, rng)
-        words = [f"word{i}" for i in range(_WORDS)]
-        counts = np.clip(rng.poisson(_QUERY_WORDS, queries), 1, 21)
-        self.texts = [" ".join(rng.choice(words, count)) for count in counts]
-        self.vocabulary: Vocabulary = train_vocabulary([" ".join(words)], _OCCURRING)
-        self.clicked = rng.integers(0, products, queries)
-        self.rng = rng
-
-    def pairs(self) -> ClickedPairs:
-        """Every query clicked for one product."""
-        groups, numbers = ungrouped(self.texts), np.arange(len(self.texts))
-        lists = self.vocabulary.encode([self.texts[i] for i in groups.query])
-        tokens = TokenLists.of(lists, self.vocabulary.pad)
-        texts = groups.text.astype(np.int64)
-        return ClickedPairs(numbers, texts, self.clicked, tokens, groups)
-
-    def models(self) -> tuple[LabelCaption, WordMatch, SentenceMatch]:
-        """The three models of the reference at their sizes."""
-        size, v = self.size, self.vocabulary
-        special = SpecialIds(v.pad, v.unk, v.start, v.end)
-        labels = torch.arange(_OCCURRING)
-        words = [WordVectors(_VOCABULARY, size.words) for _ in range(3)]
-        for one in words:
-            nn.init.normal_(one.table, std=0.05)
-        found = (
-            LabelCaption(size.features, words[0], size.encoder, labels, special),
-            WordMatch(size.features, words[1], size.encoder, WordMatchConfig()),
-            SentenceMatch(size.features, words[2], size.encoder, SentenceMatchConfig()),
-        )
-        for model in found:
-            model.words.requires_grad_(False)
-        for matching in found[1:]:
-            matching.encoder.freeze_trunk()
-        return found
-
-
-def _train(world: _World, given: Any, rate: float) -> Iterator[Pace]:
+def _train(world: BenchWorld, given: Any, rate: float) -> Iterator[Pace]:
     device = torch.device(given.device)
     pretrain, word, sentence = world.models()
     ignored = torch.tensor([world.vocabulary.unk])
@@ -275,7 +207,7 @@ def _plain_pretrain(model: LabelCaption, batch: PairBatch) -> Tensor:
     return labels + caption
 
 
-def _loader(task: Task, world: _World, given: Any) -> Loader:
+def _loader(task: Task, world: BenchWorld, given: Any) -> Loader:
     pairs = world.pairs()
     negatives = None
     if not isinstance(task, Pretrain):
@@ -283,7 +215,7 @@ def _loader(task: Task, world: _World, given: Any) -> Loader:
     return Loader(pairs, world.store, given.batch, given.seed, negatives)
 
 
-def _through_trunk(loader: Loader, task: Task, world: _World, device: torch.device) -> Loader:
+def _through_trunk(loader: Loader, task: Task, world: BenchWorld, device: torch.device) -> Loader:
     encoder = task.model.encoder
     assert isinstance(encoder, ImageEncoder)
     encoder.eval()
@@ -293,7 +225,7 @@ def _through_trunk(loader: Loader, task: Task, world: _World, device: torch.devi
     return replace(loader, source=cached, through_trunk=True)
 
 
-def _rank(world: _World, given: Any, rate: float) -> Iterator[Pace]:
+def _rank(world: BenchWorld, given: Any, rate: float) -> Iterator[Pace]:
     device = torch.device(given.device)
     ids = np.array(world.store.product_ids, object)
     pools = Pools.from_mapping(
@@ -323,7 +255,7 @@ def _rank(world: _World, given: Any, rate: float) -> Iterator[Pace]:
 
 
 def _ranking_seconds(
-    world: _World, model: Any, pools: Pools, source: RegionStore, given: Any
+    world: BenchWorld, model: Any, pools: Pools, source: RegionStore, given: Any
 ) -> tuple[float, int]:
     """Seconds to rank all pools, reading included, and the operations of matrix products."""
     device, texts = torch.device(given.device), {str(i): one for i, one in enumerate(world.texts)}
@@ -338,7 +270,7 @@ def _ranking_seconds(
 
 
 def _plain_ranking_seconds(
-    world: _World, model: Any, score: Callable[..., Tensor], pools: Pools, device: torch.device
+    world: BenchWorld, model: Any, score: Callable[..., Tensor], pools: Pools, device: torch.device
 ) -> float:
     """Seconds a pair, every pair read and encoded anew."""
     count = min(_NAIVE_PAIRS, len(pools.product_ids))
@@ -358,24 +290,6 @@ def _plain_label_match(model: LabelCaption, regions: Regions, tokens: Tokens) ->
     found = torch.nn.functional.logsigmoid(logits).gather(1, tokens.ids)
     scores: Tensor = found.masked_fill(~tokens.mask, 0).sum(1) / tokens.lengths
     return scores
-
-
-def _store(folder: Path, width: int, products: int, rng: np.random.Generator) -> RegionStore:
-    """Random products with as many regions as the competition's have."""
-    lengths = np.clip(np.rint(rng.lognormal(np.log(2.8), 0.76, products)), 1, 91).astype(np.int64)
-    count = int(lengths.sum())
-    boxes = np.sort(rng.random((count, 2, 2)), 1).reshape(count, 4) * 800
-    arrays = {
-        "features-00000": rng.random((count, width), np.float32).astype(np.float16),
-        "offsets": np.append(0, np.cumsum(lengths)),
-        "boxes": boxes.astype(np.float32),
-        "labels": np.zeros(count, np.int16),
-        "image_sizes": np.full((products, 2), 800, np.int32),
-        "product_ids": np.array([f"p{i}" for i in range(products)], np.bytes_),
-    }
-    for name, array in arrays.items():
-        np.save(folder / f"{name}.npy", array)
-    return RegionStore(folder)
 
 
 def _matrix_rate(given: Any) -> float:

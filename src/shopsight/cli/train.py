@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -79,7 +80,8 @@ def _parser() -> Parser:
 
 
 def _refuse_old(out: Path, given: Any) -> None:
-    if (out / "run.json").exists() and not given.resume and not given.dry_run:
+    first = os.environ.get("RANK", "0") == "0"  # of torchrun's processes, which begins the folder
+    if first and (out / "run.json").exists() and not given.resume and not given.dry_run:
         raise OutputError(f"{out}: a run is here already; go on with it by --resume, or choose"
                           " another --out")  # fmt: skip
 
