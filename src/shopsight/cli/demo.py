@@ -99,7 +99,6 @@ def _trained(
         out / "run",
         steps,
         quiet=quiet,
-        threads=1,  # a second one gains nothing on products this small, and loses on a busy machine
         baselines={BASELINE: centroid_run(data, "valid")},
         title="A small world, ranked",
         note=lambda product: _described(truth[product]),

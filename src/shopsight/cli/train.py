@@ -29,6 +29,8 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
     recipe = load_recipe(given.recipe, given.set)
     if given.seed is not None:
         recipe = replace(recipe, seed=given.seed)
+    if given.threads:
+        recipe = replace(recipe, threads=given.threads)
     stages = [stage for stage in STAGES if stage in given.stages]
     data, out = PreparedData.open(given.data), Path(given.out)
     # What does not fit is refused before torch is even imported.
@@ -72,7 +74,7 @@ def _parser() -> Parser:
     parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument(
-        "--threads", type=int, default=0, help="processor threads; 0 takes one a core"
+        "--threads", type=int, default=0, help="processor threads; 0 takes the recipe's number"
     )
     parser.set_defaults(seed=None)
     parser.add_json()
@@ -89,9 +91,7 @@ def _refuse_old(out: Path, given: Any) -> None:
 def _train(data: PreparedData, recipe: Recipe, stages: list[str], given: Any) -> None:
     silent = given.quiet or given.json
     steps = Steps(silent)
-    found = train_and_report(
-        data, recipe, stages, Path(given.out), steps, silent, given.device, given.threads
-    )
+    found = train_and_report(data, recipe, stages, Path(given.out), steps, silent, given.device)
     if found is None:  # not the first of several processes
         return
     results, page = found
@@ -111,7 +111,6 @@ def train_and_report(
     steps: Steps,
     quiet: bool,
     device: str = "auto",
-    threads: int = 0,
     *,
     baselines: Mapping[str, Run] | None = None,
     title: str = "What was trained",
@@ -128,7 +127,6 @@ def train_and_report(
         steps: told what was done.
         quiet: show no live line.
         device: "auto" or a device's name.
-        threads: of the processor; 0 takes one a core.
         baselines: runs of the validation split to compare with.
         title: the page's heading.
         note: a few words about a product, by its id; the model's tags if left out.
@@ -137,16 +135,12 @@ def train_and_report(
     Returns:
         What it came to, and the page; None in all processes but the first.
     """
-    import torch
-
     from shopsight.reports.page import write_page
     from shopsight.reports.run_page import run_report
     from shopsight.training.distributed import joined
     from shopsight.training.pipeline import nobody, train_all
     from shopsight.training.progress import LiveLine
 
-    if threads:
-        torch.set_num_threads(threads)
     with joined(device) as world, LiveLine(quiet or not world.main) as line:
         results = train_all(
             data,
