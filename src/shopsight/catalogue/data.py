@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shopsight.catalogue.product_photos import ProductPhotos, read_fields
 from shopsight.catalogue.splits import TRAIN
 from shopsight.catalogue.store import RegionStore
 from shopsight.errors import DataError
@@ -96,6 +97,16 @@ class PreparedData:
     def store(self) -> RegionStore:
         """Every product's regions."""
         return RegionStore(self.path)
+
+    @cached_property
+    def photos(self) -> ProductPhotos | None:
+        """Every product's photo; None for data that came without photos."""
+        return ProductPhotos.of(self.path)
+
+    @cached_property
+    def fields(self) -> pa.Table | None:
+        """What else is known of each product (title, category, price...); None without."""
+        return read_fields(self.path)
 
     def queries(self, split: str) -> QueryTable:
         """A split's queries. Raises DataError for a split that is not here."""
