@@ -39,15 +39,19 @@ class FeaturesConfig:
         transform: nothing, the square root, log(1 + x), or division by the length.
         standardise: subtract the mean and divide by the standard deviation of every feature over
             the training regions, after the transform.
+        components: principal components of the training regions that are kept, after all that;
+            the models are then as wide as these. 0 keeps the features as they are.
         dropout: chance of each number to be left out in training.
     """
 
     transform: Literal["none", "sqrt", "log", "l2"] = "none"
     standardise: bool = False
+    components: int = 0
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse a chance that is none."""
+        """Refuse a chance that is none, and fewer components than none."""
+        at_least(self, components=0)
         shares(self, "dropout")
 
 

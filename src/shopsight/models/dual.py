@@ -48,14 +48,15 @@ class ImageSide(nn.Module):
 
     def __init__(self, feature_width: int, config: DualConfig) -> None:
         super().__init__()
-        width = feature_width if config.direct else config.width
+        self.features = RegionFeatures(feature_width, config.features)
+        seen = self.features.out
+        width = seen if config.direct else config.width
         if width % config.heads:
             raise UsageError(
                 f"the data's feature width {width} cannot be divided among dual.heads = "
                 f"{config.heads}, which dual.direct asks for"
             )
-        self.features = RegionFeatures(feature_width, config.features)
-        self.enter = nn.Identity() if config.direct else nn.Linear(feature_width, width)
+        self.enter = nn.Identity() if config.direct else nn.Linear(seen, width)
         self.boxes = _box_layers(width) if config.boxes else None
         self.mean_region = nn.Parameter(torch.zeros(width)) if config.mean_region else None
         self.layers = _layers(config.image_layers, width, config)

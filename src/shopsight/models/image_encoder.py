@@ -51,19 +51,23 @@ class Trunk(nn.Module):
         width: F, numbers per region feature.
         config: widths, heads and dropout.
 
+    Attributes:
+        width: G, numbers per region inside and at the end: F, or the components that are kept.
+
     Raises:
         UsageError: the attention heads cannot share the feature width.
     """
 
     def __init__(self, width: int, config: EncoderConfig) -> None:
         super().__init__()
+        self.features = RegionFeatures(width, config.features)
+        self.width = width = self.features.out
         if width % config.attention_heads:
             raise UsageError(
                 f"the data's feature width {width} cannot be divided among encoder.attention_heads"
                 f" = {config.attention_heads}"
             )
         self.attention_heads, self.attention_dropout = config.attention_heads, config.dropout
-        self.features = RegionFeatures(width, config.features)
         self.boxes = nn.Sequential(
             nn.Linear(5, config.box_hidden), nn.PReLU(), nn.Linear(config.box_hidden, width)
         )
@@ -78,7 +82,7 @@ class Trunk(nn.Module):
         )
 
     def forward(self, features: Tensor, boxes: Tensor, packing: Packing) -> Tensor:
-        """(R, F) from features (R, F) and boxes (R, 5)."""
+        """(R, G) from features (R, F) and boxes (R, 5)."""
         seen = self.features(features)
         seen = self.dropout(self.norm(seen + self.boxes(boxes.to(seen.dtype))))
         dropout = self.attention_dropout if self.training else 0.0
@@ -90,7 +94,7 @@ class Heads(nn.Module):
     """From regions to the heads of each photo; what the matching stages fine-tune.
 
     Args:
-        width: F, numbers per region.
+        width: G, numbers per region.
         word_width: E, numbers per head.
         config: widths and dropout.
     """
@@ -110,7 +114,7 @@ class Heads(nn.Module):
         self.last = nn.Linear(config.embed_hidden, self.count * word_width)
 
     def forward(self, regions: Tensor, packing: Packing) -> ImageCode:
-        """Codes of B photos from the trunk's output (R, F)."""
+        """Codes of B photos from the trunk's output (R, G)."""
         weights = packing.softmax(full_precision(self.weigh(regions)[:, 0]))
         photos = packing.sum(weights[:, None] * full_precision(self.embed(regions)))  # (B, hidden)
         heads = full_precision(self.last(photos))
@@ -132,7 +136,7 @@ class ImageEncoder(nn.Module):
     def __init__(self, feature_width: int, word_width: int, config: EncoderConfig) -> None:
         super().__init__()
         self.trunk = Trunk(feature_width, config)
-        self.heads = Heads(feature_width, word_width, config)
+        self.heads = Heads(self.trunk.width, word_width, config)
         self._still = False
 
     def freeze_trunk(self, dropout: bool = False) -> None:
@@ -148,7 +152,7 @@ class ImageEncoder(nn.Module):
         return self
 
     def through_trunk(self, regions: Regions) -> Tensor:
-        """(R, F) the trunk's output for the regions, in their order; what a cache keeps."""
+        """(R, G) the trunk's output for the regions, in their order; what a cache keeps."""
         if regions.through_trunk:
             return regions.features.to(self.heads.last.weight.dtype)
         return self.trunk(  # type: ignore[no-any-return]

@@ -249,12 +249,13 @@ def _occurrences(pairs: ClickedPairs, vocabulary: Vocabulary) -> Tensor:
 
 
 def _measure(model: nn.Module, pairs: ClickedPairs, store: RegionStore) -> None:
-    """Let the model see what features look like, where it standardises them."""
+    """Let the model see what features look like, where it standardises or reduces them."""
     wanted = [one for one in model.modules() if isinstance(one, RegionFeatures)]
-    if not any(one.config.standardise for one in wanted):
+    if not any(one.measures for one in wanted):
         return
     products = np.unique(pairs.products)
     few = products[:: max(len(products) // _MEASURED, 1)]
     sample = torch.from_numpy(store.read(few).features)
     for one in wanted:
-        one.measure(sample)
+        if one.measures:
+            one.measure(sample)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from shopsight.catalogue.data import PreparedData
 from shopsight.catalogue.splits import TRAIN
-from shopsight.config import Recipe
+from shopsight.config import FeaturesConfig, Recipe
 from shopsight.errors import DataError, UsageError
 from shopsight.text.normalise import normalise
 
@@ -46,16 +46,29 @@ def check(data: PreparedData, recipe: Recipe, stages: Sequence[str], out: Path) 
 
 
 def _check_width(width: int, recipe: Recipe, stages: Sequence[str]) -> None:
-    heads = recipe.encoder.attention_heads
-    if set(stages) & set(_ENCODER_STAGES) and width % heads:
+    if set(stages) & set(_ENCODER_STAGES):
+        seen = _seen_width(width, recipe.encoder.features)
+        _check_heads(seen, recipe.encoder.attention_heads, "encoder.attention_heads")
+    if "dual" in stages:
+        seen = _seen_width(width, recipe.dual.features)
+        if recipe.dual.direct:
+            _check_heads(seen, recipe.dual.heads, "dual.heads")
+
+
+def _seen_width(width: int, features: FeaturesConfig) -> int:
+    if features.components > width:
         raise UsageError(
-            f"the data's feature width {width} cannot be divided among encoder.attention_heads"
-            f" = {heads}; set another number"
+            f"features.components = {features.components} are more than the data's feature width"
+            f" {width}; set another number"
         )
-    if "dual" in stages and recipe.dual.direct and width % recipe.dual.heads:
+    return features.components or width
+
+
+def _check_heads(seen: int, heads: int, name: str) -> None:
+    if seen % heads:
         raise UsageError(
-            f"the data's feature width {width} cannot be divided among dual.heads ="
-            f" {recipe.dual.heads}, which dual.direct asks for; set another number"
+            f"the data's feature width {seen} cannot be divided among {name} = {heads};"
+            " set another number"
         )
 
 

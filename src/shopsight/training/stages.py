@@ -12,6 +12,7 @@ from shopsight.batches.loader import RegionSource
 from shopsight.catalogue.data import PreparedData
 from shopsight.config import DualConfig, PretrainConfig
 from shopsight.errors import UsageError
+from shopsight.models.image_encoder import ImageEncoder
 from shopsight.models.sentence_match import SentenceMatch
 from shopsight.models.word_match import WordMatch
 from shopsight.text.vocabulary import Vocabulary
@@ -125,6 +126,13 @@ def _source(
     key = trunk_key(encoder.trunk, data)
     if world.main:
         progress.note(f"{task.name}: the frozen trunk over {len(data.store):,} products")
-        TrunkStore.build(folder, data.store, encoder.through_trunk, key, world.device)
+        _cached_trunk(folder, data, encoder, key, world)
     world.barrier()
-    return TrunkStore.build(folder, data.store, encoder.through_trunk, key, world.device)
+    return _cached_trunk(folder, data, encoder, key, world)
+
+
+def _cached_trunk(
+    folder: Path, data: PreparedData, encoder: ImageEncoder, key: str, world: World
+) -> TrunkStore:
+    width, run = encoder.trunk.width, encoder.through_trunk
+    return TrunkStore.build(folder, data.store, run, key, world.device, width=width)

@@ -1,8 +1,8 @@
 """The frozen trunk's output for every region of a catalogue, computed once and read back.
 
 The matching stages leave the encoder's box layers, norm and attention block as they are (speed.md,
-point 5), so what these give for a product never changes: it is written to a file as large as the
-features, and read like them.
+point 5), so what these give for a product never changes: it is written to a file, as large as the
+features unless the encoder reduces them, and read like them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class TrunkStore(RegionStore):
 
     Args:
         store: the catalogue.
-        path: the file of (R, F) outputs.
+        path: the file of (R, G) outputs.
     """
 
     through_trunk = True
@@ -56,16 +56,18 @@ class TrunkStore(RegionStore):
         key: str,
         device: torch.device | str = "cpu",
         progress: Callable[[int, int], None] | None = None,
+        width: int = 0,
     ) -> TrunkStore:
         """Run the trunk over the catalogue, or go on where that was cut short, or do nothing.
 
         Args:
             folder: where the file is, or will be.
             store: the catalogue.
-            trunk: from regions to (R, F); called in no-gradient mode.
+            trunk: from regions to (R, G); called in no-gradient mode.
             key: names trunk and data; another key is another file.
             device: where the trunk is.
             progress: told the products done, and of how many.
+            width: G, if it is not the store's F.
 
         Raises:
             OutputError: the disk is full; outputs do not fit float16.
@@ -73,7 +75,7 @@ class TrunkStore(RegionStore):
         path = folder / f"trunk-{key}.npy"
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True)
-            _write(path, store, trunk, torch.device(device), progress)
+            _write(path, store, trunk, torch.device(device), progress, width or store.width)
         return cls(store, path)
 
     @classmethod
@@ -107,11 +109,12 @@ def _write(
     trunk: Callable[[Regions], Tensor],
     device: torch.device,
     progress: Callable[[int, int], None] | None,
+    width: int,
 ) -> None:
     partial, journal = path.with_suffix(".partial"), path.with_suffix(".json")
     done = _done_before(partial, journal)
     rows = int(store.offsets[done])
-    with closing(GrowingArray(partial, np.float16, (store.width,), rows)) as file:
+    with closing(GrowingArray(partial, np.float16, (width,), rows)) as file:
         synced = rows
         while done < len(store):
             stop = _stop(store, done)
