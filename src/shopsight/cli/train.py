@@ -57,6 +57,7 @@ def _parser() -> Parser:
             "train data --recipe fashion --out run --set word_match.margin=0.5 seed=1",
             "train data --recipe mine.yaml --out run --stages pretrain word-match",
             "train data --recipe fashion --out run --resume",
+            "train data --recipe fashion --out other --reuse run --set word_match.hardest=false",
             "train data --recipe kddcup --out run --dry-run",
         ],
     )
@@ -71,6 +72,14 @@ def _parser() -> Parser:
         "--stages", nargs="+", choices=STAGES, default=list(STAGES), help="which models to train"
     )
     parser.add_argument("--resume", action="store_true", help="go on with an existing run folder")
+    parser.add_argument(
+        "--reuse",
+        metavar="RUN",
+        nargs="+",
+        default=[],
+        help="other run folders, whose finished stages are copied where all that decides them is"
+        " the same",
+    )
     parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument(
@@ -91,7 +100,10 @@ def _refuse_old(out: Path, given: Any) -> None:
 def _train(data: PreparedData, recipe: Recipe, stages: list[str], given: Any) -> None:
     silent = given.quiet or given.json
     steps = Steps(silent)
-    found = train_and_report(data, recipe, stages, Path(given.out), steps, silent, given.device)
+    reuse = [Path(one) for one in given.reuse]
+    found = train_and_report(
+        data, recipe, stages, Path(given.out), steps, silent, given.device, reuse=reuse
+    )
     if found is None:  # not the first of several processes
         return
     results, page = found
@@ -113,6 +125,7 @@ def train_and_report(
     device: str = "auto",
     *,
     baselines: Mapping[str, Run] | None = None,
+    reuse: Sequence[Path] = (),
     title: str = "What was trained",
     note: Callable[[str], str] | None = None,
     page: Path | None = None,
@@ -128,6 +141,7 @@ def train_and_report(
         quiet: show no live line.
         device: "auto" or a device's name.
         baselines: runs of the validation split to compare with.
+        reuse: other run folders; see `train_all`.
         title: the page's heading.
         note: a few words about a product, by its id; the model's tags if left out.
         page: where the page goes; into the run folder if left out.
@@ -148,6 +162,7 @@ def train_and_report(
             out,
             stages,
             baselines=baselines,
+            reuse=reuse,
             world=world,
             progress=line,
             done=steps.done if world.main else nobody,

@@ -35,6 +35,7 @@ from shopsight.training.ensemble import Mixture, fit_mixtures, save_mixtures
 from shopsight.training.progress import Listener, Silence
 from shopsight.training.ranking import Ranking
 from shopsight.training.refusals import VALID, check
+from shopsight.training.reuse import take_over
 from shopsight.training.rundir import RunFolder
 from shopsight.training.stages import train_stage
 from shopsight.training.standing import Outcome
@@ -84,6 +85,7 @@ def train_all(
     stages: Sequence[str] = STAGES,
     *,
     baselines: Mapping[str, Run] | None = None,
+    reuse: Sequence[Path] = (),
     world: World | None = None,
     progress: Listener | None = None,
     done: Done = nobody,
@@ -96,6 +98,7 @@ def train_all(
         out: the run folder, new or of the same recipe and data.
         stages: what to train.
         baselines: runs of the validation split to compare with.
+        reuse: other runs, whose finished stages are taken over where they would be the same.
         world: the processes that train together.
         progress: told about every step of training.
         done: told about every finished step.
@@ -110,7 +113,7 @@ def train_all(
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
     check(data, recipe, stages, out)
-    folder = _open(out, recipe, data, world)
+    folder = _open(out, recipe, data, world, reuse, done)
     waiting = [stage for stage in stages if folder.stage(stage).done() is None]
     if waiting:
         pairs = _clicked_pairs(data, folder, world, done)
@@ -172,10 +175,16 @@ def judge_all(
     return Results(folder, valid, comparison, mixtures, unseen, times.seconds)
 
 
-def _open(out: Path, recipe: Recipe, data: PreparedData, world: World) -> RunFolder:
+def _open(
+    out: Path, recipe: Recipe, data: PreparedData, world: World, reuse: Sequence[Path], done: Done
+) -> RunFolder:
     """The run folder, begun by the first process only."""
     if world.main:
-        RunFolder.open(out, recipe, data)
+        others = [RunFolder.read(one) for one in reuse]
+        folder = RunFolder.open(out, recipe, data)
+        for other in others:
+            stages = take_over(folder, other)
+            done("reuse", f"{', '.join(stages) or 'nothing that is the same'} from {other.path}")
     world.barrier()
     return RunFolder.open(out, recipe, data)
 

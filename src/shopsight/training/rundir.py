@@ -25,7 +25,8 @@ from shopsight.text.vocabulary import Vocabulary
 RUN_FILE = "run.json"
 FORMAT = "shopsight run folder"
 FORMAT_VERSION = 1
-_FREE = {"workers", "keep", "checkpoint_steps", "threads"}  # settings that change no result
+FREE_SETTINGS = frozenset({"workers", "keep", "checkpoint_steps", "threads"})
+"""Settings that change no result."""
 
 
 class RunFolder:
@@ -103,7 +104,7 @@ class RunFolder:
         old = dict(_flat(self.summary["recipe"]))
         new = dict(_flat(json.loads(json.dumps(asdict(recipe)))))
         for key in sorted(old.keys() | new.keys()):
-            if old.get(key) != new.get(key) and key.rpartition(".")[2] not in _FREE:
+            if old.get(key) != new.get(key) and key.rpartition(".")[2] not in FREE_SETTINGS:
                 raise UsageError(
                     f"{self.path}: begun with {key} = {old.get(key)}, but the recipe now says"
                     f" {new.get(key)}; put it back, or give another folder"
