@@ -296,3 +296,39 @@ def publish(monkeypatch, folder: Path) -> list[str]:
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
     return asked
+
+
+def merged(tmp_path, tokens) -> Vocabulary:
+    return load_vocabulary(bert_folder(tmp_path / "bert", BERT[:4] + tokens)).with_plurals_merged()
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("red shoes", ["red", "shoe"]),
+        ("dresses dress", ["dress", "dress"]),
+        ("watches", ["watch"]),
+        ("glass glasses", ["glass", "glasse"]),
+        ("ladies gas jeans", ["ladies", "gas", "jeans"]),
+        ("redss", ["red"]),
+    ],
+)
+def test_plurals_are_read_as_their_singular_where_both_are_tokens(tmp_path, text, read):
+    words = "red shoe shoes dress dresses watch watches glass glasse glasses ladies lady ga gas"
+    vocabulary = merged(tmp_path, [*words.split(), "jeans", "##s"])
+    (ids,) = vocabulary.encode([text])
+    assert [vocabulary.tokens[one] for one in ids] == read
+
+
+def test_plurals_stay_without_being_asked(tmp_path):
+    vocabulary = load_vocabulary(bert_folder(tmp_path / "bert", [*BERT, "shoe"]))
+    (ids,) = vocabulary.encode(["shoes"])
+    assert vocabulary.tokens[ids[0]] == "shoes"
+
+
+def test_merged_plurals_are_saved(tmp_path):
+    vocabulary = merged(tmp_path, ["shoe", "shoes"])
+    vocabulary.save(tmp_path / "saved")
+    again = Vocabulary.load(tmp_path / "saved")
+    assert again.merge_plurals
+    assert again.encode(["shoes", "shoe"]) == vocabulary.encode(["shoe", "shoe"])

@@ -29,6 +29,7 @@ _TRAIN = {"epochs": 2, "batch": 64, "lr": 2e-3, "checkpoint_steps": 3}
 SMALL = {
     "words": {"width": 12},
     "encoder": {
+        "features": {"standardise": True, "components": 8},
         "box_hidden": 4,
         "attention_heads": 2,
         "feedforward": 16,

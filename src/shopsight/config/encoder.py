@@ -19,12 +19,14 @@ class WordVectorsConfig:
         spread: standard deviation of learned vectors before training.
         start: learned vectors begin as random ones, or as what words stand together tells
             (singular vectors of their positive pointwise mutual information).
+        merge_plurals: English plurals are read as their singular, by all models of the run.
     """
 
     source: str = "learned"
     width: int = 1024
     spread: float = 0.05
     start: Literal["random", "cooccurrence"] = "random"
+    merge_plurals: bool = False
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""

@@ -39,6 +39,7 @@ class Vocabulary:
         tokenizer: a `tokenizers.Tokenizer` with a WordPiece model.
         source: where it came from, for people.
         stop: the tokens that `encode` leaves out; our own list by default.
+        merge_plurals: read English plurals as their singular where both are tokens.
 
     Attributes:
         tokens: the V tokens; the id of a token is its place.
@@ -52,9 +53,14 @@ class Vocabulary:
     """
 
     def __init__(
-        self, tokenizer: Tokenizer, source: str, stop: frozenset[str] | None = None
+        self,
+        tokenizer: Tokenizer,
+        source: str,
+        stop: frozenset[str] | None = None,
+        *,
+        merge_plurals: bool = False,
     ) -> None:
-        self.source = source
+        self.source, self.merge_plurals = source, merge_plurals
         self.stop = stop_words() if stop is None else stop
         self._tokenizer = wordpiece.bare(tokenizer, source)
         ids = self._tokenizer.get_vocab(with_added_tokens=False)
@@ -64,6 +70,8 @@ class Vocabulary:
         self.pad, self.unk, self.start, self.end = _special_ids(ids, source)
         self._continues = np.array([token.startswith(wordpiece.PREFIX) for token in self.tokens])
         self._stops = np.array([token in self.stop for token in self.tokens])
+        self._plural_piece = ids.get(f"{wordpiece.PREFIX}s", -1)
+        self._read_as = _singulars(self.tokens) if merge_plurals else np.arange(len(self.tokens))
 
     @property
     def size(self) -> int:
@@ -94,11 +102,21 @@ class Vocabulary:
         pieces = " ".join(self.tokens[i] for i in ids if i not in silent)
         return pieces.replace(f" {wordpiece.PREFIX}", "")
 
+    def with_plurals_merged(self) -> Vocabulary:
+        """The same tokens; plurals are read as their singular from here on."""
+        return Vocabulary(self._tokenizer, self.source, self.stop, merge_plurals=True)
+
     def save(self, folder: str | Path) -> None:
         """Write ``tokenizer.json``, which Hugging Face reads too, and ``vocabulary.json``."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        about = {"format": 1, "source": self.source, "size": self.size, "stop": sorted(self.stop)}
+        about = {
+            "format": 1,
+            "source": self.source,
+            "size": self.size,
+            "stop": sorted(self.stop),
+            "merge_plurals": self.merge_plurals,
+        }
         with replacing(folder / wordpiece.TOKENIZER) as file:
             file.write(self._tokenizer.to_str(pretty=True))
         with replacing(folder / _ABOUT) as file:
@@ -111,11 +129,12 @@ class Vocabulary:
         try:
             about = json.loads(path.read_text(encoding="utf-8"))
             source, stop = str(about["source"]), frozenset(map(str, about["stop"]))
+            merge = bool(about.get("merge_plurals", False))
         except FileNotFoundError as error:
             raise DataError(f"{folder}: no vocabulary here, {_ABOUT} is missing") from error
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(f"{path}: not what a vocabulary was saved as ({error!r})") from error
-        return cls(wordpiece.read_folder(Path(folder)), source, stop)
+        return cls(wordpiece.read_folder(Path(folder)), source, stop, merge_plurals=merge)
 
     def _encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         encodings = self._tokenizer.encode_batch_fast([normalise(text) for text in texts])
@@ -124,7 +143,7 @@ class Vocabulary:
         flat = np.fromiter(chain.from_iterable(pieces), np.int64, int(sizes.sum()))
         kept = self._content(flat, sizes)
         bounds = np.append(0, np.cumsum(kept))[np.append(0, np.cumsum(sizes))].tolist()
-        content = flat[kept].tolist()
+        content = self._read_as[flat[kept]].tolist()
         return [
             content[start:stop] or piece or [self.unk]
             for start, stop, piece in zip(bounds[:-1], bounds[1:], pieces, strict=True)
@@ -136,6 +155,8 @@ class Vocabulary:
         continued[:-1] = self._continues[flat[1:]]
         continued[np.cumsum(sizes)[sizes > 0] - 1] = False
         kept: BoolArray = ~self._stops[flat] | continued
+        if self.merge_plurals:
+            kept &= flat != self._plural_piece
         return kept
 
 
@@ -171,6 +192,22 @@ def load_vocabulary(name_or_folder: str | Path) -> Vocabulary:
     if folder.is_dir():
         return Vocabulary(wordpiece.read_folder(folder), str(name_or_folder))
     return Vocabulary(wordpiece.fetch(str(name_or_folder)), str(name_or_folder))
+
+
+def _singulars(tokens: Sequence[str]) -> IntArray:
+    """(V,) the id that each id is read as: of a plural its singular's, of all others its own.
+
+    Only plurals that begin with their singular count, so that a word still shows what it is read
+    as: "shoes" is "shoe", "dresses" is "dress", and "ladies" stays what it is.
+    """
+    places = {token: place for place, token in enumerate(tokens)}
+    found = np.arange(len(tokens))
+    for plural, place in places.items():
+        if len(plural) > 3 and plural.isalpha() and plural.endswith("s") and plural[-2:] != "ss":
+            ends = (1, 2) if plural.endswith("es") else (1,)
+            known = [places[plural[:-end]] for end in ends if plural[:-end] in places]
+            found[place] = known[0] if known else place
+    return found
 
 
 def _special_ids(ids: dict[str, int], source: str) -> list[int]:

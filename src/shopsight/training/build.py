@@ -29,7 +29,7 @@ from shopsight.models.sentence_match import SentenceMatch
 from shopsight.models.word_match import WordMatch
 from shopsight.models.word_vectors import WordVectors, make_word_vectors
 from shopsight.text.vocabulary import Vocabulary
-from shopsight.training.checkpoint import load_part, load_weights, read_shapes, read_tensor
+from shopsight.training.checkpoint import load_part
 from shopsight.training.distributed import World
 from shopsight.training.tasks import DualEncoding, Pretrain, SentenceMatching, Task, WordMatching
 
@@ -112,35 +112,6 @@ def _together(pairs: ClickedPairs) -> list[list[int]]:
     """For each product, the words of all queries that it was clicked for."""
     words = pairs.product_words
     return [part.tolist() for part in np.split(words.ids, words.offsets[1:-1])]
-
-
-def restore_model(
-    path: Path,
-    stage: str,
-    recipe: Recipe,
-    vocabulary: Vocabulary,
-    device: torch.device | str = "cpu",
-) -> nn.Module:
-    """A trained model that ranks, in evaluation mode; needs neither data nor a network.
-
-    Args:
-        path: its weights.
-        stage: what it was trained as.
-        recipe: all settings.
-        vocabulary: the tokens it was trained with.
-        device: where it shall be.
-
-    Raises:
-        DataError: the weights are missing, damaged or of another model.
-    """
-    shapes = read_shapes(path)
-    width = next(shape[0] for name, shape in shapes.items() if name.endswith("features.mean"))
-    table = next((shape for name, shape in shapes.items() if name.endswith(".table")), (1, 1))
-    ids = read_tensor(path, "label_ids") if "label_ids" in shapes else torch.zeros(0).long()
-    words = WordVectors(*table)
-    model = _make_model(stage, recipe, width, vocabulary, words, ids, counts=None)
-    load_weights(path, model)
-    return model.to(device).requires_grad_(False).eval()
 
 
 def make_loader(

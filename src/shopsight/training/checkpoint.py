@@ -88,20 +88,6 @@ def load_part(path: Path, prefix: str, part: nn.Module) -> None:
     _fill(part, _read(path, _MODEL + prefix)[0], path)
 
 
-def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """The shape of every weight in a file by name, without reading them; see `load_weights`."""
-    with _opened(path) as file:
-        names = [name for name in file.keys() if name.startswith(_MODEL)]  # noqa: SIM118
-        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
-    return {name[len(_MODEL) :]: shape for name, shape in shapes.items()}
-
-
-def read_tensor(path: Path, name: str) -> Tensor:
-    """One weight of a file; see `load_weights`."""
-    tensors, _ = _read(path, _MODEL + name)
-    return tensors[""]
-
-
 def _weights(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """Every weight and buffer that is saved, shared ones once, by its first name."""
     saved = set(model.state_dict())

@@ -21,6 +21,7 @@ from shopsight.catalogue.store import RegionBatch
 from shopsight.config import DualConfig, Recipe, SentenceMatchConfig, WordMatchConfig
 from shopsight.training.build import make_loader, make_task, stage_config, train_config
 from shopsight.training.optim import make_optimizer
+from shopsight.training.rundir import run_vocabulary
 from shopsight.training.tasks import Task
 from shopsight.types import IntArray
 
@@ -84,7 +85,7 @@ def make_plan(
         out: the run folder, which may hold finished stages; nothing is written there.
         device: where steps run.
     """
-    vocabulary = data.vocabulary()
+    vocabulary = run_vocabulary(data, recipe)
     pairs = ClickedPairs.of(data, vocabulary, ungrouped(data.queries(TRAIN).texts))
     plans = []
     for stage in stages:

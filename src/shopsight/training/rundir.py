@@ -67,7 +67,7 @@ class RunFolder:
         visible = {one.name for one in folder.iterdir() if not one.name.startswith(".")}
         if foreign := sorted(visible - {"vocabulary"}):
             raise OutputError(f"{folder}: not a run folder, but it holds {foreign[0]}")
-        data.vocabulary().save(folder / "vocabulary")
+        run_vocabulary(data, recipe).save(folder / "vocabulary")
         with replacing(folder / RUN_FILE) as file:
             json.dump(summary, file, indent=1, ensure_ascii=False)
         return cls(folder, summary)
@@ -215,6 +215,12 @@ class MetricsLog:
             for line in self._path.read_text(encoding="utf-8").splitlines():
                 with suppress(ValueError):  # the last one, of a killed process
                     yield json.loads(line)
+
+
+def run_vocabulary(data: PreparedData, recipe: Recipe) -> Vocabulary:
+    """The vocabulary of the data as the recipe's models read it."""
+    vocabulary = data.vocabulary()
+    return vocabulary.with_plurals_merged() if recipe.words.merge_plurals else vocabulary
 
 
 def _make_folder(path: Path) -> None:

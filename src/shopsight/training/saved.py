@@ -62,7 +62,7 @@ def _empty(folder: RunFolder, name: str, path: Path) -> nn.Module:
         shared = WordVectors(*table) if table else None
         width = shapes["image.features.mean"][0]
         return Dual(width, vocabulary.size, recipe.dual, vocabulary.unk, shared=shared)
-    width, words = shapes["encoder.trunk.norm.weight"][0], WordVectors(*shapes["words.table"])
+    width, words = shapes["encoder.trunk.features.mean"][0], WordVectors(*shapes["words.table"])
     if name == "word-match":
         return WordMatch(width, words, recipe.encoder, recipe.word_match)
     if name == "sentence-match":
