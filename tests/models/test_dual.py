@@ -28,6 +28,7 @@ KINDS = [
     {"image_pool": "first", "text_pool": "first"},
     {"image_pool": "max", "text_pool": "mean", "text_layers": 1},
     {"vectors": "shared"},
+    {"towers": 3, "vectors": "shared"},
 ]
 
 
@@ -47,7 +48,7 @@ def codes(model, tokens=None, regions=None):
 def test_company_padding_and_order_change_nothing(changes):
     model = made(**changes)
     queries, products = codes(model)
-    assert queries.vectors.shape == products.vectors.shape == (5, 5)
+    assert queries.vectors.shape == products.vectors.shape == (5, 5 * changes.get("towers", 1))
     alone = [model.encode_products(some_regions().take(one[None])).vectors for one in EVERY]
     same(torch.cat(alone), products.vectors)
     same(codes(model, widened(some_tokens(), 3))[0].vectors, queries.vectors)
@@ -88,7 +89,7 @@ def test_the_order_of_words_counts_where_it_should():
 
 def test_the_mean_region_is_in_front():
     model = made(image_layers=0, image_pool="first", boxes=False)
-    side, regions = model.image, some_regions()
+    side, regions = model.towers[0].image, some_regions()
     rows = side.enter(side.features(regions.features))
     means = torch.stack([part.mean(0) for part in rows.split(regions.lengths.tolist())])
     expected = side.leave.out(side.leave.norm(means + side.mean_region))
@@ -102,7 +103,7 @@ def test_rare_words_are_unknown():
     left, right = (model.encode_queries(some_tokens([[4, i]])).vectors for i in (7, SPECIAL.unk))
     same(left, right)
     assert not torch.allclose(left, model.encode_queries(some_tokens([[4, 8]])).vectors)
-    assert "text.known" in model.state_dict()
+    assert "towers.0.text.known" in model.state_dict()
 
 
 def test_the_scale_can_be_learned():
@@ -114,8 +115,8 @@ def test_the_scale_can_be_learned():
 
 def test_shared_word_vectors_stay_as_they_are():
     model = made(vectors="shared")
-    assert not any(p.requires_grad for p in model.text.shared.parameters())
-    assert made().text.shared is None
+    assert not any(p.requires_grad for p in model.towers[0].text.shared.parameters())
+    assert made().towers[0].text.shared is None
 
 
 def test_what_does_not_fit_is_refused():
@@ -132,3 +133,16 @@ def test_a_known_mask_is_loaded_with_the_weights():
     model, other = made(counts), made()
     other.load_state_dict(model.state_dict())
     same(codes(other)[0].vectors, codes(model)[0].vectors)
+
+
+def test_the_cosine_of_several_towers_is_the_mean_of_theirs():
+    model = made(towers=3)
+    queries, products = codes(model)
+    matrices = model.tower_matrices(queries, products)
+    same(queries.vectors.norm(dim=1), torch.ones(5, dtype=torch.float64))
+    same(model.score_matrix(queries, products), torch.stack(matrices).mean(0))
+    for tower, matrix in zip(model.towers, matrices, strict=True):
+        alone = made()
+        alone.towers[0].load_state_dict(tower.state_dict())
+        same(alone.score_matrix(*codes(alone)), matrix)
+    assert not torch.allclose(matrices[0], matrices[1])

@@ -51,6 +51,7 @@ SMALL = {
         "train": {**_TRAIN, "warmup_steps": 4},
         "width": 8,
         "out": 8,
+        "towers": 2,
         "heads": 2,
         "image_layers": 1,
         "text_layers": 1,

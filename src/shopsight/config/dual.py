@@ -36,7 +36,9 @@ class DualConfig:
         min_count: own words that fewer training queries hold are the unknown token.
         width: width of all layers.
         direct: no Linear in front of the image layers, which are then as wide as the features.
-        out: numbers per vector.
+        out: numbers per vector, of each tower.
+        towers: dual encoders that learn for themselves, and whose cosines are averaged; training
+            and encoding take that many times as long.
         text: what reads the words: transformer layers, a bidirectional GRU and then transformer
             layers, or nothing ("bag").
         text_layers: transformer layers over words (none with "bag").
@@ -71,6 +73,7 @@ class DualConfig:
     width: int = 256
     direct: bool = False
     out: int = 256
+    towers: int = 1
     text: Literal["transformer", "gru", "bag"] = "transformer"
     text_layers: int = 2
     positions: bool = True
@@ -97,7 +100,9 @@ class DualConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        at_least(self, min_count=0, width=1, out=1, text_layers=0, image_layers=0, heads=1)
+        at_least(
+            self, min_count=0, width=1, out=1, towers=1, text_layers=0, image_layers=0, heads=1
+        )
         at_least(self, feedforward=1, margin=0, hard_from_epoch=0, phase2_epochs=0, phase2_batch=0)
         shares(self, "dropout", "word_dropout", "word_drop", "hard_share")
         if self.scale <= 0:

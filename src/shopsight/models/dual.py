@@ -1,11 +1,16 @@
 """The dual encoder: one vector a side, compared by cosine (method section 9).
 
-Its vectors can be compared without the networks, so it is also the model that recalls.
+Its vectors can be compared without the networks, so it is also the model that recalls. Several
+towers, each a whole dual encoder that learns for itself, make one of longer vectors: end to end,
+their vectors have the mean of the towers' cosines as their cosine (a deep ensemble,
+Lakshminarayanan et al., 2017, that is still one vector a side).
 """
 
 from __future__ import annotations
 
+import copy
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -30,7 +35,7 @@ _PAIRS = 1 << 16
 
 @dataclass(frozen=True, eq=False)
 class DualCodes(Codes):
-    """Queries or products: (B, D) vectors of length 1."""
+    """Queries or products: (B, towers * D) vectors of length 1."""
 
     vectors: Tensor
 
@@ -129,8 +134,21 @@ class TextSide(nn.Module):
         return self.leave(rows, packing)  # type: ignore[no-any-return]
 
 
+class Tower(nn.Module):
+    """Both sides of one dual encoder.
+
+    Args:
+        image: products to vectors.
+        text: queries to vectors.
+    """
+
+    def __init__(self, image: ImageSide, text: TextSide) -> None:
+        super().__init__()
+        self.image, self.text = image, text
+
+
 class Dual(nn.Module):
-    """Both sides and the factor of the softmax.
+    """The towers and the factor of the softmax.
 
     Args:
         feature_width: F.
@@ -140,6 +158,9 @@ class Dual(nn.Module):
         counts: (V,) training queries that hold each id; those below ``config.min_count`` are the
             unknown token. None knows all.
         shared: word vectors for ``config.vectors`` = "shared".
+
+    Attributes:
+        unknown: id of the unknown token.
 
     Raises:
         UsageError: the recipe does not fit the feature width.
@@ -155,12 +176,14 @@ class Dual(nn.Module):
         shared: WordVectors | None = None,
     ) -> None:
         super().__init__()
-        self.image = ImageSide(feature_width, config)
-        self.text = TextSide(
-            vocabulary_size, config, unknown, shared if config.vectors == "shared" else None
-        )
-        if counts is not None:
-            self.text.known.copy_(counts >= config.min_count)
+        self.unknown, self.towers = unknown, nn.ModuleList()
+        for _ in range(config.towers):
+            words = copy.deepcopy(shared) if config.vectors == "shared" else None
+            image = ImageSide(feature_width, config)
+            text = TextSide(vocabulary_size, config, unknown, words)
+            if counts is not None:
+                text.known.copy_(counts >= config.min_count)
+            self.towers.append(Tower(image, text))
         self.log_scale = nn.Parameter(torch.tensor(math.log(config.scale)), config.learn_scale)
 
     @property
@@ -171,16 +194,24 @@ class Dual(nn.Module):
     def encode_products(self, regions: Regions) -> DualCodes:
         """Vectors of B products."""
         if not better_sorted(regions.packing):
-            return DualCodes(scoring.unit(self.image(regions)))
+            return self._joined([one.image(regions) for one in self._towers()])
         order = regions.lengths.argsort(stable=True)
-        vectors = scoring.unit(self.image(regions.take(order)))
-        return DualCodes(vectors[order.argsort()])
+        inside = regions.take(order)
+        codes = self._joined([one.image(inside) for one in self._towers()])
+        return DualCodes(codes.vectors[order.argsort()])
 
     def encode_queries(self, tokens: Tokens) -> DualCodes:
         """Vectors of B queries."""
         order = tokens.lengths.argsort(stable=True)
-        vectors = scoring.unit(self.text(Tokens(tokens.ids[order], tokens.mask[order])))
-        return DualCodes(vectors[order.argsort()])
+        inside = Tokens(tokens.ids[order], tokens.mask[order])
+        codes = self._joined([one.text(inside) for one in self._towers()])
+        return DualCodes(codes.vectors[order.argsort()])
+
+    def tower_matrices(self, queries: DualCodes, products: DualCodes) -> list[Tensor]:
+        """(Q, P) float32 cosines of all queries with all products, of each tower alone."""
+        count = len(self.towers)
+        parts = zip(queries.vectors.chunk(count, 1), products.vectors.chunk(count, 1), strict=True)
+        return [count * scoring.dot(left, right) for left, right in parts]
 
     def score_matrix(self, queries: DualCodes, products: DualCodes) -> Tensor:
         """(Q, P) float32 cosines of all queries with all products."""
@@ -193,6 +224,15 @@ class Dual(nn.Module):
         parts = zip(torch.split(query_at, _PAIRS), torch.split(product_at, _PAIRS), strict=True)
         scores = [(queries.vectors[q] * products.vectors[p]).sum(1) for q, p in parts]
         return torch.cat(scores)
+
+    def _joined(self, vectors: list[Tensor]) -> DualCodes:
+        """Each tower's (B, D) at the same length, end to end at length 1."""
+        return DualCodes(torch.cat([scoring.unit(one) for one in vectors], 1) / len(vectors) ** 0.5)
+
+    def _towers(self) -> Iterator[Tower]:
+        for one in self.towers:
+            assert isinstance(one, Tower)
+            yield one
 
 
 class _Leave(nn.Module):

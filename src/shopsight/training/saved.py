@@ -58,9 +58,9 @@ def _empty(folder: RunFolder, name: str, path: Path) -> nn.Module:
     """The layers of a model, at the sizes that its weights have."""
     recipe, vocabulary, shapes = folder.recipe, folder.vocabulary(), _shapes(path)
     if name == "dual":
-        table = shapes.get("text.shared.table")
+        table = shapes.get("towers.0.text.shared.table")
         shared = WordVectors(*table) if table else None
-        width = shapes["image.features.mean"][0]
+        width = shapes["towers.0.image.features.mean"][0]
         return Dual(width, vocabulary.size, recipe.dual, vocabulary.unk, shared=shared)
     width, words = shapes["encoder.trunk.features.mean"][0], WordVectors(*shapes["words.table"])
     if name == "word-match":

@@ -183,18 +183,20 @@ class DualEncoding(Task):
         self.register_buffer("ignored", ignored)
 
     def losses(self, batch: PairBatch) -> dict[str, Tensor]:
-        """The part "softmax"."""
+        """The part "softmax", a mean over the towers."""
         tokens = batch.queries
         if self.training:
-            tokens = replace_one(tokens, self.config.word_drop, self.model.text.unknown)
+            tokens = replace_one(tokens, self.config.word_drop, self.model.unknown)
         whole = WholeBatch.of(batch, self.world)
         products = whole.products(self.model.encode_products(batch.regions))
-        own = self.model.score_matrix(self.model.encode_queries(tokens), products)
-        scores = gather_rows(own, self.world)  # (B, U)
+        own = self.model.tower_matrices(self.model.encode_queries(tokens), products)
         positive = _positives(whole, self.config.false_negatives, self.ignored)
         scale, margin = self.model.scale, self.config.margin
-        found = losses.in_batch_softmax(scores, whole.product_at, positive, scale, margin)
-        return {"softmax": found}
+        found = [
+            losses.in_batch_softmax(scores, whole.product_at, positive, scale, margin)
+            for scores in (gather_rows(one, self.world) for one in own)  # (B, U) each
+        ]
+        return {"softmax": torch.stack(found).mean()}
 
 
 def _positives(whole: WholeBatch, rule: FalseNegatives, ignored: Tensor) -> Tensor:
