@@ -5,7 +5,7 @@ import pytest
 
 from shopsight.catalogue.data import PreparedData
 from shopsight.catalogue.ingest import prepare_kddcup
-from shopsight.config import Recipe, WordMatchConfig
+from shopsight.config import DualConfig, Recipe, WordMatchConfig
 from shopsight.errors import DataError, OutputError, UsageError
 from shopsight.training.rundir import MetricsLog, RunFolder, StageFolder
 
@@ -38,6 +38,15 @@ def test_settings_that_change_no_result_may_change(tmp_path, data):
     train = replace(word_match.train, workers=3, keep=9, checkpoint_steps=10)
     changed = Recipe(word_match=replace(word_match, train=train))
     assert RunFolder.open(tmp_path, changed, data).recipe == Recipe()
+
+
+def test_settings_of_a_later_version_were_at_their_defaults(tmp_path, data):
+    run = RunFolder.open(tmp_path, Recipe(), data)
+    del run.summary["recipe"]["dual"]["towers"]
+    (tmp_path / "run.json").write_text(json.dumps(run.summary))
+    assert RunFolder.open(tmp_path, Recipe(), data).recipe == Recipe()
+    with pytest.raises(UsageError, match=r"dual.towers = 1, but the recipe now says 2"):
+        RunFolder.open(tmp_path, Recipe(dual=DualConfig(towers=2)), data)
 
 
 def test_changed_data_are_refused_by_their_file(tmp_path, data):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def take_over(run: RunFolder, other: RunFolder) -> list[str]:
     """
     if run.summary["files"] != other.summary["files"]:
         raise DataError(f"{other.path}: trained on other data; its stages cannot be taken over")
-    mine, theirs = run.summary["recipe"], other.summary["recipe"]
+    mine, theirs = asdict(run.recipe), asdict(other.recipe)
     copied: list[str] = []
     for stage in STAGES:
         begun = run.stage(stage).path.exists()

@@ -101,8 +101,8 @@ class RunFolder:
         return StageFolder(self.path / name, name)
 
     def _refuse_changes(self, recipe: Recipe, data: PreparedData) -> None:
-        old = dict(_flat(self.summary["recipe"]))
-        new = dict(_flat(json.loads(json.dumps(asdict(recipe)))))
+        # settings that came with a later version were at their defaults before
+        old, new = dict(_flat(asdict(self.recipe))), dict(_flat(asdict(recipe)))
         for key in sorted(old.keys() | new.keys()):
             if old.get(key) != new.get(key) and key.rpartition(".")[2] not in FREE_SETTINGS:
                 raise UsageError(
