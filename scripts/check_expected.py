@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import sys
-from importlib.resources import files
 from pathlib import Path
 
 import yaml
@@ -20,10 +19,12 @@ from shopsight.catalogue.data import PreparedData
 from shopsight.formats.runs import read_run
 from shopsight.metrics.evaluate import evaluate
 
+EXPECTED = Path(__file__).parent.parent / "recipes" / "expected.yaml"
+
 
 def main(recipe: str, data: str, *runs: str) -> int:
     """Print the comparison; returns the exit code."""
-    expected = yaml.safe_load((files("shopsight.recipes") / "expected.yaml").read_text())[recipe]
+    expected = yaml.safe_load(EXPECTED.read_text())[recipe]
     qrels = PreparedData.open(data).answers(expected["split"])
     assert qrels is not None, f"{data}: the split {expected['split']} has no answers"
     found: dict[str, float] = {}

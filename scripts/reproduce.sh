@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # From raw files to the headline table: every stage, the best model under three seeds, and a check
-# of the scores against src/shopsight/recipes/expected.yaml.
+# of the scores against recipes/expected.yaml.
 #
 #   scripts/reproduce.sh RAW OUT [RECIPE]
 #

@@ -46,3 +46,11 @@ def test_a_step_that_fails_is_timed_too(tmp_path: Path, clock: list[float]) -> N
 def test_damage_is_no_reason_to_stop(tmp_path: Path, damage: str) -> None:
     (tmp_path / "times.json").write_text(damage)
     assert Times(tmp_path).seconds == {}
+
+
+def test_steps_of_another_folder_are_taken_over(tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / FILE).write_text('{"pretrain": 5.0, "dual": 3.0}')
+    times = Times(tmp_path)
+    times.take_over(Times(tmp_path / "other"), ["pretrain", "word-match"])
+    assert Times(tmp_path).seconds == {"pretrain": 5.0}

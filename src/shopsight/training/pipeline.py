@@ -184,6 +184,7 @@ def _open(
         folder = RunFolder.open(out, recipe, data)
         for other in others:
             stages = take_over(folder, other)
+            Times(folder.path).take_over(Times(other.path), stages)
             done("reuse", f"{', '.join(stages) or 'nothing that is the same'} from {other.path}")
     world.barrier()
     return RunFolder.open(out, recipe, data)

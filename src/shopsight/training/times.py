@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -45,5 +45,13 @@ class Times:
         finally:
             took = time.perf_counter() - started
             self.seconds[step] = before + took if again else max(before, took)
-            with replacing(self._path) as file:
-                json.dump({k: round(v, 3) for k, v in self.seconds.items()}, file, indent=1)
+            self._write()
+
+    def take_over(self, other: Times, steps: Iterable[str]) -> None:
+        """Copy what steps took in another folder."""
+        self.seconds |= {step: other.seconds[step] for step in steps if step in other.seconds}
+        self._write()
+
+    def _write(self) -> None:
+        with replacing(self._path) as file:
+            json.dump({k: round(v, 3) for k, v in self.seconds.items()}, file, indent=1)
