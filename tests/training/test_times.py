@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shopsight.training.times import Times
+from shopsight.training.times import FILE, Times
 
 
 @pytest.fixture
