@@ -9,6 +9,7 @@ from shopsight.config.encoder import EncoderConfig, FeaturesConfig, WordVectorsC
 from shopsight.config.evaluation import CompareConfig, EvaluateConfig, FusionConfig
 from shopsight.config.matching import PretrainConfig, SentenceMatchConfig, WordMatchConfig
 from shopsight.config.recipe import STAGES, Recipe
+from shopsight.config.regions import LearnConfig, RegionsConfig
 from shopsight.config.train import FalseNegatives, NegativesFrom, Precision, TrainConfig
 
 __all__ = [
@@ -21,11 +22,13 @@ __all__ = [
     "FeaturesConfig",
     "FusionConfig",
     "KddcupConfig",
+    "LearnConfig",
     "NegativesConfig",
     "NegativesFrom",
     "Precision",
     "PretrainConfig",
     "Recipe",
+    "RegionsConfig",
     "SentenceMatchConfig",
     "TrainConfig",
     "WordMatchConfig",
