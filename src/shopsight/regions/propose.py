@@ -79,7 +79,7 @@ def propose(photo: Photo, config: RegionsConfig) -> Proposals:
     labels = [_PHOTO]
 
     def add(box: tuple[float, ...], label: int) -> None:
-        fresh = all(_overlap(box, other) <= _SAME for other in boxes)
+        fresh = all(overlap(box, other) <= _SAME for other in boxes)
         if fresh and len(boxes) < config.most and box[2] - box[0] >= 1 and box[3] - box[1] >= 1:
             boxes.append(box)
             labels.append(label)
@@ -108,6 +108,7 @@ def saliency(photo: Photo) -> NDArray[np.float32]:
     edge = _border(height, width)
     known, colours = basis[edge], lab[edge]
     weights = np.ones(len(known), np.float32)
+    away: NDArray[np.float32]
     for _ in range(3):  # the product may touch the border: what does not fit counts less
         scaled = known * weights[:, None]
         grown = scaled.T @ known + 1e-3 * np.eye(3, dtype=np.float32)
@@ -116,7 +117,8 @@ def saliency(photo: Photo) -> NDArray[np.float32]:
         weights = 1 / (1 + np.square(away / _FLAT))
     own = float(np.median(away))
     distance = np.sqrt(np.square(lab - basis @ plane).sum(2))
-    return np.maximum(distance - own, 0).astype(np.float32)
+    away = np.maximum(distance - own, 0).astype(np.float32)
+    return away
 
 
 def lab_of(photo: Photo) -> NDArray[np.float32]:
@@ -131,7 +133,11 @@ def lab_of(photo: Photo) -> NDArray[np.float32]:
     linear = _linear()[photo]
     xyz = np.cbrt(np.maximum(linear @ _TO_XYZ, 0.008856))
     return np.stack(
-        [116 * xyz[..., 1] - 16, 500 * (xyz[..., 0] - xyz[..., 1]), 200 * (xyz[..., 1] - xyz[..., 2])],
+        [
+            116 * xyz[..., 1] - 16,
+            500 * (xyz[..., 0] - xyz[..., 1]),
+            200 * (xyz[..., 1] - xyz[..., 2]),
+        ],
         axis=-1,
     )
 
@@ -165,7 +171,7 @@ def _objects(photo: Photo) -> tuple[tuple[float, ...], list[tuple[float, ...]]]:
     numbered, _ = ndimage.label(ndimage.binary_fill_holes(mask))
     areas = np.bincount(numbered.ravel())[1:] / mask.size
     found = ndimage.find_objects(numbered)
-    boxes = [
+    boxes: list[tuple[float, ...]] = [
         (
             found[i][0].start * scale[0],
             found[i][1].start * scale[1],
@@ -198,8 +204,12 @@ def _part(box: tuple[float, ...], share: tuple[float, ...]) -> tuple[float, ...]
     )
 
 
-def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> float:
-    """Intersection over union."""
+def overlap(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    """Intersection over union of two boxes.
+
+    >>> overlap((0, 0, 2, 2), (0, 1, 2, 2))
+    0.5
+    """
     height = min(one[2], other[2]) - max(one[0], other[0])
     width = min(one[3], other[3]) - max(one[1], other[1])
     shared = max(height, 0.0) * max(width, 0.0)
