@@ -8,6 +8,12 @@ from shopsight.config.dual import DualConfig
 from shopsight.config.encoder import EncoderConfig, FeaturesConfig, WordVectorsConfig
 from shopsight.config.evaluation import CompareConfig, EvaluateConfig, FusionConfig
 from shopsight.config.matching import PretrainConfig, SentenceMatchConfig, WordMatchConfig
+from shopsight.config.photos import (
+    PhotoColumnsConfig,
+    PhotosConfig,
+    ShopperConfig,
+    SmallPhotoConfig,
+)
 from shopsight.config.recipe import STAGES, Recipe
 from shopsight.config.regions import LearnConfig, RegionsConfig
 from shopsight.config.train import FalseNegatives, NegativesFrom, Precision, TrainConfig
@@ -25,11 +31,15 @@ __all__ = [
     "LearnConfig",
     "NegativesConfig",
     "NegativesFrom",
+    "PhotoColumnsConfig",
+    "PhotosConfig",
     "Precision",
     "PretrainConfig",
     "Recipe",
     "RegionsConfig",
     "SentenceMatchConfig",
+    "ShopperConfig",
+    "SmallPhotoConfig",
     "TrainConfig",
     "WordMatchConfig",
     "WordVectorsConfig",
