@@ -3,7 +3,7 @@
 The command line builds its options from these classes, docstrings included.
 """
 
-from shopsight.config.data import KddcupConfig, NegativesConfig, WorldConfig
+from shopsight.config.data import DrawnConfig, KddcupConfig, NegativesConfig, WorldConfig
 from shopsight.config.dual import DualConfig
 from shopsight.config.encoder import EncoderConfig, FeaturesConfig, WordVectorsConfig
 from shopsight.config.evaluation import CompareConfig, EvaluateConfig, FusionConfig
@@ -21,6 +21,7 @@ from shopsight.config.train import FalseNegatives, NegativesFrom, Precision, Tra
 __all__ = [
     "STAGES",
     "CompareConfig",
+    "DrawnConfig",
     "DualConfig",
     "EncoderConfig",
     "EvaluateConfig",
