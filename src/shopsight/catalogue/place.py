@@ -64,9 +64,9 @@ def the_same(out: Path, fingerprint: str, *, is_stream: bool = False) -> Prepare
     raise OutputError(f"{out} {reason}; choose another --out, or replace it with --force")
 
 
-def put_in_place(partial: Path, out: Path) -> None:
-    """Let the complete ``partial/data`` take the place of ``out``."""
+def put_in_place(partial: Path, out: Path, name: str = "data") -> None:
+    """Let the complete folder ``name`` of ``partial`` take the place of ``out``."""
     if out.exists():
         shutil.rmtree(out)
-    (partial / "data").rename(out)
+    (partial / name).rename(out)
     shutil.rmtree(partial)

@@ -19,6 +19,7 @@ from typing import Generic, TypeVar
 from shopsight.errors import InputError
 
 Task = TypeVar("Task")
+Kept = TypeVar("Kept")
 Result = TypeVar("Result")
 _AHEAD = 3  # tasks of each process that wait or run
 
@@ -26,24 +27,29 @@ _AHEAD = 3  # tasks of each process that wait or run
 class Pool(Generic[Task, Result]):
     """Carries out one function on many tasks; use `process_pool`."""
 
-    def __init__(self, function: Callable[[Task], Result], executor: ProcessPoolExecutor | None):
+    def __init__(
+        self, function: Callable[[Task], Result], executor: ProcessPoolExecutor | None, workers: int
+    ) -> None:
         self._function, self._executor = function, executor
-        self._ahead = 1 if executor is None else _AHEAD * executor._max_workers
+        self._ahead = _AHEAD * workers
 
-    def map(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Result]]:
-        """Every task with its result, in order; tasks are taken only as they are needed.
+    def map(self, tasks: Iterable[tuple[Kept, Task]]) -> Iterator[tuple[Kept, Result]]:
+        """The result of every task, in order; tasks are taken only as they are needed.
+
+        Args:
+            tasks: each with something that is kept here and comes back with the result.
 
         Raises:
             InputError: a process died.
         """
         if self._executor is None:
-            for task in tasks:
-                yield task, self._function(task)
+            for kept, task in tasks:
+                yield kept, self._function(task)
             return
-        waiting: deque[tuple[Task, Future[Result]]] = deque()
+        waiting: deque[tuple[Kept, Future[Result]]] = deque()
         try:
-            for task in tasks:
-                waiting.append((task, self._executor.submit(self._function, task)))
+            for kept, task in tasks:
+                waiting.append((kept, self._executor.submit(self._function, task)))
                 if len(waiting) >= self._ahead:
                     yield waiting[0][0], waiting.popleft()[1].result()
             while waiting:
@@ -74,13 +80,13 @@ def process_pool(
     if count == 1:
         if prepare:
             prepare(*arguments)
-        yield Pool(function, None)
+        yield Pool(function, None, 1)
         return
     executor = ProcessPoolExecutor(
         count, multiprocessing.get_context("spawn"), _begin, (prepare, arguments)
     )
     try:
-        yield Pool(function, executor)
+        yield Pool(function, executor, count)
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
 
