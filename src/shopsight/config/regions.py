@@ -65,12 +65,12 @@ class LearnConfig:
     """
 
     regions: RegionsConfig = RegionsConfig()
-    epochs: int = 16
+    epochs: int = 12
     batch: int = 64
     lr: float = 3e-3
     weight_decay: float = 5e-2
     size: int = 80
-    channels: int = 32
+    channels: int = 64
     width: int = 1024
     least_products: int = 8
     most_words: int = 2_000

@@ -162,7 +162,7 @@ def trousers(pen: Pen, style: str) -> None:
     end = 0.66 if style == "short" else 1.0
     hem = {"wide": 0.2, "slim": 0.085, "short": 0.125}.get(style, 0.14)
     for side in (-1, 1):
-        foot = 0.5 + side * (0.12 + (hem - 0.08) * 0.6)
+        foot = 0.5 + side * (0.12 + (hem - 0.08) * 0.85)
         pen.shape([(0.5, 0.0), (0.5 + side * 0.2, 0.0), (0.5 + side * 0.235, 0.25),
                    (foot + side * hem, end), (foot - side * hem, end), (0.5, 0.33)],
                   round=False)  # fmt: skip
