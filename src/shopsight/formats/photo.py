@@ -102,8 +102,10 @@ def small_photo(source: bytes | Path, config: SmallPhotoConfig | None = None) ->
 
 def decode_photo(jpeg: bytes) -> NDArray[np.uint8]:
     """The pixels (H, W, 3) of a stored photo."""
-    image = _pillow().open(BytesIO(jpeg), formats=("JPEG",))
-    return np.asarray(image.convert("RGB"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        image = _pillow().open(BytesIO(jpeg), formats=("JPEG",))
+        return np.asarray(image.convert("RGB"))
 
 
 def read_photo(source: bytes | Path, config: SmallPhotoConfig | None = None) -> NDArray[np.uint8]:
@@ -176,6 +178,7 @@ def _small(image: Image, data: bytes, config: SmallPhotoConfig) -> SmallPhoto:
         return SmallPhoto(data, height, width, *original)
     image = _coloured(image)
     image = image if turn is None else image.transpose(pillow.Transpose(turn))
+    image.info = {}  # comments and profiles, which would be written along
     image.thumbnail((side, side), resample=pillow.Resampling.LANCZOS, reducing_gap=3.0)
     file = BytesIO()
     image.save(file, "JPEG", quality=config.photo_quality)

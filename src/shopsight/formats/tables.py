@@ -308,7 +308,7 @@ class JsonLines(_Lines):
     def _object(self, raw: bytes, number: int) -> dict[str, Any]:
         text = self._text(raw, number)
         try:
-            row = json.loads(text, parse_constant=_no_constant)
+            row = json.loads(text.rstrip(), parse_constant=_no_constant)
         except json.JSONDecodeError as error:
             reason = f"broken JSON: {error.msg.lower()}"
             raise InputError(reason, path=self.path, line=number, column=error.colno) from error
