@@ -195,9 +195,9 @@ def test_what_cannot_be_opened_is_said_in_a_sentence(folders: dict[str, str]) ->
         make_extractor(RegionsConfig("hf:./nowhere"))
     with pytest.raises(DataError, match="no model from 'nobody/nothing-of-this-name'"):
         make_extractor(RegionsConfig("hf:nobody/nothing-of-this-name"))
-    with pytest.raises(UsageError, match="give --size|neither in a feature map nor in patches"):
+    with pytest.raises(UsageError, match=r"give --size|neither in a feature map"):
         make_extractor(RegionsConfig(f"hf:{folders['bert']}"))
     with pytest.raises(UsageError, match="no such device here"):
         make_extractor(RegionsConfig(f"hf:{folders['resnet']}", device="nowhere"))
-    with pytest.raises(DataError, match="no model from|no object detector"):
+    with pytest.raises(DataError, match=r"no model from|no object detector"):
         make_extractor(RegionsConfig(f"hf:{folders['resnet']}", detector=folders["bert"]))
