@@ -16,7 +16,7 @@ from shopsight.recipes.settings import changed, keys
 
 
 def test_three_recipes_come_along() -> None:
-    assert recipe_names() == ["fashion", "kddcup", "tiny"]
+    assert recipe_names() == ["fashion", "kddcup", "photos", "tiny"]
     recipes = [load_recipe(name) for name in recipe_names()]
     assert len({str(asdict(recipe)) for recipe in recipes}) == 3
 

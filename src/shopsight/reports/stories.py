@@ -27,6 +27,7 @@ class Candidate:
         labels: what the regions are.
         aspect: width of its image divided by the height.
         weights: the share of each region in the photo's embedding; empty where no model says.
+        photo: a JPEG file; empty where data came without photos.
     """
 
     product_id: str
@@ -37,6 +38,7 @@ class Candidate:
     labels: tuple[str, ...]
     aspect: float
     weights: tuple[float, ...] = ()
+    photo: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ class Narrator:
         regions: Callable[[str], Sequence[float]] | None = None,
     ) -> None:
         self._store, self._qrels, self._note = data.store, qrels, note
+        self._photos = data.photos
         self._words, self._regions = words, regions
         queries = data.queries(split)
         self.texts = dict(zip(queries.ids, queries.texts, strict=True))
@@ -150,4 +153,5 @@ class Narrator:
             tuple(self._labels.get(label, f"label {label}") for label in regions.labels.tolist()),
             width / height,
             tuple(self._regions(product_id)) if self._regions else (),
+            (self._photos.jpeg(int(index)) if self._photos else None) or b"",
         )
