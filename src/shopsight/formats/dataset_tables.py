@@ -31,7 +31,7 @@ def open_table(name: str) -> Table:
     A folder with ``metadata.csv`` (or ``.jsonl``, ``.parquet``) directly in it is an *imagefolder*:
     that file is the table, and ids in it stay as they are written. Any other folder, and a hub id
     such as ``owner/name``, is opened by the ``datasets`` library; all its splits are taken, and
-    the column ``split`` names them unless there is such a column.
+    where there are several, the column ``split`` names them unless there is such a column.
 
     Raises:
         InputError: nothing there, or nothing that can be read.
@@ -64,7 +64,7 @@ class DatasetTable:
         self._splits = _opened(name)
         first = next(iter(self._splits.values()))
         own = tuple(first.column_names)
-        self._adds_split = _SPLIT not in own
+        self._adds_split = _SPLIT not in own and len(self._splits) > 1
         self.names = (*own, _SPLIT) if self._adds_split else own
         self._classes = _class_names(first)
 

@@ -196,7 +196,7 @@ class RegionFiles:
             shape = f"{count} boxes, features {one.features.shape}, {len(one.labels)} labels"
             raise DataError(f"regions that do not fit each other ({shape}, width {self._width})")
         largest = float(np.abs(one.features).max(initial=0))
-        if not largest <= np.finfo(self._dtype).max:
+        if not largest <= float(np.finfo(self._dtype).max):
             advice = "--dtype float32 holds more"
             raise DataError(f"a feature of {largest:g} cannot be stored as {self._dtype}; {advice}")
 
