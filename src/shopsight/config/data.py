@@ -110,8 +110,8 @@ class DrawnConfig:
         seed: of everything drawn.
     """
 
-    products: int = 3_000
-    queries: int = 3_000
+    products: int = 2_000
+    queries: int = 2_000
     most_matches: int = 12
     seed: int = 0
 
