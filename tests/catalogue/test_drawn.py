@@ -146,7 +146,7 @@ def test_a_pen_places_shapes_in_its_frame() -> None:
     fills = {"main": (200, 0, 0), "deep": (100, 0, 0)}
     pen = Pen((100, 80), (20, 10, 60, 50), fills, None, random.Random(0))
     pen.block((0, 0, 1, 1))
-    pen.hole([(0, 0), (0.5, 0), (0.5, 1), (0, 1)], round=False)
+    pen.hole([(0, 0), (0.5, 0), (0.5, 1), (0, 1)], smooth=False)
     drawn = np.asarray(pen.onto(Image.new("RGB", (100, 80), (255, 255, 255)), shadow=0))
     red = (drawn[..., 1] < 100) & (drawn[..., 0] > 90)
     ys, xs = np.nonzero(red)

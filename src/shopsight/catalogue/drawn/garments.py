@@ -31,9 +31,9 @@ def _neck(pen: Pen, kind: str, width: float = 0.11, top: float = 0.02) -> None:
     right, left = [(0.5 + x, y) for x, y in edge], [(0.5 - x, y) for x, y in edge]
     points = [left[0], *right, (0.5, top + deep), *left[:0:-1]]
     if worn:
-        pen.shape(points, "skin", round=kind != "v")
+        pen.shape(points, "skin", smooth=kind != "v")
     else:
-        pen.hole(points, round=kind != "v")
+        pen.hole(points, smooth=kind != "v")
     pen.seam([*points[2:], points[0]][: 4 if kind != "v" else 2], 1)
 
 
@@ -47,7 +47,7 @@ def _sleeves(pen: Pen, length: str, wide: float = 0.12) -> None:
         pen.shape(
             [shoulder, (0.5 + side * 0.33, 0.1), (middle[0] + side * wide * 0.45, middle[1] - 0.02),
              (middle[0] - side * wide * 0.55, middle[1] + 0.04), arm],
-            round=False,
+            smooth=False,
         )  # fmt: skip
         pen.seam([shoulder, (0.5 + side * 0.235, 0.15), arm], 0.9)
 
@@ -56,12 +56,12 @@ def top(pen: Pen, style: str) -> None:
     """A T-shirt or a tank top: long, short or without sleeves."""
     if pen.fills.get("worn"):
         _person(pen, legs=False)
-        pen.sides([(0.2, 0.7), (0.21, 1.2)], "jeans", round=False)
+        pen.sides([(0.2, 0.7), (0.21, 1.2)], "jeans", smooth=False)
     length = {"long-sleeved": "long", "sleeveless": "none"}.get(style, "short")
     _sleeves(pen, length)
     shoulder = 0.2 if length == "none" else 0.26
     body = [(0.1, 0.0), (shoulder, 0.05), (0.215, 0.26), (0.2, 0.5), (0.225, 0.86), (0.0, 0.88)]
-    pen.sides(body, round=False)
+    pen.sides(body, smooth=False)
     _neck(pen, pen.rng.choice(("v", "round", "round")))
     pen.seam([(0.29, 0.82), (0.71, 0.82)], 0.7)
 
@@ -70,14 +70,14 @@ def shirt(pen: Pen, style: str) -> None:
     """A shirt or blouse with collar and buttons."""
     if pen.fills.get("worn"):
         _person(pen, legs=False)
-        pen.sides([(0.2, 0.7), (0.21, 1.2)], "jeans", round=False)
+        pen.sides([(0.2, 0.7), (0.21, 1.2)], "jeans", smooth=False)
     _sleeves(pen, "short" if style == "short-sleeved" else "long", 0.13)
     pen.sides([(0.09, 0.0), (0.26, 0.05), (0.22, 0.26), (0.23, 0.9), (0.12, 0.94), (0.0, 0.9)],
-              round=False)  # fmt: skip
-    pen.shape([(0.41, -0.02), (0.5, 0.02), (0.59, -0.02), (0.5, 0.15)], "deep", round=False)
+              smooth=False)  # fmt: skip
+    pen.shape([(0.41, -0.02), (0.5, 0.02), (0.59, -0.02), (0.5, 0.15)], "deep", smooth=False)
     for side in (-1, 1):
         pen.shape([(0.5 + side * 0.11, -0.03), (0.5 + side * 0.02, 0.05), (0.5 + side * 0.1, 0.16),
-                   (0.5 + side * 0.15, 0.05)], "pale", round=False)  # fmt: skip
+                   (0.5 + side * 0.15, 0.05)], "pale", smooth=False)  # fmt: skip
     pen.seam([(0.5, 0.12), (0.5, 0.9)], 0.9)
     for i in range(5):
         pen.oval((0.51, 0.2 + i * 0.15, 0.535, 0.225 + i * 0.15), "sole")
@@ -87,11 +87,11 @@ def sweater(pen: Pen, style: str) -> None:
     """A pullover with ribbed hems; with a turtleneck or a hood, if asked."""
     if pen.fills.get("worn"):
         _person(pen, legs=False, bare_arms=False)
-        pen.sides([(0.2, 0.7), (0.21, 1.2)], "jeans", round=False)
+        pen.sides([(0.2, 0.7), (0.21, 1.2)], "jeans", smooth=False)
     if style == "hooded":
         pen.sides([(0.06, -0.13), (0.17, -0.06), (0.17, 0.1), (0.0, 0.18)], "deep")
     _sleeves(pen, "long", 0.17)
-    pen.sides([(0.1, 0.0), (0.27, 0.05), (0.24, 0.26), (0.25, 0.84), (0.0, 0.86)], round=False)
+    pen.sides([(0.1, 0.0), (0.27, 0.05), (0.24, 0.26), (0.25, 0.84), (0.0, 0.86)], smooth=False)
     pen.block((0.26, 0.82, 0.74, 0.9), "deep", 3)
     for x in (0.06, 0.86):
         pen.block((x, 0.74, x + 0.1, 0.8), "deep", 2)
@@ -113,11 +113,11 @@ def jacket(pen: Pen, style: str) -> None:
     if pen.fills.get("worn"):
         _person(pen, legs=style == "long", bare_arms=False)
         if style != "long":
-            pen.sides([(0.2, 0.7), (0.21, 1.2)], "jeans", round=False)
+            pen.sides([(0.2, 0.7), (0.21, 1.2)], "jeans", smooth=False)
     _sleeves(pen, "long", 0.16)
     hem = (0.25 + (end - 0.8) * 0.25, end)
-    pen.sides([(0.1, 0.0), (0.28, 0.05), (0.235, 0.3), hem, (0.0, end)], round=False)
-    pen.shape([(0.4, -0.02), (0.6, -0.02), (0.5, 0.3)], "sole", round=False)
+    pen.sides([(0.1, 0.0), (0.28, 0.05), (0.235, 0.3), hem, (0.0, end)], smooth=False)
+    pen.shape([(0.4, -0.02), (0.6, -0.02), (0.5, 0.3)], "sole", smooth=False)
     for side in (-1, 1):
         pen.shape([(0.5 + side * 0.11, -0.03), (0.5 + side * 0.01, 0.32), (0.5 + side * 0.17, 0.2),
                    (0.5 + side * 0.14, 0.12), (0.5 + side * 0.2, 0.09)], "deep", False)  # fmt: skip
@@ -140,7 +140,7 @@ def dress(pen: Pen, style: str) -> None:
     wide = pen.rng.uniform(0.22, 0.38)
     shoulder = 0.17 if sleeves == "none" else 0.25
     pen.sides([(0.1, 0.0), (shoulder, 0.04), (0.19, 0.2), (0.14, 0.36), (0.17, 0.44),
-               (wide, end - 0.02), (0.0, end)], round=False)  # fmt: skip
+               (wide, end - 0.02), (0.0, end)], smooth=False)  # fmt: skip
     _neck(pen, pen.rng.choice(("v", "round", "boat")))
     pen.block((0.355, 0.35, 0.645, 0.395), pen.rng.choice(("deep", "trim")), 1)
     for share in (-0.5, 0.0, 0.5):
@@ -151,7 +151,7 @@ def skirt(pen: Pen, style: str) -> None:
     """A skirt, short or long, its folds showing."""
     end = 1.0 if style == "long" else 0.72
     wide = pen.rng.uniform(0.34, 0.46) + (0.04 if style == "short" else 0)
-    pen.sides([(0.2, 0.04), (0.24, 0.16), (wide, end - 0.03), (0.0, end)], round=False)
+    pen.sides([(0.2, 0.04), (0.24, 0.16), (wide, end - 0.03), (0.0, end)], smooth=False)
     pen.block((0.29, 0.0, 0.71, 0.09), "deep", 2)
     for share in (-0.75, -0.4, 0.0, 0.4, 0.75):
         pen.seam([(0.5 + share * 0.22, 0.1), (0.5 + share * wide, end - 0.02)], 0.7)
@@ -165,7 +165,7 @@ def trousers(pen: Pen, style: str) -> None:
         foot = 0.5 + side * (0.12 + (hem - 0.08) * 0.85)
         pen.shape([(0.5, 0.0), (0.5 + side * 0.2, 0.0), (0.5 + side * 0.235, 0.25),
                    (foot + side * hem, end), (foot - side * hem, end), (0.5, 0.33)],
-                  round=False)  # fmt: skip
+                  smooth=False)  # fmt: skip
         pen.seam([(0.5 + side * 0.12, 0.07), (0.5 + side * 0.21, 0.16)], 1)
     pen.block((0.29, -0.01, 0.71, 0.06), "deep", 2)
     pen.seam([(0.5, 0.05), (0.5, 0.33)], 1)
@@ -272,5 +272,5 @@ def watch(pen: Pen, style: str) -> None:
 def tie(pen: Pen, style: str) -> None:
     """A necktie, narrow or wide."""
     wide = 0.1 if style == "narrow" else 0.17
-    pen.sides([(0.07, 0.1), (wide, 0.82), (0.0, 1.0)], round=False)
-    pen.sides([(0.11, 0.0), (0.07, 0.12), (0.0, 0.13)], "deep", round=False)
+    pen.sides([(0.07, 0.1), (wide, 0.82), (0.0, 1.0)], smooth=False)
+    pen.sides([(0.11, 0.0), (0.07, 0.12), (0.0, 0.13)], "deep", smooth=False)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 Point = tuple[float, float]
 Colour = tuple[int, int, int]
+_Stroke = Callable[[ImageDraw.ImageDraw, Colour | int], None]
 
 FINE = 2  # how much larger everything is drawn than shown, so that edges come out smooth
 _SMOOTHING = 3  # times that corners are cut
@@ -52,17 +53,19 @@ class Pen:
         return min(right - left, bottom - top) / 100
 
     def shape(
-        self, points: Sequence[Point], fill: str | Colour = "main", round: bool = True
+        self, points: Sequence[Point], fill: str | Colour = "main", smooth: bool = True
     ) -> None:
         """A filled outline, its corners rounded off unless they shall be sharp."""
-        outline = self._placed(_rounded(points) if round else points)
+        outline = self._placed(_rounded(points) if smooth else points)
         self._fill(fill, lambda draw, ink: draw.polygon(outline, fill=ink))
 
-    def sides(self, half: Sequence[Point], fill: str | Colour = "main", round: bool = True) -> None:
+    def sides(
+        self, half: Sequence[Point], fill: str | Colour = "main", smooth: bool = True
+    ) -> None:
         """A symmetric outline: ``half`` runs from top to bottom, x counted from the middle."""
         right = [(0.5 + x, y) for x, y in half]
         left = [(0.5 - x, y) for x, y in reversed(half)]
-        self.shape(right + left, fill, round)
+        self.shape(right + left, fill, smooth)
 
     def oval(self, box: tuple[float, float, float, float], fill: str | Colour = "main") -> None:
         """An ellipse in left, top, right, bottom."""
@@ -97,9 +100,9 @@ class Pen:
         ends = [*corners[0], *corners[1]]
         self._fill(fill, lambda draw, ink: draw.arc(ends, start, end, fill=ink, width=thick))
 
-    def hole(self, points: Sequence[Point], round: bool = True) -> None:
+    def hole(self, points: Sequence[Point], smooth: bool = True) -> None:
         """Take a shape away, so that the background shows."""
-        self._draw_mask.polygon(self._placed(_rounded(points) if round else points), fill=0)
+        self._draw_mask.polygon(self._placed(_rounded(points) if smooth else points), fill=0)
 
     def seam(self, points: Sequence[Point], width: float = 0.8) -> None:
         """A darker line on what is there."""
@@ -137,15 +140,15 @@ class Pen:
         left, top, right, bottom = self._frame
         return [(left + x * (right - left), top + y * (bottom - top)) for x, y in points]
 
-    def _fill(self, fill: str | Colour, drawn: object) -> None:
+    def _fill(self, fill: str | Colour, drawn: _Stroke) -> None:
         ink = self.fills[fill] if isinstance(fill, str) else fill
-        drawn(self._draw_mask, 255)  # type: ignore[operator]
+        drawn(self._draw_mask, 255)
         if fill == "main" and self._cloth is not None:
             area = Image.new("L", self._size)
-            drawn(ImageDraw.Draw(area), 255)  # type: ignore[operator]
+            drawn(ImageDraw.Draw(area), 255)
             self._art.paste(self._cloth, (0, 0), area)
         else:
-            drawn(self._draw, ink)  # type: ignore[operator]
+            drawn(self._draw, ink)
 
 
 _LIGHT = [min(255, 150 + int(105 * (max(v - 100, 0) / 155) ** 0.7)) for v in range(256)]

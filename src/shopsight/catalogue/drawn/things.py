@@ -15,11 +15,11 @@ def handbag(pen: Pen, style: str) -> None:
         return
     pen.arc((0.28, 0.0, 0.72, 0.7), 180, 360, 5, "deep")
     if style == "tote":
-        pen.shape([(0.1, 0.32), (0.9, 0.32), (0.82, 0.98), (0.18, 0.98)], round=False)
+        pen.shape([(0.1, 0.32), (0.9, 0.32), (0.82, 0.98), (0.18, 0.98)], smooth=False)
         pen.block((0.1, 0.32, 0.9, 0.39), "deep", 1)
     else:
-        pen.sides([(0.34, 0.32), (0.48, 0.92), (0.4, 0.98)], round=False)
-        pen.shape([(0.16, 0.32), (0.84, 0.32), (0.88, 0.52), (0.12, 0.52)], "deep", round=False)
+        pen.sides([(0.34, 0.32), (0.48, 0.92), (0.4, 0.98)], smooth=False)
+        pen.shape([(0.16, 0.32), (0.84, 0.32), (0.88, 0.52), (0.12, 0.52)], "deep", smooth=False)
         pen.block((0.44, 0.47, 0.56, 0.58), "gold", 3)
 
 
@@ -46,7 +46,7 @@ def suitcase(pen: Pen, style: str) -> None:
     left = 0.24 if style == "small" else 0.14
     top = 0.3 if style == "small" else 0.16
     pen.block((0.38, top - 0.18, 0.62, top + 0.1), "metal", 4)
-    pen.hole([(0.42, top - 0.14), (0.58, top - 0.14), (0.58, top), (0.42, top)], round=False)
+    pen.hole([(0.42, top - 0.14), (0.58, top - 0.14), (0.58, top), (0.42, top)], smooth=False)
     for x in (left + 0.06, 0.86 - left):
         pen.oval((x, 0.9, x + 0.09, 0.99), "dark")
     pen.block((left, top, 1 - left, 0.94), "main", 9)
@@ -62,7 +62,7 @@ def umbrella(pen: Pen, style: str) -> None:  # noqa: ARG001
     pen.arc((0.5, 0.82, 0.64, 0.98), 0, 180, 2.6, "wood")
     pen.shape([(0.5, 0.06), (0.72, 0.12), (0.92, 0.34), (0.99, 0.56), (0.86, 0.5), (0.75, 0.56),
                (0.62, 0.5), (0.5, 0.56), (0.38, 0.5), (0.25, 0.56), (0.14, 0.5), (0.01, 0.56),
-               (0.08, 0.34), (0.28, 0.12)], round=False)  # fmt: skip
+               (0.08, 0.34), (0.28, 0.12)], smooth=False)  # fmt: skip
     for x in (0.25, 0.5, 0.75):
         pen.seam([(0.5, 0.07), (0.5 + (x - 0.5) * 0.9, 0.3), (x, 0.55)], 1)
 
@@ -119,7 +119,7 @@ def table(pen: Pen, style: str) -> None:
         pen.block((x, 0.42, x + 0.07, 0.98), "deep", 0)
     for x in (0.22, 0.73):
         pen.block((x, 0.42, x + 0.05, 0.86), "deep", 0)
-    pen.shape([(0.14, 0.28), (0.86, 0.28), (0.99, 0.42), (0.01, 0.42)], round=False)
+    pen.shape([(0.14, 0.28), (0.86, 0.28), (0.99, 0.42), (0.01, 0.42)], smooth=False)
     pen.block((0.01, 0.42, 0.99, 0.48), "deep", 0)
 
 
@@ -141,7 +141,7 @@ def lamp(pen: Pen, style: str) -> None:
         pen.oval((0.32, 0.9, 0.68, 0.99), body)
     wide = 0.24 if floor else 0.36
     pen.oval((0.5 - wide, shade - 0.05, 0.5 + wide, shade + 0.05), "glow")
-    pen.sides([(wide * 0.55, 0.02), (wide, shade), (0.0, shade + 0.03)], round=False)
+    pen.sides([(wide * 0.55, 0.02), (wide, shade), (0.0, shade + 0.03)], smooth=False)
     pen.seam([(0.5 - wide, shade), (0.5 + wide, shade)], 1.2)
 
 
@@ -206,7 +206,7 @@ def curtains(pen: Pen, style: str) -> None:
     for side in (-1, 1):
         pen.shape([(0.5 + side * 0.46, 0.04), (0.5 + side * 0.1, 0.04), (0.5 + side * 0.16, 0.4),
                    (0.5 + side * 0.28, 0.62), (0.5 + side * 0.2, end), (0.5 + side * 0.47, end)],
-                  round=False)  # fmt: skip
+                  smooth=False)  # fmt: skip
         for x in (0.2, 0.28, 0.36, 0.42):
             pen.seam([(0.5 + side * x, 0.05), (0.5 + side * (0.3 + x * 0.3), 0.62),
                       (0.5 + side * (0.12 + x * 0.72), end - 0.01)], 0.8)  # fmt: skip
