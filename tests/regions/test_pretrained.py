@@ -41,6 +41,16 @@ def backbones() -> dict[str, Any]:
         ),
         "dinov2": t.Dinov2Model(t.Dinov2Config(**{**TINY, "image_size": 56, "patch_size": 14})),
         "vit": t.ViTModel(t.ViTConfig(**seeing), add_pooling_layer=False),
+        "swin": t.SwinModel(
+            t.SwinConfig(
+                image_size=64,
+                patch_size=4,
+                embed_dim=8,
+                depths=[1, 1],
+                num_heads=[1, 1],
+                window_size=2,
+            )
+        ),
         "siglip": t.SiglipModel(t.SiglipConfig(text_config=text, vision_config=seeing)),
     }
 
@@ -84,7 +94,7 @@ def photos() -> list[Photo]:
 
 @pytest.mark.parametrize(
     ("name", "width"),
-    [("resnet", 32), ("convnext", 48), ("dinov2", 32), ("vit", 32), ("siglip", 32)],
+    [("resnet", 32), ("convnext", 48), ("dinov2", 32), ("vit", 32), ("swin", 32), ("siglip", 32)],
 )
 def test_every_kind_of_backbone_describes_photos(
     folders: dict[str, str], photos: list[Photo], tmp_path: Path, name: str, width: int
@@ -195,8 +205,10 @@ def test_what_cannot_be_opened_is_said_in_a_sentence(folders: dict[str, str]) ->
         make_extractor(RegionsConfig("hf:./nowhere"))
     with pytest.raises(DataError, match="no model from 'nobody/nothing-of-this-name'"):
         make_extractor(RegionsConfig("hf:nobody/nothing-of-this-name"))
-    with pytest.raises(UsageError, match=r"give --size|neither in a feature map"):
+    with pytest.raises(UsageError, match="does not say at what size it sees photos; give --size"):
         make_extractor(RegionsConfig(f"hf:{folders['bert']}"))
+    with pytest.raises(UsageError, match="not a model that sees photos"):
+        make_extractor(RegionsConfig(f"hf:{folders['bert']}", size=32))
     with pytest.raises(UsageError, match="no such device here"):
         make_extractor(RegionsConfig(f"hf:{folders['resnet']}", device="nowhere"))
     with pytest.raises(DataError, match=r"no model from|no object detector"):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -168,19 +169,29 @@ def _open_detector(source: str, config: RegionsConfig) -> Detector:
 
 def _feature_map(model: Any, pixels: Tensor, source: str) -> Tensor:
     """(B, C, h, w) the last activations. Raises UsageError for a model that has none such."""
-    more = {}
-    if "interpolate_pos_encoding" in inspect.signature(model.forward).parameters:
+    more, known = {}, inspect.signature(model.forward).parameters
+    if "pixel_values" not in known:
+        raise UsageError(f"{source}: not a model that sees photos")
+    if "interpolate_pos_encoding" in known:
         more["interpolate_pos_encoding"] = True
     with torch.no_grad():
         last: Any = getattr(model(pixel_values=pixels, **more), "last_hidden_state", None)
     if last is not None and last.ndim == 4:
         whole: Tensor = last
         return whole
-    patch = getattr(model.config, "patch_size", None)
-    if last is not None and last.ndim == 3 and isinstance(patch, int):
-        high, wide = (side // patch for side in pixels.shape[2:])
-        extra = last.shape[1] - high * wide
-        if 0 <= extra <= _MOST_EXTRA:
-            tiles: Tensor = last[:, extra:].transpose(1, 2)
-            return tiles.reshape(len(last), -1, high, wide)
-    raise UsageError(f"{source}: it ends neither in a feature map nor in patches of one size")
+    if last is not None and last.ndim == 3:
+        grid = _grid(last.shape[1], pixels.shape[2], getattr(model.config, "patch_size", None))
+        tiles: Tensor = last[:, last.shape[1] - grid * grid :].transpose(1, 2)
+        return tiles.reshape(len(last), -1, grid, grid)
+    raise UsageError(f"{source}: it ends neither in a feature map nor in patches")
+
+
+def _grid(tokens: int, side: int, patch: object) -> int:
+    """Patches in a row of a square photo; tokens before them are classes and registers.
+
+    >>> _grid(201, 224, 16), _grid(50, 224, None), _grid(49, 224, 4)
+    (14, 7, 7)
+    """
+    if isinstance(patch, int) and 0 <= tokens - (side // patch) ** 2 <= _MOST_EXTRA:
+        return side // patch
+    return math.isqrt(tokens)
