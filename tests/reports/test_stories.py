@@ -71,6 +71,9 @@ def test_best_and_worst_by_value_then_by_length() -> None:
     texts = {"a": "x", "b": "x y", "c": "x y z", "d": "x y z", "e": "x"}
     assert best_and_worst(evaluation, "mrr", texts, 2) == (["c", "a"], ["d", "b"])
     assert best_and_worst(evaluation, "mrr", texts, 9) == (["c", "a"], ["d", "b"])
+    relevant = {"e": 3, "a": 2, "b": 1}
+    best, worst = best_and_worst(evaluation, "mrr", texts, 2, relevant)
+    assert (best, worst) == (["e", "a"], ["b", "d"])
 
 
 def test_the_data_in_numbers(data: PreparedData) -> None:

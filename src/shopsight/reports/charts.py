@@ -166,7 +166,7 @@ def boxes_chart(
             f' href="data:image/jpeg;base64,{b64encode(photo).decode()}"/>'
         ]
     for place, ((top, left, bottom, right), label) in enumerate(zip(boxes, labels, strict=True)):
-        depth = f' style="{_shown(weights[place], max(weights), bool(photo))}"' if weights else ""
+        depth = f' style="{_shown(place, weights, bool(photo))}"' if weights else ""
         share = f", weight {weights[place]:.2f}" if weights else ""
         parts.append(
             f'<rect class="{kind}" x="{left * width:.1f}"'
@@ -185,11 +185,13 @@ def _svg(width: float, height: float, label: str, parts: list[str]) -> Markup:
     )
 
 
-def _shown(weight: float, most: float, on_photo: bool) -> str:
-    """The style of a region of this weight, where the weightiest has ``most``."""
-    if on_photo:
-        return f"stroke-opacity:{round(min(max(weight / most, 0.0), 1.0) ** 1.5, 3) if most else 0}"
-    return f"fill-opacity:{_depth(weight)}"
+def _shown(place: int, weights: Sequence[float], on_photo: bool) -> str:
+    """The style of a region: filled by its weight, or framed by how it compares with the others."""
+    if not on_photo:
+        return f"fill-opacity:{_depth(weights[place])}"
+    least, most = min(weights), max(weights)
+    share = (weights[place] - least) / (most - least) if most > least else 0.5
+    return f"stroke-opacity:{round(share**2, 3)}"
 
 
 def _depth(weight: float) -> float:

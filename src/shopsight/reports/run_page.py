@@ -19,6 +19,7 @@ from shopsight.training.describing import Describer, Looks
 from shopsight.training.ensemble import ENSEMBLE, REFERENCE, Curve, Mixture
 from shopsight.training.pipeline import HEADLINE, Results, answers_of
 from shopsight.training.refusals import VALID
+from shopsight.types import Qrels
 
 ABOUT = {
     "random": "no model: the candidates in random order",
@@ -68,7 +69,9 @@ def run_report(
     values = dict(zip(evaluation.query_ids, evaluation.values[HEADLINE].tolist(), strict=True))
     best, worst = (
         [narrator.tell(query, values[query]) for query in queries]
-        for queries in best_and_worst(evaluation, HEADLINE, narrator.texts)
+        for queries in best_and_worst(
+            evaluation, HEADLINE, narrator.texts, relevant=_relevant(qrels)
+        )
     )
     return Report(
         title=title,
@@ -86,6 +89,13 @@ def run_report(
         stages=list(results.seconds.items()),
         commands=_commands(data.path, results.folder.path, best),
     )
+
+
+def _relevant(qrels: Qrels) -> dict[str, int]:
+    return {
+        query: sum(grade > 0 for grade in grades.values())
+        for query, grades in qrels.relevance.items()
+    }
 
 
 def _looks(data: PreparedData, results: Results, device: torch.device | str) -> Looks | None:
