@@ -49,9 +49,10 @@ def means(demo: tuple[Path, str, str]) -> dict[str, float]:
 
 
 def test_every_model_beats_chance_and_the_ensemble_its_members(means: dict[str, float]) -> None:
-    assert means["random"] < 0.3
+    assert means["random"] < 0.25
     for name in MODELS:
-        assert means[name] > 0.45, name
+        assert means[name] > 2.5 * means["random"], name
+    assert means["ensemble"] > 0.6
     assert means["ensemble"] >= max(means[name] for name in MODELS) - 1e-9
     assert means["ensemble"] > means["word-centroids"]
 

@@ -68,7 +68,7 @@ def open_model(kind: str, source: str) -> Any:
         with _quiet():
             model = opened.from_pretrained(str(Path(source).expanduser()) if source[0] == "~"
                                            else source, dtype=torch.float32)  # fmt: skip
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, ImportError) as error:
         reason = str(error).strip().split("\n")[0]
         raise DataError(
             f"no model from '{source}': {reason} (without a network give a local folder with it)"
