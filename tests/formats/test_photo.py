@@ -16,7 +16,17 @@ from PIL import Image
 from photoshop import saved
 from shopsight.config import SmallPhotoConfig
 from shopsight.errors import UsageError
-from shopsight.formats.photo import KINDS, PhotoError, decode_photo, read_photo, small_photo
+from shopsight.formats import photo as photos
+from shopsight.formats.photo import KINDS, PhotoError, SmallPhoto, decode_photo
+
+
+def small_photo(source: bytes | Path, config: SmallPhotoConfig | None = None) -> SmallPhoto:
+    return photos.small_photo(source, config or SmallPhotoConfig())
+
+
+def read_photo(source: bytes | Path) -> np.ndarray:
+    return photos.read_photo(source, SmallPhotoConfig())
+
 
 RED, BLUE = (220, 20, 30), (20, 30, 220)
 

@@ -11,12 +11,11 @@ import warnings
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shopsight.config import SmallPhotoConfig
 from shopsight.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,6 +32,26 @@ _ORIENTATION = 0x0112  # of EXIF
 _TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # what it says to Pillow's transpositions
 _SIDEWAYS = (2, 4, 5, 6)  # the transpositions that swap height and width
 _MOST_KEPT_BYTES = 1 << 16  # of a small JPEG that is kept as it is; more is not its pixels
+
+
+class PhotoLimits(Protocol):
+    """How large photos may come, and how small they are stored; see `SmallPhotoConfig`."""
+
+    @property
+    def photo_side(self) -> int:
+        """Longer side of a stored photo, in pixels."""
+
+    @property
+    def photo_quality(self) -> int:
+        """JPEG quality of stored photos."""
+
+    @property
+    def max_megapixels(self) -> int:
+        """Most million pixels of a photo."""
+
+    @property
+    def max_mebibytes(self) -> int:
+        """Most MiB of a photo."""
 
 
 class PhotoError(Exception):
@@ -70,7 +89,7 @@ class SmallPhoto:
     original_width: int
 
 
-def small_photo(source: bytes | Path, config: SmallPhotoConfig | None = None) -> SmallPhoto:
+def small_photo(source: bytes | Path, config: PhotoLimits) -> SmallPhoto:
     """A photo as a small JPEG.
 
     Transparent pixels are laid over white, of an animation the first frame is taken, a camera's
@@ -85,7 +104,6 @@ def small_photo(source: bytes | Path, config: SmallPhotoConfig | None = None) ->
         PhotoError: no such file, not a photo, broken, or too large.
         UsageError: Pillow is not installed.
     """
-    config = config or SmallPhotoConfig()
     data = source if isinstance(source, bytes) else _read(source, config)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of decoders, about what they could mend
@@ -108,7 +126,7 @@ def decode_photo(jpeg: bytes) -> NDArray[np.uint8]:
         return np.asarray(image.convert("RGB"))
 
 
-def read_photo(source: bytes | Path, config: SmallPhotoConfig | None = None) -> NDArray[np.uint8]:
+def read_photo(source: bytes | Path, config: PhotoLimits) -> NDArray[np.uint8]:
     """The pixels (H, W, 3) of a new photo, exactly as a prepared folder would have them.
 
     Raises:
@@ -125,7 +143,7 @@ def _pillow() -> Any:
     return Image
 
 
-def _read(path: Path, config: SmallPhotoConfig) -> bytes:
+def _read(path: Path, config: PhotoLimits) -> bytes:
     limit = config.max_mebibytes << 20
     try:
         if not path.is_file():  # a folder, a pipe, a device: reading could last for ever
@@ -139,7 +157,7 @@ def _read(path: Path, config: SmallPhotoConfig) -> bytes:
     return data
 
 
-def _opened(data: bytes, config: SmallPhotoConfig) -> Image:
+def _opened(data: bytes, config: PhotoLimits) -> Image:
     """The photo with only its header read, if it is none of those that are refused."""
     if not data:
         raise PhotoError("no-photo", "the photo is empty, 0 bytes")
@@ -164,7 +182,7 @@ def _opened(data: bytes, config: SmallPhotoConfig) -> Image:
     return image
 
 
-def _small(image: Image, data: bytes, config: SmallPhotoConfig) -> SmallPhoto:
+def _small(image: Image, data: bytes, config: PhotoLimits) -> SmallPhoto:
     pillow = _pillow()
     width, height = image.size
     side = config.photo_side

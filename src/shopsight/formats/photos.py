@@ -15,9 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from shopsight.config import PhotoColumnsConfig
 from shopsight.errors import InputError, UsageError, unknown_name
 from shopsight.formats.fields import normalised_name, parse_id, shortened
 from shopsight.formats.tables import Table, TableRow
@@ -46,6 +45,42 @@ SPLITS = {
 """Other names that splits go by."""
 
 Field = str | int | float | bool | None
+
+
+class ColumnNames(Protocol):
+    """Columns as they were named, empty where they are to be found; see `PhotoColumnsConfig`."""
+
+    @property
+    def id(self) -> str:
+        """Of product ids."""
+
+    @property
+    def image(self) -> str:
+        """Of photos."""
+
+    @property
+    def text(self) -> tuple[str, ...]:
+        """Of what describes products."""
+
+    @property
+    def split_column(self) -> str:
+        """Of splits; none without a name."""
+
+    @property
+    def queries(self) -> str:
+        """Of queries; none without a name."""
+
+    @property
+    def features(self) -> str:
+        """Of ready-made features."""
+
+    @property
+    def boxes(self) -> str:
+        """Of their boxes."""
+
+    @property
+    def labels(self) -> str:
+        """Of their labels."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +125,7 @@ class PhotoRow:
     regions: tuple[Any, Any, Any] | None
 
 
-def find_columns(
-    table: Table, config: PhotoColumnsConfig, *, ready_made: bool = False
-) -> PhotoColumns:
+def find_columns(table: Table, config: ColumnNames, *, ready_made: bool = False) -> PhotoColumns:
     """Which column is what: as named, else by what such columns are usually called.
 
     Args:
@@ -203,7 +236,7 @@ def _found(table: Table, what: str, option: str, *, needed: bool = True) -> str:
     return found
 
 
-def _text(table: Table, config: PhotoColumnsConfig) -> tuple[str, ...]:
+def _text(table: Table, config: ColumnNames) -> tuple[str, ...]:
     found = _found(table, "text", "--text", needed=not config.queries)
     return (found,) if found else ()
 
