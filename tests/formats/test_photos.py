@@ -136,6 +136,6 @@ def test_fields_are_strings_numbers_and_booleans(tmp_path):
 
 
 def test_splits_by_other_names():
-    names = ("train", "validation", "val", "dev", "test", "testB", "holdout")
+    names = ("Train", "validation", "val", "dev", "test", "testB", "holdout")
     found = ["train", "valid", "valid", "valid", "testA", "testB", "holdout"]
     assert [split_of(one) for one in names] == found

@@ -127,14 +127,19 @@ def test_json_lines(tmp_path):
 
 
 def test_bad_json_lines_are_named_and_alone(tmp_path):
-    lines = ['{"id": 1}', '{"id": 2', "[3]", '{"id": NaN}', "[" * 100_000, '{"id": 6}']
+    lines = ['{"id": 1}', '{"id": 2', "[3]", '{"id": NaN}', "[" * 100_000, '{"id": "\\ud83d"}']
+    lines.append('{"id": "\\ud83d\\ude00"}')
     table = table_of(tmp_path, "\n".join(lines), "t.jsonl")
-    assert [row.values.get("id") for row in table.rows()] == [1, None, None, None, None, 6]
+    assert [row.values.get("id") for row in table.rows()] == [
+        *(1, None, None, None, None, None),
+        "😀",
+    ]
     found = faults(table)
     assert "line 2, column 9: broken JSON" in found[0]
     assert "line 3: not a JSON object" in found[1]
     assert "line 4: broken JSON: 'NaN is not a JSON number'" in found[2]
     assert "line 5" in found[3]
+    assert "line 6: text that is no Unicode" in found[4]
 
 
 def test_parquet_is_read_from_any_row(tmp_path):

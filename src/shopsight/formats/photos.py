@@ -39,8 +39,12 @@ SPLITS = {
     "val": "valid",
     "validation": "valid",
     "dev": "valid",
+    "valid": "valid",
     "test": "testA",
+    "testa": "testA",
+    "testb": "testB",
     "training": "train",
+    "train": "train",
 }
 """Other names that splits go by."""
 

@@ -317,6 +317,9 @@ class JsonLines(_Lines):
             raise InputError(reason, path=self.path, line=number) from error
         if not isinstance(row, dict):
             raise InputError("not a JSON object", path=self.path, line=number)
+        if "\\ud" in text.lower() and not _is_unicode(row):
+            reason = "text that is no Unicode (half of a surrogate pair)"
+            raise InputError(reason, path=self.path, line=number)
         return row
 
 
@@ -395,6 +398,14 @@ def decoded_line(raw: bytes, path: str, line: int) -> str:
     except UnicodeDecodeError as error:
         reason = f"not UTF-8 text (byte {error.start + 1} of the line)"
         raise InputError(reason, path=path, line=line) from error
+
+
+def _is_unicode(row: dict[str, Any]) -> bool:
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _no_constant(name: str) -> None:

@@ -394,6 +394,25 @@ def test_changed_settings_start_over(table, tmp_path, monkeypatch):
     assert data.summary["extractor"]["name"] == "other"
 
 
+def test_an_extractor_that_cannot_be_had_touches_nothing(table, tmp_path, monkeypatch):
+    monkeypatch.setattr(Journal, "offer", lambda self, files, state: self.note(files, state()))
+
+    def interrupt(now):
+        if now.stage == "describing":
+            raise KeyboardInterrupt
+
+    def none():
+        raise UsageError("no such extractor")
+
+    with pytest.raises(KeyboardInterrupt):
+        prepared(table, tmp_path / "data", progress=interrupt)
+    with pytest.raises(UsageError, match="no such extractor"):
+        prepared(table, tmp_path / "data", describing=Describing({"name": "x"}, none, load_means))
+    steps: list[Any] = []
+    prepared(table, tmp_path / "data", progress=steps.append)
+    assert "reading" not in {one.stage for one in steps}
+
+
 # Learning ---------------------------------------------------------------------------------------
 
 

@@ -191,7 +191,12 @@ class Preparation:
     """
 
     def __init__(
-        self, partial: Path, source: PhotoSource, fingerprint: str, progress: Progress | None
+        self,
+        partial: Path,
+        source: PhotoSource,
+        fingerprint: str,
+        extractor: Describer | None,
+        progress: Progress | None,
     ) -> None:
         self.partial, self._source, self._progress = partial, source, progress
         self._config = source.settings.photos
@@ -207,8 +212,7 @@ class Preparation:
             (partial / name).mkdir(exist_ok=True)
         self._files = GrowingFiles(partial, self.state.lengths)
         self._regions: RegionFiles | None = None
-        make = source.describing.make
-        self._extractor: Describer | None = make() if make else None
+        self._extractor = extractor
 
     def read(self, start: int, stop: int) -> None:
         """Store the products of the rows from ``start`` to before ``stop`` not stored yet."""
@@ -335,14 +339,11 @@ def preparation(
     partial: Path, source: PhotoSource, fingerprint: str, progress: Progress | None
 ) -> Iterator[Preparation]:
     """A preparation that nobody else works at; what it has noted stays if it is cut short."""
+    make = source.describing.make
+    extractor = make() if make else None  # first: if there is none, nothing is touched
     partial.mkdir(parents=True, exist_ok=True)
     with lock_folder(partial):
-        try:
-            work = Preparation(partial, source, fingerprint, progress)
-        except BaseException:
-            if not (partial / "journal.json").exists():
-                shutil.rmtree(partial)
-            raise
+        work = Preparation(partial, source, fingerprint, extractor, progress)
         try:
             yield work
         except (InputError, UsageError):

@@ -74,7 +74,27 @@ def build_pools(
         kinds = [_with_any([head], having), _with_any(rest, having)]
         others = _others(question, free, count, kinds, rng)
         pools[i] = Pool(question, relevant, rng.permutation(np.concatenate([relevant, others])))
+    _even_out(pools, free)
     return [pools[i] for i in range(len(asked))]
+
+
+def _even_out(pools: dict[int, Pool], free: _Places) -> None:
+    """Where a product stands in too many pools and another in too few, let one give way.
+
+    The last pools to be filled take what is left, and what is left may not fit them.
+    """
+    for needed in np.flatnonzero(free.left > 0).tolist():
+        for pool in pools.values():
+            if free.left[needed] <= 0:
+                break
+            if needed in pool.question.excluded or needed in pool.candidates:
+                continue
+            replaceable = ~np.isin(pool.candidates, pool.relevant)
+            surplus = np.flatnonzero((free.left[pool.candidates] < 0) & replaceable)
+            if len(surplus):
+                free.left[pool.candidates[surplus[0]]] += 1
+                free.left[needed] -= 1
+                pool.candidates[surplus[0]] = needed
 
 
 class _Places:
