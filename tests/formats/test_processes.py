@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -71,6 +75,49 @@ def test_a_process_that_dies_is_a_sentence():
         pytest.raises(InputError, match="a process that reads photos died"),
     ):
         list(pool.map((None, i) for i in range(10)))
+
+
+PARENT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from formats.test_processes import own_id
+from shopsight.formats.processes import process_pool
+if __name__ == "__main__":
+    with process_pool(own_id, 2) as pool:
+        for _, found in pool.map((None, i) for i in range(10_000)):
+            print(found, flush=True)
+"""
+
+
+def own_id(number: int) -> int:
+    time.sleep(0.01)
+    return os.getpid()
+
+
+def test_processes_end_with_a_parent_that_is_killed(tmp_path):
+    path = tmp_path / "parent.py"
+    path.write_text(PARENT)
+    tests = str(Path(__file__).parents[1])
+    command = [sys.executable, str(path), tests]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        found = {int(parent.stdout.readline()) for _ in range(40)}
+        parent.kill()
+    assert found
+    deadline = time.monotonic() + 60
+    while any(map(is_alive, found)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(is_alive, found))
+
+
+def is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    # One that ended and that nobody waited for, as in a container without an init, is no more.
+    status = Path(f"/proc/{process}/stat")
+    return not (status.exists() and ") Z" in status.read_text())
 
 
 def test_what_a_task_raises_arrives():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -96,6 +97,15 @@ def _begin(prepare: Callable[..., None] | None, arguments: tuple[object, ...]) -
     from threadpoolctl import threadpool_limits
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threadpool_limits(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     if prepare:
         prepare(*arguments)
+    threadpool_limits(1)
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed cannot say so; its processes would wait for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
