@@ -12,7 +12,7 @@ READY := .venv/.ready
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
 
-demo: $(READY) ## the main job on a small built-in world, a minute or two; writes demo/report.html
+demo: $(READY) ## the main job on a drawn shop, three or four minutes; writes demo/report.html
 	@$(BIN)/shopsight demo
 
 test: $(READY) ## every test

@@ -15,15 +15,15 @@ from shopsight.recipes import load_recipe, recipe_names
 from shopsight.recipes.settings import changed, keys
 
 
-def test_three_recipes_come_along() -> None:
-    assert recipe_names() == ["fashion", "kddcup", "tiny"]
+def test_four_recipes_come_along() -> None:
+    assert recipe_names() == ["fashion", "kddcup", "photos", "tiny"]
     recipes = [load_recipe(name) for name in recipe_names()]
-    assert len({str(asdict(recipe)) for recipe in recipes}) == 3
+    assert len({str(asdict(recipe)) for recipe in recipes}) == 4
 
 
 def test_recipe_files_are_short_and_say_only_what_differs(repository: Path) -> None:
     paths = sorted((repository / "src/shopsight/recipes").glob("*.yaml"))
-    assert len(paths) == 3
+    assert len(paths) == 4
     default = asdict(Recipe())
     for path in paths:
         assert path.read_text().startswith("# ")

@@ -31,6 +31,7 @@ class InputError(ShopsightError):
         reason: what is wrong, in words, without a full stop.
         path: the file ("-" for standard input).
         line: the line, counted from 1, where there is one.
+        row: the row, counted from 1, of a file without lines.
         column: the column's name or its number from 1, where there is one.
     """
 
@@ -40,12 +41,16 @@ class InputError(ShopsightError):
         *,
         path: str | Path,
         line: int | None = None,
+        row: int | None = None,
         column: str | int | None = None,
     ) -> None:
         self.reason, self.path, self.line, self.column = reason, str(path), line, column
+        self.row = row
         place = self.path
         if line is not None:
             place += f", line {line}"
+        if row is not None:
+            place += f", row {row}"
         if column is not None:
             place += f", column {column}"
         super().__init__(f"{place}: {reason}")

@@ -109,3 +109,24 @@ def test_regions_are_as_deep_as_their_weights() -> None:
     assert 0 < depths[0] < depths[1] < 1
     assert "hand, weight 0.25" in svg
     assert "weight" not in boxes_chart([(0, 0, 1, 1)], ["hand"], 1)
+
+
+def test_regions_lie_on_their_photo() -> None:
+    svg = boxes_chart(
+        [(0, 0, 1, 1), (0, 0, 0.5, 1)],
+        ["a", "b"],
+        2,
+        size=100,
+        weights=[0.2, 0.8],
+        photo=b"\xff\xd8",
+    )
+    (image,) = ElementTree.fromstring(svg).iter("image")
+    assert (image.get("width"), image.get("height")) == ("100.0", "50.0")
+    assert image.get("href") == "data:image/jpeg;base64,/9g="
+    found = parts(svg, "rect", "region weighed seen")
+    assert [node["style"] for node in found] == ["stroke-opacity:0.0", "stroke-opacity:1.0"]
+    assert not parts(svg, "rect", "photo")
+    plain = boxes_chart([(0, 0, 1, 1)], ["a"], 2, photo=b"x")
+    assert len(parts(plain, "rect", "region seen")) == 1
+    even = boxes_chart([(0, 0, 1, 1)], ["a"], 2, weights=[0.0], photo=b"x")
+    assert "stroke-opacity:0.25" in even

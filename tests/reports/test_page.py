@@ -182,3 +182,16 @@ def test_it_is_written_whole(report: Report, tmp_path: Path) -> None:
     write_page(report, tmp_path / "report.html")
     assert (tmp_path / "report.html").read_text() == render(report)
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_page_with_photos_holds_them_itself(report: Report) -> None:
+    plain = render(report)
+    one = dataclasses.replace(report.best[0].candidates[0], photo=b"jpeg", weights=(1.0,))
+    story = dataclasses.replace(report.best[0], candidates=(one,), words=(("red", 1.0),))
+    page = render(dataclasses.replace(report, best=[story]))
+    assert re.findall(r'href="([^"]+)"', page) == ["data:image/jpeg;base64,anBlZw=="]
+    assert "img-src data:" in page
+    assert '<main class="photos">' in page
+    assert "The stronger a frame" in Outline(page).text
+    assert "The frames are" not in Outline(plain).text
+    assert page.index("Queries answered best") < page.index(">Learning<")

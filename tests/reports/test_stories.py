@@ -71,6 +71,9 @@ def test_best_and_worst_by_value_then_by_length() -> None:
     texts = {"a": "x", "b": "x y", "c": "x y z", "d": "x y z", "e": "x"}
     assert best_and_worst(evaluation, "mrr", texts, 2) == (["c", "a"], ["d", "b"])
     assert best_and_worst(evaluation, "mrr", texts, 9) == (["c", "a"], ["d", "b"])
+    relevant = {"e": 3, "a": 2, "b": 1}
+    best, worst = best_and_worst(evaluation, "mrr", texts, 2, relevant)
+    assert (best, worst) == (["e", "a"], ["b", "d"])
 
 
 def test_the_data_in_numbers(data: PreparedData) -> None:
@@ -82,3 +85,18 @@ def test_the_data_in_numbers(data: PreparedData) -> None:
     assert figures["products"] == f"{len(data.store):,}"
     assert figures["numbers a region"] == "16"
     assert len(figures) == 6
+
+
+def test_candidates_bring_their_photos(
+    data: PreparedData, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Photos:
+        def jpeg(self, product: int) -> bytes | None:
+            return None if product % 2 else f"photo {product}".encode()
+
+    monkeypatch.setitem(data.__dict__, "photos", Photos())
+    narrator = Narrator(data, "valid", run, data.answers("valid") or Qrels({}), str)
+    shown = narrator.tell(data.queries("valid").ids[0], 0.5).candidates
+    for one in shown:
+        (index,) = data.store.index_of([one.product_id])
+        assert one.photo == (b"" if index % 2 else f"photo {index}".encode())

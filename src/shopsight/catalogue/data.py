@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 DATA_FILE = "data.json"
 FORMAT = "shopsight prepared folder"
+SHARD_FORMAT = f"shard of a {FORMAT}"
 FORMAT_VERSION = 1
 
 
@@ -170,6 +171,8 @@ def read_summary(folder: Path) -> dict[str, Any]:
         raise DataError(f"{folder}: not a prepared folder (no {DATA_FILE})") from error
     except (ValueError, NotADirectoryError) as error:
         raise DataError(f"{path}: not readable as JSON; prepare the folder again") from error
+    if isinstance(summary, dict) and summary.get("format") == SHARD_FORMAT:
+        raise DataError(f"{folder}: a shard; join all of them with shopsight prepare merge")
     if not isinstance(summary, dict) or summary.get("format") != FORMAT:
         raise DataError(f"{path}: not the description of a prepared folder")
     if summary.get("version") != FORMAT_VERSION:

@@ -1,4 +1,4 @@
-"""An ``.npy`` file that grows row by row and can be cut back to an earlier length."""
+"""A file that grows row by row and can be cut back: ``.npy``, or bare bytes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from numpy.typing import DTypeLike
 from shopsight.errors import OutputError
 from shopsight.types import AnyArray
 
-_HEADER_BYTES = 128
 _sync = getattr(os, "fdatasync", os.fsync)  # not every system has the cheaper one
 
 
@@ -28,6 +27,8 @@ class GrowingArray:
         OutputError: the file cannot be written (disk full, no permission).
     """
 
+    header_bytes = 128
+
     def __init__(
         self, path: Path, dtype: DTypeLike, row_shape: tuple[int, ...] = (), rows: int = 0
     ) -> None:
@@ -37,7 +38,7 @@ class GrowingArray:
         self.row_bytes = self.dtype.itemsize * int(np.prod(row_shape, dtype=np.int64))
         self.rows = rows
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        os.ftruncate(self._file, _HEADER_BYTES + rows * self.row_bytes)
+        os.ftruncate(self._file, self.header_bytes + rows * self.row_bytes)
         os.lseek(self._file, 0, os.SEEK_END)
 
     def append(self, rows: AnyArray) -> None:
@@ -58,11 +59,12 @@ class GrowingArray:
         shape = (self.rows, *self.row_shape)
         if not self.rows:
             return np.empty(shape, self.dtype)
-        return np.array(np.memmap(self.path, self.dtype, "r", _HEADER_BYTES, shape))
+        return np.array(np.memmap(self.path, self.dtype, "r", self.header_bytes, shape))
 
     def sync(self) -> None:
         """Write the header for the rows so far, and wait until everything is on disk."""
-        os.pwrite(self._file, _header(self.dtype, (self.rows, *self.row_shape)), 0)
+        if self.header_bytes:
+            os.pwrite(self._file, _header(self.dtype, (self.rows, *self.row_shape)), 0)
         _sync(self._file)
 
     def close(self) -> None:
@@ -70,8 +72,26 @@ class GrowingArray:
         os.close(self._file)
 
 
+class GrowingBytes(GrowingArray):
+    """Appends bytes to a file without a header.
+
+    Args:
+        path: the file; an existing one is continued.
+        size: bytes to keep of an existing file; the rest is cut off.
+    """
+
+    header_bytes = 0
+
+    def __init__(self, path: Path, size: int = 0) -> None:
+        super().__init__(path, np.uint8, (), size)
+
+    def extend(self, data: bytes) -> None:
+        """Append bytes."""
+        self.append(np.frombuffer(data, np.uint8))
+
+
 def _header(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> bytes:
     """Magic and header of npy format 1.0, padded to a length that fits any number of rows."""
     text = f"{{'descr': '{dtype.str}', 'fortran_order': False, 'shape': {shape}, }}"
-    padded = text.encode().ljust(_HEADER_BYTES - 11) + b"\n"
+    padded = text.encode().ljust(GrowingArray.header_bytes - 11) + b"\n"
     return b"\x93NUMPY\x01\x00" + len(padded).to_bytes(2, "little") + padded

@@ -5,7 +5,6 @@ Work goes on in ``OUT.partial``; ``OUT`` appears, complete, by a rename at the v
 
 from __future__ import annotations
 
-import logging
 import shutil
 from collections.abc import Callable
 from contextlib import closing
@@ -15,14 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from shopsight.catalogue.data import DATA_FILE, FORMAT, FORMAT_VERSION, PreparedData
+from shopsight.catalogue.data import FORMAT_VERSION, PreparedData
 from shopsight.catalogue.finish import finish
 from shopsight.catalogue.ingest_state import IngestState, SmallInputs
 from shopsight.catalogue.journal import GrowingFiles, Journal, lock_folder, remove_abandoned
+from shopsight.catalogue.place import check_place, put_in_place, the_same
 from shopsight.catalogue.splits import RawFolder, RawSplit, find_raw
 from shopsight.catalogue.writers import PairWriter, ProductWriter
 from shopsight.config import KddcupConfig
-from shopsight.errors import DataError, InputError, OutputError
+from shopsight.errors import InputError
 from shopsight.formats.kddcup import feature_width_of, header_size
 from shopsight.formats.kddcup_regions import RowRules
 from shopsight.formats.kddcup_rows import RowError
@@ -30,7 +30,6 @@ from shopsight.formats.kddcup_stream import Parsed, RowStream, row_stream
 from shopsight.formats.lines import LinePosition, LineReader
 
 _COMPETITION_WIDTH = 2048
-log = logging.getLogger("shopsight")
 
 
 @dataclass(frozen=True)
@@ -80,11 +79,12 @@ def prepare_kddcup(
     """
     config, raw, out = config or KddcupConfig(), Path(raw), Path(out)
     folder = find_raw(raw, splits, labels)
-    _check_place(out, raw)
+    check_place(out, raw)
     fingerprint = _fingerprint(folder, config)
     partial = out.with_name(f"{out.name}.partial")
     if not force and out.exists() and any(out.iterdir()):
-        data = _the_same(out, folder, fingerprint)
+        is_stream = any(split.is_stdin for split in folder.splits)
+        data = the_same(out, fingerprint, is_stream=is_stream)
         remove_abandoned(partial)
         return data
     inputs = SmallInputs.read(folder, config)
@@ -100,52 +100,14 @@ def prepare_kddcup(
             if error.line is not None or not ingest.has_notes():
                 shutil.rmtree(partial)
             raise
-        if out.exists():
-            shutil.rmtree(out)
-        (partial / "data").rename(out)
-        shutil.rmtree(partial)
+        put_in_place(partial, out)
     return PreparedData.open(out)
-
-
-def _check_place(out: Path, raw: Path) -> None:
-    """Refuse an ``out`` that holds anything but a prepared folder, or that holds the raw files."""
-    if not out.name or out.name == "..":
-        raise OutputError(f"--out '{out}' is not the name of a new folder")
-    if out.exists() and not out.is_dir():
-        raise OutputError(f"{out}: a file is in the way; choose another --out")
-    if out.resolve() in (raw.resolve(), *raw.resolve().parents):
-        raise OutputError(f"{out} holds the raw files themselves; choose another --out")
-    if out.exists() and any(out.iterdir()) and not _is_prepared(out):
-        raise OutputError(f"{out} exists and is not a prepared folder; choose another --out")
-
-
-def _is_prepared(out: Path) -> bool:
-    """Whether a folder is one of ours, be it damaged or of another version."""
-    path = out / DATA_FILE
-    return path.is_file() and FORMAT.encode() in path.read_bytes()[:4096]
 
 
 def _fingerprint(folder: RawFolder, config: KddcupConfig) -> str:
     settings = asdict(replace(config, workers=0))
     parts = [f"{key}={value}" for key, value in settings.items()]
     return "; ".join([f"format={FORMAT_VERSION}", *parts, folder.fingerprint()])
-
-
-def _the_same(out: Path, folder: RawFolder, fingerprint: str) -> PreparedData:
-    """The prepared folder at ``out``, if it is what this call would make."""
-    try:
-        data = PreparedData.open(out)
-    except DataError as error:
-        reason = str(error).removesuffix("; prepare the folder again")
-        raise OutputError(f"{reason}; replace it with --force") from error
-    if data.summary.get("fingerprint") != fingerprint:
-        reason = "was prepared from other files or with other settings"
-    elif any(split.is_stdin for split in folder.splits):
-        reason = "exists, and standard input may hold something else than it was made from"
-    else:
-        log.warning("%s is already prepared from these files; nothing was done", out)
-        return data
-    raise OutputError(f"{out} {reason}; choose another --out, or replace it with --force")
 
 
 class _Ingest:

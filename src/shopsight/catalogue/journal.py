@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from numpy.typing import DTypeLike
 
-from shopsight.catalogue.growing import GrowingArray
+from shopsight.catalogue.growing import GrowingArray, GrowingBytes
 from shopsight.errors import OutputError
 from shopsight.formats.atomic import replacing
 
@@ -42,6 +42,14 @@ class GrowingFiles:
             rows = self._kept.get(name, 0)
             self._open[name] = GrowingArray(path, dtype, row_shape, rows)
         return self._open[name]
+
+    def bytes_of(self, name: str) -> GrowingBytes:
+        """The bare bytes ``name`` (a path below the folder, ending included), continued too."""
+        if name not in self._open:
+            self._open[name] = GrowingBytes(self.folder / name, self._kept.get(name, 0))
+        found = self._open[name]
+        assert isinstance(found, GrowingBytes)
+        return found
 
     def lengths(self) -> dict[str, int]:
         """Rows of every array, those that were not opened this time included."""

@@ -84,7 +84,7 @@ def _dispatch(arguments: list[str]) -> None:
 
 
 def _interrupted(arguments: list[str]) -> str:
-    if arguments[:2] != ["prepare", "kddcup"]:
+    if arguments[:2] not in (["prepare", "kddcup"], ["prepare", "photos"]):
         return "interrupted"
     without = " without --force" if "--force" in arguments else ""
     return f"interrupted; the same command{without} continues"

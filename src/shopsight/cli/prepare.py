@@ -19,17 +19,19 @@ from shopsight.config import KddcupConfig, NegativesConfig
 from shopsight.errors import UsageError, counted, unknown_name
 
 _SECONDS_BETWEEN_LINES = 30.0
-_OVERVIEW = """usage: shopsight prepare kddcup|negatives ...
+_OVERVIEW = """usage: shopsight prepare kddcup|photos|merge|negatives ...
 
   kddcup     raw competition files to a prepared folder
+  photos     a table of products with photos to a prepared folder
+  merge      shards of photos to a prepared folder
   negatives  group the training queries of a prepared folder for hard negatives
 
-shopsight prepare kddcup --help explains it and gives examples."""
+shopsight prepare photos --help explains it and gives examples."""
 
 
 def run(command: str, arguments: list[str]) -> None:
     """Carry out ``shopsight prepare KIND ...``."""
-    kinds = {"kddcup": _kddcup, "negatives": _negatives}
+    kinds = {"kddcup": _kddcup, "photos": _photos, "merge": _merge, "negatives": _negatives}
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_OVERVIEW)
         return
@@ -78,6 +80,18 @@ def _kddcup(arguments: list[str]) -> None:
         _print_summary(data)
         if reporter.rate():
             print(f"  read at {reporter.rate()}")
+
+
+def _photos(arguments: list[str]) -> None:
+    from shopsight.cli.prepare_photos import run as prepare_photos
+
+    prepare_photos(arguments)
+
+
+def _merge(arguments: list[str]) -> None:
+    from shopsight.cli.prepare_merge import run as prepare_merge
+
+    prepare_merge(arguments)
 
 
 class _Reporter:

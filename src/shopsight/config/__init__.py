@@ -3,17 +3,25 @@
 The command line builds its options from these classes, docstrings included.
 """
 
-from shopsight.config.data import KddcupConfig, NegativesConfig, WorldConfig
+from shopsight.config.data import DrawnConfig, KddcupConfig, NegativesConfig, WorldConfig
 from shopsight.config.dual import DualConfig
 from shopsight.config.encoder import EncoderConfig, FeaturesConfig, WordVectorsConfig
 from shopsight.config.evaluation import CompareConfig, EvaluateConfig, FusionConfig
 from shopsight.config.matching import PretrainConfig, SentenceMatchConfig, WordMatchConfig
+from shopsight.config.photos import (
+    PhotoColumnsConfig,
+    PhotosConfig,
+    ShopperConfig,
+    SmallPhotoConfig,
+)
 from shopsight.config.recipe import STAGES, Recipe
+from shopsight.config.regions import LearnConfig, RegionsConfig
 from shopsight.config.train import FalseNegatives, NegativesFrom, Precision, TrainConfig
 
 __all__ = [
     "STAGES",
     "CompareConfig",
+    "DrawnConfig",
     "DualConfig",
     "EncoderConfig",
     "EvaluateConfig",
@@ -21,12 +29,18 @@ __all__ = [
     "FeaturesConfig",
     "FusionConfig",
     "KddcupConfig",
+    "LearnConfig",
     "NegativesConfig",
     "NegativesFrom",
+    "PhotoColumnsConfig",
+    "PhotosConfig",
     "Precision",
     "PretrainConfig",
     "Recipe",
+    "RegionsConfig",
     "SentenceMatchConfig",
+    "ShopperConfig",
+    "SmallPhotoConfig",
     "TrainConfig",
     "WordMatchConfig",
     "WordVectorsConfig",

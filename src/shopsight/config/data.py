@@ -97,3 +97,26 @@ class WorldConfig:
     noise: float = 0.5
     splits: tuple[str, ...] = ("train", "valid", "testA")
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class DrawnConfig:
+    """The drawn catalogue: products whose photos are drawn, and queries whose answers are known.
+
+    Args:
+        products: how many.
+        queries: distinct queries of its click log.
+        most_matches: most products that answer a query.
+        seed: of everything drawn.
+    """
+
+    products: int = 2_000
+    queries: int = 2_000
+    most_matches: int = 12
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense."""
+        check_range(self, "products", 1)
+        check_range(self, "queries", 1)
+        check_range(self, "most_matches", 1)

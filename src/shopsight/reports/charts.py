@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from base64 import b64encode
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -142,8 +143,9 @@ def boxes_chart(
     aspect: float,
     size: int = 92,
     weights: Sequence[float] = (),
+    photo: bytes = b"",
 ) -> Markup:
-    """A photo's regions as outlines.
+    """A photo's regions as outlines, on the photo itself if there is one.
 
     Args:
         boxes: regions, as shares of the image's height and width.
@@ -151,15 +153,23 @@ def boxes_chart(
         aspect: width of the image divided by its height.
         size: the longer side on the page, in pixels.
         weights: what share of a model's attention each region has, if that is known: the more,
-            the deeper its colour.
+            the deeper its colour, or on a photo, the stronger its outline.
+        photo: a JPEG file.
     """
     width, height = (size, size / aspect) if aspect >= 1 else (size * aspect, size)
     parts = [f'<rect class="photo" width="{width:.1f}" height="{height:.1f}"/>']
+    kind = "region weighed" if weights else "region"
+    if photo:
+        kind += " seen"
+        parts = [
+            f'<image width="{width:.1f}" height="{height:.1f}" preserveAspectRatio="none"'
+            f' href="data:image/jpeg;base64,{b64encode(photo).decode()}"/>'
+        ]
     for place, ((top, left, bottom, right), label) in enumerate(zip(boxes, labels, strict=True)):
-        depth = f' style="fill-opacity:{_depth(weights[place])}"' if weights else ""
+        depth = f' style="{_shown(place, weights, bool(photo))}"' if weights else ""
         share = f", weight {weights[place]:.2f}" if weights else ""
         parts.append(
-            f'<rect class="region{" weighed" if weights else ""}" x="{left * width:.1f}"'
+            f'<rect class="{kind}" x="{left * width:.1f}"'
             f' y="{top * height:.1f}" width="{(right - left) * width:.1f}"'
             f' height="{(bottom - top) * height:.1f}"{depth}>'
             f"<title>{escape(label)}{share}</title></rect>"
@@ -173,6 +183,15 @@ def _svg(width: float, height: float, label: str, parts: list[str]) -> Markup:
         f'<svg viewBox="0 0 {width:.1f} {height:.1f}" width="{width:.1f}" height="{height:.1f}"'
         f' role="img" aria-label="{escape(label)}">{"".join(parts)}</svg>'
     )
+
+
+def _shown(place: int, weights: Sequence[float], on_photo: bool) -> str:
+    """The style of a region: filled by its weight, or framed by how it compares with the others."""
+    if not on_photo:
+        return f"fill-opacity:{_depth(weights[place])}"
+    least, most = min(weights), max(weights)
+    share = (weights[place] - least) / (most - least) if most > least else 0.5
+    return f"stroke-opacity:{round(share**2, 3)}"
 
 
 def _depth(weight: float) -> float:

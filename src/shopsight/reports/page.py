@@ -21,10 +21,11 @@ from shopsight.reports.charts import (
     lines_chart,
 )
 from shopsight.reports.dataset import Figure
-from shopsight.reports.stories import Story
+from shopsight.reports.stories import Candidate, Story
 from shopsight.reports.tables import Grid, audit_grids
 
 _HALF = 480  # width of a chart that shares its line with another
+_PHOTO = 144  # longer side of a product's photo
 
 
 @dataclass(frozen=True)
@@ -126,9 +127,7 @@ def render(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["boxes"] = lambda one: boxes_chart(
-        one.boxes, one.labels, one.aspect, weights=one.weights
-    )
+    environment.filters["boxes"] = _boxes
     metrics = list(report.comparison.adjusted)
     return environment.get_template("report.html").render(
         report=report,
@@ -139,6 +138,7 @@ def render(report: Report) -> str:
         learning=[_learning_charts(one) for one in report.learning],
         fusion_charts=_fusion_charts(report.fusion),
         weighed=any(one.words for one in (*report.best, *report.worst)),
+        photos=any(c.photo for one in (*report.best, *report.worst) for c in one.candidates),
         stages=_stage_rows(report.stages),
     )
 
@@ -147,6 +147,13 @@ def write_page(report: Report, path: Path) -> None:
     """Write the page; raises OutputError where that cannot be done."""
     with replacing(path) as file:
         file.write(render(report))
+
+
+def _boxes(one: Candidate) -> Markup:
+    size = {"size": _PHOTO} if one.photo else {}
+    return boxes_chart(
+        one.boxes, one.labels, one.aspect, weights=one.weights, photo=one.photo, **size
+    )
 
 
 def _model_rows(report: Report, metrics: list[str]) -> list[dict[str, object]]:

@@ -19,6 +19,7 @@ from shopsight.training.describing import Describer, Looks
 from shopsight.training.ensemble import ENSEMBLE, REFERENCE, Curve, Mixture
 from shopsight.training.pipeline import HEADLINE, Results, answers_of
 from shopsight.training.refusals import VALID
+from shopsight.types import Qrels
 
 ABOUT = {
     "random": "no model: the candidates in random order",
@@ -29,6 +30,7 @@ ABOUT = {
     "dual": "one vector for the query, one for the photo, their cosine",
 }
 _TAGS = 4
+_TITLES = ("title", "name")  # what a column of titles is called, or holds in its name
 
 
 def run_report(
@@ -44,7 +46,8 @@ def run_report(
         data: the prepared folder.
         results: what came out.
         title: the heading.
-        note: a few words about a product, by its id; the pretrained model's tags if left out.
+        note: a few words about a product, by its id; its title, or else the pretrained model's
+            tags, if left out.
         device: where models say what they look at.
 
     Raises:
@@ -59,14 +62,16 @@ def run_report(
         VALID,
         results.valid[evaluation.name],
         qrels,
-        note or _tags(data, results, device),
+        note or _titles(data) or _tags(data, results, device),
         words=looks.words if looks else None,
         regions=looks.regions if looks else None,
     )
     values = dict(zip(evaluation.query_ids, evaluation.values[HEADLINE].tolist(), strict=True))
     best, worst = (
         [narrator.tell(query, values[query]) for query in queries]
-        for queries in best_and_worst(evaluation, HEADLINE, narrator.texts)
+        for queries in best_and_worst(
+            evaluation, HEADLINE, narrator.texts, relevant=_relevant(qrels)
+        )
     )
     return Report(
         title=title,
@@ -86,9 +91,34 @@ def run_report(
     )
 
 
+def _relevant(qrels: Qrels) -> dict[str, int]:
+    return {
+        query: sum(grade > 0 for grade in grades.values())
+        for query, grades in qrels.relevance.items()
+    }
+
+
 def _looks(data: PreparedData, results: Results, device: torch.device | str) -> Looks | None:
     trained = "word-match" in results.valid
     return Looks(results.folder, data, device) if trained else None
+
+
+def _titles(data: PreparedData) -> Callable[[str], str] | None:
+    """What the shop calls a product, and its price; None where it did not say."""
+    fields = data.fields
+    names = [] if fields is None else fields.column_names
+    title = next((name for one in _TITLES for name in names if one in name.lower()), None)
+    if fields is None or title is None:
+        return None
+    texts = fields[title].to_pylist()
+    prices = fields["price"].to_pylist() if "price" in names else [None] * len(texts)
+
+    def note(product_id: str) -> str:
+        (index,) = data.store.index_of([product_id])
+        text, price = texts[index], prices[index]
+        return str(text or "") + (f" · {price}" if price is not None else "")
+
+    return note
 
 
 def _tags(data: PreparedData, results: Results, device: torch.device | str) -> Callable[[str], str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,7 @@ class Candidate:
         labels: what the regions are.
         aspect: width of its image divided by the height.
         weights: the share of each region in the photo's embedding; empty where no model says.
+        photo: a JPEG file; empty where data came without photos.
     """
 
     product_id: str
@@ -37,6 +38,7 @@ class Candidate:
     labels: tuple[str, ...]
     aspect: float
     weights: tuple[float, ...] = ()
+    photo: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -63,20 +65,28 @@ class Story:
 
 
 def best_and_worst(
-    evaluation: Evaluation, metric: str, texts: dict[str, str], count: int = 3
+    evaluation: Evaluation,
+    metric: str,
+    texts: dict[str, str],
+    count: int = 3,
+    relevant: Mapping[str, int] | None = None,
 ) -> tuple[list[str], list[str]]:
     """Query ids with the highest and with the lowest values.
 
-    Of equal ones the longest come first: they ask for most.
+    Of equal ones those with most relevant products come first, then the longest: they ask for most.
 
     Args:
         evaluation: of the run the stories are about.
         metric: one of its metrics.
         texts: ``{query id: text}``.
         count: how many of each; fewer where there are not twice as many queries.
+        relevant: how many relevant products a query has; alike if left out.
     """
     values = dict(zip(evaluation.query_ids, evaluation.values[metric].tolist(), strict=True))
-    asked = sorted(values, key=lambda query: (-len(texts.get(query, "")), query))
+    many = relevant or {}
+    asked = sorted(
+        values, key=lambda query: (-many.get(query, 0), -len(texts.get(query, "")), query)
+    )
     count = min(count, len(asked) // 2)
     worst = sorted(asked, key=lambda query: values[query])[:count]
     return sorted(asked, key=lambda query: -values[query])[:count], worst
@@ -106,6 +116,7 @@ class Narrator:
         regions: Callable[[str], Sequence[float]] | None = None,
     ) -> None:
         self._store, self._qrels, self._note = data.store, qrels, note
+        self._photos = data.photos
         self._words, self._regions = words, regions
         queries = data.queries(split)
         self.texts = dict(zip(queries.ids, queries.texts, strict=True))
@@ -150,4 +161,5 @@ class Narrator:
             tuple(self._labels.get(label, f"label {label}") for label in regions.labels.tolist()),
             width / height,
             tuple(self._regions(product_id)) if self._regions else (),
+            (self._photos.jpeg(int(index)) if self._photos else None) or b"",
         )

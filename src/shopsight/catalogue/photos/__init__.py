@@ -1,0 +1,1 @@
+"""From a table of products with photos to a prepared folder."""

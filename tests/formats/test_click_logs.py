@@ -1,0 +1,53 @@
+"""Logs of clicks."""
+
+from __future__ import annotations
+
+import pytest
+
+from shopsight.errors import InputError
+from shopsight.formats.click_logs import Click, read_clicks
+
+
+def test_clicks_are_added_up_and_none_is_none(tmp_path):
+    path = tmp_path / "log.tsv"
+    path.write_text(
+        'query\tproduct_id\tclicks\nred  dress\t1\t2\nred dress\t1\t3\nshoe\t2\t0\n"a"\t007\t1\n'
+    )
+    assert read_clicks(path) == [Click("red dress", "1", 5), Click('"a"', "007", 1)]
+
+
+def test_without_clicks_each_row_is_one(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("Search Term,SKU\nred dress,1\n")
+    assert read_clicks(path) == [Click("red dress", "1", 1)]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("a,product_id\nx,1\n", r"line 1: no column 'query' \(columns: a, product_id\)"),
+        ("query,a\nx,1\n", r"line 1: no column 'product_id'"),
+        ("query,id\n,1\n", "line 2, column query: empty query"),
+        ("query,id\nx,\n", "line 2, column id: empty product id"),
+        ("query,id,clicks\nx,1,many\n", "line 2, column clicks: clicks 'many' is not a whole"),
+        ("query,id,clicks\nx,1,-1\n", "line 2, column clicks: clicks '-1' is not a whole"),
+        ("query,id\nx\n", "line 2: 1 column, where the header has 2"),
+        ("query,id,clicks\nx,1,0\n", "no click in the log"),
+        ("query,id\n", "no click in the log"),
+    ],
+)
+def test_bad_logs(tmp_path, content, sentence):
+    path = tmp_path / "log.csv"
+    path.write_text(content)
+    with pytest.raises(InputError, match=sentence):
+        read_clicks(path)
+
+
+def test_a_log_in_parquet_names_rows(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = tmp_path / "log.parquet"
+    pq.write_table(pa.table({"query": ["a", None], "id": [1, 2]}), path)
+    with pytest.raises(InputError, match="row 2, column query: empty query"):
+        read_clicks(path)

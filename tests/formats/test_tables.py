@@ -1,0 +1,200 @@
+"""Tables of rows: taken literally, read from any row on, bad rows named and alone."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shopsight.errors import InputError
+from shopsight.formats.tables import file_fingerprint, open_file
+
+
+def table_of(tmp_path: Path, content: str | bytes, name: str = "t.csv"):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return open_file(path)
+
+
+def values(table, start: int = 0, stop: int | None = None):
+    return [row.values for row in table.rows(start, stop)]
+
+
+def faults(table):
+    return [str(row.fault) for row in table.rows() if row.fault]
+
+
+def test_csv_follows_its_quotes(tmp_path):
+    table = table_of(tmp_path, 'id,title\r\n1,"red, ""nice"" dress"\r\n2,"two\nlines"\r\n3,plain')
+    assert table.names == ("id", "title")
+    assert values(table) == [
+        {"id": "1", "title": 'red, "nice" dress'},
+        {"id": "2", "title": "two\nlines"},
+        {"id": "3", "title": "plain"},
+    ]
+    assert [(row.number, row.line) for row in table.rows()] == [(1, 2), (2, 3), (3, 5)]
+    assert len(table) == 3
+
+
+def test_quotes_inside_a_field_mean_nothing(tmp_path):
+    table = table_of(tmp_path, 'id,title\n1,5" heel\n2,women"s "best" shoes\n')
+    assert [one["title"] for one in values(table)] == ['5" heel', 'women"s "best" shoes']
+
+
+def test_a_quote_that_is_never_closed_costs_one_row_and_no_other(tmp_path):
+    lines = ["id,title"] + [f"{i},shoe {i}" for i in range(1000)]
+    lines[11] = '10,"inch heel'
+    lines[21] = '20,"another'
+    table = table_of(tmp_path, "\n".join(lines))
+    assert len(table) == 1000
+    found = [row for row in table.rows() if not row.fault]
+    assert [row.values["id"] for row in found] == [str(i) for i in range(1000) if i not in (10, 20)]
+    assert faults(table) == [
+        f"{table.path}, line {line}: a quote opens here that is not closed" for line in (12, 22)
+    ]
+
+
+def test_semicolons_divide_where_the_header_has_them(tmp_path):
+    assert values(table_of(tmp_path, "id;title\n1;red, long\n")) == [
+        {"id": "1", "title": "red, long"}
+    ]
+
+
+def test_tsv_is_literal(tmp_path):
+    table = table_of(tmp_path, 'id\ttitle\n1\t"quoted"\n2\tsay ""\n', "t.tsv")
+    assert [one["title"] for one in values(table)] == ['"quoted"', 'say ""']
+
+
+def test_marks_line_ends_and_blank_lines_change_nothing(tmp_path):
+    plain = table_of(tmp_path, "id,title\n1,a\n2,b\n", "plain.csv")
+    odd = table_of(tmp_path, b"\xef\xbb\xbfid,title\r\n\r\n1,a\r\n\r\n2,b", "odd.csv")
+    assert odd.names == plain.names
+    assert values(odd) == values(plain)
+
+
+BAD_LINES = {
+    "too few columns": (b"7", "1 column, where the header has 2"),
+    "too many columns": (b"7,a,b", "3 columns, where the header has 2"),
+    "not UTF-8": (b"7,\xff\xfe", "not UTF-8 text (byte 3 of the line)"),
+    "null byte": (b"7,a\0b", "binary data, not text"),
+    "text after a quote": (b'7,"a"b', "not well-formed CSV"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_LINES)
+def test_bad_lines_are_named_and_alone(tmp_path, name):
+    line, reason = BAD_LINES[name]
+    table = table_of(tmp_path, b"id,title\n1,a\n" + line + b"\n2,b\n")
+    assert [row.values.get("id") for row in table.rows()] == ["1", None, "2"]
+    assert faults(table)[0].startswith(f"{table.path}, line 3: {reason}")
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "reason"),
+    [
+        ("", "t.csv", "the file is empty"),
+        ("\n1,2\n", "t.csv", "the file is empty, or begins with an empty line"),
+        ("id,id\n1,2\n", "t.csv", "line 1, column id: this name heads two columns"),
+        ("", "t.jsonl", "no row that is a JSON object"),
+        ("[1]\n", "t.jsonl", "no row that is a JSON object"),
+        ("PAR1 not really", "t.parquet", "not readable as Parquet"),
+        ("id", "t.xlsx", r"not a table by its name \(known: .csv, .tsv"),
+    ],
+)
+def test_files_that_are_no_tables(tmp_path, content, name, reason):
+    with pytest.raises(InputError, match=reason):
+        table_of(tmp_path, content, name)
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        open_file(tmp_path / "nowhere.csv")
+
+
+def test_json_lines(tmp_path):
+    rows = [{"id": 1, "title": "é", "tags": ["a", "b"]}, {"id": 2, "new": True}]
+    table = table_of(tmp_path, "\n\n".join(map(json.dumps, rows)), "t.jsonl")
+    assert table.names == ("id", "title", "tags", "new")
+    assert table.typed
+    assert values(table) == rows
+
+
+def test_bad_json_lines_are_named_and_alone(tmp_path):
+    lines = ['{"id": 1}', '{"id": 2', "[3]", '{"id": NaN}', "[" * 100_000, '{"id": "\\ud83d"}']
+    lines.append('{"id": "\\ud83d\\ude00"}')
+    table = table_of(tmp_path, "\n".join(lines), "t.jsonl")
+    assert [row.values.get("id") for row in table.rows()] == [
+        *(1, None, None, None, None, None),
+        "😀",
+    ]
+    found = faults(table)
+    assert "line 2, column 9: broken JSON" in found[0]
+    assert "line 3: not a JSON object" in found[1]
+    assert "line 4: broken JSON: 'NaN is not a JSON number'" in found[2]
+    assert "line 5" in found[3]
+    assert "line 6: text that is no Unicode" in found[4]
+
+
+def test_parquet_is_read_from_any_row(tmp_path):
+    table = pa.table({"id": list(range(500)), "__index_level_0__": list(range(500))})
+    pq.write_table(table, tmp_path / "t.parquet", row_group_size=130)
+    read = open_file(tmp_path / "t.parquet")
+    assert read.names == ("id",)
+    assert len(read) == 500
+    for start, stop in ((0, None), (129, 131), (130, 260), (77, 400), (499, 500), (500, None)):
+        rows = list(read.rows(start, stop))
+        assert [row.values["id"] for row in rows] == list(range(500))[start:stop]
+        assert [row.number for row in rows] == list(range(1, 501))[start:stop]
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.jsonl"])
+def test_lines_are_read_from_any_row(tmp_path, name):
+    if name == "t.jsonl":
+        content = "".join(f'{{"id": "{i}"}}\n' for i in range(50))
+    else:
+        content = "id\n" + "".join(f"{i}\n" for i in range(50))
+    table = table_of(tmp_path, content, name)
+    for start, stop in ((0, None), (10, 20), (49, None), (50, None), (20, 10)):
+        found = [row.values["id"] for row in table.rows(start, stop)]
+        assert found == [str(i) for i in range(50)][start:stop]
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.text(st.characters(codec="utf-8", exclude_characters="\0\r")), min_size=2, max_size=2
+        ),
+        max_size=8,
+    )
+)
+def test_csv_reads_what_python_writes(tmp_path_factory, rows):
+    rows = [row for row in rows if any(cell.strip() for cell in row)]
+    file = io.StringIO()
+    csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([["a", "b"], *rows])
+    table = table_of(tmp_path_factory.mktemp("csv"), file.getvalue())
+    assert [list(row.values.values()) for row in table.rows()] == rows
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_make_a_table_fail(tmp_path_factory, content):
+    for name in ("t.csv", "t.tsv"):
+        table = table_of(tmp_path_factory.mktemp("any"), b"id,title\ttext\n" + content, name)
+        rows = list(table.rows())
+        assert len(rows) == len(table)
+        assert all(row.fault or len(row.values) == len(table.names) for row in rows)
+
+
+def test_fingerprints_change_with_the_file(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("id\n1\n")
+    before = file_fingerprint(path)
+    assert file_fingerprint(path) == before
+    path.write_text("id\n2\n")
+    assert file_fingerprint(path) != before
