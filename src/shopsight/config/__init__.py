@@ -9,24 +9,31 @@ from shopsight.config.encoder import EncoderConfig, FeaturesConfig, WordVectorsC
 from shopsight.config.evaluation import CompareConfig, EvaluateConfig, FusionConfig
 from shopsight.config.matching import PretrainConfig, SentenceMatchConfig, WordMatchConfig
 from shopsight.config.recipe import STAGES, Recipe
+from shopsight.config.search import DedupeConfig, IndexConfig, JudgeConfig, SearchConfig
+from shopsight.config.serve import ServeConfig
 from shopsight.config.train import FalseNegatives, NegativesFrom, Precision, TrainConfig
 
 __all__ = [
     "STAGES",
     "CompareConfig",
+    "DedupeConfig",
     "DualConfig",
     "EncoderConfig",
     "EvaluateConfig",
     "FalseNegatives",
     "FeaturesConfig",
     "FusionConfig",
+    "IndexConfig",
+    "JudgeConfig",
     "KddcupConfig",
     "NegativesConfig",
     "NegativesFrom",
     "Precision",
     "PretrainConfig",
     "Recipe",
+    "SearchConfig",
     "SentenceMatchConfig",
+    "ServeConfig",
     "TrainConfig",
     "WordMatchConfig",
     "WordVectorsConfig",

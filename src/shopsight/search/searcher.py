@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shopsight.errors import DataError, UsageError
+from shopsight.search.engines import Engine, open_engine
+from shopsight.search.explaining import explain as explain_hit
+from shopsight.search.filters import Condition
+from shopsight.search.layout import EXTRACTOR, INDEX_FILE, MODELS
+from shopsight.search.models import SearchModels
+from shopsight.search.part import DUAL, DUAL_PART
+from shopsight.search.photos import PhotoEncoder
+from shopsight.search.recall import Vectors
+from shopsight.search.reranking import Ranked, candidates, recalled, rerank
 from shopsight.search.results import (
     Explanation,
     Facet,
@@ -17,6 +29,8 @@ from shopsight.search.results import (
     Results,
     WordMatched,
 )
+from shopsight.search.snapshot import Snapshot
+from shopsight.search.stopwatch import Stopwatch
 
 __all__ = ["Explanation", "Facet", "Hit", "Product", "Results", "Searcher", "WordMatched"]
 
@@ -32,6 +46,13 @@ class Searcher:
     call on, and a call sees one state from its beginning to its end.
     """
 
+    def __init__(self, folder: Path, snapshot: Snapshot, engine: Engine) -> None:
+        self._folder, self._snapshot, self._engine = folder, snapshot, engine
+        self._stamp = _stamp(folder)
+        self._models = SearchModels(folder / MODELS, list(snapshot.generation.models))
+        self._photos = PhotoEncoder(folder / EXTRACTOR, self._models)
+        self._opening = threading.Lock()
+
     @classmethod
     def open(cls, path: str | Path, engine: str | None = None) -> Searcher:
         """Open an index.
@@ -44,7 +65,9 @@ class Searcher:
             DataError: not an index, or an incomplete or damaged one.
             UsageError: no such engine, or what it needs is not installed.
         """
-        raise NotImplementedError
+        folder = Path(path)
+        snapshot = Snapshot.current(folder)
+        return cls(folder, snapshot, open_engine(engine, snapshot))
 
     def search(
         self,
@@ -84,19 +107,57 @@ class Searcher:
         recall_only: bool = False,
         explain: bool = False,
     ) -> list[Results]:
-        """`search` for several queries at once, which is quicker than one after the other."""
-        raise NotImplementedError
+        """`search` for several queries at once, which is quicker than one after the other.
 
-    def similar(
-        self, product_id: str, k: int = 10, *, filters: Filters | None = None
-    ) -> Results:
+        The seconds of each answer are those of all of them together.
+        """
+        snapshot, queries = self._current(), [_readable(query) for query in queries]
+        depth = max(k, depth or snapshot.generation.settings.depth)
+        _check(k, depth)
+        conditions = snapshot.fields.conditions(filters or {})
+        if not queries:
+            return []
+        watch = Stopwatch()
+        with watch.stage("encode"):
+            tokens = self._models.tokens(queries)
+            codes = self._models.encode_queries(tokens, self._models.names)
+            vectors: Vectors = codes[DUAL].tensors()[DUAL_PART].numpy()
+        with watch.stage("recall"):
+            rows, near = self._engine.recall(
+                snapshot, vectors, k if recall_only else depth, conditions
+            )
+            pools, every = candidates(snapshot, rows)
+        if recall_only:
+            cosines = np.concatenate([*near, np.empty(0)]).astype(np.float64)
+            ranked = recalled(pools, every, cosines, DUAL)
+        else:
+            with watch.stage("rerank"):
+                ranked = rerank(self._models, snapshot, codes, pools, every)
+        hits = [self._hits(snapshot, ranked, i, k) for i in range(len(queries))]
+        if explain:
+            with watch.stage("explain"):
+                hits = [
+                    self._explained(snapshot, query, found)
+                    for query, found in zip(queries, hits, strict=True)
+                ]
+        total = _count(snapshot, conditions)
+        return [
+            Results(query, found, self._models.unknown_words(query), watch.seconds, total)
+            for query, found in zip(queries, hits, strict=True)
+        ]
+
+    def similar(self, product_id: str, k: int = 10, *, filters: Filters | None = None) -> Results:
         """Products like one of the index, without itself; the score is a cosine.
 
         Raises:
             UnknownProductError: there is no such product.
             FilterError: see `search`.
         """
-        raise NotImplementedError
+        snapshot = self._current()
+        vector = snapshot.vectors(np.array([snapshot.row_of(product_id)]))
+        found = self._near(snapshot, vector, k + 1, filters, product_id, Stopwatch())
+        others = tuple(hit for hit in found.hits if hit.product_id != product_id)[:k]
+        return replace(found, hits=others)
 
     def search_photo(
         self,
@@ -116,19 +177,31 @@ class Searcher:
             PhotoError: not a photo, too large a one, or the index has no region extractor.
             FilterError: see `search`.
         """
-        raise NotImplementedError
+        snapshot, watch = self._current(), Stopwatch()
+        snapshot.fields.conditions(filters or {})
+        with watch.stage("encode"):
+            vector = self._photos.vector(photo)
+        return self._near(snapshot, vector, k, filters, "", watch)
 
     def product(self, product_id: str) -> Product:
         """A product of the index. Raises UnknownProductError where there is none."""
-        raise NotImplementedError
+        snapshot = self._current()
+        row = snapshot.row_of(product_id)
+        return Product(
+            product_id,
+            snapshot.fields.of(row),
+            snapshot.boxes(row),
+            snapshot.photo(row) is not None,
+        )
 
     def photo(self, product_id: str) -> bytes | None:
         """A product's photo, a JPEG file; None if it has none. Raises UnknownProductError."""
-        raise NotImplementedError
+        snapshot = self._current()
+        return snapshot.photo(snapshot.row_of(product_id))
 
     def facets(self) -> tuple[Facet, ...]:
         """The fields that filters can ask for."""
-        raise NotImplementedError
+        return self._current().facets
 
     def info(self) -> dict[str, Any]:
         """Counts, models, settings and versions of the index, without any path.
@@ -136,8 +209,105 @@ class Searcher:
         Keys: "products", "generation", "models" (by name, its weight), "depth", "engine",
         "photos", "fields", "regions", "extractor" (booleans), "shopsight" (version).
         """
-        raise NotImplementedError
+        snapshot = self._current()
+        generation = snapshot.generation
+        return {
+            "products": generation.products,
+            "generation": generation.number,
+            "models": dict(generation.models),
+            "depth": generation.settings.depth,
+            "precision": generation.settings.precision,
+            "engine": self._engine.name,
+            "photos": snapshot.has_photos,
+            "fields": snapshot.fields.names,
+            "regions": snapshot.has_regions,
+            "extractor": self._photos.available,
+            "shopsight": generation.created,
+        }
 
     def close(self) -> None:
-        """Let go of the index's files and of the engine."""
-        raise NotImplementedError
+        """Let go of the engine; the index's files go with the object."""
+        self._engine.close()
+
+    def _current(self) -> Snapshot:
+        """The newest state; one thread opens it while others go on with the one before."""
+        stamp = _stamp(self._folder)
+        if stamp != self._stamp and self._opening.acquire(blocking=False):
+            try:
+                self._snapshot = Snapshot.current(self._folder, self._snapshot)
+                self._stamp = stamp
+            finally:
+                self._opening.release()
+        return self._snapshot
+
+    def _near(
+        self,
+        snapshot: Snapshot,
+        vector: Vectors,
+        k: int,
+        filters: Filters | None,
+        query: str,
+        watch: Stopwatch,
+    ) -> Results:
+        """The nearest products of one vector (1, D)."""
+        _check(k, k)
+        conditions = snapshot.fields.conditions(filters or {})
+        with watch.stage("recall"):
+            rows, near = self._engine.recall(snapshot, vector, k, conditions)
+            pools, every = candidates(snapshot, rows)
+        ranked = recalled(pools, every, near[0].astype(np.float64), DUAL)
+        hits = self._hits(snapshot, ranked, 0, k)
+        return Results(query, hits, (), watch.seconds, _count(snapshot, conditions))
+
+    def _hits(self, snapshot: Snapshot, ranked: Ranked, query: int, k: int) -> tuple[Hit, ...]:
+        return tuple(
+            Hit(
+                str(ranked.run.pools.product_ids[at]),
+                float(ranked.run.scores[at]),
+                snapshot.fields.of(int(ranked.rows[at])),
+                {name: float(share[at]) for name, share in ranked.shares.items()},
+            )
+            for at in ranked.best(query, k).tolist()
+        )
+
+    def _explained(self, snapshot: Snapshot, query: str, hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
+        return tuple(
+            replace(
+                hit,
+                explanation=explain_hit(
+                    self._models, snapshot, query, snapshot.row_of(hit.product_id)
+                ),
+            )
+            for hit in hits
+        )
+
+
+def _readable(text: str) -> str:
+    r"""The text with what no file can hold (lone surrogates) replaced.
+
+    >>> _readable("a\ud800b")
+    'a�b'
+    """
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _stamp(folder: Path) -> tuple[int, int]:
+    """What changes when the index's state does."""
+    try:
+        found = (folder / INDEX_FILE).stat()
+    except OSError as error:
+        raise DataError("the index is gone") from error
+    return found.st_ino, found.st_mtime_ns
+
+
+def _count(snapshot: Snapshot, conditions: Sequence[Condition]) -> int:
+    """How many products meet all conditions."""
+    if not conditions:
+        return snapshot.generation.products
+    allowed = snapshot.allowed(conditions)
+    return len(snapshot) if allowed is None else int(allowed.sum())
+
+
+def _check(k: int, depth: int) -> None:
+    if k < 1 or depth < 1:
+        raise UsageError(f"k and depth must be at least 1, not {min(k, depth)}")
