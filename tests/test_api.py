@@ -130,6 +130,7 @@ def test_every_dependency_is_pinned(repository: Path) -> None:
     found: set[str] = set()
     needed(project["dependencies"] + project["optional-dependencies"]["dev"], frozenset(), found)
     pinned = {canonicalize_name(name) for name in pins}
+    found.discard("shopsight")  # an extra of ours within another
     assert sorted(found - pinned) == []
     if sys.platform == "linux":  # elsewhere some pins may not be needed
         assert sorted(pinned - found) == []
