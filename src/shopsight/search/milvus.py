@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -34,6 +34,8 @@ _DELETED_AT_ONCE = 1_000
 _LONGEST_TEXT = 1_000
 _MOST = 16_384  # candidates that Milvus gives
 _SECONDS = 30.0
+_GRAPH = {"M": 24, "efConstruction": 300}
+_LOOKED_AT = 3  # nodes of the graph, as a multiple of the candidates
 
 
 class MilvusEngine:
@@ -42,12 +44,14 @@ class MilvusEngine:
     Args:
         client: a ``pymilvus.MilvusClient``.
         collection: the index's.
+        lite: whether it is a file, which compares with every product; a server has a graph of
+            them (HNSW) and compares with those along a path.
     """
 
     name = "milvus"
 
-    def __init__(self, client: Any, collection: str) -> None:
-        self._client, self._collection = client, collection
+    def __init__(self, client: Any, collection: str, lite: bool) -> None:
+        self._client, self._collection, self._lite = client, collection, lite
 
     @classmethod
     def open(cls, url: str, snapshot: Snapshot) -> MilvusEngine:
@@ -61,7 +65,7 @@ class MilvusEngine:
             UsageError: pymilvus is not installed; nothing answers at the URL.
             DataError: the index was not loaded there, or another state of it.
         """
-        engine = cls(_connected(url), _name(snapshot))
+        engine = cls(_connected(url), _name(snapshot), _is_file(url))
         if not _asked(url, engine._client.has_collection, engine._collection):
             raise DataError("the engine does not hold this index; load it: shopsight index INDEX"
                             f" --engine {_shown(url)}")  # fmt: skip
@@ -87,7 +91,10 @@ class MilvusEngine:
             anns_field=_VECTOR,
             limit=wanted,
             filter=" and ".join(map(expression, conditions)),
-            search_params={"metric_type": "IP"},
+            search_params={
+                "metric_type": "IP",
+                "params": {} if self._lite else {"ef": _LOOKED_AT * wanted},
+            },
             timeout=_SECONDS,
         )
         rows, near = [], []
@@ -114,7 +121,10 @@ class MilvusEngine:
         schema.add_field(_VECTOR, DataType.FLOAT_VECTOR, dim=width)
         schema.add_field(_PART, DataType.VARCHAR, max_length=64)
         how = self._client.prepare_index_params()
-        how.add_index(_VECTOR, index_type="AUTOINDEX", metric_type="IP")
+        if self._lite:
+            how.add_index(_VECTOR, index_type="FLAT", metric_type="IP")
+        else:
+            how.add_index(_VECTOR, index_type="HNSW", metric_type="IP", params=_GRAPH)
         self._client.create_collection(self._collection, schema=schema, index_params=how,
                                        consistency_level="Strong")  # fmt: skip
 
@@ -135,7 +145,7 @@ class MilvusEngine:
                     self._load(snapshot, part.name, alive[start : start + _LOADED_AT_ONCE])
             done += len(alive)
         progress("load", done, done)
-        if hasattr(self._client, "flush"):
+        if not self._lite:
             self._client.flush(self._collection)
 
     def _load(self, snapshot: Snapshot, part: str, rows: IntArray) -> None:
@@ -181,7 +191,7 @@ def load_engine(
         DataError: not an index; the engine lost products on the way.
     """
     snapshot = Snapshot.current(path)
-    with closing(MilvusEngine(_connected(url), _name(snapshot))) as engine:
+    with closing(MilvusEngine(_connected(url), _name(snapshot), _is_file(url))) as engine:
         width = snapshot.vectors(np.zeros(1, np.int64)).shape[1]
         _asked(url, engine.make, width)
         _asked(url, engine.follow, snapshot, progress or (lambda *_: None))
@@ -229,13 +239,8 @@ def _connected(url: str) -> Any:
         from pymilvus import MilvusClient
     except ImportError as error:
         raise UsageError("this engine needs pymilvus: pip install 'shopsight[milvus]'") from error
-    if not url.startswith(("http://", "https://")) and "milvus_lite" not in sys.modules:
-        try:
-            import milvus_lite  # noqa: F401
-        except ImportError as error:
-            raise UsageError(
-                "a Milvus Lite file needs milvus-lite: pip install 'shopsight[milvus]'"
-            ) from error
+    if _is_file(url) and find_spec("milvus_lite") is None:
+        raise UsageError("a Milvus Lite file needs milvus-lite: pip install 'shopsight[milvus]'")
     parts = urlsplit(url) if "://" in url else None
     token = ""
     if parts is not None and parts.username:
@@ -243,6 +248,10 @@ def _connected(url: str) -> Any:
         host = parts.netloc.rpartition("@")[2]
         url = urlunsplit(parts._replace(netloc=host))
     return _asked(url, MilvusClient, url, token=token, timeout=_SECONDS)
+
+
+def _is_file(url: str) -> bool:
+    return not url.startswith(("http://", "https://"))
 
 
 def _asked(url: str, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
