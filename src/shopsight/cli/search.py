@@ -137,7 +137,7 @@ def _print_why(hit: Hit) -> None:
 
 
 def _words(why: Explanation) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for one in why.words:
         place = ""
         if one.region is not None and one.region < len(why.boxes):
