@@ -26,14 +26,15 @@ from shopsight.formats.lines import CHUNK_BYTES
 from shopsight.reports.tables import Grid
 from shopsight.types import IntArray
 
-_OVERVIEW = """usage: shopsight bench [data | train | rank] ...
+_OVERVIEW = """usage: shopsight bench [data | train | rank | search] ...
 
   data    preparing, reading the store, grouping queries, drawing negatives
   train   training steps: ours and the plain way side by side
   rank    ranking a split: ours and the plain way side by side
+  search  recall, ranking, size and memory of an index
 
-shopsight bench train --help explains it and gives examples. Without a word, all three."""
-_KINDS = ("data", "train", "rank")
+shopsight bench train --help explains it and gives examples. Without a word, all of them."""
+_KINDS = ("data", "train", "rank", "search")
 BATCH = 256
 Result = TypeVar("Result")
 
@@ -54,6 +55,11 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
 def _run_kind(name: str, arguments: list[str]) -> None:
     if name == "data":
         _data(arguments)
+        return
+    if name == "search":
+        from shopsight.cli.bench_search import run_search
+
+        run_search(arguments)
         return
     from shopsight.cli import bench_models
 

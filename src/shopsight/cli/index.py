@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from shopsight.catalogue.data import PreparedData
 from shopsight.cli.output import print_json
 from shopsight.cli.parser import Parser
-from shopsight.cli.progress import progress_bar
+from shopsight.cli.progress import progress_bar, teller
 from shopsight.config import IndexConfig
 from shopsight.errors import UsageError
 from shopsight.formats.content import numbered_lines, read_text
@@ -145,11 +145,4 @@ def _say(given: Any, path: Path, found: Generation, seconds: float) -> None:
 @contextmanager
 def _told(given: Any) -> Iterator[Callable[[str, int, int], None]]:
     with progress_bar(quiet=given.quiet or given.json) as bar:
-        tasks: dict[str, Any] = {}
-
-        def tell(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=total, rate="")
-            bar.update(tasks[what], completed=done, total=total)
-
-        yield tell
+        yield teller(bar)

@@ -102,7 +102,7 @@ def build_index(
             files=files,
         )
         part = _encoded(folder, begun, data, np.arange(len(data.store)), progress)
-        return _publish(folder, begun, [part], [part.name], progress)
+        return publish(folder, begun, [part], [part.name], progress)
 
 
 def add_products(
@@ -135,7 +135,7 @@ def add_products(
             raise UsageError(f"{folder}: product '{known}' is there already; --update replaces it")
         part = _encoded(folder, found, data, np.arange(len(ids)), progress)
         parts, removed = _with_removed(folder, snapshot, there[there >= 0])
-        changed = _publish(folder, found, [*parts, part], [part.name, *removed], progress)
+        changed = publish(folder, found, [*parts, part], [part.name, *removed], progress)
         return _tidied(folder, changed, progress)
 
 
@@ -163,7 +163,7 @@ def remove_products(
         if (rows < 0).any():
             raise UnknownProductError(wanted[int(np.flatnonzero(rows < 0)[0])])
         parts, removed = _with_removed(folder, snapshot, rows)
-        changed = _publish(folder, snapshot.generation, parts, removed, progress)
+        changed = publish(folder, snapshot.generation, parts, removed, progress)
         return _tidied(folder, changed, progress)
 
 
@@ -235,7 +235,7 @@ def _encoded(
         about = writer.finish(
             [ids[one] for one in wanted.tolist()], fields, photos, query_vectors(models)
         )
-    return _settled(folder, place, len(wanted), about)
+    return settled(folder, place, len(wanted), about)
 
 
 def _compacted(folder: Path, progress: Progress) -> Generation:
@@ -243,7 +243,7 @@ def _compacted(folder: Path, progress: Progress) -> Generation:
     found = snapshot.generation
     rows = np.flatnonzero(snapshot.alive)
     if not len(rows):
-        return _publish(folder, found, [], [], progress)
+        return publish(folder, found, [], [], progress)
     place = pending(folder, _key(found, {"rows": found.number}))
     models = SearchModels(folder / MODELS, [DUAL])
     with closing(PartWriter(place, found.settings)) as writer:
@@ -259,8 +259,8 @@ def _compacted(folder: Path, progress: Progress) -> Generation:
             photos,
             query_vectors(models),
         )
-    part = _settled(folder, place, len(rows), about)
-    return _publish(folder, found, [part], [part.name], progress)
+    part = settled(folder, place, len(rows), about)
+    return publish(folder, found, [part], [part.name], progress)
 
 
 def _regions(snapshot: Snapshot, rows: IntArray) -> RegionBatch:
@@ -278,8 +278,15 @@ def _batches(rows: IntArray) -> Iterator[IntArray]:
         yield rows[start : start + _AT_ONCE]
 
 
-def _settled(folder: Path, place: Path, rows: int, about: dict[str, object]) -> Part:
-    """Give a finished part its name; nothing knows of it yet."""
+def settled(folder: Path, place: Path, rows: int, about: dict[str, object]) -> Part:
+    """Give a finished part its name; nothing knows of it yet.
+
+    Args:
+        folder: the index.
+        place: where the part was written.
+        rows: products in it.
+        about: how they are recalled.
+    """
     sync_folder(place)
     name = part_name(folder)
     place.rename(folder / name)
@@ -307,10 +314,18 @@ def _with_removed(folder: Path, snapshot: Snapshot, rows: IntArray) -> tuple[lis
     return parts, files
 
 
-def _publish(
+def publish(
     folder: Path, old: Generation, parts: Sequence[Part], new: Sequence[str], progress: Progress
 ) -> Generation:
-    """Make these parts the index."""
+    """Make these parts the index.
+
+    Args:
+        folder: the index.
+        old: the state before.
+        parts: those that count from now on.
+        new: files and folders that the state before had not.
+        progress: told how far it is.
+    """
     progress("checksums", 0, 1)
     names = {MODELS, EXTRACTOR} | {one for part in parts for one in (part.name, part.removed)}
     files = {name: one for name, one in old.files.items() if name.split("/")[0] in names}

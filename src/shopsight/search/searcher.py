@@ -225,6 +225,16 @@ class Searcher:
             "shopsight": generation.created,
         }
 
+    def sample(self) -> list[str]:
+        """Some queries of the training split that the index keeps; none if there was none."""
+        return self._models.sample
+
+    def query_vectors(self, queries: Sequence[str]) -> Vectors:
+        """(Q, D) the dual encoder's vectors of queries, of length 1."""
+        codes = self._models.encode_queries(self._models.tokens(queries), [DUAL])[DUAL]
+        found: Vectors = codes.tensors()[DUAL_PART].numpy()
+        return found
+
     def close(self) -> None:
         """Let go of the engine; the index's files go with the object."""
         self._engine.close()
