@@ -7,91 +7,111 @@ region that adds most to it answers the word.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from shopsight import scoring
-from shopsight.batches.batch import Tokens
 from shopsight.models.word_match import WordMatch, WordProducts
 from shopsight.search.models import WORD_MATCH, SearchModels
 from shopsight.search.results import Explanation, WordMatched
 from shopsight.search.snapshot import Snapshot
+from shopsight.types import IntArray
 
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
-    """What each of T tokens finds in one photo.
+    """What each of T tokens finds in each of N photos.
 
     Attributes:
-        weights: (T,) they add up to 1.
-        matches: (T,).
-        parts: (T, R) what each region adds to the match; R is 0 where regions are not kept.
+        weights: (N, T) those of a photo add up to 1.
+        matches: (N, T).
+        parts: for each photo (T, R), what each region adds to the match; R is 0 where regions
+            are not kept.
     """
 
     weights: Tensor
     matches: Tensor
-    parts: Tensor
+    parts: Sequence[Tensor]
 
 
 @torch.inference_mode()
-def explain(models: SearchModels, snapshot: Snapshot, query: str, row: int) -> Explanation:
-    """Why a query finds a product.
+def explain(
+    models: SearchModels, snapshot: Snapshot, query: str, rows: IntArray
+) -> list[Explanation]:
+    """Why a query finds products.
 
     Args:
         models: of the index.
         snapshot: the index.
         query: as it was asked.
-        row: of the product.
+        rows: (N,) of the products.
     """
-    boxes = snapshot.boxes(row)
-    pieces = models.pieces(query)
-    if WORD_MATCH not in models.names:
-        words = (WordMatched(word, 0.0, None, None, models.knows(word)) for word, _ in pieces)
-        return Explanation(tuple(words), boxes)
-    seen = _look(models, snapshot, models.tokens([query]), row)
-    found = []
-    for word, places in pieces:
-        at = torch.tensor([place for place in places if place < len(seen.weights)])
-        known = models.knows(word)
-        if not len(at):
-            found.append(WordMatched(word, 0.0, None, None, known))
-            continue
-        weights = seen.weights[at]
-        shares = weights / weights.sum().clamp(min=1e-12)
-        match = float((shares * seen.matches[at]).sum())
-        parts = shares @ seen.parts[at]
-        region = int(parts.argmax()) if len(parts) else None
-        found.append(WordMatched(word, float(weights.sum()), match, region, known))
-    return Explanation(tuple(found), boxes)
+    boxes = [snapshot.boxes(row) for row in rows.tolist()]
+    pieces = [(word, places, models.knows(word)) for word, places in models.pieces(query)]
+    if WORD_MATCH not in models.names or not len(rows):
+        words = tuple(WordMatched(word, 0.0, None, None, known) for word, _, known in pieces)
+        return [Explanation(words, one) for one in boxes]
+    seen = _look(models, snapshot, query, rows)
+    return [
+        Explanation(tuple(_matched(seen, number, *one) for one in pieces), boxes[number])
+        for number in range(len(rows))
+    ]
 
 
-def _look(models: SearchModels, snapshot: Snapshot, tokens: Tokens, row: int) -> _Seen:
+def _matched(seen: _Seen, number: int, word: str, places: list[int], known: bool) -> WordMatched:
+    """A word before one photo: its pieces together."""
+    at = torch.tensor([place for place in places if place < seen.weights.shape[1]])
+    if not len(at):
+        return WordMatched(word, 0.0, None, None, known)
+    weights = seen.weights[number, at]
+    shares = weights / weights.sum().clamp(min=1e-12)
+    match = float((shares * seen.matches[number, at]).sum())
+    parts = shares @ seen.parts[number][at]
+    region = int(parts.argmax()) if len(parts) else None
+    return WordMatched(word, float(weights.sum()), match, region, known)
+
+
+def _look(models: SearchModels, snapshot: Snapshot, query: str, rows: IntArray) -> _Seen:
     model: WordMatch = models.model(WORD_MATCH)
-    queries = model.encode_queries(tokens)
-    products = snapshot.codes(WORD_MATCH, np.array([row]))
+    queries = model.encode_queries(models.tokens([query]))
+    products = snapshot.codes(WORD_MATCH, rows)
     assert isinstance(products, WordProducts)
-    first = torch.zeros(1, dtype=torch.int64)
-    weights = model.word_weights(queries, products, first, first)[0]
-    scores = scoring.dot(queries.words[0], products.heads[0])  # (T, H)
-    matches, heads = scores.max(1)
-    parts = weights.new_zeros(len(weights), 0)
+    each = torch.arange(len(rows))
+    weights = model.word_weights(queries, products, torch.zeros_like(each), each)
+    matches, heads = scoring.dot(queries.words[0], products.heads).max(2)  # (N, T, H)
+    parts = [weights.new_zeros(weights.shape[1], 0)] * len(rows)
     if snapshot.has_regions:
-        parts = _by_region(model, snapshot, queries.words[0], heads, row)
+        parts = _by_region(model, snapshot, queries.words[0], heads, rows)
     return _Seen(weights, matches, parts)
 
 
 def _by_region(
-    model: WordMatch, snapshot: Snapshot, words: Tensor, heads: Tensor, row: int
-) -> Tensor:
-    """(T, R) what each region adds to the match of each word (T, E) with its head (T,)."""
-    regions, layers = snapshot.regions(row), model.encoder.heads
-    rows = model.encoder.through_trunk(regions)
-    counts = regions.packing.softmax(scoring.full_precision(layers.weigh(rows)[:, 0]))
-    embedded = scoring.full_precision(layers.embed(rows)) * counts[:, None]  # (R, hidden)
-    last = layers.last.weight.view(layers.count, words.shape[1], -1)[heads + 1]  # (T, E, hidden)
-    asked = torch.einsum("te,teh->th", words, last)
-    bias = layers.last.bias.view(layers.count, -1)[heads + 1]
-    return asked @ embedded.T + (words * bias).sum(1)[:, None] * counts
+    model: WordMatch, snapshot: Snapshot, words: Tensor, heads: Tensor, rows: IntArray
+) -> list[Tensor]:
+    """For each of N photos (T, R): what each region adds to each word's match.
+
+    Args:
+        model: word match.
+        snapshot: the index.
+        words: (T, E).
+        heads: (N, T) the best head of each word.
+        rows: (N,).
+    """
+    regions, layers = snapshot.regions(rows), model.encoder.heads
+    through = model.encoder.through_trunk(regions)
+    counts = regions.packing.softmax(scoring.full_precision(layers.weigh(through)[:, 0]))
+    embedded = scoring.full_precision(layers.embed(through)) * counts[:, None]  # (R, hidden)
+    last = layers.last.weight.view(layers.count, words.shape[1], -1)[1:]  # (H, E, hidden)
+    asked = torch.einsum("te,heg->thg", words, last)  # (T, H, hidden)
+    bias = words @ layers.last.bias.view(layers.count, -1)[1:].T  # (T, H)
+    lengths = regions.lengths.tolist()
+    token = torch.arange(len(words))
+    return [
+        asked[token, head] @ here.T + bias[token, head][:, None] * share
+        for head, here, share in zip(
+            heads, embedded.split(lengths), counts.split(lengths), strict=True
+        )
+    ]

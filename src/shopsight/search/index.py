@@ -264,13 +264,9 @@ def _compacted(folder: Path, progress: Progress) -> Generation:
 
 
 def _regions(snapshot: Snapshot, rows: IntArray) -> RegionBatch:
-    each = [snapshot.regions(row) for row in rows.tolist()]
-    return RegionBatch(
-        np.concatenate([one.features.numpy() for one in each]),
-        np.concatenate([one.boxes.numpy() for one in each]),
-        np.zeros(sum(len(one.features) for one in each), np.int16),
-        np.concatenate([one.lengths.numpy() for one in each]),
-    )
+    found = snapshot.regions(rows)
+    labels = np.zeros(len(found.features), np.int16)
+    return RegionBatch(found.features.numpy(), found.boxes.numpy(), labels, found.lengths.numpy())
 
 
 def _batches(rows: IntArray) -> Iterator[IntArray]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from shopsight.errors import DataError, UsageError
 from shopsight.search.engines import Engine, open_engine
-from shopsight.search.explaining import explain as explain_hit
+from shopsight.search.explaining import explain as explain_hits
 from shopsight.search.filters import Condition
 from shopsight.search.layout import EXTRACTOR, INDEX_FILE, MODELS
 from shopsight.search.models import SearchModels
@@ -281,15 +281,9 @@ class Searcher:
         )
 
     def _explained(self, snapshot: Snapshot, query: str, hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
-        return tuple(
-            replace(
-                hit,
-                explanation=explain_hit(
-                    self._models, snapshot, query, snapshot.row_of(hit.product_id)
-                ),
-            )
-            for hit in hits
-        )
+        rows = snapshot.rows_of([hit.product_id for hit in hits])
+        reasons = explain_hits(self._models, snapshot, query, rows)
+        return tuple(replace(hit, explanation=why) for hit, why in zip(hits, reasons, strict=True))
 
 
 def _readable(text: str) -> str:

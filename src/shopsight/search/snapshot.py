@@ -139,10 +139,19 @@ class Snapshot:
         """(n, D) the dual encoder's vectors of rows."""
         return _vectors(self.codes(DUAL, rows))
 
-    def regions(self, row: int) -> Regions:
-        """What the encoders read of one product; only where `has_regions`."""
-        number, local = self._place(row)
-        return self.parts[number].regions(np.array([local]))
+    def regions(self, rows: IntArray) -> Regions:
+        """What the encoders read of products (n,), at least one; only where `has_regions`."""
+        pieces = list(self._split(rows))
+        each = [self.parts[number].regions(local) for number, _, local in pieces]
+        if len(each) == 1:
+            return each[0]
+        joined = Regions(
+            torch.cat([one.features for one in each]),
+            torch.cat([one.boxes for one in each]),
+            torch.cat([one.lengths for one in each]),
+        )
+        places = torch.from_numpy(np.concatenate([at for _, at, _ in pieces]))
+        return joined.take(places.argsort())
 
     def boxes(self, row: int) -> tuple[Box, ...]:
         """A product's regions as shares of its photo's sides."""
