@@ -50,7 +50,7 @@ def _serve(given: Any) -> None:
     from shopsight.web.app import create_app
     from shopsight.web.limits import is_loopback
     from shopsight.web.querylog import QueryLog
-    from shopsight.web.server import address_of, listen, read_token, run_server
+    from shopsight.web.server import address_of, listen, make_server, read_token
 
     if given.threads < 1:
         raise UsageError("--threads must be at least 1")
@@ -71,7 +71,8 @@ def _serve(given: Any) -> None:
                 print(f"{products:,} products at {address_of(bound)} (Ctrl-C stops)", flush=True)
 
         try:
-            run_server(create_app(searcher, config, token, log), bound, config, ready)
+            app = create_app(searcher, config, token, log)
+            make_server(app, config, ready).run(sockets=[bound])
         finally:
             searcher.close()
     if not given.quiet:

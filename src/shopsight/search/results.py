@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from shopsight.types import Box
@@ -15,7 +15,8 @@ Value = str | float | int | bool | None
 class _Plain:
     def to_json(self) -> dict[str, Any]:
         """The same as an object of JSON: dicts, lists, strings, numbers, booleans and None."""
-        return plain_json(asdict(self))  # type: ignore[call-overload, no-any-return]
+        found: dict[str, Any] = plain_json(self)
+        return found
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,11 @@ class Facet(_Plain):
 
 
 def plain_json(value: Any) -> Any:
-    """Tuples as lists, mappings as dicts, at any depth."""
+    """Objects of this module and mappings as dicts, tuples as lists, at any depth."""
+    if isinstance(value, str | float | int) or value is None:
+        return value
+    if isinstance(value, _Plain):
+        return {name: plain_json(one) for name, one in vars(value).items()}
     if isinstance(value, Mapping):
         return {str(key): plain_json(one) for key, one in value.items()}
     if isinstance(value, list | tuple):

@@ -149,7 +149,11 @@ class _Service:
         return await self._run(self._records, work, *arguments)
 
     async def _run(self, pool: ThreadPoolExecutor, work: Callable[..., T], *arguments: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(pool, work, *arguments)
+        try:
+            future = pool.submit(work, *arguments)
+        except RuntimeError:
+            raise ClosedError from None
+        return await asyncio.wrap_future(future)
 
     def _found(self, results: Results) -> Json:
         for stage, seconds in results.seconds.items():
@@ -367,8 +371,8 @@ def _add_problems(app: FastAPI) -> None:
         return problem(422, _first(error.errors()))
 
     @app.exception_handler(ClosedError)
-    async def stopping(_: Request, error: ClosedError) -> Response:
-        return problem(503, str(error), {"retry-after": "5"})
+    async def stopping(_: Request, __: ClosedError) -> Response:
+        return problem(503, "the server is stopping", {"retry-after": "5"})
 
     async def mended(_: Request, error: Exception) -> Response:
         known = problem_of(error)

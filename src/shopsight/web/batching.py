@@ -80,7 +80,7 @@ class Batcher:
         asked = _Asked(query, options, Future())
         with self._changed:
             if self._closed:
-                raise ClosedError("the server is stopping")
+                raise ClosedError
             self._queue.append(asked)
             self._changed.notify()
         return asked.future

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,14 +52,13 @@ def address_of(bound: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def run_server(
-    app: ASGIApp, bound: socket.socket, config: ServeConfig, ready: Callable[[], None]
-) -> None:
-    """Serve until SIGINT or SIGTERM; requests under way are answered first.
+def make_server(app: ASGIApp, config: ServeConfig, ready: Callable[[], None]) -> uvicorn.Server:
+    """A server that answers once it is run, until SIGINT or SIGTERM or its ``should_exit``.
+
+    Requests under way are answered before it ends.
 
     Args:
         app: the application.
-        bound: the socket to serve on; it is closed at the end.
         config: its time limit is also how long stopping may take.
         ready: called once requests are answered.
     """
@@ -74,8 +74,7 @@ def run_server(
         timeout_graceful_shutdown=max(1, round(config.timeout)),
         backlog=_BACKLOG,
     )
-    with bound:
-        _Server(settings, ready).run(sockets=[bound])
+    return _Server(settings, ready)
 
 
 class _Server(uvicorn.Server):
@@ -95,7 +94,8 @@ class _Server(uvicorn.Server):
         def stop(number: int, frame: FrameType | None) -> None:
             self.handle_exit(number, frame)
 
-        before = {one: signal.signal(one, stop) for one in _SIGNALS}
+        main = threading.current_thread() is threading.main_thread()
+        before = {one: signal.signal(one, stop) for one in _SIGNALS} if main else {}
         try:
             yield
         finally:

@@ -157,8 +157,8 @@ async function showStart(signal) {
   $("heading").textContent = "Search";
   const named = facets.filter(({ kind, values }) => kind === "choice" && Object.keys(values).length > 1);
   const tries = named.flatMap(({ values }) => Object.keys(values).slice(0, 3)).slice(0, 7);
-  const ways = shop.extractor ? "Describe what you see in your mind, or drop a photo anywhere on this page."
-    : "Describe what you see in your mind, in your own words.";
+  const ways = shop.extractor ? "Describe what you have in mind in your own words, or search with a photo."
+    : "Describe what you have in mind in your own words.";
   view.replaceChildren(el("div", { class: "hero" },
     el("h2", {}, `Search ${shop.products.toLocaleString()} products by what their photos show`),
     el("p", {}, ways),
@@ -191,17 +191,21 @@ function showNothing(filters) {
   more.hidden = true;
   message(icon("M11 4.5a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13Z", "m16 16 4.5 4.5", "M8.5 11h5"),
     "Nothing found", some ? "No product passes these filters." : "Try other words, or fewer of them.",
-    some && el("button", { class: "solid", type: "button", onclick: () => go({ filters: {} }) }, "Clear filters"));
+    some && clearing());
 }
+
+const clearing = () =>
+  el("button", { class: "solid", type: "button", onclick: () => go({ filters: {} }) }, "Clear filters");
 
 function showProblem(error, retry = render) {
   clearAround();
   if (error.status === 401) { openDoor(); return; }
   const again = el("button", { class: "solid", type: "button", onclick: () => retry() }, "Try again");
   const titles = { 0: "No answer", 404: "Not in this catalogue", 429: "A little slower, please", 503: "Busy just now" };
-  message(icon("M12 4.5 3.5 19.5h17Z", "M12 10.5v4", "M12 17v.01"),
-    titles[error.status] || "That did not work", error.message, again);
-  status.textContent = "";
+  const said = error.message.charAt(0).toUpperCase() + error.message.slice(1);
+  const filtered = error.status === 400 && Object.keys(readAddress().filters).length > 0;
+  message(icon("M12 4.5 3.5 19.5h17Z", "M12 10.5v4", "M12 17v.01"), titles[error.status] || "That did not work",
+    /[.?!]$/.test(said) ? said : `${said}.`, filtered ? clearing() : again);
 }
 
 // ---- one product -------------------------------------------------------------------------
