@@ -25,7 +25,7 @@ def main(index: str, work: str, queries: list[str]) -> None:
     server.start()
     try:
         url = f"http://127.0.0.1:{server.config.get('proxy_port')}"
-        print(json.dumps(compared(index, url, queries)))
+        sys.stdout.write(json.dumps(compared(index, url, queries)))
     finally:
         server.stop()
 

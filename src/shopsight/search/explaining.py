@@ -112,6 +112,6 @@ def _by_region(
     return [
         asked[token, head] @ here.T + bias[token, head][:, None] * share
         for head, here, share in zip(
-            heads, embedded.split(lengths), counts.split(lengths), strict=True
+            heads, torch.split(embedded, lengths), torch.split(counts, lengths), strict=True
         )
     ]

@@ -89,7 +89,8 @@ def rerank(
             runs[name] = _run(models, snapshot, queries, best, at, name)
         else:
             runs[name] = _run(models, snapshot, queries, pools, rows, name)
-    aligned = align(list(runs.values())).runs
+    every = Run(pools, np.zeros(len(rows)))  # also what the models at a depth left out
+    aligned = align([every, *runs.values()]).runs[1:]
     terms = [_in_order(one, pools) for one in prepared(aligned, mixture.config)]
     weights = list(mixture.weights.values())
     shares = {
