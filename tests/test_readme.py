@@ -21,7 +21,7 @@ def targets(makefile: str) -> set[str]:
     return set(re.findall(r"^([a-z]+):.*## ", makefile, re.M))
 
 
-@pytest.mark.parametrize(("name", "blocks"), [("README.md", 8), ("docs/quickstart.md", 4)])
+@pytest.mark.parametrize(("name", "blocks"), [("README.md", 9), ("docs/quickstart.md", 4)])
 def test_its_commands_work(repository: Path, tmp_path: Path, name: str, blocks: int) -> None:
     found = shell_blocks((repository / name).read_text())
     assert len(found) == blocks
@@ -52,7 +52,7 @@ def test_the_makefile_has_the_five_targets(repository: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "CONTRIBUTING.md", "docs/quickstart.md", "docs/models.md"]
+    "name", ["README.md", "CONTRIBUTING.md", "docs/quickstart.md", "docs/models.md", "docs/serving.md"]
 )
 def test_its_links_lead_somewhere(repository: Path, name: str) -> None:
     page = repository / name

@@ -10,14 +10,14 @@ import json
 import sys
 from pathlib import Path
 
-from milvus import MilvusServer, MilvusServerConfig
-
 from shopsight.search.index import remove_products
 from shopsight.search.milvus import load_engine
 from shopsight.search.searcher import Searcher
 
 
 def main(index: str, work: str, queries: list[str]) -> None:
+    from milvus import MilvusServer, MilvusServerConfig
+
     config = MilvusServerConfig()
     config.template_text = config.template_text.replace("  ip: #", "  ip: 127.0.0.1 #")
     server = MilvusServer(config)

@@ -50,12 +50,17 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
     )
     parser.add_argument("--recall-only", action="store_true", help="leave out the ranking")
     parser.add_argument("--engine", metavar="URL", help="recall with a Milvus server instead")
+    parser.add_argument(
+        "--threads", type=int, default=1, help="processor threads; small models want one"
+    )
     parser.add_json()
     given = parser.read(arguments)
     if sum(one is not None for one in (given.query, given.like, given.photo)) != 1:
         raise UsageError("give a query, or --like PRODUCT, or --photo FILE")
     if given.k < 1 or (given.depth is not None and given.depth < 1):
         raise UsageError("-k and --depth must be at least 1")
+    if given.threads < 1:
+        raise UsageError("--threads must be at least 1")
     results = _found(given)
     if given.json:
         print_json(results.to_json())
@@ -64,8 +69,11 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
 
 
 def _found(given: Any) -> Results:
+    import torch
+
     from shopsight.search.searcher import Searcher
 
+    torch.set_num_threads(given.threads)
     filters = filters_of(given.filter)
     searcher = Searcher.open(given.index, given.engine)
     try:

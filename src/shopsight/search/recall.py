@@ -26,8 +26,8 @@ Vectors = NDArray[np.float32]
 Read = Callable[[IntArray], Vectors]
 """From rows (n,) of a part to their vectors (n, D)."""
 
-_TRAINED_ON = 64  # vectors for each centre
-_ROUNDS = 10
+_TRAINED_ON = 40  # vectors for each centre
+_ROUNDS = 8
 _AT_ONCE = 1 << 16
 _TUNED_ON = 200
 _GROWTH = 1.3
