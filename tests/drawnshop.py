@@ -11,6 +11,7 @@ import itertools
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from PIL import Image, ImageDraw
@@ -208,6 +209,7 @@ def boxes_of(kind: str) -> tuple[Box, ...]:
     )
 
 
+@cache
 def draw(kind: str, colour: str, pattern: str, size: tuple[int, int] = (240, 320)) -> bytes:
     """A product's photo as a JPEG file."""
     wide, high = size

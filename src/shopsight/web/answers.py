@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, Field
-from starlette.responses import Response
+from starlette.responses import JSONResponse
 
 from shopsight.search.refusals import FilterError, PhotoError, UnknownProductError
 from shopsight.search.results import Facet, Product, Results
@@ -61,10 +61,8 @@ class Click(BaseModel):
     product: str = Field(max_length=1000, description="the id of what was opened")
 
 
-class Json(Response):
+class Json(JSONResponse):
     """A JSON answer that no value can break: what JSON cannot hold becomes null or "?"."""
-
-    media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
         """The bytes of a value."""

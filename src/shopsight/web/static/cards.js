@@ -56,7 +56,7 @@ export function photo(id, regions, some, loaded = () => {}) {
   return frame;
 }
 
-export function card(hit, { href, similar, photos, scored = true }) {
+export function card(hit, { href, similar, photos, scored = true, level = "h2" }) {
   const why = hit.explanation;
   const title = titleOf(hit.fields, hit.product_id);
   const { price, soldOut, others } = factsOf(hit.fields);
@@ -66,7 +66,7 @@ export function card(hit, { href, similar, photos, scored = true }) {
   if (soldOut) frame.append(el("span", { class: "out" }, "Sold out"));
   const kinds = others.filter(([, value]) => !/^\d+$/.test(value)).slice(0, 3).map(([, value]) => value);
   return el("li", { class: "card" },
-    el("a", { href: href(hit.product_id), "data-product": hit.product_id }, frame, el("h3", {}, title),
+    el("a", { href: href(hit.product_id), "data-product": hit.product_id }, frame, el(level, { class: "name" }, title),
       el("p", { class: "facts" }, price && el("b", {}, price), el("span", {}, kinds.join(" · ")))),
     scored && el("p", { class: "row" },
       el("span", { title: "score; comparable within one answer" }, `Score ${hit.score.toFixed(2)}`),

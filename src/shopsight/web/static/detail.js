@@ -42,7 +42,7 @@ export function showDetail(dialog, product, hit, options) {
   const parts = [
     el("h2", { id: "detail-title", tabindex: "-1" }, titleOf(product.fields, id)),
     price && el("p", { class: "price" }, price),
-    ...(why.words.length ? section("Words of the query: weight, and match in the photo", allWords(why)) : []),
+    ...(why.words.length ? section("Words: how much each counts, and how well the photo suits it", allWords(why)) : []),
     ...(hit && Object.keys(hit.shares).length ? section("Share of each model", sharesOf(hit)) : []),
     ...fieldsOf(product.fields),
     ...section("Similar products", strip),

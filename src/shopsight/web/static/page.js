@@ -132,7 +132,7 @@ async function showContext({ like }) {
     thumb.append(...framed(like, one.boxes, shop.photos && one.has_photo).childNodes);
     words = `Similar to ${titleOf(one.fields, like)}`;
   }
-  const back = () => { dropPicture(); go({ like: "", q: "" }); };
+  const back = () => { dropPicture(); go({ like: "", q: "", filters: {} }); };
   context.replaceChildren(thumb, el("h2", {}, words),
     el("button", { class: "plain", type: "button", onclick: back }, "Start over"));
 }
@@ -178,8 +178,8 @@ async function showStart(signal) {
 function shelf({ value }, found) {
   const href = addressOf({ ...readAddress(), q: value });
   return el("section", { class: "shelf" },
-    el("h3", {}, el("span", {}, value), el("a", { href, "data-query": value, "aria-label": `See all: ${value}` }, "See all")),
-    el("ul", {}, found.hits.map((hit) => card(hit, { ...links, photos: shop.photos, scored: false }))));
+    el("h2", {}, el("span", {}, value), el("a", { href, "data-query": value, "aria-label": `See all: ${value}` }, "See all")),
+    el("ul", {}, found.hits.map((hit) => card(hit, { ...links, photos: shop.photos, scored: false, level: "h3" }))));
 }
 
 function message(drawing, title, text, ...buttons) {

@@ -49,6 +49,9 @@ export function shortWords(explanation) {
       meter(one.weight))));
 }
 
+// A match is a logit: how probable it is that the word could be said of the photo.
+const percent = (match) => `${Math.round(100 / (1 + Math.exp(-match)))}%`;
+
 // Every word with its weight and its match.
 export function allWords(explanation) {
   const colours = coloursOf(explanation.words);
@@ -58,6 +61,6 @@ export function allWords(explanation) {
     return el("li", { class: out ? "left" : "" }, dotted(one, colours),
       el("b", {}, one.word, note && el("small", { class: out ? "left" : "" }, note)),
       meter(one.weight),
-      el("output", { title: `weight ${one.weight.toFixed(2)}` }, out ? "" : one.match.toFixed(2)));
+      el("output", { title: `weight ${one.weight.toFixed(2)}` }, out ? "" : percent(one.match)));
   }));
 }
