@@ -7,10 +7,10 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from asking import OWN
-from drawnshop import DrawnShop
 from starlette.testclient import TestClient
 
+from asking import OWN
+from drawnshop import DrawnShop
 from shopsight.config import ServeConfig
 from shopsight.search.results import Hit, Product, Results
 from shopsight.web.app import create_app
@@ -24,7 +24,7 @@ def test_a_search_is_the_searchers_own_answer(client: TestClient, shop: DrawnSho
     assert answer.status_code == 200
     wanted = shop.search("red striped dress", 3, explain=True).to_json()
     assert answer.json() == wanted
-    assert [hit["product_id"] for hit in wanted["hits"]][0] == "1001"
+    assert next(hit["product_id"] for hit in wanted["hits"]) == "1001"
     assert set(answer.json()) == {field.name for field in fields(Results)}
     assert set(answer.json()["hits"][0]) == {field.name for field in fields(Hit)}
 
@@ -110,7 +110,10 @@ def test_other_methods_are_refused(client: TestClient) -> None:
 
 def test_photos_that_are_none(client: TestClient) -> None:
     broken = client.post("/search/photo", content=b"GIF89a", headers=JPEG)
-    assert (broken.status_code, broken.json()["detail"]) == (400, "this is no photo that can be read")
+    assert (broken.status_code, broken.json()["detail"]) == (
+        400,
+        "this is no photo that can be read",
+    )
     untyped = client.post("/search/photo", content=b"x", headers={"content-type": "text/plain"})
     assert untyped.status_code == 415
     assert client.post("/search/photo", content=b"", headers=JPEG).status_code == 400
@@ -152,7 +155,9 @@ def test_numbers_that_json_has_not_become_null(shop: DrawnShop) -> None:
     assert json.loads(answer.content)["fields"]["title"] == "half a pair ?"
 
 
-@pytest.mark.parametrize("address", ["/", "/search?q=a", "/nothing", "/docs", "/search", "/metrics"])
+@pytest.mark.parametrize(
+    "address", ["/", "/search?q=a", "/nothing", "/docs", "/search", "/metrics"]
+)
 def test_every_answer_is_guarded(client: TestClient, address: str) -> None:
     headers = client.get(address).headers
     policy = headers["content-security-policy"]
@@ -231,7 +236,9 @@ def test_queries_and_clicks_are_logged_where_that_was_asked_for(
     assert lines[0]["event"] == "search"
     assert lines[0]["query"] == "red dress\n"
     assert lines[0]["products"] == ["1000", "1001"]
-    assert {key: lines[1][key] for key in ("event", "query", "product")} == {"event": "click"} | click
+    assert {key: lines[1][key] for key in ("event", "query", "product")} == {
+        "event": "click"
+    } | click
     assert set(lines[0]) == {"time", "event", "query", "products"}
 
 

@@ -7,8 +7,8 @@ from concurrent.futures import wait
 from typing import Any
 
 import pytest
-from drawnshop import DrawnShop
 
+from drawnshop import DrawnShop
 from shopsight.search.results import Results
 from shopsight.web.batching import Batcher, ClosedError, Options
 
@@ -16,7 +16,9 @@ from shopsight.web.batching import Batcher, ClosedError, Options
 def test_answers_are_those_of_single_searches() -> None:
     shop = DrawnShop()
     batcher = Batcher(shop.search_many, most=8, wait=0.05)
-    queries = [f"{colour} {kind}" for colour in ("red", "teal", "white") for kind in ("hat", "boots")]
+    queries = [
+        f"{colour} {kind}" for colour in ("red", "teal", "white") for kind in ("hat", "boots")
+    ]
     futures = [batcher.submit(query, Options(k=5, explain=True)) for query in queries]
     found = [future.result(10) for future in futures]
     batcher.close()

@@ -14,17 +14,17 @@ from urllib.parse import quote_from_bytes
 
 import pytest
 import schemathesis
-from asking import EASY, ask_all, serve_in_thread
-from drawnshop import DrawnShop
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
 from PIL import Image
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.testclient import TestClient
 
+from asking import EASY, ask_all, serve_in_thread
+from drawnshop import DrawnShop
 from shopsight.web.app import create_app
 
-LEAKS = (b"/secret", b"/root", b"/home", b"/usr", b"/tmp", b"Traceback", b"site-packages", b".py\"")
+LEAKS = (b"/secret", b"/root", b"/home", b"/usr", b"/tmp", b"Traceback", b"site-packages", b'.py"')
 _APP = create_app(DrawnShop(), EASY)
 JPEG = {"content-type": "image/jpeg"}
 
@@ -140,7 +140,9 @@ def bomb() -> bytes:
     """A PNG of a few bytes that says it has 60,000 x 60,000 pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+        return (
+            len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+        )
 
     head = (60_000).to_bytes(4, "big") * 2 + bytes([8, 0, 0, 0, 0])
     body = zlib.compress(bytes(60_001) * 50)

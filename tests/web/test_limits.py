@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asking import OWN, asgi, serve_in_thread
-from drawnshop import DrawnShop
 from starlette.testclient import TestClient
 
+from asking import OWN, asgi, serve_in_thread
+from drawnshop import DrawnShop
 from shopsight.config import ServeConfig
 from shopsight.errors import InputError, UsageError
 from shopsight.web.app import create_app
 from shopsight.web.limits import Names, Rate, Token, client_of
 from shopsight.web.server import read_token
 
-SECRET = "a-token-of-some-length"  # noqa: S105
+SECRET = "a-token-of-some-length"
 
 
 def served(config: ServeConfig, token: str | None = None, shop: Any = None) -> TestClient:
@@ -148,8 +148,10 @@ def test_a_body_that_never_comes_is_given_up() -> None:
     with serve_in_thread(DrawnShop(), ServeConfig(timeout=0.3, rate=0)) as address:
         host, port = address.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=20) as slow:
-            slow.sendall(b"POST /search/photo HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-                         b"Content-Type: image/jpeg\r\nContent-Length: 1000\r\n\r\nfirst")  # fmt: skip
+            slow.sendall(
+                b"POST /search/photo HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+                b"Content-Type: image/jpeg\r\nContent-Length: 1000\r\n\r\nfirst"
+            )
             assert slow.recv(1000).startswith(b"HTTP/1.1 408")
 
 

@@ -12,21 +12,23 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+
 from asking import EASY, serve_in_thread
 from drawnshop import DrawnShop, draw
-
 from shopsight.web.querylog import QueryLog
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = playwright.expect
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync",
     "--disable-component-update", "--no-first-run", "--disable-dev-shm-usage",
 ]  # fmt: skip
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
-SECRET = "a-token-of-some-length"  # noqa: S105
+SECRET = "a-token-of-some-length"
 WAIT = 20_000  # milliseconds; a machine may be busy
 
 
@@ -72,7 +74,7 @@ class Visit:
         assert self.wrong == []
 
 
-@pytest.fixture()
+@pytest.fixture
 def visit(browser: Any, address: str) -> Iterator[Visit]:
     one = Visit(browser, address)
     yield one
@@ -334,7 +336,9 @@ def test_clicks_are_told_where_they_are_kept(browser: Any, tmp_path: Path) -> No
         assert answer.value.status == 204
         visit.close()
     log.close()
-    assert '"event": "click", "query": "red hat", "product": "1096"' in (tmp_path / "log").read_text()
+    assert (
+        '"event": "click", "query": "red hat", "product": "1096"' in (tmp_path / "log").read_text()
+    )
 
 
 def test_markup_in_data_stays_text(browser: Any) -> None:

@@ -11,7 +11,7 @@ from shopsight.cli.run_options import config_from
 from shopsight.config import ServeConfig
 from shopsight.errors import UsageError
 
-_NEEDS = ("fastapi", "uvicorn", "prometheus_client")
+_NEEDS = ("faiss", "fastapi", "prometheus_client", "uvicorn")
 
 
 def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
@@ -44,6 +44,7 @@ def _serve(given: Any) -> None:
     check_installed()
     config = config_from(ServeConfig, given)
 
+    import faiss
     import torch
 
     from shopsight.search.searcher import Searcher
@@ -61,6 +62,7 @@ def _serve(given: Any) -> None:
         )
     log = QueryLog(given.log) if given.log else None
     torch.set_num_threads(given.threads)
+    faiss.omp_set_num_threads(given.threads)
     bound = listen(config)  # before the models are loaded, which takes longer
     with bound:
         searcher = Searcher.open(given.index, given.engine)
