@@ -31,7 +31,7 @@ export function buildFilters(form, facets, changed) {
 }
 
 function choice({ name, values }) {
-  const options = Object.entries(values).slice(0, MOST_VALUES).map(([value, count]) =>
+  const options = Object.entries(values).filter(([value]) => value.trim()).slice(0, MOST_VALUES).map(([value, count]) =>
     el("option", { value }, `${value} (${count.toLocaleString()})`));
   const select = el("select", { name }, el("option", { value: "" }, "any"), options);
   const write = (value) => {

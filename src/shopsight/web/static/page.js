@@ -156,7 +156,8 @@ async function showStart(signal) {
   document.title = "shopsight";
   $("heading").textContent = "Search";
   const named = facets.filter(({ kind, values }) => kind === "choice" && Object.keys(values).length > 1);
-  const tries = named.flatMap(({ values }) => Object.keys(values).slice(0, 3)).slice(0, 7);
+  const first = ({ values }, count) => Object.keys(values).filter((value) => value.trim()).slice(0, count);
+  const tries = named.flatMap((one) => first(one, 3)).slice(0, 7);
   const ways = shop.extractor ? "Describe what you have in mind in your own words, or search with a photo."
     : "Describe what you have in mind in your own words.";
   view.replaceChildren(el("div", { class: "hero" },
@@ -164,8 +165,7 @@ async function showStart(signal) {
     el("p", {}, ways),
     el("p", { class: "tries" }, tries.map((word) =>
       el("a", { class: "pill", href: addressOf({ q: word }), "data-query": word }, word)))));
-  const shelves = named.slice(0, 1).flatMap(({ name, values }) =>
-    Object.keys(values).slice(0, 4).map((value) => ({ name, value })));
+  const shelves = named.slice(0, 1).flatMap((one) => first(one, 4).map((value) => ({ name: one.name, value })));
   const filters = readAddress().filters;
   const answers = await Promise.allSettled(shelves.map(({ name, value }) =>
     api.search(value, 8, { ...filters, [name]: value }, signal, false)));
