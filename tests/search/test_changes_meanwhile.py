@@ -83,10 +83,16 @@ def test_a_writer_killed_ten_times_leaves_a_whole_index(shop: tuple[Path, list[s
 def reads(index: Path, datas: list[str], seconds: float) -> None:
     searcher, wrong, counts = Searcher.open(index), [], []
     states: set[int] = set()
+    start, count_needed = time.monotonic(), 3
+
+    def going() -> bool:
+        """For the time asked for, and on a busy machine until there is something to judge."""
+        passed = time.monotonic() - start
+        return passed < seconds or (len(states) < count_needed and passed < seconds + 120)
 
     def read() -> None:
-        end, count = time.monotonic() + seconds, 0
-        while time.monotonic() < end:
+        count = 0
+        while going():
             try:
                 answer = searcher.search("red shoe", 55, depth=60)
                 versions = {str(hit.fields["title"]).split()[0] for hit in answer.hits}
@@ -110,11 +116,11 @@ def reads(index: Path, datas: list[str], seconds: float) -> None:
         assert process.poll() is None
     assert wrong == []
     assert sum(counts) >= 4
-    assert len(states) >= 2
+    assert len(states) >= count_needed
 
 
 def test_readers_see_one_state_or_the_next(shop: tuple[Path, list[str]]) -> None:
-    reads(*shop, seconds=4)
+    reads(*shop, seconds=2)
 
 
 @pytest.mark.slow

@@ -50,7 +50,7 @@ def same(index: Path, url: str, queries: list[str]) -> None:
                     assert [h.score for h in two.hits] == pytest.approx(
                         [h.score for h in one.hits], abs=1e-3
                     )
-        first = wanted[0].hits[0].product_id
+        first = own.search(queries[0], 1).hits[0].product_id
         near = [h.product_id for h in other.similar(first, 5).hits]
         assert near == [h.product_id for h in own.similar(first, 5).hits]
         assert other.info()["engine"] == "milvus"

@@ -12,10 +12,11 @@ from shopsight.search.index import add_products, compact_index, remove_products
 def main(index: str, datas: list[str], seed: int) -> None:
     rng = random.Random(seed)
     versions = [PreparedData.open(one) for one in datas]
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
     turn = 0
     while True:
+        if turn == 1:
+            sys.stdout.write("ready\n")
+            sys.stdout.flush()
         turn += 1
         add_products(index, versions[turn % len(versions)], update=True)
         if rng.random() < 0.3:

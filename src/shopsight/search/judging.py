@@ -111,7 +111,8 @@ def judged(log: Log, config: JudgeConfig) -> dict[str, dict[str, int]]:
             product: max(1, math.ceil(config.grades * rates[product] / best))
             for product in sorted(products)
             if products[product].clicks >= config.clicks
-            and rates[product] >= config.share * best > 0
+            and best > 0
+            and rates[product] >= config.share * best
         }
         if grades:
             found[query] = grades

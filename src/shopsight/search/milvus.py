@@ -8,6 +8,7 @@ differ from the embedded engine's only where the two recall other candidates.
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -241,6 +242,8 @@ def _connected(url: str) -> Any:
         raise UsageError("this engine needs pymilvus: pip install 'shopsight[milvus]'") from error
     if _is_file(url) and find_spec("milvus_lite") is None:
         raise UsageError("a Milvus Lite file needs milvus-lite: pip install 'shopsight[milvus]'")
+    if _is_file(url):  # its server tells on stderr of a call that it lacks and can do without
+        logging.getLogger("grpc._server").setLevel(logging.CRITICAL)
     parts = urlsplit(url) if "://" in url else None
     token = ""
     if parts is not None and parts.username:

@@ -108,18 +108,21 @@ def decoded(content: bytes) -> Photo:
             warnings.simplefilter("ignore")  # of odd metadata, and of large ones, which we refuse
             with Image.open(io.BytesIO(content), formats=["JPEG", "PNG", "WEBP", "GIF"]) as image:
                 if image.width * image.height > most:
-                    raise PhotoError(
-                        f"a photo of {image.width:,} by {image.height:,} pixels; at most"
-                        f" {counted(most, 'pixel')}"
-                    )
+                    raise PhotoError(_too_large(most))
                 upright = ImageOps.exif_transpose(image).convert("RGB")
                 return np.asarray(upright, np.uint8)
     except PhotoError:
         raise
+    except Image.DecompressionBombError as error:
+        raise PhotoError(_too_large(most)) from error
     except UnidentifiedImageError as error:
         raise PhotoError("not a photo; send a JPEG, PNG, WebP or GIF file") from error
     except Exception as error:  # decoders raise anything on broken files
         raise PhotoError("a broken photo file") from error
+
+
+def _too_large(most: int) -> str:
+    return f"too large a photo; at most {counted(most, 'pixel')}"
 
 
 def _checked(photo: Photo) -> Photo:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +31,7 @@ from shopsight.search.results import (
     WordMatched,
 )
 from shopsight.search.snapshot import Snapshot
-from shopsight.search.stopwatch import Stopwatch
+from shopsight.search.stopwatch import Clock, Stopwatch
 
 __all__ = ["Explanation", "Facet", "Hit", "Product", "Results", "Searcher", "WordMatched"]
 
@@ -46,20 +47,30 @@ class Searcher:
     call on, and a call sees one state from its beginning to its end.
     """
 
-    def __init__(self, folder: Path, snapshot: Snapshot, engine: Engine) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        snapshot: Snapshot,
+        engine: Engine,
+        clock: Clock = time.perf_counter,
+    ) -> None:
         self._folder, self._snapshot, self._engine = folder, snapshot, engine
+        self._clock = clock
         self._stamp = _stamp(folder)
         self._models = SearchModels(folder / MODELS, list(snapshot.generation.models))
         self._photos = PhotoEncoder(folder / EXTRACTOR, self._models)
         self._opening = threading.Lock()
 
     @classmethod
-    def open(cls, path: str | Path, engine: str | None = None) -> Searcher:
+    def open(
+        cls, path: str | Path, engine: str | None = None, clock: Clock = time.perf_counter
+    ) -> Searcher:
         """Open an index.
 
         Args:
             path: the folder that ``shopsight index`` wrote.
             engine: the URL of another engine that recalls; the embedded one if left out.
+            clock: what the seconds of answers are measured with.
 
         Raises:
             DataError: not an index, or an incomplete or damaged one.
@@ -67,7 +78,7 @@ class Searcher:
         """
         folder = Path(path)
         snapshot = Snapshot.current(folder)
-        return cls(folder, snapshot, open_engine(engine, snapshot))
+        return cls(folder, snapshot, open_engine(engine, snapshot), clock)
 
     def search(
         self,
@@ -112,12 +123,12 @@ class Searcher:
         The seconds of each answer are those of all of them together.
         """
         snapshot, queries = self._current(), [_readable(query) for query in queries]
-        depth = max(k, depth or snapshot.generation.settings.depth)
-        _check(k, depth)
+        _check(k, 1 if depth is None else depth)
+        depth = max(k, snapshot.generation.settings.depth if depth is None else depth)
         conditions = snapshot.fields.conditions(filters or {})
         if not queries:
             return []
-        watch = Stopwatch()
+        watch = Stopwatch(self._clock)
         with watch.stage("encode"):
             tokens = self._models.tokens(queries)
             codes = self._models.encode_queries(tokens, self._models.names)
@@ -153,9 +164,10 @@ class Searcher:
             UnknownProductError: there is no such product.
             FilterError: see `search`.
         """
+        _check(k, k)
         snapshot = self._current()
         vector = snapshot.vectors(np.array([snapshot.row_of(product_id)]))
-        found = self._near(snapshot, vector, k + 1, filters, product_id, Stopwatch())
+        found = self._near(snapshot, vector, k + 1, filters, product_id, Stopwatch(self._clock))
         others = tuple(hit for hit in found.hits if hit.product_id != product_id)[:k]
         return replace(found, hits=others)
 
@@ -177,7 +189,7 @@ class Searcher:
             PhotoError: not a photo, too large a one, or the index has no region extractor.
             FilterError: see `search`.
         """
-        snapshot, watch = self._current(), Stopwatch()
+        snapshot, watch = self._current(), Stopwatch(self._clock)
         snapshot.fields.conditions(filters or {})
         with watch.stage("encode"):
             vector = self._photos.vector(photo)

@@ -39,6 +39,9 @@ class Snapshot:
         self, folder: Path, generation: Generation, known: Mapping[str, OpenPart] | None = None
     ) -> None:
         self.folder, self.generation = folder, generation
+        for name in generation.models:
+            if name not in CODES:
+                raise DataError(f"{folder}: made with a model that is unknown here, '{name[:50]}'")
         check_sizes(folder, generation)
         self.parts = [self._open(part, known or {}) for part in generation.parts]
         self.bounds = np.cumsum([0, *(part.rows for part in self.parts)])
