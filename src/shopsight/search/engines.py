@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-import numpy as np
-
 from shopsight.errors import UsageError
 from shopsight.search.filters import Condition
 from shopsight.search.recall import Vectors
@@ -88,12 +86,3 @@ def open_engine(url: str | None, snapshot: Snapshot) -> Engine:
         f"'{url[:200]}' is no engine: leave it out for the embedded one, or give the URL of a"
         " Milvus server (http://host:19530) or a Milvus Lite file (name.db)"
     )
-
-
-def rows_by_cosine(
-    snapshot: Snapshot, query: Vectors, rows: IntArray, depth: int
-) -> tuple[IntArray, Vectors]:
-    """Rows (n,) that an engine gave, ordered by their stored vectors' cosines with a query (D,)."""
-    near = snapshot.vectors(rows) @ query if len(rows) else np.empty(0, np.float32)
-    order = np.argsort(-near, kind="stable")[:depth]
-    return rows[order], near[order]

@@ -22,7 +22,6 @@ import numpy as np
 from shopsight.config import SearchConfig
 from shopsight.errors import DataError, UsageError
 from shopsight.formats.fields import LONGEST_ID
-from shopsight.search.engines import rows_by_cosine
 from shopsight.search.filters import Condition
 from shopsight.search.recall import Vectors
 from shopsight.search.snapshot import Snapshot
@@ -101,7 +100,7 @@ class MilvusEngine:
         rows, near = [], []
         for query, hits in zip(queries, found, strict=True):
             at = snapshot.rows_of([str(hit[_ID]) for hit in hits])
-            kept, cosines = rows_by_cosine(snapshot, query, at[at >= 0], depth)
+            kept, cosines = snapshot.by_cosine(query, at[at >= 0], depth)
             rows.append(kept)
             near.append(cosines)
         return rows, near

@@ -142,6 +142,12 @@ class Snapshot:
         """(n, D) the dual encoder's vectors of rows."""
         return _vectors(self.codes(DUAL, rows))
 
+    def by_cosine(self, query: Vectors, rows: IntArray, depth: int) -> tuple[IntArray, Vectors]:
+        """The nearest of rows (n,) to a query (D,), best first, and their cosines."""
+        near = self.vectors(rows) @ query if len(rows) else np.empty(0, np.float32)
+        order = np.argsort(-near, kind="stable")[:depth]
+        return rows[order], near[order]
+
     def regions(self, rows: IntArray) -> Regions:
         """What the encoders read of products (n,), at least one; only where `has_regions`."""
         pieces = list(self._split(rows))
