@@ -22,7 +22,8 @@ LAYERS = (
     ("inference",),
     ("training",),
     ("reports", "search"),
-    ("web", "cli"),
+    ("web",),
+    ("cli",),
 )
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 FIRST_WITH_TENSORS = LEVEL["regions"]

@@ -22,7 +22,7 @@ def targets(makefile: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("name", "blocks"), [("README.md", 8), ("docs/quickstart.md", 4), ("docs/photos.md", 7)]
+    ("name", "blocks"), [("README.md", 9), ("docs/quickstart.md", 4), ("docs/photos.md", 7)]
 )
 def test_its_commands_work(repository: Path, tmp_path: Path, name: str, blocks: int) -> None:
     found = shell_blocks((repository / name).read_text())
@@ -55,7 +55,14 @@ def test_the_makefile_has_the_five_targets(repository: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["README.md", "CONTRIBUTING.md", "docs/quickstart.md", "docs/models.md", "docs/photos.md"],
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/quickstart.md",
+        "docs/models.md",
+        "docs/photos.md",
+        "docs/serving.md",
+    ],
 )
 def test_its_links_lead_somewhere(repository: Path, name: str) -> None:
     page = repository / name

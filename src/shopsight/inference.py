@@ -164,17 +164,30 @@ def shown_words(vocabulary: Vocabulary, text: str, weights: Tensor) -> list[tupl
         text: the query.
         weights: (T,) one weight for each token of the query, as `Vocabulary.encode` gives them.
     """
+    known = weights.tolist()
+    return [
+        (word, sum((known[at] for at in places), 0.0))
+        for word, places in pieces_of_words(vocabulary, text)
+    ]
+
+
+def pieces_of_words(vocabulary: Vocabulary, text: str) -> list[tuple[str, list[int]]]:
+    """A query as written, each word with the places of its tokens; words left out have none.
+
+    Args:
+        vocabulary: the model's.
+        text: the query.
+    """
     (ids,) = vocabulary.encode([text])
     tokens = [vocabulary.tokens[one] for one in ids]
-    waiting = list(zip(tokens, weights[: len(tokens)].tolist(), strict=True))
-    shown = []
+    at, found = 0, []
     for word in text.split():
-        rest, sum_ = normalise(word), 0.0
-        unknown = bool(waiting) and ids[-len(waiting)] == vocabulary.unk
-        if unknown and rest not in vocabulary.stop:
-            sum_, rest = waiting.pop(0)[1], ""
-        while waiting and rest and (piece := waiting[0][0].removeprefix("##")) in rest:
+        rest, places = normalise(word), []
+        if at < len(ids) and ids[at] == vocabulary.unk and rest not in vocabulary.stop:
+            places, rest, at = [at], "", at + 1
+        while at < len(ids) and rest and (piece := tokens[at].removeprefix("##")) in rest:
             rest = rest.partition(piece)[2]
-            sum_ += waiting.pop(0)[1]
-        shown.append((word, sum_))
-    return shown
+            places.append(at)
+            at += 1
+        found.append((word, places))
+    return found

@@ -26,14 +26,18 @@ from shopsight.formats.lines import CHUNK_BYTES
 from shopsight.reports.tables import Grid
 from shopsight.types import IntArray
 
-_OVERVIEW = """usage: shopsight bench [data | train | rank] ...
+_OVERVIEW = """usage: shopsight bench [data | train | rank | search | serve] ...
 
   data    preparing, reading the store, grouping queries, drawing negatives
   train   training steps: ours and the plain way side by side
   rank    ranking a split: ours and the plain way side by side
+  search  recall, ranking, size and memory of an index
+  serve   many clients at a server: answers a second, time, errors, memory
 
-shopsight bench train --help explains it and gives examples. Without a word, all three."""
-_KINDS = ("data", "train", "rank")
+shopsight bench train --help explains it and gives examples. Without a word, all of
+them but serve, which needs an index."""
+_KINDS = ("data", "train", "rank", "search")
+_SERVE = "serve"
 BATCH = 256
 Result = TypeVar("Result")
 
@@ -45,15 +49,25 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
     elif not arguments:
         for name in _KINDS:
             _run_kind(name, [])
-    elif arguments[0] in _KINDS:
+    elif arguments[0] in (*_KINDS, _SERVE):
         _run_kind(arguments[0], arguments[1:])
     else:
-        raise unknown_name("benchmark", arguments[0], list(_KINDS))
+        raise unknown_name("benchmark", arguments[0], [*_KINDS, _SERVE])
 
 
 def _run_kind(name: str, arguments: list[str]) -> None:
     if name == "data":
         _data(arguments)
+        return
+    if name == "search":
+        from shopsight.cli.bench_search import run_search
+
+        run_search(arguments)
+        return
+    if name == _SERVE:
+        from shopsight.cli.bench_serve import run_serve
+
+        run_serve(arguments)
         return
     from shopsight.cli import bench_models
 

@@ -16,18 +16,23 @@ from shopsight.config.photos import (
 )
 from shopsight.config.recipe import STAGES, Recipe
 from shopsight.config.regions import LearnConfig, RegionsConfig
+from shopsight.config.search import DedupeConfig, IndexConfig, JudgeConfig, SearchConfig
+from shopsight.config.serve import ServeConfig
 from shopsight.config.train import FalseNegatives, NegativesFrom, Precision, TrainConfig
 
 __all__ = [
     "STAGES",
     "CompareConfig",
     "DrawnConfig",
+    "DedupeConfig",
     "DualConfig",
     "EncoderConfig",
     "EvaluateConfig",
     "FalseNegatives",
     "FeaturesConfig",
     "FusionConfig",
+    "IndexConfig",
+    "JudgeConfig",
     "KddcupConfig",
     "LearnConfig",
     "NegativesConfig",
@@ -41,6 +46,9 @@ __all__ = [
     "SentenceMatchConfig",
     "ShopperConfig",
     "SmallPhotoConfig",
+    "SearchConfig",
+    "SentenceMatchConfig",
+    "ServeConfig",
     "TrainConfig",
     "WordMatchConfig",
     "WordVectorsConfig",

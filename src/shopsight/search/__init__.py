@@ -1,0 +1,1 @@
+"""Search a catalogue: an index made of a trained run, and what finds products in it."""

@@ -1,0 +1,155 @@
+"""``shopsight index | search | tag | bench search``: what people type, and what they read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from shopsight.catalogue.data import PreparedData
+from shopsight.cli.main import main
+
+Trained = tuple[Path, str]
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def index(trained: Trained, small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli") / "index"
+    assert main(["index", str(trained[0]), str(small_data), "--out", str(folder), "--quiet"]) == 0
+    return folder
+
+
+def test_index_says_what_it_made(
+    trained: Trained, small_data: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    out = str(tmp_path / "index")
+    command = ["index", str(trained[0]), str(small_data), "--out", out]
+    assert main([*command, "--precision", "int8", "--regions", "false"]) == 0
+    assert "654 products in 1 part, state 1" in capsys.readouterr().out
+    first, second = PreparedData.open(small_data).store.product_ids[:2]
+    assert main(["index", out, "--remove", first, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["products"], said["state"]) == (653, 2)
+    (tmp_path / "ids.txt").write_text(f"{second}\n\n")
+    assert main(["index", out, "--remove-from", str(tmp_path / "ids.txt"), "--quiet"]) == 0
+    assert main(["index", out, "--update", str(small_data)]) == 0
+    assert main(["index", out, "--compact"]) == 0
+    assert main(["index", "--check", out]) == 0
+    assert "654 products in 1 part, state 5; every checksum fits" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["RUN", "DATA"], "give RUN DATA --out INDEX, or INDEX with one of --add"),
+        (["INDEX"], "give RUN DATA --out INDEX, or INDEX with one of --add"),
+        (["INDEX", "--check", "--compact"], "INDEX with one of"),
+        (["RUN", "--out", "x"], "a new index takes RUN DATA --out INDEX"),
+        (["RUN", "DATA", "--out", "x", "--check"], "and no other change"),
+        (["RUN", "DATA", "--out", "INDEX"], "an index is there already"),
+        (["DATA", "--check"], "not an index (no index.json)"),
+        (["INDEX", "--add", "DATA"], "is there already; --update replaces it"),
+        (["INDEX", "--add", "RUN"], "not a prepared folder"),
+        (["INDEX", "--remove", "nothing"], "no product 'nothing' in the index"),
+        (["INDEX", "--remove-from", "nowhere"], "nowhere: no such file"),
+        (["RUN", "DATA", "--out", "x", "--depth", "0"], "depth must be at least 1"),
+        (["INDEX", "--engine", "http://127.0.0.1:9"], "127.0.0.1:9"),
+    ],
+)
+def test_index_refuses(
+    words: list[str], sentence: str, index: Path, trained: Trained, small_data: Path,
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("shopsight.search.milvus._SECONDS", 1.0)
+    places = {"RUN": str(trained[0]), "DATA": str(small_data), "INDEX": str(index)}
+    assert main(["index", *(places.get(word, word) for word in words)]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_search_prints_a_table_and_why(index: Path, capsys: Capture) -> None:
+    assert main(["search", str(index), "small zzyzx shoe", "-k", "3", "--explain"]) == 0
+    said = capsys.readouterr().out
+    assert "654 products to choose from; encode" in said
+    assert "Not in any training query: zzyzx" in said
+    assert "zzyzx (unknown)" in said
+    assert said.count("weight") == 3
+
+
+def test_search_prints_json(index: Path, capsys: Capture) -> None:
+    assert main(["search", str(index), "small shoe \udcff", "-k", "2", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (len(said["hits"]), said["query"]) == (2, "small shoe \ufffd")
+    first = said["hits"][0]
+    assert sum(first["shares"].values()) == pytest.approx(first["score"])
+    command = ["search", str(index), "--like", first["product_id"], "--json"]
+    assert main(command) == 0
+    like = json.loads(capsys.readouterr().out)
+    assert first["product_id"] not in [hit["product_id"] for hit in like["hits"]]
+    assert main(["search", str(index), "x", "--recall-only", "--depth", "5", "--json"]) == 0
+    assert "rerank" not in json.loads(capsys.readouterr().out)["seconds"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "give a query, or --like PRODUCT, or --photo FILE"),
+        (["x", "--like", "3"], "give a query, or --like"),
+        (["x", "-k", "0"], "-k and --depth must be at least 1"),
+        (["x", "--threads", "0"], "--threads must be at least 1"),
+        (["x", "--filter", "price"], "is no filter"),
+        (["x", "--filter", "price=1"], "have no fields"),
+        (["x", "--filter", "a=1", "--filter", "a>2"], "two filters of a"),
+        (["--like", "nothing"], "no product 'nothing' in the index"),
+        (["--photo", "nowhere.jpg"], "nowhere.jpg: no such file"),
+        (["x", "--engine", "ftp://x"], "'ftp://x' is no engine"),
+    ],
+)
+def test_search_refuses(words: list[str], sentence: str, index: Path, capsys: Capture) -> None:
+    assert main(["search", str(index), *words]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_photo_needs_an_extractor(index: Path, tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8")
+    assert main(["search", str(index), "--photo", str(tmp_path / "photo.jpg")]) == 2
+    assert "this index cannot look at photos" in capsys.readouterr().err
+
+
+def test_tag_writes_a_line_for_every_product(
+    trained: Trained, small_data: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    out = tmp_path / "tags.jsonl"
+    command = ["tag", str(trained[0]), str(small_data), "--out", str(out), "--tags", "3"]
+    assert main([*command, "--beam", "1", "--depth", "4", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["products"] == 654
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    store = PreparedData.open(small_data).store
+    assert [row["product_id"] for row in rows] == store.product_ids
+    assert all(1 <= len(row["tags"]) <= 3 for row in rows)
+    assert all(0 < share <= 1 for row in rows for _, share in row["tags"])
+    assert all(row["log_probability"] <= 0 for row in rows)
+    assert main([*command, "--beam", "0"]) == 2
+
+
+def test_bench_search_measures_a_grown_index(
+    index: Path, small_data: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    command = ["bench", "search", str(index), "--queries", "4", "--products", "3000", "--json"]
+    assert main([*command, "--folder", str(tmp_path / "big")]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["products"] == 3000
+    assert said["recall@200"] >= 0.99
+    assert {"encode", "recall", "rank 50 again", "rank 200 again", "rank 1000 again"} <= set(
+        said["milliseconds"]
+    )
+    assert said["bytes"]["codes of dual"] >= 3000 * 64
+    assert main(["index", "--check", str(tmp_path / "big")]) == 0
+    capsys.readouterr()
+    judged = ["bench", "search", str(index), "--queries", "2", "--data", str(small_data)]
+    assert main([*judged, "--split", "testA"]) == 0
+    table = capsys.readouterr().out
+    assert "over the full catalogue" in table
+    assert "every product" in table
+    assert main(["bench", "search", str(index), "--queries", "0"]) == 2

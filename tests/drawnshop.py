@@ -1,0 +1,250 @@
+"""A stand-in for `Searcher`: a small shop of drawn products, the same surface, no models.
+
+Words are matched with the products' attributes, so what is found is known; delays and faults can
+be asked for.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from PIL import Image, ImageDraw
+
+from shopsight.search.refusals import FilterError, PhotoError, UnknownProductError
+from shopsight.search.results import Explanation, Facet, Hit, Product, Results, WordMatched
+from shopsight.types import Box
+
+COLOURS = {
+    "red": (190, 48, 52), "navy": (38, 58, 105), "olive": (104, 112, 62),
+    "mustard": (208, 158, 52), "black": (40, 40, 44), "teal": (32, 122, 122),
+    "blush": (222, 168, 164), "white": (236, 234, 228),
+}  # fmt: skip
+KINDS = ("dress", "shirt", "boots", "handbag", "hat", "trousers")
+PATTERNS = ("plain", "striped", "dotted")
+LEFT_OUT = {"the", "and", "a", "with", "for"}
+_WHOLE = {
+    "dress": (0.10, 0.22, 0.92, 0.78), "shirt": (0.14, 0.14, 0.80, 0.86),
+    "boots": (0.30, 0.16, 0.86, 0.84), "handbag": (0.16, 0.16, 0.84, 0.84),
+    "hat": (0.28, 0.10, 0.72, 0.90), "trousers": (0.08, 0.26, 0.94, 0.74),
+}  # fmt: skip
+
+
+class DrawnShop:
+    """Products drawn with a few shapes.
+
+    Args:
+        delay: seconds that every call of search takes.
+        photos: False for a shop without any photo.
+    """
+
+    def __init__(self, delay: float = 0.0, photos: bool = True) -> None:
+        self.delay, self.has_photos = delay, photos
+        self.batches: list[int] = []
+        self.threads: set[str] = set()
+        self.hold = threading.Event()
+        self.hold.set()
+        self.products: dict[str, dict[str, Any]] = {}
+        for i, (kind, colour, pattern) in enumerate(itertools.product(KINDS, COLOURS, PATTERNS)):
+            title = f"{colour.title()} {'' if pattern == 'plain' else pattern + ' '}{kind}"
+            self.products[str(1000 + i)] = {
+                "title": title, "kind": kind, "colour": colour, "pattern": pattern,
+                "price": round(19.5 + (i * 37) % 180, 2), "in_stock": i % 7 != 3,
+            }  # fmt: skip
+
+    def search(self, query: str, k: int = 10, **options: Any) -> Results:
+        return self.search_many([query], k, **options)[0]
+
+    def search_many(
+        self,
+        queries: Sequence[str],
+        k: int = 10,
+        *,
+        filters: Mapping[str, str] | None = None,
+        depth: int | None = None,
+        recall_only: bool = False,
+        explain: bool = False,
+    ) -> list[Results]:
+        self.batches.append(len(queries))
+        self.threads.add(threading.current_thread().name)
+        self.hold.wait(30)
+        if self.delay:
+            time.sleep(self.delay)
+        if any("!crash" in query for query in queries):
+            raise RuntimeError("/secret/place/index.json: broken")
+        allowed = self._allowed(filters)
+        return [self._one(query, k, allowed, explain) for query in queries]
+
+    def similar(self, product_id: str, k: int = 10, *, filters: Any = None) -> Results:
+        fields = self._fields(product_id)
+        wanted = f"{fields['colour']} {fields['pattern']} {fields['kind']}"
+        found = self._one(wanted, k + 1, self._allowed(filters), explain=False)
+        hits = tuple(hit for hit in found.hits if hit.product_id != product_id)[:k]
+        return Results(product_id, hits, (), found.seconds, found.total)
+
+    def search_photo(self, photo: bytes, k: int = 10, *, filters: Any = None) -> Results:
+        try:
+            image = Image.open(io.BytesIO(photo))
+            if image.width * image.height > 40_000_000:
+                raise PhotoError("the photo has more than 40,000,000 pixels")
+            middle = image.convert("RGB").getpixel((image.width // 2, image.height // 2))
+        except (OSError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise PhotoError("this is no photo that can be read") from error
+        colour = min(COLOURS, key=lambda name: sum(
+            (a - b) ** 2 for a, b in zip(COLOURS[name], middle, strict=True)))  # fmt: skip
+        found = self._one(colour, k, self._allowed(filters), explain=False)
+        return Results("", found.hits, (), found.seconds, found.total)
+
+    def product(self, product_id: str) -> Product:
+        fields = self._fields(product_id)
+        return Product(product_id, fields, boxes_of(fields["kind"]), self.has_photos)
+
+    def photo(self, product_id: str) -> bytes | None:
+        fields = self._fields(product_id)
+        return (
+            draw(fields["kind"], fields["colour"], fields["pattern"]) if self.has_photos else None
+        )
+
+    def facets(self) -> tuple[Facet, ...]:
+        def counts(name: str) -> dict[str, int]:
+            values = [fields[name] for fields in self.products.values()]
+            return {value: values.count(value) for value in sorted(set(values))}
+
+        prices = [fields["price"] for fields in self.products.values()]
+        stock = [fields["in_stock"] for fields in self.products.values()]
+        return (
+            Facet("kind", "choice", counts("kind")),
+            Facet("colour", "choice", counts("colour")),
+            Facet("pattern", "choice", counts("pattern")),
+            Facet("price", "number", {}, min(prices), max(prices)),
+            Facet("in_stock", "flag", {"true": sum(stock), "false": len(stock) - sum(stock)}),
+            Facet("title", "text"),
+        )
+
+    def info(self) -> dict[str, Any]:
+        return {
+            "products": len(self.products), "generation": 1, "depth": 200,
+            "models": {"dual": 0.6, "word-match": 0.4},
+            "engine": "embedded", "photos": self.has_photos, "fields": True,
+            "regions": True, "extractor": True, "shopsight": "0",
+        }  # fmt: skip
+
+    def close(self) -> None:
+        pass
+
+    def _fields(self, product_id: str) -> dict[str, Any]:
+        if product_id not in self.products:
+            raise UnknownProductError(product_id)
+        return self.products[product_id]
+
+    def _allowed(self, filters: Mapping[str, str] | None) -> dict[str, dict[str, Any]]:
+        allowed = self.products
+        for field, value in (filters or {}).items():
+            if field not in ("kind", "colour", "pattern", "price", "in_stock", "title"):
+                raise FilterError(f"there is no field {field!a} to filter by")
+            allowed = {i: f for i, f in allowed.items() if _fits(f[field], value)}
+        return allowed
+
+    def _one(self, query: str, k: int, allowed: dict[str, Any], explain: bool) -> Results:
+        words = query.split()
+        known = {*KINDS, *COLOURS, *PATTERNS} | LEFT_OUT
+        hits = []
+        for product_id, fields in allowed.items():
+            features = {fields["kind"], fields["colour"], fields["pattern"]}
+            found = [word.lower().strip(",.") for word in words]
+            score = sum(word in features for word in found) / max(len(found), 1)
+            if score > 0:
+                shares = {"dual": 0.6 * score, "word-match": 0.4 * score - 0.05}
+                why = _explanation(words, fields, known) if explain else None
+                hits.append(Hit(product_id, score - 0.05, fields, shares, why))
+        hits.sort(key=lambda hit: -hit.score)
+        unknown = tuple(word for word in words if word.lower().strip(",.") not in known)
+        seconds = {"encode": 0.004, "recall": 0.001, "rerank": 0.03}
+        return Results(query, tuple(hits[:k]), unknown, seconds, len(allowed))
+
+
+def _explanation(words: list[str], fields: dict[str, Any], known: set[str]) -> Explanation:
+    features = {fields["kind"]: 0, fields["colour"]: 0, fields["pattern"]: 1}
+    weighed = [word for word in words if word.lower() not in LEFT_OUT]
+    total = sum(len(word) for word in weighed) or 1
+    matched = []
+    for word in words:
+        low = word.lower().strip(",.")
+        if low in LEFT_OUT:
+            matched.append(WordMatched(word, 0.0, None, None, True))
+        else:
+            hit = low in features
+            matched.append(WordMatched(word, len(word) / total, 0.82 if hit else 0.12,
+                                       features.get(low, 2), low in known))  # fmt: skip
+    return Explanation(tuple(matched), boxes_of(fields["kind"]))
+
+
+def _fits(have: Any, wanted: str) -> bool:
+    if isinstance(have, bool):
+        return wanted == str(have).lower()
+    if isinstance(have, float):
+        low, dots, high = wanted.partition("..")
+        try:
+            return (
+                float(low or "-inf") <= have <= float(high or "inf") if dots else have == float(low)
+            )
+        except ValueError:
+            raise FilterError(f"price is a number, not {wanted!a}") from None
+    return str(have).lower() == wanted.lower()
+
+
+def boxes_of(kind: str) -> tuple[Box, ...]:
+    """Three regions: the whole product, its middle, its top."""
+    top, left, bottom, right = _WHOLE[kind]
+    high, wide = bottom - top, right - left
+    return (
+        Box(top, left, bottom, right),
+        Box(top + high * 0.35, left + wide * 0.15, top + high * 0.75, right - wide * 0.15),
+        Box(top, left + wide * 0.25, top + high * 0.3, right - wide * 0.25),
+    )
+
+
+@cache
+def draw(kind: str, colour: str, pattern: str, size: tuple[int, int] = (240, 320)) -> bytes:
+    """A product's photo as a JPEG file."""
+    wide, high = size
+    image = Image.new("RGB", size, (246, 245, 242))
+    mask = Image.new("L", size, 0)
+    pen = ImageDraw.Draw(mask)
+    for points in _OUTLINES[kind]:
+        scaled = [(x * wide, y * high) for x, y in points]
+        (pen.polygon if len(points) > 2 else pen.ellipse)(scaled, fill=255)
+    cloth = Image.new("RGB", size, COLOURS[colour])
+    ink = tuple(min(255, c + 70) if sum(COLOURS[colour]) < 500 else c - 60 for c in COLOURS[colour])
+    brush = ImageDraw.Draw(cloth)
+    if pattern == "striped":
+        for y in range(0, high, 22):
+            brush.rectangle((0, y, wide, y + 8), fill=ink)
+    elif pattern == "dotted":
+        for y, x in itertools.product(range(8, high, 26), range(8, wide, 26)):
+            brush.ellipse((x, y, x + 10, y + 10), fill=ink)
+    image.paste(cloth, mask=mask)
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=85)
+    return file.getvalue()
+
+
+_OUTLINES: dict[str, tuple[tuple[tuple[float, float], ...], ...]] = {
+    "dress": (((.38, .10), (.44, .16), (.56, .16), (.62, .10), (.66, .24), (.60, .42), (.78, .92),
+               (.22, .92), (.40, .42), (.34, .24)),),
+    "shirt": (((.36, .14), (.44, .19), (.56, .19), (.64, .14), (.86, .26), (.80, .42), (.70, .37),
+               (.70, .80), (.30, .80), (.30, .37), (.20, .42), (.14, .26)),),
+    "boots": (((.18, .30), (.40, .30), (.42, .68), (.48, .76), (.48, .86), (.16, .86)),
+              ((.54, .30), (.76, .30), (.78, .68), (.84, .76), (.84, .86), (.52, .86))),
+    "handbag": (((.22, .40), (.78, .40), (.84, .84), (.16, .84)),
+                ((.32, .42), (.36, .18), (.64, .18), (.68, .42), (.62, .42), (.59, .24), (.41, .24),
+                 (.38, .42))),
+    "hat": (((.10, .58), (.90, .72)), ((.28, .28), (.72, .82))),
+    "trousers": (((.30, .08), (.70, .08), (.74, .94), (.56, .94), (.50, .36), (.44, .94),
+                  (.26, .94)),),
+}  # fmt: skip

@@ -1,0 +1,52 @@
+"""A real Milvus server over an index, and what it finds: run by a test, in a network of its own.
+
+The server that PyPI's ``milvus`` carries listens on every address, so this is started under
+``unshare --net``, where loopback is all there is.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from shopsight.search.index import remove_products
+from shopsight.search.milvus import load_engine
+from shopsight.search.searcher import Searcher
+
+
+def main(index: str, work: str, queries: list[str]) -> None:
+    from milvus import MilvusServer, MilvusServerConfig
+
+    config = MilvusServerConfig()
+    config.template_text = config.template_text.replace("  ip: #", "  ip: 127.0.0.1 #")
+    server = MilvusServer(config)
+    server.set_base_dir(str(Path(work) / "server"))
+    server.start()
+    try:
+        url = f"http://127.0.0.1:{server.config.get('proxy_port')}"
+        sys.stdout.write(json.dumps(compared(index, url, queries)))
+    finally:
+        server.stop()
+
+
+def compared(index: str, url: str, queries: list[str]) -> dict[str, object]:
+    """What both engines find, before and after a change."""
+    loaded = [load_engine(url, index)]
+    found = []
+    for change in (False, True):
+        if change:
+            first = Searcher.open(index).search(queries[0], 1).hits[0].product_id
+            remove_products(index, [first])
+            loaded.append(load_engine(url, index))
+        searchers = [Searcher.open(index), Searcher.open(index, url)]
+        for filters in ({}, {"price": "20..60", "in_stock": "true"}, {"category": "shoes"}):
+            answers = [one.search_many(queries, 10, filters=filters) for one in searchers]
+            found.append([[[hit.product_id for hit in a.hits] for a in own] for own in answers])
+        for one in searchers:
+            one.close()
+    return {"loaded": loaded, "found": found}
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], sys.argv[3:])

@@ -1,0 +1,159 @@
+"""Filters: read from text, applied inside recall, equal to filtering everything afterwards."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from shopsight.search.filters import Condition, Fields, parse_filter
+from shopsight.search.refusals import FilterError
+from shopsight.search.searcher import Searcher
+
+TABLE = pa.table(
+    {
+        "colour": ["Red", "blue", None, "RED", "Dark Red"],
+        "price": [10.0, 20.0, 30.0, None, math.nan],
+        "sold": [True, False, None, True, False],
+        "stars": [1, 2, 3, 4, None],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "rows"),
+    [
+        ("colour", "red", [0, 3]),
+        ("colour", "DARK RED", [4]),
+        ("colour", "green", []),
+        ("price", "20", [1]),
+        ("price", "10..20", [0, 1]),
+        ("price", "..20", [0, 1]),
+        ("price", "20..", [1, 2]),
+        ("price", ">10", [1, 2]),
+        ("price", ">=10", [0, 1, 2]),
+        ("price", "<20", [0]),
+        ("price", " <= 20 ", [0, 1]),
+        ("price", "30..10", []),
+        ("stars", "2..3", [1, 2]),
+        ("stars", "1e0", [0]),
+        ("sold", "true", [0, 3]),
+        ("sold", "No", [1, 4]),
+    ],
+)
+def test_conditions_by_hand(field: str, text: str, rows: list[int]) -> None:
+    fields = Fields([TABLE], [5])
+    met = fields.allowed(fields.conditions({field: text}))
+    assert np.flatnonzero(met).tolist() == rows
+
+
+def test_conditions_are_all_met_at_once() -> None:
+    fields = Fields([TABLE], [5])
+    met = fields.allowed(fields.conditions({"colour": "red", "price": "<100"}))
+    assert np.flatnonzero(met).tolist() == [0]
+    assert fields.allowed([]) is None
+
+
+@pytest.mark.parametrize(
+    ("filters", "sentence"),
+    [
+        ({"prise": "1"}, "unknown field 'prise'; did you mean 'price'?"),
+        ({"price": "cheap"}, "price is a number; 'cheap' is none"),
+        ({"price": ""}, "price is a number"),
+        ({"price": "nan"}, "price is a number"),
+        ({"price": "1_0"}, "price is a number"),
+        ({"price": "inf.."}, "price is a number"),
+        ({"price": ".."}, "neither from where nor to where"),
+        ({"sold": "maybe"}, "sold is true or false, not 'maybe'"),
+    ],
+)
+def test_filters_that_are_refused(filters: dict[str, str], sentence: str) -> None:
+    with pytest.raises(FilterError, match=sentence.replace("?", r"\?")):
+        Fields([TABLE], [5]).conditions(filters)
+    with pytest.raises(FilterError, match="have no fields"):
+        Fields([None], [5]).conditions({"price": "1"})
+
+
+@pytest.mark.parametrize("text", ["", "price", "=3", "  =3", "price 10"])
+def test_what_is_no_filter(text: str) -> None:
+    with pytest.raises(FilterError, match="write field=value"):
+        parse_filter(text)
+
+
+def test_a_filter_is_cut_at_its_first_comparison() -> None:
+    assert parse_filter("a=b=c") == ("a", "b=c")
+    assert parse_filter("a>=b") == ("a", ">=b")
+    assert parse_filter("price=>=10") == ("price", ">=10")
+    assert parse_filter("a < 3") == ("a", "<3")
+
+
+def test_tables_are_joined_and_missing_columns_are_empty() -> None:
+    more = pa.table({"colour": ["green"], "size": ["L"]})
+    fields = Fields([TABLE, None, more], [5, 2, 1])
+    assert fields.names == ["colour", "price", "sold", "stars", "size"]
+    assert fields.of(0) == {"colour": "Red", "price": 10.0, "sold": True, "stars": 1}
+    assert fields.of(4) == {"colour": "Dark Red", "sold": False}
+    assert fields.of(5) == {}
+    assert fields.of(7) == {"colour": "green", "size": "L"}
+    met = fields.allowed([Condition("size", "text", "l")])
+    assert np.flatnonzero(met).tolist() == [7]
+
+
+def test_facets_say_what_can_be_asked() -> None:
+    alive = np.array([True, True, True, True, False])
+    colour, price, sold, stars = Fields([TABLE], [5]).facets(alive)
+    assert (colour.kind, colour.values) == ("choice", {"Red": 1, "blue": 1, "RED": 1})
+    assert (price.kind, price.low, price.high) == ("number", 10.0, 30.0)
+    assert (sold.kind, sold.values) == ("flag", {"true": 2, "false": 1})
+    assert (stars.kind, stars.low, stars.high) == ("number", 1.0, 4.0)
+    titles = pa.table({"title": [f"t{i}" for i in range(200)], "none": pa.nulls(200, pa.float64())})
+    title, none = Fields([titles], [200]).facets()
+    assert (title.kind, title.values, none.low) == ("text", {}, None)
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"category": "shoes"},
+        {"price": "20..60", "in_stock": "true"},
+        {"stars": ">=4", "category": 'ünïcode "Q" \\ x'},
+        {"price": "99.99.."},
+        {"title": "thing 3"},
+    ],
+)
+def test_a_filter_equals_filtering_everything_afterwards(
+    filters: dict[str, str], index: Path
+) -> None:
+    searcher = Searcher.open(index)
+    count = searcher.info()["products"]
+    every = searcher.search("red shoe", count, recall_only=True)
+    wanted = [hit.product_id for hit in every.hits if _meets(dict(hit.fields), filters)]
+    found = searcher.search("red shoe", count, recall_only=True, filters=filters)
+    assert [hit.product_id for hit in found.hits] == wanted
+    assert found.total == len(wanted)
+    few = searcher.search("red shoe", 5, recall_only=True, filters=filters)
+    assert [hit.product_id for hit in few.hits] == wanted[:5]
+    again = searcher.search("red shoe", 5, filters=filters, depth=50)
+    assert {hit.product_id for hit in again.hits} <= set(wanted[:50])
+    assert len(again.hits) == min(5, len(wanted))
+    like = searcher.similar(every.hits[0].product_id, 5, filters=filters)
+    assert {hit.product_id for hit in like.hits} <= set(wanted)
+
+
+def _meets(fields: dict[str, object], filters: dict[str, str]) -> bool:
+    """The plain way, on what an answer says about a product."""
+    price, stars = fields.get("price"), fields["stars"]
+    assert isinstance(stars, int)
+    checks = {
+        "shoes": str(fields["category"]).casefold() == "shoes",
+        'ünïcode "Q" \\ x': fields["category"] == 'Ünïcode "q" \\ x',
+        "20..60": isinstance(price, float) and 20 <= price <= 60,
+        "99.99..": isinstance(price, float) and price >= 99.99,
+        "true": fields["in_stock"] is True,
+        ">=4": stars >= 4,
+        "thing 3": fields["title"] == "thing 3",
+    }
+    return all(checks[text] for text in filters.values())

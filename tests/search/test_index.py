@@ -1,0 +1,296 @@
+"""Making an index, changing it, checking it, and what a broken one says."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shopsight.catalogue.data import PreparedData
+from shopsight.config import IndexConfig
+from shopsight.errors import DataError, OutputError, ShopsightError, UsageError
+from shopsight.search.index import (
+    add_products,
+    build_index,
+    check_index,
+    compact_index,
+    remove_products,
+)
+from shopsight.search.layout import INDEX_FILE, read_generation, writing
+from shopsight.search.refusals import UnknownProductError
+from shopsight.search.searcher import Searcher
+from shopsight.search.snapshot import Snapshot
+from shopsight.training.rundir import RunFolder
+
+Subset = Callable[..., PreparedData]
+QUERY = "red cotton shoe"
+
+
+def answers(path: Path, k: int = 30) -> dict[str, object]:
+    hits = Searcher.open(path).search(QUERY, k, depth=100).hits
+    assert len(hits) == k
+    return {hit.product_id: pytest.approx(hit.score, abs=3e-3) for hit in hits}
+
+
+def scores(path: Path, k: int = 30) -> dict[str, float]:
+    return {
+        hit.product_id: hit.score for hit in Searcher.open(path).search(QUERY, k, depth=100).hits
+    }
+
+
+def test_an_index_needs_nothing_else(
+    index: Path, mixed_run: RunFolder, shop_data: PreparedData, tmp_path: Path
+) -> None:
+    moved = shutil.copytree(index, tmp_path / "elsewhere")
+    assert answers(moved) == scores(index)
+    about = json.loads((moved / INDEX_FILE).read_text())
+    assert about["format"] == "shopsight index"
+    assert about["products"] == len(shop_data.store) == check_index(moved).products
+    assert about["models"] == {
+        "label-match": 0.1, "word-match": 0.2, "sentence-match": 0.3, "dual": 0.4
+    }  # fmt: skip
+    everything = "".join(
+        path.read_text() for path in moved.rglob("*.json") if path.name != "tokenizer.json"
+    )
+    for place in (mixed_run.path, shop_data.path, index):
+        assert str(place) not in everything
+    assert not list(moved.rglob("*.pkl"))
+
+
+def test_the_searcher_says_what_is_there(index: Path, shop_data: PreparedData) -> None:
+    searcher = Searcher.open(index)
+    info = searcher.info()
+    assert (info["products"], info["photos"], info["regions"]) == (len(shop_data.store), True, True)
+    assert info["fields"] == ["title", "category", "price", "in_stock", "stars"]
+    assert (info["engine"], info["extractor"], info["depth"]) == ("embedded", False, 200)
+    assert str(index) not in json.dumps(info)
+    first = shop_data.store.product_ids[3]
+    product = searcher.product(first)
+    assert product.fields["title"] == "thing 3"
+    expected = shop_data.store.read([3]).boxes[:, :4]
+    assert np.array(product.boxes) == pytest.approx(expected, abs=1e-6)
+    assert product.has_photo
+    assert searcher.photo(first) == shop_data.photos.jpeg(3)
+    bare = searcher.product(shop_data.store.product_ids[7])
+    assert not bare.has_photo
+    assert searcher.photo(bare.product_id) is None
+    for name in ("", "nothing", "\ud800", "a\0", first + "\0", "../" + first, "x" * 5000):
+        with pytest.raises(UnknownProductError, match="no product"):
+            searcher.product(name)
+
+
+def test_add_update_remove_and_compact(
+    mixed_run: RunFolder, shop_data: PreparedData, subset: Subset, tmp_path: Path
+) -> None:
+    """Whatever the way there, the same products give the same answers."""
+    build_index(mixed_run, subset(0, 300), tmp_path / "a", IndexConfig(precision="float32"))
+    build_index(mixed_run, subset(0, 400), tmp_path / "b", IndexConfig(precision="float32"))
+    searcher = Searcher.open(tmp_path / "a")
+    before = [hit.product_id for hit in searcher.search(QUERY, 5).hits]
+    assert add_products(tmp_path / "a", subset(300, 500)).products == 500
+    assert searcher.info()["products"] == 500
+    gone = shop_data.store.product_ids[400:500]
+    assert remove_products(tmp_path / "a", gone).products == 400
+    assert searcher.info()["generation"] == 3
+    assert answers(tmp_path / "a") == scores(tmp_path / "b")
+    with pytest.raises(UnknownProductError):
+        searcher.product(gone[0])
+    newer = add_products(tmp_path / "a", subset(250, 300, "newer"), update=True)
+    assert (newer.products, len(newer.parts)) == (400, 3)
+    assert check_index(tmp_path / "a") == newer
+    assert answers(tmp_path / "a") == scores(tmp_path / "b")
+    assert searcher.product(shop_data.store.product_ids[270]).fields["title"] == "newer 270"
+    assert searcher.product(shop_data.store.product_ids[50]).fields["title"] == "thing 50"
+    compact = compact_index(tmp_path / "a")
+    assert [(part.rows, part.gone) for part in compact.parts] == [(400, 0)]
+    assert check_index(tmp_path / "a") == compact
+    assert answers(tmp_path / "a") == scores(tmp_path / "b")
+    assert searcher.product(shop_data.store.product_ids[270]).fields["title"] == "newer 270"
+    photo = searcher.photo(shop_data.store.product_ids[150])
+    assert photo == shop_data.photos.jpeg(150)
+    assert [hit.product_id for hit in searcher.search(QUERY, 5).hits]
+    assert before
+
+
+def test_an_index_is_tidied_by_itself(mixed_run: RunFolder, subset: Subset, tmp_path: Path) -> None:
+    config = IndexConfig(tidy_above=2, tidy_share=0.2, regions=False)
+    build_index(mixed_run, subset(0, 100), tmp_path / "a", config)
+    more = [subset(0, 5, suffix=letter) for letter in "xy"]
+    assert len(add_products(tmp_path / "a", more[0]).parts) == 2
+    assert len(add_products(tmp_path / "a", more[1]).parts) == 1
+    ids = Snapshot.current(tmp_path / "a").ids(np.arange(110))
+    assert len(remove_products(tmp_path / "a", ids[:20]).parts[0].removed) > 0
+    assert remove_products(tmp_path / "a", ids[20:30]).parts[0].removed == ""
+    assert check_index(tmp_path / "a").products == 80
+    names = {path.name for path in (tmp_path / "a").iterdir()}
+    assert len([name for name in names if name.startswith("part-")]) <= 2
+
+
+def test_everything_can_be_removed(own_index: Path, shop_data: PreparedData) -> None:
+    assert remove_products(own_index, shop_data.store.product_ids).products == 0
+    searcher = Searcher.open(own_index)
+    answer = searcher.search(QUERY, explain=True)
+    assert (answer.hits, answer.total) == ((), 0)
+    assert searcher.facets() == ()
+    check_index(own_index)
+    assert add_products(own_index, shop_data).products == len(shop_data.store)
+    assert len(searcher.search(QUERY).hits) == 10
+
+
+def test_changes_that_are_refused_change_nothing(
+    own_index: Path, shop_data: PreparedData, subset: Subset, small_data: Path, tmp_path: Path
+) -> None:
+    before = read_generation(own_index)
+    first = shop_data.store.product_ids[0]
+    with pytest.raises(UsageError, match=f"product '{first}' is there already; --update"):
+        add_products(own_index, shop_data)
+    with pytest.raises(UnknownProductError, match="no product 'nothing'"):
+        remove_products(own_index, [first, "nothing"])
+    other = subset(0, 3, suffix="x")
+    _retype(other.path)
+    with pytest.raises(DataError, match="its fields do not fit those of the index"):
+        add_products(own_index, PreparedData.open(other.path))
+    with (
+        writing(own_index),
+        pytest.raises(OutputError, match="another process is changing this index"),
+    ):
+        remove_products(own_index, [first])
+    assert read_generation(own_index) == before
+    check_index(own_index)
+
+
+def _retype(folder: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"price": ["a", "b", "c"]}), folder / "fields.parquet")
+
+
+def test_a_build_goes_on_where_it_was_killed(
+    mixed_run: RunFolder, shop_data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shopsight.search.index._AT_ONCE", 50)
+    monkeypatch.setattr("shopsight.search.index._CHECKPOINT", 100)
+    config, steps = IndexConfig(precision="int8"), []
+    build_index(mixed_run, shop_data, tmp_path / "whole", config)
+
+    def stop(what: str, done: int, total: int) -> None:
+        if what == "encode" and done >= 350:
+            raise KeyboardInterrupt
+
+    def watch(what: str, done: int, total: int) -> None:
+        steps.append((what, done))
+
+    with pytest.raises(KeyboardInterrupt):
+        build_index(mixed_run, shop_data, tmp_path / "a", config, stop)
+    with pytest.raises(DataError, match="an index that is not finished; run the command that"):
+        Searcher.open(tmp_path / "a")
+    build_index(mixed_run, shop_data, tmp_path / "a", config, watch)
+    assert steps[0] == ("encode", 300)
+    assert answers(tmp_path / "a") == scores(tmp_path / "whole")
+    check_index(tmp_path / "a")
+    for path in (tmp_path / "whole").glob("part-*/*.npy"):
+        twin = next((tmp_path / "a").glob(f"part-*/{path.name}"))
+        assert twin.read_bytes() == path.read_bytes(), path.name
+    assert not list((tmp_path / "a").glob("pending-*"))
+
+
+def test_a_build_is_refused(
+    mixed_run: RunFolder, shop_data: PreparedData, index: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(OutputError, match="an index is there already; change it with --add"):
+        build_index(mixed_run, shop_data, index)
+    (tmp_path / "diary").mkdir()
+    (tmp_path / "diary" / "today.txt").write_text("dear")
+    with pytest.raises(OutputError, match=r"not an index, but it holds today\.txt"):
+        build_index(mixed_run, shop_data, tmp_path / "diary")
+    with pytest.raises(OutputError, match="a file is in the way"):
+        build_index(mixed_run, shop_data, tmp_path / "diary" / "today.txt")
+    run = shutil.copytree(mixed_run.path, tmp_path / "run")
+    about = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**about, "feature_width": 99}))
+    with pytest.raises(DataError, match="16 numbers per region, but the models were trained on 99"):
+        build_index(RunFolder.read(run), shop_data, tmp_path / "out")
+    (run / "dual" / "done.json").unlink()
+    with pytest.raises(UsageError, match="an index recalls with the dual encoder"):
+        build_index(RunFolder.read(run), shop_data, tmp_path / "out")
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def _flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.write_bytes(content)
+
+
+def _remove(path: Path) -> None:
+    path.unlink()
+
+
+def test_every_file_is_checked(own_index: Path) -> None:
+    files = [path for path in own_index.rglob("*") if path.is_file() and path.name[0] != "."]
+    names = sorted(read_generation(own_index).files)
+    assert len(names) >= 25
+    assert {path.relative_to(own_index).as_posix() for path in files} - set(names) <= {
+        INDEX_FILE,
+        "previous.json",
+    }
+    for name in names:
+        path = own_index / name
+        kept = path.read_bytes()
+        for damage in (_cut, _flip, _remove):
+            damage(path)
+            with pytest.raises(DataError, match=path.name.replace(".", r"\.")):
+                check_index(own_index)
+            path.write_bytes(kept)
+    check_index(own_index)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, r"not an index \(no index.json\)"),
+        ("", "damaged; make the index again"),
+        ("{", "damaged; make the index again"),
+        ("[]", "not the description of an index"),
+        ('{"format": "shopsight run folder"}', "not the description of an index"),
+        ('{"format": "shopsight index", "version": 9}', "format version 9, but this is for 1"),
+        ('{"format": "shopsight index", "version": 1}', "damaged"),
+        ({"parts": [{"name": "../x"}]}, "damaged"),
+        ({"number": "x"}, "damaged"),
+        ({"files": {"../../etc/passwd": {"bytes": 1, "sha256": ""}}}, "leads out of the folder"),
+        ({"settings": {"precision": "float99"}}, "damaged"),
+        ({"settings": {"nothing": 1}}, "damaged"),
+        ({"models": {"word2vec": 1.0}}, "word2vec"),
+    ],
+)
+def test_a_bad_description_is_refused(content: object, sentence: str, own_index: Path) -> None:
+    path = own_index / INDEX_FILE
+    if content is None:
+        path.unlink()
+    elif isinstance(content, str):
+        path.write_text(content)
+    else:
+        path.write_text(json.dumps({**json.loads(path.read_text()), **content}))
+    with pytest.raises(ShopsightError, match=sentence):
+        Searcher.open(own_index)
+
+
+@pytest.mark.parametrize("name", ["product_ids.npy", "dual.vectors.npy", "offsets.npy"])
+def test_files_that_do_not_fit_each_other_are_refused(name: str, own_index: Path) -> None:
+    (part,) = own_index.glob("part-*")
+    np.save(part / name, np.load(part / name)[:-1])
+    about = json.loads((own_index / INDEX_FILE).read_text())
+    about["files"][f"{part.name}/{name}"]["bytes"] = (part / name).stat().st_size
+    (own_index / INDEX_FILE).write_text(json.dumps(about))
+    with pytest.raises(DataError, match="products"):
+        Searcher.open(own_index)
+    with pytest.raises(DataError, match=r"no index\.json"):
+        Searcher.open(own_index / "nowhere")

@@ -1,0 +1,226 @@
+"""What a searcher answers: odd queries, explanations, likeness, photos."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import threading
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from shopsight import scoring
+from shopsight.catalogue.data import PreparedData
+from shopsight.errors import UsageError
+from shopsight.search.refusals import PhotoError, UnknownProductError
+from shopsight.search.searcher import Searcher
+from shopsight.search.snapshot import Snapshot
+from shopsight.training.describing import Looks
+from shopsight.training.rundir import RunFolder
+
+ODD = [
+    "", " ", "\0", "\ud800", "a\ud800b", "😀", "\u202e abc", "’“”", "ﷺ" * 50, "x" * 100_000,
+    "word " * 20_000, "the and of", "ÄÖÜ ß ẞ İ ı", "e\u0301" * 30, "\x1b[31m red", "红色 鞋",
+    "%00 %s {} ${x} ; drop table", "\n\t\r", "\ufeff", "\uffff\U0010ffff", "-" * 300, "1e309 nan",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def searcher(index: Path) -> Searcher:
+    return Searcher.open(index)
+
+
+@pytest.mark.parametrize("query", ODD, ids=range(len(ODD)))
+def test_odd_queries_are_answered(query: str, searcher: Searcher) -> None:
+    answer = searcher.search(query, 3, depth=20, explain=True)
+    assert len(answer.hits) == 3
+    assert np.isfinite([hit.score for hit in answer.hits]).all()
+    json.dumps(answer.to_json(), allow_nan=False, ensure_ascii=False).encode()
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.one_of(st.text(), st.binary().map(lambda b: b.decode("utf-8", "surrogateescape"))))
+def test_any_text_is_a_query(searcher: Searcher, query: str) -> None:
+    answer = searcher.search(query, 2, depth=5, explain=True)
+    assert len(answer.hits) == 2
+    json.dumps(answer.to_json(), allow_nan=False, ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize("how", [{"k": 0}, {"k": -1}, {"depth": -3}, {"k": 0, "depth": 5}])
+def test_numbers_below_one_are_refused(how: dict[str, int], searcher: Searcher) -> None:
+    with pytest.raises(UsageError, match="must be at least 1"):
+        searcher.search("red shoe", **how)
+
+
+def test_no_queries_give_no_answers(searcher: Searcher) -> None:
+    assert searcher.search_many([]) == []
+
+
+def test_unknown_words_are_named(searcher: Searcher, shop_data: PreparedData) -> None:
+    known = shop_data.queries("train").texts[0].split()[-1]
+    answer = searcher.search(f"{known} zzyzx Qwrtpl the 😀 zzyzx", 1, explain=True)
+    assert answer.unknown_words == ("zzyzx", "Qwrtpl")
+    words = answer.hits[0].explanation.words
+    assert [one.word for one in words] == [known, "zzyzx", "Qwrtpl", "the", "😀", "zzyzx"]
+    assert [one.known for one in words[:4]] == [True, False, False, True]
+
+
+def test_an_explanation_is_what_word_match_sees(
+    searcher: Searcher, index: Path, mixed_run: RunFolder, shop_data: PreparedData
+) -> None:
+    """Weights as training shows them; matches summed over regions give back the heads' own."""
+    query = shop_data.queries("valid").texts[1]
+    answer = searcher.search(query, 6, explain=True)
+    looks = Looks(mixed_run, shop_data, "cpu")
+    snapshot = Snapshot.current(index)
+    for hit in answer.hits:
+        shown = looks.words(query, hit.product_id)
+        words = hit.explanation.words
+        assert [one.word for one in words] == [word for word, _ in shown]
+        assert [one.weight for one in words] == pytest.approx([w for _, w in shown], abs=1e-5)
+        row = snapshot.row_of(hit.product_id)
+        assert hit.explanation.boxes == snapshot.boxes(row)
+        for one in words:
+            assert (one.match is None) == (one.weight == 0)
+            if one.region is not None:
+                assert 0 <= one.region < len(hit.explanation.boxes)
+
+
+def test_regions_add_up_to_the_match(searcher: Searcher, index: Path) -> None:
+    from shopsight.search.explaining import _look
+
+    snapshot, rows = Snapshot.current(index), np.array([3, 40, 7])
+    seen = _look(searcher._models, snapshot, "red cotton shoe", rows)
+    for matches, parts in zip(seen.matches, seen.parts, strict=True):
+        assert parts.sum(1).tolist() == pytest.approx(matches.tolist(), abs=1e-4)
+    model = searcher._models.model("word-match")
+    words = model.encode_queries(searcher._models.tokens(["red cotton shoe"])).words[0]
+    heads = snapshot.codes("word-match", rows).tensors()["heads"]
+    assert torch.allclose(seen.matches, scoring.best_head(words, heads), atol=1e-5)
+
+
+def test_similar_products_leave_the_product_out(searcher: Searcher, index: Path) -> None:
+    snapshot = Snapshot.current(index)
+    first = snapshot.ids(np.array([5]))[0]
+    found = searcher.similar(first, 4)
+    cosines = snapshot.vectors(np.arange(len(snapshot))) @ snapshot.vectors(np.array([5]))[0]
+    cosines[5] = -2
+    order = np.argsort(-cosines, kind="stable")[:4]
+    assert [hit.product_id for hit in found.hits] == snapshot.ids(order)
+    assert first not in [hit.product_id for hit in searcher.similar(first, 1000).hits]
+    with pytest.raises(UnknownProductError):
+        searcher.similar("nothing")
+    with pytest.raises(UsageError, match="must be at least 1"):
+        searcher.similar(first, 0)
+
+
+def test_threads_share_a_searcher(searcher: Searcher, shop_data: PreparedData) -> None:
+    queries = shop_data.queries("valid").texts[:8]
+    wanted = [[h.product_id for h in searcher.search(q, 5).hits] for q in queries]
+    found: dict[int, list[str]] = {}
+
+    def ask(number: int) -> None:
+        found[number] = [h.product_id for h in searcher.search(queries[number], 5).hits]
+
+    threads = [threading.Thread(target=ask, args=[i]) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [found[i] for i in range(8)] == wanted
+
+
+class Extractor:
+    """Finds on any photo the regions of one product of the store."""
+
+    def __init__(self, data: PreparedData, row: int) -> None:
+        batch, height_width = data.store.read([row]), [8, 6, 8, 6]
+        self.regions = SimpleNamespace(
+            boxes=batch.boxes[:, :4] * height_width,
+            features=batch.features.astype(np.float32),
+            labels=batch.labels,
+        )
+        self.seen: list[tuple[int, ...]] = []
+
+    def describe(self, photos: list[Any]) -> list[Any]:
+        self.seen += [photo.shape for photo in photos]
+        return [self.regions] * len(photos)
+
+
+@pytest.fixture
+def looking(
+    own_index: Path, shop_data: PreparedData, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Searcher, Extractor]:
+    extractor, module = Extractor(shop_data, 11), ModuleType("shopsight.regions")
+    module.load_extractor = lambda folder: extractor  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "shopsight.regions", module)
+    (own_index / "extractor").mkdir()
+    return Searcher.open(own_index), extractor
+
+
+def jpeg(kind: str = "JPEG", mode: str = "RGB", **how: Any) -> bytes:
+    file = io.BytesIO()
+    Image.new(mode, (6, 8)).save(file, kind, **how)
+    return file.getvalue()
+
+
+def test_a_photo_finds_its_own_product(
+    looking: tuple[Searcher, Extractor], shop_data: PreparedData
+) -> None:
+    searcher, extractor = looking
+    assert searcher.info()["extractor"]
+    first = shop_data.store.product_ids[11]
+    for photo in (jpeg(), jpeg("PNG", "RGBA"), jpeg("PNG", "L"), np.zeros((8, 6, 3), np.uint8)):
+        found = searcher.search_photo(photo, 3)
+        assert found.hits[0].product_id == first
+        assert found.hits[0].score == pytest.approx(1, abs=1e-3)
+        assert found.query == ""
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    searcher.search_photo(jpeg(exif=turned.tobytes()), 3)
+    assert extractor.seen == [(8, 6, 3)] * 4 + [(6, 8, 3)]
+
+
+@pytest.mark.parametrize(
+    ("photo", "sentence"),
+    [
+        (b"", "not a photo"),
+        (b"<svg/>", "not a photo"),
+        (jpeg("BMP"), "not a photo"),
+        (jpeg()[:150], "photo"),
+        (np.zeros((8, 6), np.uint8), r"\(H, W, 3\) uint8"),
+        (np.zeros((0, 6, 3), np.uint8), r"\(H, W, 3\) uint8"),
+        (np.zeros((8, 6, 3), np.float32), r"\(H, W, 3\) uint8"),
+    ],
+)
+def test_what_is_no_photo(photo: Any, sentence: str, looking: tuple[Searcher, Extractor]) -> None:
+    with pytest.raises(PhotoError, match=sentence):
+        looking[0].search_photo(photo)
+
+
+def test_a_huge_photo_is_refused_before_it_is_decoded(
+    looking: tuple[Searcher, Extractor],
+) -> None:
+    header = jpeg("PNG")
+    size = (50_000).to_bytes(4, "big")
+    body = header[:16] + size + size + header[24:29]
+    import zlib
+
+    crc = zlib.crc32(body[12:29]).to_bytes(4, "big")
+    with pytest.raises(PhotoError, match="too large a photo; at most 50,000,000 pixels"):
+        looking[0].search_photo(body + crc + header[33:])
+
+
+def test_an_index_without_extractor_says_so(searcher: Searcher) -> None:
+    with pytest.raises(PhotoError, match="this index cannot look at photos"):
+        searcher.search_photo(jpeg())

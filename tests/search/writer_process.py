@@ -1,0 +1,30 @@
+"""Changes an index over and over until it is killed; run by a test in a process of its own."""
+
+from __future__ import annotations
+
+import random
+import sys
+
+from shopsight.catalogue.data import PreparedData
+from shopsight.search.index import add_products, compact_index, remove_products
+
+
+def main(index: str, datas: list[str], seed: int) -> None:
+    rng = random.Random(seed)
+    versions = [PreparedData.open(one) for one in datas]
+    turn = 0
+    while True:
+        if turn == 1:
+            sys.stdout.write("ready\n")
+            sys.stdout.flush()
+        turn += 1
+        add_products(index, versions[turn % len(versions)], update=True)
+        if rng.random() < 0.3:
+            compact_index(index)
+        if rng.random() < 0.3:
+            ids = versions[0].store.product_ids
+            remove_products(index, rng.sample(ids, 5))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[3:], int(sys.argv[2]))
