@@ -52,7 +52,8 @@ def test_the_makefile_has_the_five_targets(repository: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "CONTRIBUTING.md", "docs/quickstart.md", "docs/models.md", "docs/serving.md"]
+    "name",
+    ["README.md", "CONTRIBUTING.md", "docs/quickstart.md", "docs/models.md", "docs/serving.md"],
 )
 def test_its_links_lead_somewhere(repository: Path, name: str) -> None:
     page = repository / name
