@@ -65,7 +65,7 @@ def test_what_it_prints_is_what_it_wrote(
     steps = [line.split()[2] for line in lines if line[6:9] == " s "]
     first = "draw" if world == SHOP else "world"
     before, after = [first, "prepare", "audit", "negatives"], ["rank", "fuse", "compare", "rank"]
-    assert steps == [*before, *STAGES, *after, "report"]
+    assert steps == [*before, *STAGES, *after, "report", "index"]
     for name, mean in means.items():
         (row,) = [line for line in lines if line[3:].startswith(f"{name} ")]
         assert f"{mean:.4f}" in row
@@ -122,11 +122,33 @@ def test_a_demo_that_was_cut_off_does_not_bar_the_next(
 @pytest.mark.parametrize("world", list(WORLDS))
 @pytest.mark.parametrize("name", ["my demo", "-dash", "it's"])
 def test_what_to_try_next_is_quoted(name: str, world: str) -> None:
-    for line in commands(Path(name), world)[:3]:
-        words = shlex.split(line)
-        assert words[1] in ("describe", "rank", "fuse")
-        assert any(word.lstrip("./").startswith(f"{name}/run") for word in words)
+    lines = [shlex.split(line) for line in commands(Path(name), world)[:5]]
+    assert [words[1] for words in lines] == ["search", "serve", "describe", "rank", "fuse"]
+    for words in lines:
+        folder = "index" if words[1] in ("search", "serve") else "run"
+        assert any(word.lstrip("./").startswith(f"{name}/{folder}") for word in words)
         assert not any(word.startswith(name) for word in words if name.startswith("-"))
+
+
+def test_its_index_finds_what_is_asked_for(demo: tuple[Path, str, str]) -> None:
+    from shopsight.search.searcher import Searcher
+
+    out, _, world = demo
+    searcher = Searcher.open(out / "index")
+    assert searcher.info()["products"] == PreparedData.open(out / "data").summary["products"]
+    found = searcher.search("red dress", 5, explain=True)
+    assert [hit.explanation is not None for hit in found.hits] == [True] * 5
+    if world == SHOP:
+        titles = " ".join(str(hit.fields["title"]) for hit in found.hits).lower()
+        assert titles.count("dress") >= 2
+        photo = searcher.photo(found.hits[0].product_id)
+        assert photo is not None
+        again = searcher.search_photo(photo, 1)
+        assert again.hits[0].product_id == found.hits[0].product_id
+
+
+def test_without_search_the_demo_names_no_index(tmp_path: Path) -> None:
+    assert not [line for line in commands(tmp_path, SHOP, indexed=False) if "index" in line]
 
 
 def test_a_folder_of_something_else_is_not_touched(

@@ -194,9 +194,8 @@ def test_a_photo_finds_its_own_product(
 @pytest.mark.parametrize(
     ("photo", "sentence"),
     [
-        (b"", "not a photo"),
+        (b"", "the photo is empty"),
         (b"<svg/>", "not a photo"),
-        (jpeg("BMP"), "not a photo"),
         (jpeg()[:150], "photo"),
         (np.zeros((8, 6), np.uint8), r"\(H, W, 3\) uint8"),
         (np.zeros((0, 6, 3), np.uint8), r"\(H, W, 3\) uint8"),
@@ -217,7 +216,7 @@ def test_a_huge_photo_is_refused_before_it_is_decoded(
     import zlib
 
     crc = zlib.crc32(body[12:29]).to_bytes(4, "big")
-    with pytest.raises(PhotoError, match="too large a photo; at most 50,000,000 pixels"):
+    with pytest.raises(PhotoError, match="the photo is too large"):
         looking[0].search_photo(body + crc + header[33:])
 
 

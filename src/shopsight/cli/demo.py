@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 MARKER = ".shopsight-demo"
 SHOP, REGIONS = "shop", "regions"
+_ASKED = {SHOP: "red striped dress", REGIONS: "red dress"}
 FEWEST = 300  # products that are enough to train and to judge on
 
 
@@ -41,6 +43,7 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
         else raw_files(out, given.seed, steps)
     )
     results, page = _trained(out, world, given.seed, steps, quiet=silent)
+    indexed = _indexed(out, world, steps)
     if given.json:
         from shopsight.cli.train import results_json
 
@@ -48,7 +51,9 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
         return
     print()
     print_grid(comparison_grid(results.comparison, EvaluateConfig.confidence))
-    print("\n".join(["Try next:", *(f"  {line}" for line in commands(out, given.world)), ""]))
+    print(
+        "\n".join(["Try next:", *(f"  {line}" for line in commands(out, given.world, indexed)), ""])
+    )
     print(f"Report: {page.resolve()}")
 
 
@@ -57,9 +62,9 @@ def _parser() -> Parser:
         "demo",
         "The whole way on a shop of its own, in a few minutes: draw products, their photos and a"
         " log of clicks; find and describe the regions of the photos; audit the candidate pools;"
-        " train every model, rank, fuse, compare; and write runs, a submission and a report with"
-        " photos. With --world regions it starts from raw files of the competition's kind instead,"
-        " which hold regions and no photos.",
+        " train every model, rank, fuse, compare; write runs, a submission and a report with"
+        " photos; and make an index to search. With --world regions it starts from raw files of"
+        " the competition's kind instead, which hold regions and no photos.",
         [
             "demo",
             "demo --out /tmp/demo --products 1000 --seed 1",
@@ -109,20 +114,36 @@ def _trained(out: Path, world: World, seed: int, steps: Steps, quiet: bool) -> t
     return found
 
 
-def _forget(folder: Path) -> None:
-    """Remove an earlier demo's run; only what is one."""
-    if (folder / "run.json").is_file():
+def _indexed(out: Path, world: World, steps: Steps) -> bool:
+    """Make an index of all products, where what search needs is installed."""
+    if find_spec("faiss") is None:
+        steps.done("index", "left out: pip install 'shopsight[search]' brings what search needs")
+        return False
+    from shopsight.search.index import build_index
+    from shopsight.training.rundir import RunFolder
+
+    folder = out / "index"
+    _forget(folder, "index.json")
+    made = build_index(RunFolder.read(out / "run"), world.data, folder)
+    steps.done("index", f"{made.products:,} products to search: {folder}")
+    return True
+
+
+def _forget(folder: Path, mark: str = "run.json") -> None:
+    """Remove what an earlier demo left; only what is one, by the file that says so."""
+    if (folder / mark).is_file():
         from shutil import rmtree
 
         rmtree(folder)
 
 
-def commands(out: Path, world: str = SHOP) -> list[str]:
+def commands(out: Path, world: str = SHOP, indexed: bool = True) -> list[str]:
     """Command lines to try on what a demo left.
 
     Args:
         out: the demo's folder.
         world: what the demo was about.
+        indexed: whether an index is there to search.
     """
     folder = f"./{out}" if str(out).startswith("-") else str(out)
 
@@ -135,7 +156,13 @@ def commands(out: Path, world: str = SHOP) -> list[str]:
         SHOP: "shopsight prepare photos TABLE --text title --out DATA   # your own shop",
         REGIONS: "shopsight prepare kddcup RAW --out DATA   # your own competition files",
     }
+    index, query = quoted("index"), _ASKED[world]
+    search = [
+        f"shopsight search {index} {shlex.quote(query)} --explain",
+        f"shopsight serve {index}   # then open the page it names",
+    ]
     return [
+        *(search if indexed else []),
         f"shopsight describe {run} {data} --split valid",
         f"shopsight rank {run} {data} --split testA --model dual --out dual.json",
         f"shopsight fuse {' '.join(runs)} --normalise zscore --answers {answers} --out fused.json",

@@ -54,17 +54,17 @@ class SearchConfig:
         spare: candidates that the recall index gives, as a multiple of the depth; the best of
             them by their stored vectors stay.
         few: a filter that allows so many products or fewer compares with every one of them.
-        photo_pixels: most pixels of a photo that is searched with.
+        photo_megapixels: most million pixels of a photo that is searched with.
     """
 
     most_tokens: int = 64
     spare: float = 1.25
     few: int = 20_000
-    photo_pixels: int = 50_000_000
+    photo_megapixels: int = 50
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        at_least(self, most_tokens=1, spare=1, few=0, photo_pixels=1)
+        at_least(self, most_tokens=1, spare=1, few=0, photo_megapixels=1)
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ from shopsight.search.layout import (
 from shopsight.search.models import SearchModels, copy_models, models_of
 from shopsight.search.part import DUAL, DUAL_PART
 from shopsight.search.part_writer import PartWriter
+from shopsight.search.photos import READING
 from shopsight.search.recall import Vectors, faiss_module
 from shopsight.search.refusals import UnknownProductError
 from shopsight.search.snapshot import Snapshot
@@ -381,10 +382,12 @@ def _check_fields(snapshot: Snapshot, data: PreparedData) -> None:
 
 
 def _copy_extractor(data: PreparedData, folder: Path) -> list[str]:
-    """Copy what looks at photos, where the data have it; returns its name."""
+    """Copy what looks at photos, and how they were read, where the data have it; its name."""
     if not (data.path / EXTRACTOR).is_dir():
         return []
     shutil.copytree(data.path / EXTRACTOR, folder / EXTRACTOR, dirs_exist_ok=True)
+    with replacing(folder / EXTRACTOR / READING) as file:
+        json.dump(data.summary["settings"].get("small", {}), file)
     return [EXTRACTOR]
 
 

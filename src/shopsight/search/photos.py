@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
+import json
 import threading
-import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,17 @@ from numpy.typing import NDArray
 
 from shopsight.batches.batch import as_regions
 from shopsight.catalogue.store import RegionBatch, normalised_boxes
-from shopsight.config import SearchConfig
-from shopsight.errors import DataError, UsageError, counted
+from shopsight.config import SearchConfig, SmallPhotoConfig
+from shopsight.errors import DataError, UsageError
+from shopsight.formats import photo as photo_file
+from shopsight.formats.photo import read_photo
 from shopsight.search.models import SearchModels
 from shopsight.search.part import DUAL, DUAL_PART
 from shopsight.search.recall import Vectors
 from shopsight.search.refusals import PhotoError
+
+READING = "photos.json"
+"""Beside an index's region extractor: how the photos of the catalogue were read."""
 
 Photo = NDArray[np.uint8]
 """(H, W, 3) RGB."""
@@ -47,7 +52,7 @@ class PhotoEncoder:
         """(1, D) the vector of a photo.
 
         Args:
-            photo: a JPEG or PNG file's bytes, or the pixels.
+            photo: a photo file's bytes, or the pixels.
 
         Raises:
             PhotoError: not a photo, too large a one, without any region; or the index has no
@@ -58,7 +63,7 @@ class PhotoEncoder:
                 "this index cannot look at photos: its data were prepared without a region"
                 " extractor (shopsight prepare photos keeps one)"
             )
-        pixels = decoded(photo) if isinstance(photo, bytes) else _checked(photo)
+        pixels = decoded(photo, self._folder) if isinstance(photo, bytes) else _checked(photo)
         (found,) = self._opened().describe([pixels])
         boxes = np.asarray(found.boxes, np.float32)
         if not len(boxes):
@@ -81,9 +86,7 @@ class PhotoEncoder:
         with self._opening:
             if self._extractor is None:
                 try:
-                    from shopsight.regions import (  # type: ignore[import-not-found,unused-ignore]
-                        load_extractor,
-                    )
+                    from shopsight.regions import load_extractor
                 except ImportError as error:
                     raise UsageError(
                         "photos as queries need more packages: pip install 'shopsight[photos]'"
@@ -92,37 +95,31 @@ class PhotoEncoder:
         return self._extractor
 
 
-def decoded(content: bytes) -> Photo:
-    """A photo file's pixels, turned the right way up.
+def decoded(content: bytes, folder: Path) -> Photo:
+    """A photo file's pixels, as the catalogue's own photos were read.
+
+    Args:
+        content: the file.
+        folder: the region extractor, beside whose files stands how photos were read.
 
     Raises:
-        PhotoError: not a JPEG, PNG, WebP or GIF file, broken, or too large.
+        PhotoError: not a photo, broken, or too large.
     """
     try:
-        from PIL import Image, ImageOps, UnidentifiedImageError
-    except ImportError as error:
-        raise UsageError("photos need Pillow: pip install 'shopsight[search]'") from error
-    most = SearchConfig().photo_pixels
+        return read_photo(content, _reading(folder))
+    except photo_file.PhotoError as error:
+        raise PhotoError(error.reason.partition(" (--")[0]) from error
+
+
+def _reading(folder: Path) -> SmallPhotoConfig:
+    """How the catalogue's photos were read; a photo that is searched with may not be as large."""
+    path, most = folder / READING, SearchConfig().photo_megapixels
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd metadata, and of large ones, which we refuse
-            with Image.open(io.BytesIO(content), formats=["JPEG", "PNG", "WEBP", "GIF"]) as image:
-                if image.width * image.height > most:
-                    raise PhotoError(_too_large(most))
-                upright = ImageOps.exif_transpose(image).convert("RGB")
-                return np.asarray(upright, np.uint8)
-    except PhotoError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise PhotoError(_too_large(most)) from error
-    except UnidentifiedImageError as error:
-        raise PhotoError("not a photo; send a JPEG, PNG, WebP or GIF file") from error
-    except Exception as error:  # decoders raise anything on broken files
-        raise PhotoError("a broken photo file") from error
-
-
-def _too_large(most: int) -> str:
-    return f"too large a photo; at most {counted(most, 'pixel')}"
+        small = SmallPhotoConfig(**json.loads(path.read_bytes())) if path.exists() else None
+    except (ValueError, TypeError, UsageError) as error:
+        raise DataError(f"{path}: damaged; make the index again") from error
+    small = small or SmallPhotoConfig()
+    return replace(small, max_megapixels=min(small.max_megapixels, most))
 
 
 def _checked(photo: Photo) -> Photo:
