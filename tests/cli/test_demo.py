@@ -139,8 +139,7 @@ def test_its_index_finds_what_is_asked_for(demo: tuple[Path, str, str]) -> None:
     found = searcher.search("red dress", 5, explain=True)
     assert [hit.explanation is not None for hit in found.hits] == [True] * 5
     if world == SHOP:
-        titles = " ".join(str(hit.fields["title"]) for hit in found.hits).lower()
-        assert titles.count("dress") >= 2
+        assert sum(hit.fields["colour"] == "red" for hit in found.hits) >= 2
         photo = searcher.photo(found.hits[0].product_id)
         assert photo is not None
         again = searcher.search_photo(photo, 1)

@@ -10,34 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from pooled import above_base, die, double, fail, set_base
 from shopsight.errors import InputError
 from shopsight.formats.processes import process_pool
-
-
-def double(number: int) -> int:
-    return 2 * number
-
-
-def die(number: int) -> int:
-    if number == 3:
-        os._exit(9)
-    return number
-
-
-def fail(number: int) -> int:
-    raise ValueError(f"no {number}")
-
-
-_base = 0
-
-
-def set_base(base: int) -> None:
-    global _base
-    _base = base
-
-
-def above_base(number: int) -> int:
-    return _base + number
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -81,6 +56,7 @@ PARENT = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from formats.test_processes import own_id
+from pooled import above_base, die, double, fail, set_base
 from shopsight.formats.processes import process_pool
 if __name__ == "__main__":
     with process_pool(own_id, 2) as pool:
