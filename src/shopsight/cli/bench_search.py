@@ -87,12 +87,15 @@ def run_search(arguments: list[str]) -> None:
         default="wall",
         help="cpu leaves out waiting, also for other programs on a busy machine",
     )
+    parser.add_argument(
+        "--judged", type=int, default=100, help="how many queries with answers are judged"
+    )
     parser.add_argument("--data", metavar="DATA", help="prepared folder with queries and answers")
     parser.add_argument("--split", metavar="S", default="valid", help="whose answers")
     parser.add_json()
     given = parser.read(arguments)
-    if given.queries < 1 or given.products < 0:
-        raise UsageError("--queries must be at least 1, and --products at least 0")
+    if min(given.queries, given.judged) < 1 or given.products < 0:
+        raise UsageError("--queries and --judged must be at least 1, and --products at least 0")
     with tempfile.TemporaryDirectory(prefix="shopsight-bench-") as folder, _alone():
         figures = _measured(given, Path(folder))
     if given.json:
@@ -204,10 +207,11 @@ def _values(searcher: Searcher, snapshot: Snapshot, given: Any) -> dict[str, flo
     from shopsight.catalogue.data import PreparedData
     from shopsight.metrics.evaluate import Judge
     from shopsight.training.pipeline import HEADLINE, answers_of
-    from shopsight.types import Run
+    from shopsight.types import Qrels, Run
 
     data = PreparedData.open(given.data)
     qrels, table = answers_of(data, given.split), data.queries(given.split)
+    judged = dict(list(qrels.relevance.items())[: given.judged])
     ways: dict[str, dict[str, Any]] = {"recall only": {"recall_only": True}}
     ways |= {f"depth {depth}": {"depth": depth} for depth in _DEPTHS}
     ways["every product"] = {"depth": snapshot.generation.products}
@@ -216,9 +220,9 @@ def _values(searcher: Searcher, snapshot: Snapshot, given: Any) -> dict[str, flo
         found = {
             query: {hit.product_id: hit.score for hit in searcher.search(text, 10, **how).hits}
             for query, text in zip(table.ids, table.texts, strict=True)
-            if query in qrels.relevance
+            if query in judged
         }
-        values[name] = float(Judge(qrels).values(Run.from_mapping(found), HEADLINE).mean())
+        values[name] = float(Judge(Qrels(judged)).values(Run.from_mapping(found), HEADLINE).mean())
     return values
 
 

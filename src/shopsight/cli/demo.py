@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MARKER = ".shopsight-demo"
 SHOP, REGIONS = "shop", "regions"
-_ASKED = {SHOP: "red striped dress", REGIONS: "red dress"}
+_ASKED = {SHOP: "striped tie in red", REGIONS: "red dress"}
 FEWEST = 300  # products that are enough to train and to judge on
 
 
