@@ -16,13 +16,13 @@ row() { # name, then settings
 
 row as-is                 word_match.dropout=0.1
 row no-pretraining        word_match.pretrained=false
+row no-hardest-negative   word_match.hardest=false
+row random-negatives      word_match.negatives=random
 row uniform-weights       word_match.uniform_weights=true
 row one-label-head        encoder.label_heads=1
-row reference-hinges      word_match.loss=hinge
-row no-hardest-negative   word_match.loss=hinge word_match.hardest=false
-row random-negatives      word_match.loss=hinge word_match.negatives=random
 row trunk-not-cached      word_match.cache_trunk=false
 row trunk-with-dropout    word_match.cache_trunk=false word_match.trunk_dropout=true
+row softmax               word_match.loss=softmax word_match.scale=1
 
 mkdir -p "$out/runs"
 for run in "$out"/*/runs/valid-word-match.json; do
