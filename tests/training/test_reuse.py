@@ -5,7 +5,14 @@ import pytest
 
 from shopsight.catalogue.data import PreparedData
 from shopsight.catalogue.ingest import prepare_kddcup
-from shopsight.config import DualConfig, EncoderConfig, PretrainConfig, Recipe, WordMatchConfig
+from shopsight.config import (
+    DualConfig,
+    EncoderConfig,
+    PretrainConfig,
+    Recipe,
+    WordMatchConfig,
+    WordVectorsConfig,
+)
 from shopsight.errors import DataError
 from shopsight.training.reuse import take_over
 from shopsight.training.rundir import RunFolder
@@ -19,6 +26,8 @@ CHANGES = [
     ({"word_match": WordMatchConfig(margin=0.1)}, ["pretrain", "sentence-match", "dual"]),
     ({"pretrain": PretrainConfig(caption_weight=0.5)}, ["dual"]),
     ({"encoder": EncoderConfig(label_heads=1)}, ["dual"]),
+    ({"words": WordVectorsConfig(width=64)}, ["dual"]),
+    ({"words": WordVectorsConfig(merge_plurals=True)}, []),
     ({"dual": DualConfig(width=64)}, ["pretrain", "word-match", "sentence-match"]),
 ]
 

@@ -52,7 +52,8 @@ def _wanted(recipe: Mapping[str, Any], stage: str) -> dict[str, Any]:
     shared = own["vectors"] == "shared" if stage == "dual" else own.get("pretrained", True)
     wanted = {"own": own, **{name: recipe[name] for name in _SHARED}}
     if stage == "dual" and not shared:
-        del wanted["words"], wanted["encoder"]
+        del wanted["encoder"]
+        wanted["words"] = {"merge_plurals": recipe["words"]["merge_plurals"]}  # all models read so
     if stage != "pretrain" and shared:
         wanted["pretrain"] = recipe["pretrain"]
     return _without_free(wanted)
