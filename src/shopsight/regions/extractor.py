@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -54,3 +54,13 @@ class Extractor(Protocol):
 
     def save(self, folder: Path) -> None:
         """Write settings and weights; `load_extractor` makes the same extractor of them."""
+
+
+def in_batches(
+    describe: Callable[[Sequence[Photo]], list[PhotoRegions]], photos: Sequence[Photo], size: int
+) -> list[PhotoRegions]:
+    """The regions of photos, in their order, described ``size`` photos at a time."""
+    done: list[PhotoRegions] = []
+    for start in range(0, len(photos), size):
+        done += describe(photos[start : start + size])
+    return done

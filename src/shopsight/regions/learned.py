@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save
 from shopsight.config import RegionsConfig
 from shopsight.formats.atomic import replacing
 from shopsight.regions.canvas import placed
-from shopsight.regions.extractor import Photo, PhotoRegions
+from shopsight.regions.extractor import Photo, PhotoRegions, in_batches
 from shopsight.regions.network import RegionNetwork, normalised
 from shopsight.regions.propose import LABELS, propose
 from shopsight.regions.published import device_of
@@ -65,10 +65,7 @@ class LearnedExtractor:
 
     def describe(self, photos: Sequence[Photo]) -> list[PhotoRegions]:
         """The regions of photos of any size, in their order."""
-        done: list[PhotoRegions] = []
-        for start in range(0, len(photos), self.config.batch):
-            done += self._describe(photos[start : start + self.config.batch])
-        return done
+        return in_batches(self._describe, photos, self.config.batch)
 
     def save(self, folder: Path) -> None:
         """Write settings and weights."""

@@ -24,7 +24,7 @@ from shopsight.config import RegionsConfig
 from shopsight.errors import UsageError
 from shopsight.formats.atomic import replacing
 from shopsight.regions.detector import Detector
-from shopsight.regions.extractor import Photo, PhotoRegions
+from shopsight.regions.extractor import Photo, PhotoRegions, in_batches
 from shopsight.regions.pool import pooled
 from shopsight.regions.propose import LABELS, Proposals, propose
 from shopsight.regions.published import (
@@ -104,10 +104,7 @@ class PretrainedExtractor:
 
     def describe(self, photos: Sequence[Photo]) -> list[PhotoRegions]:
         """The regions of photos of any size, in their order."""
-        done: list[PhotoRegions] = []
-        for start in range(0, len(photos), self.config.batch):
-            done += self._describe(photos[start : start + self.config.batch])
-        return done
+        return in_batches(self._describe, photos, self.config.batch)
 
     def save(self, folder: Path) -> None:
         """Write settings and weights, those of the detector included."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ class PhotoEncoder:
                 "this index cannot look at photos: its data were prepared without a region"
                 " extractor (shopsight prepare photos keeps one)"
             )
-        pixels = decoded(photo, self._folder) if isinstance(photo, bytes) else _checked(photo)
+        pixels = decoded(photo, self._reading) if isinstance(photo, bytes) else _checked(photo)
         (found,) = self._opened().describe([pixels])
         boxes = np.asarray(found.boxes, np.float32)
         if not len(boxes):
@@ -82,6 +83,10 @@ class PhotoEncoder:
         vector: Vectors = codes.tensors()[DUAL_PART].numpy()
         return vector
 
+    @cached_property
+    def _reading(self) -> SmallPhotoConfig:
+        return _limits(self._folder)
+
     def _opened(self) -> Any:
         with self._opening:
             if self._extractor is None:
@@ -95,23 +100,23 @@ class PhotoEncoder:
         return self._extractor
 
 
-def decoded(content: bytes, folder: Path) -> Photo:
+def decoded(content: bytes, reading: SmallPhotoConfig) -> Photo:
     """A photo file's pixels, as the catalogue's own photos were read.
 
     Args:
         content: the file.
-        folder: the region extractor, beside whose files stands how photos were read.
+        reading: how large photos may come, and how small they are looked at.
 
     Raises:
         PhotoError: not a photo, broken, or too large.
     """
     try:
-        return read_photo(content, _reading(folder))
+        return read_photo(content, reading)
     except photo_file.PhotoError as error:
         raise PhotoError(error.reason.partition(" (--")[0]) from error
 
 
-def _reading(folder: Path) -> SmallPhotoConfig:
+def _limits(folder: Path) -> SmallPhotoConfig:
     """How the catalogue's photos were read; a photo that is searched with may not be as large."""
     path, most = folder / READING, SearchConfig().photo_megapixels
     try:
