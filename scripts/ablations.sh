@@ -10,7 +10,7 @@ row() { # name, then settings
   local run=$out/$1; shift
   [ -f "$run/runs/valid-word-match.json" ] && return
   local resume=(); [ -f "$run/run.json" ] && resume=(--resume)
-  shopsight train "$data" --recipe "$recipe" --stages pretrain word-match --out "$run" \
+  shopsight train "$data" --recipe "$recipe" --stages label-match word-match --out "$run" \
     --reuse "$base" "${resume[@]}" --quiet --set "$@"
 }
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import yaml
 
-from shopsight.catalogue.data import PreparedData
+from shopsight.data.dataset import PreparedData
 from shopsight.formats.runs import read_run
 from shopsight.metrics.evaluate import evaluate
 

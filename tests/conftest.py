@@ -16,7 +16,7 @@ settings.load_profile("shopsight")
 QUICK = """
 words: {width: 32, spread: 0.3}
 encoder: {attention_heads: 2, feedforward: 32, box_hidden: 8, weight_hidden: 16, embed_hidden: 32}
-pretrain:
+label_match:
   labels: product
   hardest_negatives: 20
   train: {epochs: 4, batch: 32, lr: 1e-2, checkpoint_steps: 5, workers: 0}
@@ -59,7 +59,7 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A raw folder of the small world, with train, valid and testA; read it, never write it."""
-    from shopsight.catalogue.synthetic import make_world
+    from shopsight.demo.world import make_world
 
     folder = tmp_path_factory.mktemp("world") / "raw"
     config = WorldConfig(
@@ -72,7 +72,7 @@ def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def small_data(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small world, prepared; read it, never write it."""
-    from shopsight.catalogue.ingest import prepare_kddcup
+    from shopsight.prepare.kddcup.ingest import prepare_kddcup
 
     return prepare_kddcup(small_world, tmp_path_factory.mktemp("prepared") / "data").path
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from shopsight.search.refusals import FilterError, PhotoError, UnknownProductError
+from shopsight.search.errors import FilterError, PhotoError, UnknownProductError
 from shopsight.search.results import Explanation, Facet, Hit, Product, Results, WordMatched
 from shopsight.types import Box
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from shopsight.catalogue.photos.describing import Describing
-from shopsight.catalogue.photos.ingest import PhotosSettings
 from shopsight.config import PhotoColumnsConfig, PhotosConfig, ShopperConfig
+from shopsight.prepare.photos.extract_regions import Describing
+from shopsight.prepare.photos.ingest import PhotosSettings
 
 COLOURS = {
     "red": (200, 30, 30),
@@ -173,7 +173,7 @@ def means(in_workers: bool = True) -> Describing:
 
 def settings(workers: int = 1, **shoppers: Any) -> PhotosSettings:
     """For the small shop: one process, whose queries are of the words that three products share."""
-    asked = {"word_share": 0.0, "word_products": 3, "pool_size": 10, "relevant": 3, **shoppers}
+    asked = {"word_fraction": 0.0, "word_products": 3, "pool_size": 10, "relevant": 3, **shoppers}
     return PhotosSettings(
         PhotosConfig(workers=workers, vocabulary_size=200),
         PhotoColumnsConfig(),

@@ -1,4 +1,4 @@
-"""Raw competition files made by hand, and a naive reader to compare with."""
+"""Raw competition files made by hand, and a reference_models reader to compare with."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def test_exported_names_exist() -> None:
     [
         ("shopsight", ("numpy", "torch", "sklearn", "pyarrow", "jsonargparse", "rich")),
         ("shopsight.cli.main", ("numpy", "torch", "sklearn", "pyarrow", "jsonargparse", "rich")),
-        ("shopsight.cli.runs", ("torch", "sklearn", "pyarrow", "tokenizers", "jinja2")),
+        ("shopsight.cli.evaluate", ("torch", "sklearn", "pyarrow", "tokenizers", "jinja2")),
         (
             "shopsight.metrics.evaluate, shopsight.ranking.fusion",
             ("torch", "sklearn", "pyarrow", "tokenizers", "scipy"),

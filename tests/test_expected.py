@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from shopsight.catalogue.data import PreparedData
-from shopsight.catalogue.ingest import prepare_kddcup
 from shopsight.config import Recipe
+from shopsight.config.recipes import recipe_names
+from shopsight.data.dataset import PreparedData
 from shopsight.formats.runs import write_run
+from shopsight.inference.run_folder import RunFolder
 from shopsight.metrics.evaluate import evaluate
-from shopsight.recipes import recipe_names
+from shopsight.prepare.kddcup.ingest import prepare_kddcup
 from shopsight.training.pipeline import random_run
-from shopsight.training.rundir import RunFolder
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,9 @@ def test_multi_label_by_hand():
     labels = torch.tensor([[True, False, False, False], [False, False, True, True]])
     first = softplus(-2) + softplus(3) + softplus(0.5)
     second = softplus(0) + softplus(4) + 2 * softplus(0)
-    assert losses.multi_label(logits, labels, 2).item() == pytest.approx((first + second) / 2)
+    assert losses.bce_with_hard_negatives(logits, labels, 2).item() == pytest.approx(
+        (first + second) / 2
+    )
 
 
 @pytest.mark.parametrize("hardest", [1, 4, 9, 10, 99])
@@ -35,7 +37,7 @@ def test_multi_label_is_the_largest_losses_of_all(hardest):
     )
     others = each.masked_fill(labels, 0).topk(min(hardest, 10), 1).values
     plain = ((each * labels).sum() + others.sum()) / 5
-    ours = losses.multi_label(logits, labels, hardest)
+    ours = losses.bce_with_hard_negatives(logits, labels, hardest)
     same(ours, plain)
     same(*(torch.autograd.grad(one, logits)[0] for one in (ours, plain)))
 
@@ -43,14 +45,14 @@ def test_multi_label_is_the_largest_losses_of_all(hardest):
 def test_a_row_without_labels_or_with_labels_only_has_a_finite_loss_and_gradient():
     logits = some(2, 3).requires_grad_()
     labels = torch.tensor([[False] * 3, [True] * 3])
-    loss = losses.multi_label(logits, labels, 2)
+    loss = losses.bce_with_hard_negatives(logits, labels, 2)
     assert torch.autograd.grad(loss, logits)[0].isfinite().all()
     assert loss.isfinite()
 
 
 def test_very_large_logits_do_not_overflow():
     logits, labels = torch.tensor([[-1e4, 1e4]]), torch.tensor([[True, False]])
-    assert losses.multi_label(logits, labels, 1).item() == pytest.approx(2e4)
+    assert losses.bce_with_hard_negatives(logits, labels, 1).item() == pytest.approx(2e4)
 
 
 def test_captions_sum_tokens_and_average_captions():
@@ -70,7 +72,7 @@ def test_margin_ranking_is_pytorchs():
 def test_the_hardest_by_hand():
     over_products = ((0.5 + 0.7 - 1.0) + (0.5 + 0.4 - 0.5) + 0.0) / 3
     over_queries = ((0.5 + 0.9 - 1.0) + (0.5 + 0.7 - 0.5) + 0.0) / 3
-    loss = losses.hardest_in_batch(SCORES, NONE, 0.5)
+    loss = losses.max_hinge(SCORES, NONE, 0.5)
     assert loss.item() == pytest.approx(over_products + over_queries)
 
 
@@ -79,13 +81,13 @@ def test_known_positives_are_not_the_hardest():
     known[0, 1] = True
     over_products = (0.0 + (0.5 + 0.4 - 0.5) + 0.0) / 3
     over_queries = ((0.5 + 0.9 - 1.0) + 0.0 + 0.0) / 3
-    loss = losses.hardest_in_batch(SCORES, known, 0.5)
+    loss = losses.max_hinge(SCORES, known, 0.5)
     assert loss.item() == pytest.approx(over_products + over_queries)
 
 
 def test_a_batch_of_known_positives_only_has_no_hardest():
     scores = SCORES.clone().requires_grad_()
-    loss = losses.hardest_in_batch(scores, ~NONE, 0.9)
+    loss = losses.max_hinge(scores, ~NONE, 0.9)
     assert loss.item() == 0
     assert (torch.autograd.grad(loss, scores)[0] == 0).all()
 
@@ -95,49 +97,49 @@ def test_pointwise_is_binary_cross_entropy():
     expected = torch.nn.functional.binary_cross_entropy_with_logits(
         torch.cat([good, bad, worse]), torch.tensor([1.0] * 4 + [0.0] * 5, dtype=torch.float64)
     )
-    same(losses.pointwise(good, bad, worse), expected)
+    same(losses.binary_cross_entropy(good, bad, worse), expected)
 
 
-def plain_softmax(scores, product_at, positive, scale, margin):
+def plain_softmax(scores, product_idx, positive, scale, margin):
     """Both directions, row by row."""
     total = 0.0
-    for i, p in enumerate(product_at.tolist()):
+    for i, p in enumerate(product_idx.tolist()):
         lead = scale * (scores[i, p] - margin)
         row = [scale * scores[i, u] for u in range(scores.shape[1]) if not positive[i, u]]
         column = [scale * scores[q, p] for q in range(len(scores)) if not positive[q, p]]
         for others in (row, column):
             total = total + torch.stack([lead, *others]).logsumexp(0) - lead
-    return total / (2 * len(product_at))
+    return total / (2 * len(product_idx))
 
 
 @pytest.mark.parametrize("extra", [0, 2])
 def test_in_batch_softmax_row_by_row(extra):
     scores = some(4 + extra, 5).requires_grad_()
-    product_at = torch.tensor([2, 0, 4, 2])  # product 2 was clicked for two queries
+    product_idx = torch.tensor([2, 0, 4, 2])  # product 2 was clicked for two queries
     positive = torch.zeros(4 + extra, 5, dtype=torch.bool)
-    positive[torch.arange(4), product_at] = True
+    positive[torch.arange(4), product_idx] = True
     positive[1, 3] = True
-    ours = losses.in_batch_softmax(scores, product_at, positive, 14.0, 0.05)
-    plain = plain_softmax(scores, product_at, positive, 14.0, 0.05)
+    ours = losses.info_nce(scores, product_idx, positive, 14.0, 0.05)
+    plain = plain_softmax(scores, product_idx, positive, 14.0, 0.05)
     same(ours, plain)
     same(*(torch.autograd.grad(one, scores)[0] for one in (ours, plain)))
 
 
 def test_in_batch_softmax_of_one_to_one_is_two_cross_entropies():
     rows = torch.arange(3)
-    ours = losses.in_batch_softmax(SCORES, rows, torch.eye(3) > 0, 3.0)
+    ours = losses.info_nce(SCORES, rows, torch.eye(3) > 0, 3.0)
     sides = [torch.nn.functional.cross_entropy(3 * one, rows) for one in (SCORES, SCORES.T)]
     same(ours, sum(sides) / 2)
 
 
 def test_a_learned_scale_has_a_gradient():
     scale = torch.tensor(5.0, dtype=torch.float64, requires_grad=True)
-    loss = losses.in_batch_softmax(SCORES, torch.arange(3), torch.eye(3) > 0, scale, 0.1)
+    loss = losses.info_nce(SCORES, torch.arange(3), torch.eye(3) > 0, scale, 0.1)
     assert torch.autograd.grad(loss, scale)[0].abs() > 0
 
 
 def test_losses_of_bf16_scores_are_float32():
     scores = SCORES.bfloat16()
-    assert losses.in_batch_softmax(scores, torch.arange(3), NONE, 3.0).dtype == torch.float32
-    assert losses.multi_label(scores, NONE, 2).dtype == torch.float32
+    assert losses.info_nce(scores, torch.arange(3), NONE, 3.0).dtype == torch.float32
+    assert losses.bce_with_hard_negatives(scores, NONE, 2).dtype == torch.float32
     assert losses.caption(scores, torch.tensor([0, 1, 2]), 3).dtype == torch.float32

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from rawfile import LABELS, RawRow, encode, raw_bytes
-from shopsight.batches.negatives import NegativeSampler
-from shopsight.catalogue.ingest import prepare_kddcup
-from shopsight.catalogue.query_groups import build_query_groups
 from shopsight.config import KddcupConfig, NegativesConfig
+from shopsight.negatives.groups import build_query_groups
+from shopsight.negatives.sampler import NegativeSampler
+from shopsight.prepare.kddcup.ingest import prepare_kddcup
 
 WIDTH = 8
 

@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from shopsight.config import STAGES, Recipe
+from shopsight.config.overrides import changed, keys
+from shopsight.config.recipes import load_recipe, recipe_names
 from shopsight.errors import InputError, UsageError
-from shopsight.recipes import load_recipe, recipe_names
-from shopsight.recipes.settings import changed, keys
 
 
 def test_four_recipes_come_along() -> None:
@@ -22,7 +22,7 @@ def test_four_recipes_come_along() -> None:
 
 
 def test_recipe_files_are_short_and_say_only_what_differs(repository: Path) -> None:
-    paths = sorted((repository / "src/shopsight/recipes").glob("*.yaml"))
+    paths = sorted((repository / "src/shopsight/config/recipes").glob("*.yaml"))
     assert len(paths) == 4
     default = asdict(Recipe())
     for path in paths:
@@ -54,7 +54,7 @@ def test_kddcup_is_the_reference(repository: Path) -> None:
     encoder = recipe.encoder
     assert (encoder.attention_heads, encoder.feedforward, encoder.label_heads) == (16, 4096, 4)
     assert (encoder.box_hidden, encoder.weight_hidden, encoder.embed_hidden) == (100, 512, 2048)
-    pretrain = recipe.pretrain
+    pretrain = recipe.label_match
     assert (pretrain.train.batch, pretrain.train.lr, pretrain.train.epochs) == (200, 1e-4, 6)
     assert (pretrain.train.decay_per_epoch, pretrain.train.weight_decay) == (0.96, 1e-6)
     assert pretrain.hardest_negatives == 1000
@@ -62,7 +62,7 @@ def test_kddcup_is_the_reference(repository: Path) -> None:
     assert (word.train.batch, word.margin, word.gru_hidden) == (130, 0.9, 256)
     assert word.encoder_lr == 5e-6
     assert (sentence.train.batch, sentence.train.epochs, sentence.gru_hidden) == (150, 2, 0)
-    assert recipe.negatives.last_word_share == 0.8
+    assert recipe.negatives.last_word_fraction == 0.8
 
 
 def test_a_file_is_a_recipe_and_changes_come_last(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_a_file_is_a_recipe_and_changes_come_last(tmp_path: Path) -> None:
     assert recipe.fusion.method == "coordinate"
     # what a part does not say keeps the default of its stage, not that of the class
     assert recipe.word_match.train == replace(base.word_match.train, epochs=1, lr=1e-3)
-    assert recipe.pretrain == base.pretrain
+    assert recipe.label_match == base.label_match
 
 
 def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:

@@ -14,20 +14,20 @@ def some(*shape):
 def test_the_best_head_by_hand():
     words = torch.tensor([[1.0, 2.0], [0.0, -1.0]])
     heads = torch.tensor([[1.0, 1.0], [3.0, 0.0], [-1.0, -5.0]])
-    assert scoring.best_head(words, heads).tolist() == [3.0, 5.0]
+    assert scoring.max_sim(words, heads).tolist() == [3.0, 5.0]
 
 
 def test_the_best_of_negative_heads_is_negative():
     words, heads = torch.tensor([[1.0]]), torch.tensor([[-3.0], [-2.0]])
-    assert scoring.best_head(words, heads).tolist() == [-2.0]
+    assert scoring.max_sim(words, heads).tolist() == [-2.0]
 
 
 def test_the_best_heads_of_all_photos_are_those_of_each():
     words, heads = some(7, 4), some(5, 3, 4)
     each = [[max(float(w @ h) for h in photo) for photo in heads] for w in words]
-    same(scoring.best_head_of_all(words, heads), torch.tensor(each, dtype=torch.float64))
-    pairs = scoring.best_head(words.expand(5, 7, 4), heads).T
-    same(scoring.best_head_of_all(words, heads), pairs)
+    same(scoring.max_sim_matrix(words, heads), torch.tensor(each, dtype=torch.float64))
+    pairs = scoring.max_sim(words.expand(5, 7, 4), heads).T
+    same(scoring.max_sim_matrix(words, heads), pairs)
 
 
 def test_weighted_words_by_hand():
@@ -66,7 +66,7 @@ def test_cosines_are_those_of_pytorch_and_not_of_length():
 def test_sums_are_float32_whatever_goes_in():
     words, heads = some(9, 512).bfloat16(), some(4, 512).bfloat16()
     with torch.autocast("cpu", torch.bfloat16):
-        found = scoring.best_head(words, heads)
+        found = scoring.max_sim(words, heads)
     assert found.dtype == torch.float32
     torch.testing.assert_close(found, (words.float() @ heads.float().T).amax(1))
 
@@ -90,5 +90,5 @@ def test_scores_pass_gradcheck():
     mask = torch.tensor([[True, True, True], [True, False, False]])
     inputs = [one.clone().requires_grad_() for one in (words, heads, logits)]
     assert torch.autograd.gradcheck(
-        lambda w, h, g: scoring.weighted_words(scoring.best_head(w, h), g, mask), inputs
+        lambda w, h, g: scoring.weighted_words(scoring.max_sim(w, h), g, mask), inputs
     )

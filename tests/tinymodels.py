@@ -6,7 +6,7 @@ import torch
 
 from shopsight.batches.batch import Regions, Tokens, pad_tokens
 from shopsight.config import EncoderConfig, WordVectorsConfig
-from shopsight.models.label_caption import SpecialIds
+from shopsight.models.label_match import SpecialIds
 from shopsight.models.word_vectors import WordVectors, make_word_vectors
 
 WIDTH, WORD_WIDTH, VOCABULARY = 8, 6, 12

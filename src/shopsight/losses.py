@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from shopsight.scoring import full_precision
+from shopsight.scoring import at_least_float32
 
 
-def multi_label(logits: Tensor, labels: Tensor, hardest: int) -> Tensor:
+def bce_with_hard_negatives(logits: Tensor, labels: Tensor, hardest: int) -> Tensor:
     """Logistic loss of all labels and of the words with the largest loss among the others.
 
     The loss of a word that is no label grows with its logit, so the hardest are those with the
@@ -28,10 +28,11 @@ def multi_label(logits: Tensor, labels: Tensor, hardest: int) -> Tensor:
         () sum over the words, mean over the rows (method section 3).
 
     >>> labels = torch.tensor([[True, False, False]])
-    >>> round(multi_label(torch.tensor([[0.0, 0.0, -9.0]]), labels, hardest=1).item(), 4)
+    >>> logits = torch.tensor([[0.0, 0.0, -9.0]])
+    >>> round(bce_with_hard_negatives(logits, labels, hardest=1).item(), 4)
     1.3863
     """
-    logits = full_precision(logits)
+    logits = at_least_float32(logits)
     others = logits.masked_fill(labels, -torch.inf)
     if hardest < logits.shape[1]:
         others = others.topk(hardest, dim=1, sorted=False).values
@@ -50,7 +51,7 @@ def caption(logits: Tensor, targets: Tensor, rows: int) -> Tensor:
     Returns:
         ().
     """
-    logits = full_precision(logits)
+    logits = at_least_float32(logits)
     return functional.cross_entropy(logits, targets, ignore_index=-1, reduction="sum") / rows
 
 
@@ -63,7 +64,7 @@ def margin_ranking(positive: Tensor, negative: Tensor, margin: float) -> Tensor:
     return (margin - positive + negative).relu().mean()
 
 
-def hardest_in_batch(scores: Tensor, positive: Tensor, margin: float) -> Tensor:
+def max_hinge(scores: Tensor, positive: Tensor, margin: float) -> Tensor:
     """Hinge with the hardest negative of the batch, over queries and over products.
 
     Faghri et al., "VSE++", 2018.
@@ -77,7 +78,7 @@ def hardest_in_batch(scores: Tensor, positive: Tensor, margin: float) -> Tensor:
         () mean_i max_j [margin + S_ij - S_ii]_+ + mean_j max_i [margin + S_ij - S_jj]_+.
 
     >>> scores = torch.tensor([[1.0, 0.8], [0.0, 2.0]])
-    >>> round(hardest_in_batch(scores, torch.zeros(2, 2, dtype=torch.bool), 0.5).item(), 4)
+    >>> round(max_hinge(scores, torch.zeros(2, 2, dtype=torch.bool), 0.5).item(), 4)
     0.15
     """
     clicked = scores.diagonal()
@@ -87,19 +88,19 @@ def hardest_in_batch(scores: Tensor, positive: Tensor, margin: float) -> Tensor:
     return over_products.mean() + over_queries.mean()
 
 
-def pointwise(positive: Tensor, *negatives: Tensor) -> Tensor:
+def binary_cross_entropy(positive: Tensor, *negatives: Tensor) -> Tensor:
     """() binary cross entropy of logits (B,) of pairs that go together and of others, mean of all.
 
-    >>> round(pointwise(torch.zeros(2), torch.zeros(2)).item(), 4)
+    >>> round(binary_cross_entropy(torch.zeros(2), torch.zeros(2)).item(), 4)
     0.6931
     """
-    logits = full_precision(torch.cat([-positive, *negatives]))
+    logits = at_least_float32(torch.cat([-positive, *negatives]))
     return functional.softplus(logits).mean()
 
 
-def in_batch_softmax(
+def info_nce(
     scores: Tensor,
-    product_at: Tensor,
+    product_idx: Tensor,
     positive: Tensor,
     scale: float | Tensor,
     margin: float = 0.0,
@@ -111,7 +112,7 @@ def in_batch_softmax(
     Args:
         scores: (Q, U), each query with each distinct product; the first B queries are clicked,
             any others are negatives only.
-        product_at: (B,) which product each of the B queries was clicked with.
+        product_idx: (B,) which product each of the B queries was clicked with.
         positive: (Q, U) bool, pairs that are no negatives.
         scale: factor on the scores.
         margin: what is taken off the score of the clicked pair.
@@ -121,15 +122,15 @@ def in_batch_softmax(
 
     >>> scores, rows = torch.zeros(2, 2), torch.arange(2)
     >>> clicked = torch.eye(2, dtype=torch.bool)
-    >>> round(in_batch_softmax(scores, rows, clicked, scale=14.0).item(), 4)
+    >>> round(info_nce(scores, rows, clicked, scale=14.0).item(), 4)
     0.6931
     """
-    rows = torch.arange(len(product_at), device=scores.device)
-    clicked = scale * (full_precision(scores)[rows, product_at] - margin)  # (B,)
-    others = (scale * full_precision(scores)).masked_fill(positive, -torch.inf)
-    over_products = others[: len(rows)].index_put((rows, product_at), clicked)  # (B, U)
-    over_queries = others.T[product_at].index_put((rows, rows), clicked)  # (B, Q)
-    by_query = functional.cross_entropy(over_products, product_at)
+    rows = torch.arange(len(product_idx), device=scores.device)
+    clicked = scale * (at_least_float32(scores)[rows, product_idx] - margin)  # (B,)
+    others = (scale * at_least_float32(scores)).masked_fill(positive, -torch.inf)
+    over_products = others[: len(rows)].index_put((rows, product_idx), clicked)  # (B, U)
+    over_queries = others.T[product_idx].index_put((rows, rows), clicked)  # (B, Q)
+    by_query = functional.cross_entropy(over_products, product_idx)
     return (by_query + functional.cross_entropy(over_queries, rows)) / 2
 
 

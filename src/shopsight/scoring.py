@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 
-def full_precision(numbers: Tensor) -> Tensor:
+def at_least_float32(numbers: Tensor) -> Tensor:
     """The same numbers in float32, or as they are if they are wider already.
 
-    >>> full_precision(torch.ones(1, dtype=torch.bfloat16)).dtype
+    >>> at_least_float32(torch.ones(1, dtype=torch.bfloat16)).dtype
     torch.float32
     """
     return numbers if numbers.dtype == torch.float64 else numbers.float()
@@ -29,7 +29,7 @@ def dot(left: Tensor, right: Tensor) -> Tensor:
     [[11.0, 2.0]]
     """
     with torch.autocast(left.device.type, enabled=False):
-        return full_precision(left) @ full_precision(right).mT
+        return at_least_float32(left) @ at_least_float32(right).mT
 
 
 def cosine(left: Tensor, right: Tensor) -> Tensor:
@@ -43,10 +43,10 @@ def cosine(left: Tensor, right: Tensor) -> Tensor:
 
 def unit(vectors: Tensor) -> Tensor:
     """Vectors (..., D) at length 1, in float32."""
-    return torch.nn.functional.normalize(full_precision(vectors), dim=-1)
+    return torch.nn.functional.normalize(at_least_float32(vectors), dim=-1)
 
 
-def best_head(words: Tensor, heads: Tensor) -> Tensor:
+def max_sim(words: Tensor, heads: Tensor) -> Tensor:
     """What each word finds in a photo: its inner product with the head that suits it best.
 
     MaxSim over the heads of a photo (Khattab and Zaharia, "ColBERT", 2020, with heads for tokens).
@@ -58,13 +58,13 @@ def best_head(words: Tensor, heads: Tensor) -> Tensor:
     Returns:
         (..., T).
 
-    >>> best_head(torch.tensor([[1.0, 0.0]]), torch.tensor([[-2.0, 9.0], [-1.0, 0.0]])).tolist()
+    >>> max_sim(torch.tensor([[1.0, 0.0]]), torch.tensor([[-2.0, 9.0], [-1.0, 0.0]])).tolist()
     [-1.0]
     """
     return dot(words, heads).amax(-1)
 
 
-def best_head_of_all(words: Tensor, heads: Tensor) -> Tensor:
+def max_sim_matrix(words: Tensor, heads: Tensor) -> Tensor:
     """(N, P) what each of N words (N, E) finds in each of P photos (P, H, E)."""
     found = dot(words, heads.flatten(0, 1))  # (N, P * H)
     return found.view(len(words), len(heads), -1).amax(-1)
@@ -76,7 +76,7 @@ def word_weights(logits: Tensor, mask: Tensor) -> Tensor:
     >>> word_weights(torch.tensor([0.0, 0.0, 9.0]), torch.tensor([True, True, False])).tolist()
     [0.5, 0.5, 0.0]
     """
-    return full_precision(logits).masked_fill(~mask, -torch.inf).softmax(-1)
+    return at_least_float32(logits).masked_fill(~mask, -torch.inf).softmax(-1)
 
 
 def weighted_words(found: Tensor, logits: Tensor, mask: Tensor) -> Tensor:
@@ -95,7 +95,7 @@ def weighted_words(found: Tensor, logits: Tensor, mask: Tensor) -> Tensor:
     -3.0
     """
     weights = word_weights(logits, mask)
-    return (weights * full_precision(found).masked_fill(~mask, 0)).sum(-1)
+    return (weights * at_least_float32(found).masked_fill(~mask, 0)).sum(-1)
 
 
 def mean_log_likelihood(found: Tensor, mask: Tensor) -> Tensor:
@@ -104,14 +104,14 @@ def mean_log_likelihood(found: Tensor, mask: Tensor) -> Tensor:
     >>> mean_log_likelihood(torch.tensor([0.0, 9.0]), torch.tensor([True, False])).item()
     -0.6931471824645996
     """
-    likelihood = torch.nn.functional.logsigmoid(full_precision(found)).masked_fill(~mask, 0)
+    likelihood = torch.nn.functional.logsigmoid(at_least_float32(found)).masked_fill(~mask, 0)
     return likelihood.sum(-1) / mask.sum(-1)
 
 
 def in_chunks(
     score: Callable[[Tensor, Tensor, int], Tensor],
-    query_at: Tensor,
-    product_at: Tensor,
+    query_idx: Tensor,
+    product_idx: Tensor,
     lengths: Tensor,
     size: int,
 ) -> Tensor:
@@ -120,14 +120,14 @@ def in_chunks(
     Args:
         score: from (n,) queries, (n,) products and the most tokens of a query among them to (n,)
             scores.
-        query_at: (N,).
-        product_at: (N,).
+        query_idx: (N,).
+        product_idx: (N,).
         lengths: (Q,) tokens of each query.
         size: most pairs of a chunk.
     """
-    tokens, order = lengths[query_at].sort(stable=True)
+    tokens, order = lengths[query_idx].sort(stable=True)
     scores = [
-        score(query_at[part], product_at[part], int(tokens[min(start + size, len(order)) - 1]))
+        score(query_idx[part], product_idx[part], int(tokens[min(start + size, len(order)) - 1]))
         for start, part in zip(range(0, len(order), size), torch.split(order, size), strict=False)
     ]
     return torch.cat(scores)[order.argsort()] if len(order) else tokens.float()

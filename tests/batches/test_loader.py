@@ -7,7 +7,7 @@ import torch
 from shopsight.batches.loader import Loader
 from shopsight.config import NegativesConfig
 from shopsight.errors import DataError, UsageError
-from shopsight.training.distributed import World
+from shopsight.training.distributed import DistributedContext
 from training.standin import TEXTS, MemoryStore, make_loader, make_pairs
 
 
@@ -17,11 +17,11 @@ def tensors(batch):
         batch.regions.lengths,
         batch.queries.ids,
         batch.queries.mask,
-        batch.product_at,
+        batch.product_idx,
         batch.query_keys,
         batch.product_keys,
         batch.negative_queries.ids,
-        batch.negative_product_at,
+        batch.negative_product_idx,
     ]
 
 
@@ -31,7 +31,7 @@ def same(first, second):
 
 
 def products_of(batch):
-    return batch.product_keys[batch.product_at]
+    return batch.product_keys[batch.product_idx]
 
 
 def test_a_batch_says_what_was_clicked():
@@ -45,7 +45,7 @@ def test_a_batch_says_what_was_clicked():
         assert clicks.issuperset(rows)
         expected = pairs.tokens.block(batch.query_keys.numpy()).ids
         assert torch.equal(batch.queries.ids, expected)
-        negatives = batch.product_keys[batch.negative_product_at].tolist()
+        negatives = batch.product_keys[batch.negative_product_idx].tolist()
         wrong = zip(batch.query_keys.tolist(), negatives, strict=True)
         assert clicks.isdisjoint(wrong)
         assert len(batch.product_keys) == len(set(batch.product_keys.tolist()))
@@ -67,13 +67,13 @@ def test_any_step_can_be_the_first(workers):
 
 def test_the_global_batch_does_not_depend_on_the_number_of_processes():
     whole = list(make_loader().epoch(1))
-    halves = [list(make_loader(World(rank, 2)).epoch(1)) for rank in (0, 1)]
+    halves = [list(make_loader(DistributedContext(rank, 2)).epoch(1)) for rank in (0, 1)]
     for one, first, second in zip(whole, *halves, strict=True):
         assert torch.equal(one.query_keys, torch.cat([first.query_keys, second.query_keys]))
         assert torch.equal(products_of(one), torch.cat([products_of(first), products_of(second)]))
-        for name in ("product_keys", "negative_product_at"):
+        for name in ("product_keys", "negative_product_idx"):
             assert len(getattr(first, name)) > 0
-        negatives = [b.product_keys[b.negative_product_at] for b in (one, first, second)]
+        negatives = [b.product_keys[b.negative_product_idx] for b in (one, first, second)]
         assert torch.equal(negatives[0], torch.cat(negatives[1:]))
         others = [b.negative_queries.ids for b in (one, first, second)]
         assert torch.equal(others[0], torch.cat(others[1:]))
@@ -81,9 +81,9 @@ def test_the_global_batch_does_not_depend_on_the_number_of_processes():
 
 def test_a_batch_must_be_shared_equally():
     with pytest.raises(UsageError, match=r"a batch of 4 cannot be shared equally by 3 processes"):
-        make_loader(World(0, 3))
+        make_loader(DistributedContext(0, 3))
     with pytest.raises(UsageError, match=r"the data's 12 distinct queries of 12 cannot be shared"):
-        make_loader(World(0, 5), batch=100)
+        make_loader(DistributedContext(0, 5), batch=100)
     assert make_loader(batch=100).batch == len(TEXTS)
 
 
@@ -97,8 +97,8 @@ def test_one_query_is_not_enough():
 def test_without_negatives_only_clicked_products_are_read():
     batch = next(make_loader(negatives=None).epoch(0))
     assert batch.negative_queries is None
-    assert batch.negative_product_at is None
-    assert sorted(batch.product_at.unique().tolist()) == list(range(len(batch.product_keys)))
+    assert batch.negative_product_idx is None
+    assert sorted(batch.product_idx.unique().tolist()) == list(range(len(batch.product_keys)))
 
 
 def test_product_words_are_those_of_all_its_queries():
@@ -119,8 +119,8 @@ def test_a_share_of_the_batches_is_of_like_queries():
         return sum(len(set(labels[one])) == 1 for one in keys) / len(keys)
 
     options = {"like": labels, "like_from": 1, "batch": 3}
-    all_like = make_loader(like_share=1.0, **options)
-    half_like = make_loader(like_share=0.5, **options)
+    all_like = make_loader(hard_fraction=1.0, **options)
+    half_like = make_loader(hard_fraction=0.5, **options)
     assert like(all_like, 0) < 0.4
     assert like(all_like, 1) > 0.7
     assert 0.3 < like(half_like, 1) < 0.75

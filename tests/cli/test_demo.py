@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from shopsight.catalogue.data import PreparedData
-from shopsight.catalogue.drawn import CLICKS, TABLE
 from shopsight.cli.demo import FEWEST, REGIONS, SHOP, commands
 from shopsight.cli.main import main
-from shopsight.config import STAGES, DrawnConfig
-from shopsight.formats.answers import read_answers
+from shopsight.config import STAGES, SyntheticShopConfig
+from shopsight.data.dataset import PreparedData
+from shopsight.demo.shop import CLICKS, TABLE
+from shopsight.formats.qrels import read_answers
 from shopsight.formats.runs import read_run
+from shopsight.inference.load import MODELS
 from shopsight.metrics.evaluate import evaluate
 from shopsight.regions import load_extractor
-from shopsight.training.saved import MODELS
 
 NAMES = ["random", "word-centroids", *MODELS, "word+sentence", "ensemble"]
 WORLDS = {SHOP: ["--products", "700"], REGIONS: []}
@@ -108,12 +108,12 @@ def test_a_demo_that_was_cut_off_does_not_bar_the_next(
 ) -> None:
     begun: list[Path] = []
 
-    def cut_off(folder: Path, config: DrawnConfig) -> None:
+    def cut_off(folder: Path, config: SyntheticShopConfig) -> None:
         begun.append(folder)
         (folder.parent / "half").touch()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("shopsight.catalogue.drawn.draw_catalogue", cut_off)
+    monkeypatch.setattr("shopsight.demo.shop.draw_catalogue", cut_off)
     for _ in range(2):
         assert main(["demo", "--out", str(tmp_path / "demo"), "--quiet"]) == 130
     assert len(begun) == 2  # the second one was not refused
@@ -168,6 +168,6 @@ def test_a_shop_too_small_and_packages_that_are_not_there(
     few = str(FEWEST - 1)
     assert main(["demo", "--out", str(tmp_path / "demo"), "--products", few]) == 2
     assert f"--products must be at least {FEWEST}, not {few}" in capsys.readouterr().err
-    monkeypatch.setitem(__import__("sys").modules, "shopsight.catalogue.drawn", None)
+    monkeypatch.setitem(__import__("sys").modules, "shopsight.demo.shop", None)
     assert main(["demo", "--out", str(tmp_path / "demo")]) == 2
     assert "try the demo without photos: shopsight demo --world regions" in capsys.readouterr().err

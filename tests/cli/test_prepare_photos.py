@@ -8,7 +8,7 @@ import pytest
 
 from photoshop import items, write_csv
 from shopsight.cli.main import main
-from shopsight.regions.describing import describing
+from shopsight.regions.factory import describing
 
 SHOP = items(60)
 ASKED = ["--word-products", "3", "--word-share", "0", "--workers", "1", "--most", "2"]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from shopsight.catalogue.data import PreparedData
 from shopsight.cli.main import main
+from shopsight.data.dataset import PreparedData
 from shopsight.formats.runs import read_run
 
 Trained = tuple[Path, str]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from shopsight.catalogue.data import PreparedData
 from shopsight.cli.main import main
+from shopsight.data.dataset import PreparedData
 
 Trained = tuple[Path, str]
 Capture = pytest.CaptureFixture[str]
@@ -62,7 +62,7 @@ def test_index_refuses(
     words: list[str], sentence: str, index: Path, trained: Trained, small_data: Path,
     capsys: Capture, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("shopsight.search.milvus._SECONDS", 1.0)
+    monkeypatch.setattr("shopsight.search.retrievers.milvus._SECONDS", 1.0)
     places = {"RUN": str(trained[0]), "DATA": str(small_data), "INDEX": str(index)}
     assert main(["index", *(places.get(word, word) for word in words)]) == 2
     assert sentence in capsys.readouterr().err

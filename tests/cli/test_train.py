@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from shopsight.catalogue.data import PreparedData
-from shopsight.catalogue.ingest import prepare_kddcup
 from shopsight.cli.main import main
 from shopsight.config import STAGES
+from shopsight.data.dataset import PreparedData
 from shopsight.formats.runs import read_run
+from shopsight.inference.load import MODELS
 from shopsight.metrics.evaluate import evaluate
-from shopsight.training.saved import MODELS
+from shopsight.prepare.kddcup.ingest import prepare_kddcup
 
 Trained = tuple[Path, str]
 Capture = pytest.CaptureFixture[str]
@@ -105,12 +105,12 @@ def test_stages_can_come_one_by_one(
     folder = tmp_path / "run"
     command = train(small_data, quick_recipe, folder)
     refused = refusal(capsys, [*command, "--stages", "word-match"])
-    assert "stage word-match starts from pretrain" in refused
+    assert "stage word-match starts from label-match" in refused
     assert not folder.exists()
-    assert main([*command, "--stages", "pretrain"]) == 0
+    assert main([*command, "--stages", "label-match"]) == 0
     said = capsys.readouterr().out
     steps = [line.split()[2] for line in said.splitlines() if line[6:9] == " s "]
-    assert steps == ["negatives", "pretrain", "rank", "compare", "rank", "report"]
+    assert steps == ["negatives", "label-match", "rank", "compare", "rank", "report"]
     assert not (folder / "runs" / "valid-ensemble.json").exists()
     assert "Fusion" not in (folder / "report.html").read_text()
     assert main([*command, "--stages", "dual", "--resume", "--json"]) == 0

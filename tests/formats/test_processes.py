@@ -91,7 +91,7 @@ def is_alive(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    # One that ended and that nobody waited for, as in a container without an init, is no more.
+    # One that ended and was never reaped, as in a container without an init, is no more.
     status = Path(f"/proc/{process}/stat")
     return not (status.exists() and ") Z" in status.read_text())
 

@@ -1,4 +1,4 @@
-"""Evaluation equals a naive version and trec_eval, ties included."""
+"""Evaluation equals a reference_models version and trec_eval, ties included."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from shopsight.config import EvaluateConfig
 from shopsight.errors import UsageError
-from shopsight.metrics.evaluate import Judge, bootstrap_interval, evaluate
+from shopsight.metrics.evaluate import Evaluator, bootstrap_interval, evaluate
 from shopsight.types import Qrels, Run
 
 Scores = dict[str, dict[str, float]]
@@ -30,7 +30,7 @@ binary = st.dictionaries(
 METRICS = ("ndcg@3", "ndcg", "recall@3", "recall", "precision@3", "mrr", "mrr@2", "map", "map@3")
 
 
-def naive(metric: str, ranked: list[str], judged: dict[str, int]) -> float:
+def reference_models(metric: str, ranked: list[str], judged: dict[str, int]) -> float:
     """One query's value, in plain loops."""
     kind, _, cut = metric.partition("@")
     k = int(cut) if cut else 10**9
@@ -63,7 +63,7 @@ def test_equals_naive(given_scores: Scores, judged: Grades) -> None:
         pool = given_scores.get(query, {})
         ranked = sorted(pool, key=lambda product: (pool[product], product), reverse=True)
         for metric in metrics:
-            expected = naive(metric, ranked, judged[query])
+            expected = reference_models(metric, ranked, judged[query])
             assert found.values[metric][place] == pytest.approx(expected), (metric, query)
 
 
@@ -82,7 +82,7 @@ def test_equals_trec_eval(given_scores: Scores, judged: Grades, graded: Grades) 
         "map@3": AP @ 3,
     }
     for answers, names in ((judged, list(theirs)), (graded, ["ndcg@3", "ndcg", "recall@3"])):
-        judge, run = Judge(Qrels(answers)), Run.from_mapping(given_scores)
+        judge, run = Evaluator(Qrels(answers)), Run.from_mapping(given_scores)
         ours = {name: judge.values(run, name) for name in names}
         provider = ir_measures.pytrec_eval.evaluator([theirs[name] for name in names], answers)
         for one in provider.iter_calc(given_scores):
@@ -101,7 +101,7 @@ def test_mean_is_over_the_answers() -> None:
 
 
 def test_a_judge_serves_many_runs_and_pools() -> None:
-    judge = Judge(Qrels({"1": {"a": 1}}))
+    judge = Evaluator(Qrels({"1": {"a": 1}}))
     run = Run.from_mapping({"1": {"a": 1.0, "b": 0.0}})
     other = Run.from_mapping({"1": {"c": 1.0, "b": 0.5, "a": 0.0}})
     assert judge.values(run, "mrr").tolist() == [1.0]

@@ -7,7 +7,7 @@ from math import log2
 import pytest
 
 from shopsight.errors import UsageError
-from shopsight.metrics.evaluate import Judge
+from shopsight.metrics.evaluate import Evaluator
 from shopsight.metrics.gain import Metric, parse_metric
 from shopsight.types import Qrels, Run
 
@@ -44,12 +44,12 @@ GRADED = Qrels({"q": {"r2": 1, "r4": 3, "far": 2}})
     ],
 )
 def test_by_hand(name: str, expected: float) -> None:
-    assert Judge(QRELS).values(RUN, name).tolist() == pytest.approx([expected])
+    assert Evaluator(QRELS).values(RUN, name).tolist() == pytest.approx([expected])
 
 
 def test_grades_are_linear_gains() -> None:
     expected = (1 / log2(3) + 3 / log2(5)) / (3 + 2 / log2(3) + 1 / 2)
-    assert Judge(GRADED).values(RUN, "ndcg@5").tolist() == pytest.approx([expected])
+    assert Evaluator(GRADED).values(RUN, "ndcg@5").tolist() == pytest.approx([expected])
 
 
 def test_names() -> None:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from shopsight.batches.collate import Packing
+from shopsight.batches.ragged import Packing
 from shopsight.models.attention import PackedLayer, attend, attend_padded, attend_runs
 from tinymodels import same
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from shopsight.models.captions import beam_search, greedy, tag
-from shopsight.models.label_caption import LabelCaption
+from shopsight.models.label_match import LabelMatch
 from tinymodels import ENCODER, SPECIAL, WIDTH, same, some_regions, some_tokens, some_words
 
 LABELS = [4, 5, 6]
@@ -12,7 +12,7 @@ LABELS = [4, 5, 6]
 
 @pytest.fixture
 def model():
-    made = LabelCaption(WIDTH, some_words(), ENCODER, torch.tensor(LABELS), SPECIAL).double().eval()
+    made = LabelMatch(WIDTH, some_words(), ENCODER, torch.tensor(LABELS), SPECIAL).double().eval()
     for parameter in made.caption_out.parameters():
         torch.nn.init.normal_(parameter)
     return made

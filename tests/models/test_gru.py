@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from shopsight.batches.batch import Tokens
-from shopsight.models import naive
+from shopsight.bench import reference_models as reference_models
 from shopsight.models.gru import BiGRU, Steps
 from tinymodels import gradients, same, same_value_and_gradients, some_tokens, widened
 
@@ -34,7 +34,7 @@ def test_it_is_pytorchs_gru(layers, started):
     start = torch.randn(5, HIDDEN, dtype=torch.float64, requires_grad=True) if started else None
     states, finals, steps = gru(vectors(tokens)[tokens.mask], tokens, None, start)
     every = None if start is None else start.expand(2 * layers, -1, -1)
-    padded, ends = naive.gru(gru, vectors(tokens), tokens, every)
+    padded, ends = reference_models.gru(gru, vectors(tokens), tokens, every)
     same(states, padded[steps.row, steps.position])
     same(finals, torch.cat([ends[-2], ends[-1]], 1))
     scale = torch.arange(2 * HIDDEN)
@@ -46,10 +46,10 @@ def test_it_is_pytorchs_gru(layers, started):
 
 def test_rows_of_the_same_query_share_its_words():
     gru, tokens = made(), some_tokens()
-    query_at = torch.tensor([3, 0, 3, 4, 2, 0, 1])
+    query_idx = torch.tensor([3, 0, 3, 4, 2, 0, 1])
     start = torch.randn(7, HIDDEN, dtype=torch.float64)
-    _, shared, _ = gru(vectors(tokens)[tokens.mask], tokens, query_at, start)
-    apart = Tokens(tokens.ids[query_at], tokens.mask[query_at])
+    _, shared, _ = gru(vectors(tokens)[tokens.mask], tokens, query_idx, start)
+    apart = Tokens(tokens.ids[query_idx], tokens.mask[query_idx])
     _, single, _ = gru(vectors(apart)[apart.mask], apart, None, start)
     same(shared, single)
     same(*(gradients((one**2).sum(), gru) for one in (shared, single)))

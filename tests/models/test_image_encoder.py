@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from shopsight.bench import reference_models as reference_models
 from shopsight.config import FeaturesConfig
 from shopsight.errors import UsageError
-from shopsight.models import naive
 from shopsight.models.image_encoder import ImageEncoder
 from tinymodels import ENCODER, WIDTH, WORD_WIDTH, same, same_value_and_gradients, some_regions
 
@@ -25,7 +25,7 @@ def weighted(heads):
 @pytest.mark.parametrize("lengths", [[2, 1, 4, 2, 3], [1], [3, 3], [1, 9, 1, 9, 1, 9]])
 def test_packed_and_pooled_early_is_padded_and_pooled_late(lengths):
     encoder, regions = made(), some_regions(lengths)
-    ours, plain = encoder(regions).heads, naive.encode(encoder, regions)
+    ours, plain = encoder(regions).heads, reference_models.encode(encoder, regions)
     assert ours.shape == (len(lengths), 4, WORD_WIDTH)
     same(ours, plain)
     if lengths == [2, 1, 4, 2, 3]:

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from shopsight import losses
+from shopsight.bench import reference_models as reference_models
 from shopsight.config import SentenceMatchConfig
-from shopsight.models import naive
 from shopsight.models.sentence_match import SentenceMatch
 from tinymodels import (
     ENCODER,
@@ -37,7 +37,7 @@ def codes(model, tokens=None):
 def test_words_once_per_query_is_words_for_each_pair(hidden):
     model = made(gru_hidden=hidden)
     ours = model.score_pairs(*codes(model), EVERY, EVERY)
-    plain = naive.sentence_match(model, some_regions(), some_tokens())
+    plain = reference_models.sentence_match(model, some_regions(), some_tokens())
     same(ours, plain)
     scale = torch.linspace(-1, 2, 5, dtype=torch.float64)
     same_value_and_gradients(model, (ours * scale).sum(), (plain * scale).sum(), least=35)
@@ -51,10 +51,12 @@ def test_the_whole_loss_is_the_plain_one():
     good, mistaken, bad = model.score_pairs(
         queries, products, torch.cat([EVERY, EVERY + 5, EVERY]), torch.cat([EVERY, EVERY, shift])
     ).split(5)
-    plain = naive.sentence_match_loss(
+    plain = reference_models.sentence_match_loss(
         model, some_regions(), some_regions().take(shift), tokens, wrong
     )
-    same_value_and_gradients(model, losses.pointwise(good, mistaken, bad), plain, least=35)
+    same_value_and_gradients(
+        model, losses.binary_cross_entropy(good, mistaken, bad), plain, least=35
+    )
 
 
 def test_the_photo_is_where_the_gru_starts():

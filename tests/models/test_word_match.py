@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from shopsight import losses
+from shopsight.bench import reference_models as reference_models
 from shopsight.config import WordMatchConfig
-from shopsight.models import naive
+from shopsight.models.base import Encodings
 from shopsight.models.pairwise import PairwiseLogits
-from shopsight.models.ranker import Codes
 from shopsight.models.word_match import WordMatch
 from tinymodels import (
     ENCODER,
@@ -38,7 +38,7 @@ def codes(model, regions=None, tokens=None):
 def test_split_and_encoded_once_is_unsplit_and_encoded_for_each_pair(uniform):
     model = made(uniform_weights=uniform)
     ours = model.score_pairs(*codes(model), EVERY, EVERY)
-    plain = naive.word_match(model, some_regions(), some_tokens())
+    plain = reference_models.word_match(model, some_regions(), some_tokens())
     same(ours, plain)
     scale = torch.linspace(-1, 2, 5, dtype=torch.float64)
     same_value_and_gradients(
@@ -51,7 +51,7 @@ def test_the_matrix_is_that_of_all_pairs(uniform):
     model = made(uniform_weights=uniform)
     queries, products = codes(model)
     ours = model.score_matrix(queries, products)
-    plain = naive.word_match_matrix(model, some_regions(), some_tokens())
+    plain = reference_models.word_match_matrix(model, some_regions(), some_tokens())
     same(ours, plain)
     pairs = torch.cartesian_prod(EVERY, EVERY)
     same(model.score_pairs(queries, products, *pairs.T).view(5, 5), ours)
@@ -71,8 +71,8 @@ def test_the_whole_loss_is_the_plain_one():
     bad = model.score_pairs(queries, products, EVERY, shift)
     mistaken = model.score_pairs(model.encode_queries(wrong), products, EVERY, EVERY)
     ours = losses.margin_ranking(clicked, bad, 0.9) + losses.margin_ranking(clicked, mistaken, 0.9)
-    ours = ours + losses.hardest_in_batch(matrix, torch.eye(5) > 0, 0.9)
-    plain = naive.word_match_loss(model, regions, others.take(shift), tokens, wrong, 0.9)
+    ours = ours + losses.max_hinge(matrix, torch.eye(5) > 0, 0.9)
+    plain = reference_models.word_match_loss(model, regions, others.take(shift), tokens, wrong, 0.9)
     same_value_and_gradients(model, ours, plain, least=45)
 
 
@@ -136,7 +136,7 @@ def test_no_pairs_have_no_scores():
 def test_codes_move_and_are_taken_together():
     model = made()
     queries, _ = codes(model)
-    assert isinstance(queries, Codes)
+    assert isinstance(queries, Encodings)
     assert len(queries) == 5
     assert queries.to("meta").words.device.type == "meta"
     same(queries.take(torch.tensor([4, 0])).words, queries.words[[4, 0]])

@@ -1,4 +1,4 @@
-"""Word centroids: by hand, against a naive version, and at the edges."""
+"""Word centroids: by hand, against a reference_models version, and at the edges."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The transductive re-ranking, by hand and against a naive version."""
+"""The transductive re-ranking, by hand and against a reference_models version."""
 
 from __future__ import annotations
 

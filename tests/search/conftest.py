@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from shopsight.catalogue.data import PreparedData
 from shopsight.config import IndexConfig
+from shopsight.data.dataset import PreparedData
+from shopsight.inference.run_folder import RunFolder
 from shopsight.search.index import build_index
-from shopsight.training.rundir import RunFolder
 
 Trained = tuple[Path, str]
 
@@ -59,10 +59,10 @@ def mixed_run(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Run
     """The trained run with every model in its ensemble, and sentence match at a depth."""
     folder = tmp_path_factory.mktemp("mixed") / "run"
     shutil.copytree(trained[0], folder, ignore=shutil.ignore_patterns("cache", "runs"))
-    mixtures = json.loads((folder / "fusion.json").read_text())
+    ensembles = json.loads((folder / "fusion.json").read_text())
     weights = {"label-match": 0.1, "word-match": 0.2, "sentence-match": 0.3, "dual": 0.4}
-    mixtures[-1]["weights"] = weights
-    (folder / "fusion.json").write_text(json.dumps(mixtures))
+    ensembles[-1]["weights"] = weights
+    (folder / "fusion.json").write_text(json.dumps(ensembles))
     about = json.loads((folder / "run.json").read_text())
     about["recipe"]["sentence_match"]["depth"] = 12
     (folder / "run.json").write_text(json.dumps(about))

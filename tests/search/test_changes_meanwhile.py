@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from shopsight.catalogue.data import PreparedData
 from shopsight.config import IndexConfig
+from shopsight.data.dataset import PreparedData
+from shopsight.inference.run_folder import RunFolder
 from shopsight.search.index import add_products, build_index, check_index
-from shopsight.search.layout import read_generation
+from shopsight.search.manifest import read_generation
 from shopsight.search.searcher import Searcher
-from shopsight.training.rundir import RunFolder
 
 Subset = Callable[..., PreparedData]
 SCRIPT = Path(__file__).with_name("writer_process.py")
@@ -30,7 +30,7 @@ SCRIPT = Path(__file__).with_name("writer_process.py")
 def shop(mixed_run: RunFolder, subset: Subset, tmp_path: Path) -> tuple[Path, list[str]]:
     """An index of sixty products, and two versions of them that differ in every title."""
     old, new = subset(0, 60, "old"), subset(0, 60, "new")
-    build_index(mixed_run, old, tmp_path / "index", IndexConfig(regions=False, tidy_above=3))
+    build_index(mixed_run, old, tmp_path / "index", IndexConfig(regions=False, compact_above=3))
     return tmp_path / "index", [str(old.path), str(new.path)]
 
 

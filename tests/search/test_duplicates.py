@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shopsight.catalogue.data import PreparedData
 from shopsight.cli.main import main
 from shopsight.config import DedupeConfig
+from shopsight.data.dataset import PreparedData
 from shopsight.search.duplicates import difference_hash, find_duplicates
 from shopsight.search.index import add_products
 from shopsight.search.snapshot import Snapshot

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from shopsight.search.errors import FilterError
 from shopsight.search.filters import Condition, Fields, parse_filter
-from shopsight.search.refusals import FilterError
 from shopsight.search.searcher import Searcher
 
 TABLE = pa.table(

@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shopsight.catalogue.data import PreparedData
 from shopsight.config import IndexConfig
+from shopsight.data.dataset import PreparedData
 from shopsight.errors import DataError, OutputError, ShopsightError, UsageError
+from shopsight.inference.run_folder import RunFolder
+from shopsight.search.errors import UnknownProductError
 from shopsight.search.index import (
     add_products,
     build_index,
@@ -20,11 +22,9 @@ from shopsight.search.index import (
     compact_index,
     remove_products,
 )
-from shopsight.search.layout import INDEX_FILE, read_generation, writing
-from shopsight.search.refusals import UnknownProductError
+from shopsight.search.manifest import INDEX_FILE, read_generation, writing
 from shopsight.search.searcher import Searcher
 from shopsight.search.snapshot import Snapshot
-from shopsight.training.rundir import RunFolder
 
 Subset = Callable[..., PreparedData]
 QUERY = "red cotton shoe"
@@ -117,7 +117,7 @@ def test_add_update_remove_and_compact(
 
 
 def test_an_index_is_tidied_by_itself(mixed_run: RunFolder, subset: Subset, tmp_path: Path) -> None:
-    config = IndexConfig(tidy_above=2, tidy_share=0.2, regions=False)
+    config = IndexConfig(compact_above=2, compact_fraction=0.2, regions=False)
     build_index(mixed_run, subset(0, 100), tmp_path / "a", config)
     more = [subset(0, 5, suffix=letter) for letter in "xy"]
     assert len(add_products(tmp_path / "a", more[0]).parts) == 2

@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from shopsight import scoring
-from shopsight.catalogue.data import PreparedData
+from shopsight.data.dataset import PreparedData
 from shopsight.errors import UsageError
-from shopsight.search.refusals import PhotoError, UnknownProductError
+from shopsight.inference.captioner import AttentionWeights
+from shopsight.inference.run_folder import RunFolder
+from shopsight.search.errors import PhotoError, UnknownProductError
 from shopsight.search.searcher import Searcher
 from shopsight.search.snapshot import Snapshot
-from shopsight.training.describing import Looks
-from shopsight.training.rundir import RunFolder
 
 ODD = [
     "", " ", "\0", "\ud800", "a\ud800b", "😀", "\u202e abc", "’“”", "ﷺ" * 50, "x" * 100_000,
@@ -81,7 +81,7 @@ def test_an_explanation_is_what_word_match_sees(
     """Weights as training shows them; matches summed over regions give back the heads' own."""
     query = shop_data.queries("valid").texts[1]
     answer = searcher.search(query, 6, explain=True)
-    looks = Looks(mixed_run, shop_data, "cpu")
+    looks = AttentionWeights(mixed_run, shop_data, "cpu")
     snapshot = Snapshot.current(index)
     for hit in answer.hits:
         shown = looks.words(query, hit.product_id)
@@ -97,7 +97,7 @@ def test_an_explanation_is_what_word_match_sees(
 
 
 def test_regions_add_up_to_the_match(searcher: Searcher, index: Path) -> None:
-    from shopsight.search.explaining import _look
+    from shopsight.search.explain import _look
 
     snapshot, rows = Snapshot.current(index), np.array([3, 40, 7])
     seen = _look(searcher._models, snapshot, "red cotton shoe", rows)
@@ -106,7 +106,7 @@ def test_regions_add_up_to_the_match(searcher: Searcher, index: Path) -> None:
     model = searcher._models.model("word-match")
     words = model.encode_queries(searcher._models.tokens(["red cotton shoe"])).words[0]
     heads = snapshot.codes("word-match", rows).tensors()["heads"]
-    assert torch.allclose(seen.matches, scoring.best_head(words, heads), atol=1e-5)
+    assert torch.allclose(seen.matches, scoring.max_sim(words, heads), atol=1e-5)
 
 
 def test_similar_products_leave_the_product_out(searcher: Searcher, index: Path) -> None:

@@ -20,9 +20,9 @@ from urllib.parse import quote, quote_from_bytes
 import pytest
 
 from asking import EASY, ask_all
-from shopsight.catalogue.data import PreparedData
-from shopsight.cli.bench_serve import run_serve
+from shopsight.bench.serve import run_serve
 from shopsight.cli.main import main
+from shopsight.data.dataset import PreparedData
 from shopsight.search.searcher import Searcher
 from shopsight.web.app import create_app
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sys
 
-from shopsight.catalogue.data import PreparedData
+from shopsight.data.dataset import PreparedData
 from shopsight.search.index import add_products, compact_index, remove_products
 
 

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import torch
 
-from shopsight.batches.datasets import ClickedPairs
-from shopsight.catalogue.data import PreparedData
-from shopsight.catalogue.query_groups import build_query_groups
+from shopsight.batches.click_dataset import ClickedPairs
 from shopsight.config import STAGES, Recipe
-from shopsight.inference import rank_split
-from shopsight.metrics.evaluate import Judge
-from shopsight.recipes.settings import changed
+from shopsight.config.overrides import changed
+from shopsight.data.dataset import PreparedData
+from shopsight.inference.encode import rank_split
+from shopsight.inference.run_folder import RunFolder
+from shopsight.metrics.evaluate import Evaluator
+from shopsight.negatives.groups import build_query_groups
 from shopsight.training import loop
-from shopsight.training.distributed import joined
-from shopsight.training.rundir import RunFolder
+from shopsight.training.distributed import init_distributed
 from shopsight.training.stages import train_stage
 
 torch.set_num_threads(1)  # tiny tensors, and other processes on the same cores
@@ -38,7 +38,7 @@ SMALL = {
         "dropout": 0.0,
     },
     "negatives": {"clusters": 5, "dimensions": 4, "neighbours": 3},
-    "pretrain": {"train": _TRAIN, "hardest_negatives": 20},
+    "label_match": {"train": _TRAIN, "hardest_negatives": 20},
     "word_match": {
         "train": _TRAIN,
         "gru_hidden": 6,
@@ -58,7 +58,7 @@ SMALL = {
         "dropout": 0.0,
         "word_dropout": 0.0,
         "word_drop": 0.0,
-        "hard_share": 0.5,
+        "hard_fraction": 0.5,
         "hard_from_epoch": 1,
         "phase2_epochs": 1,
     },
@@ -76,7 +76,7 @@ def open_pairs(data: PreparedData, recipe: Recipe) -> ClickedPairs:
 
 def judge_with(data: PreparedData):
     """Scores the validation split, as training does."""
-    judge = Judge(data.answers("valid"))
+    judge = Evaluator(data.answers("valid"))
 
     def score(model, source):
         run = rank_split(model, data, data.vocabulary(), "valid", source=source)
@@ -101,7 +101,7 @@ def die_at(step: int) -> None:
 def main(data_folder: str, run_folder: str, options: dict[str, str]) -> None:
     torch.set_default_dtype(torch.float64)
     data, recipe = PreparedData.open(data_folder), small_recipe()
-    with joined("cpu") as world:
+    with init_distributed("cpu") as world:
         if world.main:
             RunFolder.open(run_folder, recipe, data)
         world.barrier()

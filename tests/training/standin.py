@@ -11,15 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from shopsight.batches.datasets import ClickedPairs, TokenLists
+from shopsight.batches.click_dataset import ClickedPairs, TokenLists
 from shopsight.batches.loader import Loader
-from shopsight.catalogue.query_groups import QueryGroups
-from shopsight.catalogue.store import RegionBatch
 from shopsight.config import NegativesConfig, TrainConfig
-from shopsight.training.distributed import World, gather_rows
+from shopsight.data.region_store import RegionBatch
+from shopsight.inference.run_folder import StageFolder
+from shopsight.negatives.groups import QueryGroups
+from shopsight.training.distributed import DistributedContext, gather_rows
 from shopsight.training.loop import fit
-from shopsight.training.rundir import StageFolder
-from shopsight.training.tasks import Task
+from shopsight.training.tasks.base import Task
 
 torch.set_num_threads(1)  # tiny tensors, and other processes on the same cores
 WIDTH, WORDS = 6, 12
@@ -56,8 +56,8 @@ def make_pairs(rows: int = 60, products: int = 20) -> ClickedPairs:
     return ClickedPairs(texts, texts, rng.integers(0, products, rows), tokens, groups)
 
 
-def make_loader(world: World | None = None, batch: int = 4, **options) -> Loader:
-    world, pairs = world or World(), make_pairs()
+def make_loader(world: DistributedContext | None = None, batch: int = 4, **options) -> Loader:
+    world, pairs = world or DistributedContext(), make_pairs()
     options.setdefault("negatives", pairs.sampler("word-match", NegativesConfig()))
     return Loader(
         pairs, MemoryStore(20), batch, seed=3, rank=world.rank, size=world.size, **options
@@ -69,12 +69,12 @@ class StandIn(Task):
 
     name = "stand-in"
 
-    def __init__(self, world: World | None = None, dropout: float = 0.2) -> None:
+    def __init__(self, world: DistributedContext | None = None, dropout: float = 0.2) -> None:
         super().__init__()
         torch.manual_seed(0)
         words, image = nn.Embedding(WORDS, 8, padding_idx=0), nn.Linear(WIDTH, 8)
         self.model = nn.ModuleDict({"words": words, "image": image, "unused": nn.Linear(1, 1)})
-        self.dropout, self.world = nn.Dropout(dropout), world or World()
+        self.dropout, self.world = nn.Dropout(dropout), world or DistributedContext()
         self.poison_at: int | None = None
         self.kill_at: int | None = None
         self.calls = 0
@@ -88,9 +88,9 @@ class StandIn(Task):
         mean = batch.regions.packing.mean(self.model["image"](batch.regions.features.to(dtype)))
         products = self.dropout(mean)
         scores = gather_rows(
-            words @ gather_rows(products[batch.product_at], self.world).T, self.world
+            words @ gather_rows(products[batch.product_idx], self.world).T, self.world
         )
-        own = (words * products[batch.negative_product_at]).sum(1)
+        own = (words * products[batch.negative_product_idx]).sum(1)
         scale = float("nan") if self.calls == self.poison_at else 1.0
         rows = torch.arange(len(scores))
         return {

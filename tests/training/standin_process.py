@@ -14,8 +14,9 @@ from pathlib import Path
 
 import torch
 
-from shopsight.training import loop, records
-from shopsight.training.distributed import joined
+from shopsight.training import loop
+from shopsight.training import recorder as records
+from shopsight.training.distributed import init_distributed
 from training.standin import CONFIG, StandIn, make_loader, train, weights
 
 PLACES = {
@@ -47,7 +48,7 @@ def main(folder: Path, options: dict[str, str]) -> None:
     if "die" in options and os.environ.get("RANK", "0") == options.get("rank", "0"):
         die_at(options["die"])
     config = replace(CONFIG, checkpoint_steps=3)
-    with joined("cpu") as world:
+    with init_distributed("cpu") as world:
         task = StandIn(world, dropout=float(options.get("dropout", 0)))
         if world.rank == 1:  # the first process's weights are everyone's
             torch.nn.init.zeros_(task.model["image"].weight)

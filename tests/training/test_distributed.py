@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file
 
 from shopsight.errors import UsageError
-from shopsight.training.distributed import World, choose_device
-from shopsight.training.rundir import StageFolder
+from shopsight.inference.run_folder import StageFolder
+from shopsight.training.distributed import DistributedContext, choose_device
 from training.launching import launch
 from training.standin import lines
 
@@ -85,7 +85,7 @@ def test_kill_9_and_resume(tmp_path, where, alone):
 
 
 def test_one_process_needs_no_group():
-    world = World()
+    world = DistributedContext()
     world.barrier()
     assert (world.main, world.share(2.5), world.mean([1.0, 2.0])) == (True, 2.5, [1.0, 2.0])
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from shopsight.errors import OutputError
-from shopsight.training.progress import Status
-from shopsight.training.records import TrainingError
-from shopsight.training.rundir import StageFolder
+from shopsight.inference.run_folder import StageFolder
+from shopsight.training.callbacks import Status
+from shopsight.training.recorder import TrainingError
 from training.standin import CONFIG, StandIn, lines, make_loader, train, weights
 
 
@@ -32,7 +32,7 @@ def test_the_loss_falls(tmp_path):
     losses = [line["loss"] for line in lines(tmp_path)]
     assert sum(losses[-15:]) < 0.8 * sum(losses[:15])
     assert (outcome.epochs, outcome.steps) == (8, len(losses))
-    assert 0 <= outcome.wait_share <= 1
+    assert 0 <= outcome.wait_fraction <= 1
     assert outcome.pairs_per_second > 0
 
 

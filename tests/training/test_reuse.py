@@ -3,32 +3,32 @@ from pathlib import Path
 
 import pytest
 
-from shopsight.catalogue.data import PreparedData
-from shopsight.catalogue.ingest import prepare_kddcup
 from shopsight.config import (
     DualConfig,
     EncoderConfig,
-    PretrainConfig,
+    LabelMatchConfig,
     Recipe,
     WordMatchConfig,
     WordVectorsConfig,
 )
+from shopsight.data.dataset import PreparedData
 from shopsight.errors import DataError
+from shopsight.inference.run_folder import RunFolder
+from shopsight.prepare.kddcup.ingest import prepare_kddcup
 from shopsight.training.reuse import take_over
-from shopsight.training.rundir import RunFolder
 
-ALL = ["pretrain", "word-match", "sentence-match", "dual"]
+ALL = ["label-match", "word-match", "sentence-match", "dual"]
 CHANGES = [
     ({}, ALL),
     ({"seed": 1}, []),
     ({"threads": 5}, ALL),
     ({"fusion": None}, ALL),
-    ({"word_match": WordMatchConfig(margin=0.1)}, ["pretrain", "sentence-match", "dual"]),
-    ({"pretrain": PretrainConfig(caption_weight=0.5)}, ["dual"]),
+    ({"word_match": WordMatchConfig(margin=0.1)}, ["label-match", "sentence-match", "dual"]),
+    ({"label_match": LabelMatchConfig(caption_weight=0.5)}, ["dual"]),
     ({"encoder": EncoderConfig(label_heads=1)}, ["dual"]),
     ({"words": WordVectorsConfig(width=64)}, ["dual"]),
     ({"words": WordVectorsConfig(merge_plurals=True)}, []),
-    ({"dual": DualConfig(width=64)}, ["pretrain", "word-match", "sentence-match"]),
+    ({"dual": DualConfig(width=64)}, ["label-match", "word-match", "sentence-match"]),
 ]
 
 
@@ -83,7 +83,7 @@ def test_a_matching_stage_without_pretraining_does_not_depend_on_it(data, traine
     for path in (stage.best, stage.path / "metrics.jsonl"):
         path.touch()
     stage.finish({})
-    other = replace(alone, pretrain=PretrainConfig(caption_weight=0.5))
+    other = replace(alone, label_match=LabelMatchConfig(caption_weight=0.5))
     assert take_over(RunFolder.open(tmp_path / "run", other, data), first) == ["word-match"]
 
 
@@ -102,9 +102,9 @@ def test_another_catalogue_is_refused(data, trained, tmp_path):
 
 
 def test_a_stage_without_its_weights_leaves_nothing_behind(data, trained, tmp_path):
-    trained.stage("pretrain").best.unlink()
+    trained.stage("label-match").best.unlink()
     run = RunFolder.open(tmp_path / "run", Recipe(), data)
     with pytest.raises(DataError, match=r"best.safetensors: missing; the stage cannot"):
         take_over(run, trained)
-    left: list[Path] = [one for one in run.path.iterdir() if "pretrain" in one.name]
+    left: list[Path] = [one for one in run.path.iterdir() if "label-match" in one.name]
     assert left == []

@@ -7,12 +7,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from shopsight.catalogue.data import PreparedData
-from shopsight.catalogue.ingest import prepare_kddcup
 from shopsight.config import STAGES
+from shopsight.data.dataset import PreparedData
 from shopsight.errors import UsageError
-from shopsight.training.rundir import RunFolder
-from shopsight.training.saved import load_model
+from shopsight.inference.load import load_model
+from shopsight.inference.run_folder import RunFolder
+from shopsight.prepare.kddcup.ingest import prepare_kddcup
 from shopsight.training.stages import train_stage
 from training.launching import launch
 from training.stage_process import judge_with, open_pairs, small_recipe
@@ -98,7 +98,7 @@ def test_every_stage_learns_and_comes_back_from_its_file(data, alone):
             lines = [line for line in alone.stage(folder).metrics() if line["kind"] == "train"]
             first, second = ([x["loss"] for x in lines if x["epoch"] == n] for n in (1, 2))
             assert sum(second) / len(second) < sum(first) / len(first)
-            model = load_model(alone, "label-match" if stage == "pretrain" else stage)
+            model = load_model(alone, stage)
             assert not model.training
             best = alone.stage(stage).done()["best"]
             assert judge(model, None) == pytest.approx(best, abs=2e-3)
@@ -109,15 +109,15 @@ def test_every_stage_learns_and_comes_back_from_its_file(data, alone):
 def test_a_stage_that_builds_on_pretraining_asks_for_it(data, tmp_path):
     recipe = small_recipe()
     run = RunFolder.open(tmp_path / "run", recipe, data)
-    with pytest.raises(UsageError, match="word-match begins with what pretrain learned"):
+    with pytest.raises(UsageError, match="word-match begins with what label-match learned"):
         train_stage("word-match", run, data, open_pairs(data, recipe), run.vocabulary())
 
 
 @pytest.mark.parametrize(
     ("stage", "changes", "parts"),
     [
-        ("pretrain", {"caption_weight": 0.0, "labels": "product"}, {"labels"}),
-        ("pretrain", {"word_drop": 0.2}, {"labels", "caption"}),
+        ("label-match", {"caption_weight": 0.0, "labels": "product"}, {"labels"}),
+        ("label-match", {"word_drop": 0.2}, {"labels", "caption"}),
         ("word_match", {"pretrained": False, "word_drop": 0.2}, {"product", "query", "hardest"}),
         (
             "word_match",

@@ -14,8 +14,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from shopsight.batches.collate import Packing, pad_ids
-from shopsight.catalogue.store import RegionBatch
+from shopsight.batches.ragged import Packing, pad_ids
+from shopsight.data.region_store import RegionBatch
 
 
 class _Moves:
@@ -97,21 +97,21 @@ class PairBatch(_Moves):
     Attributes:
         regions: of the U distinct products.
         queries: the B clicked queries.
-        product_at: (B,) int64, which of the U products was clicked.
+        product_idx: (B,) int64, which of the U products was clicked.
         query_keys: (B,) int64, equal where two queries are the same.
         product_keys: (U,) int64, a product's number in its catalogue.
         negative_queries: B queries that the clicked products do not go with.
-        negative_product_at: (B,) int64, which of the U products does not go with the query.
+        negative_product_idx: (B,) int64, which of the U products does not go with the query.
         product_words: U rows, every word of the queries that the product was clicked for.
     """
 
     regions: Regions
     queries: Tokens
-    product_at: Tensor
+    product_idx: Tensor
     query_keys: Tensor
     product_keys: Tensor
     negative_queries: Tokens | None = None
-    negative_product_at: Tensor | None = None
+    negative_product_idx: Tensor | None = None
     product_words: Tokens | None = None
 
     def __len__(self) -> int:

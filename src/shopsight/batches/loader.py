@@ -17,11 +17,11 @@ import numpy as np
 import torch
 
 from shopsight.batches.batch import PairBatch, Tokens, as_regions
-from shopsight.batches.datasets import ClickedPairs
-from shopsight.batches.epochs import like_batches, mixed_batches
-from shopsight.batches.negatives import NegativeSampler
-from shopsight.catalogue.store import RegionBatch
+from shopsight.batches.batch_sampler import like_batches, mixed_batches
+from shopsight.batches.click_dataset import ClickedPairs
+from shopsight.data.region_store import RegionBatch
 from shopsight.errors import DataError, UsageError
+from shopsight.negatives.sampler import NegativeSampler
 from shopsight.types import AnyArray, IntArray
 
 
@@ -43,7 +43,7 @@ class Loader:
         seed: of the order and of negatives.
         negatives: draws a negative query and product for each pair; None for none.
         like: (U,) group of each text, for batches of like queries.
-        like_share: share of the batches that hold like queries only.
+        hard_fraction: share of the batches that hold like queries only.
         like_from: epochs before such batches come.
         with_words: fill ``product_words``.
         through_trunk: the source holds trunk outputs.
@@ -62,7 +62,7 @@ class Loader:
     seed: int
     negatives: NegativeSampler | None = None
     like: AnyArray | None = None
-    like_share: float = 0.0
+    hard_fraction: float = 0.0
     like_from: int = 0
     with_words: bool = False
     through_trunk: bool = False
@@ -137,11 +137,11 @@ class Loader:
         return PairBatch(
             regions=as_regions(self.source.read(products), self.through_trunk),
             queries=pairs.tokens.block(pairs.texts[rows]),
-            product_at=places[: len(rows)],
+            product_idx=places[: len(rows)],
             query_keys=torch.from_numpy(pairs.texts[rows]),
             product_keys=torch.from_numpy(products),
             negative_queries=None if others is None else self._tokens(others),
-            negative_product_at=None if negatives is None else places[len(rows) :],
+            negative_product_idx=None if negatives is None else places[len(rows) :],
             product_words=pairs.product_words.block(products) if self.with_words else None,
         )
 
@@ -155,7 +155,7 @@ class Loader:
 
     def _plan(self, epoch: int) -> IntArray:
         rng = self._generator("order", epoch)
-        texts, share = self.pairs.texts, self.like_share
+        texts, share = self.pairs.texts, self.hard_fraction
         if self.like is None or not share or epoch < self.like_from:
             return mixed_batches(texts, self.batch, rng)
         like = like_batches(texts, self.like, self.batch, rng)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
+from shopsight.cli.options import check_inputs
 from shopsight.cli.output import print_grid, print_json
 from shopsight.cli.parser import Parser
-from shopsight.cli.run_options import check_inputs
 from shopsight.errors import InputError
-from shopsight.formats.answers import read_answers
-from shopsight.formats.pools import PoolFile, read_pools
+from shopsight.formats.candidates import PoolFile, read_pools
+from shopsight.formats.qrels import read_answers
 from shopsight.metrics.evaluate import bootstrap_interval
 from shopsight.ranking.audit import Audit, Leak, audit
 from shopsight.reports.tables import audit_grids
@@ -70,7 +70,7 @@ def _read(path: str, split: str) -> tuple[PoolFile, Qrels | None]:
     if not (folder / "data.json").is_file():
         raise InputError("a folder, but not a prepared one (it has no data.json)", path=path)
     # Tables are Parquet there; only this branch pays for reading them.
-    from shopsight.catalogue.data import PreparedData
+    from shopsight.data.dataset import PreparedData
 
     data = PreparedData.open(folder)
     queries = data.queries(split)

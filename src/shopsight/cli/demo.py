@@ -7,16 +7,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shopsight.cli.centroid_baseline import BASELINE, centroid_run
-from shopsight.cli.demo_worlds import World, drawn_shop, raw_files
+from shopsight.cli.demo_datasets import World, drawn_shop, raw_files
 from shopsight.cli.output import print_grid, print_json
 from shopsight.cli.parser import Parser
-from shopsight.cli.steps import Steps
-from shopsight.config import STAGES, DrawnConfig, EvaluateConfig
+from shopsight.cli.step_log import Steps
+from shopsight.config import STAGES, EvaluateConfig, SyntheticShopConfig
+from shopsight.config.recipes import load_recipe
+from shopsight.demo.baseline import BASELINE, centroid_run
 from shopsight.errors import OutputError, UsageError
 from shopsight.metrics.evaluate import bootstrap_interval
 from shopsight.ranking.audit import audit
-from shopsight.recipes import load_recipe
 from shopsight.reports.tables import comparison_grid
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _parser() -> Parser:
     parser.add_argument("--out", metavar="DIR", default="demo", help="where everything goes")
     parser.add_argument("--world", choices=(SHOP, REGIONS), default=SHOP, help="what it is about")
     parser.add_argument(
-        "--products", type=int, default=DrawnConfig.products, help="products of the shop"
+        "--products", type=int, default=SyntheticShopConfig.products, help="products of the shop"
     )
     parser.add_json()
     return parser
@@ -119,8 +119,8 @@ def _indexed(out: Path, world: World, steps: Steps) -> bool:
     if find_spec("faiss") is None:
         steps.done("index", "left out: pip install 'shopsight[search]' brings what search needs")
         return False
+    from shopsight.inference.run_folder import RunFolder
     from shopsight.search.index import build_index
-    from shopsight.training.rundir import RunFolder
 
     folder = out / "index"
     _forget(folder, "index.json")

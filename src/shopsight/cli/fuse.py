@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shopsight.cli.output import print_grid, print_json
-from shopsight.cli.parser import Parser
-from shopsight.cli.run_options import (
+from shopsight.cli.options import (
     OUT_FILE,
     RUN_FILE,
     check_inputs,
@@ -17,11 +15,13 @@ from shopsight.cli.run_options import (
     config_from,
     read_runs,
 )
+from shopsight.cli.output import print_grid, print_json
+from shopsight.cli.parser import Parser
 from shopsight.config import EvaluateConfig, FusionConfig
 from shopsight.errors import UsageError, counted
-from shopsight.formats.answers import read_answers
+from shopsight.formats.qrels import read_answers
 from shopsight.formats.runs import run_name, write_run
-from shopsight.metrics.evaluate import Estimate, Judge, estimate
+from shopsight.metrics.evaluate import Estimate, Evaluator, estimate
 from shopsight.metrics.gain import parse_metric
 from shopsight.ranking.fusion import fuse
 from shopsight.ranking.run import Aligned, align
@@ -105,7 +105,7 @@ def _outcome(runs: Sequence[Run], config: FusionConfig, given: Any) -> _Outcome:
         if fixed is None:
             raise UsageError("fitting weights needs --answers; or give --weights, or --method rrf")
         return _Outcome(fixed, {}, {})
-    judge = Judge(read_answers(given.answers))
+    judge = Evaluator(read_answers(given.answers))
 
     def values(one: Run) -> FloatArray:
         return judge.values(one, given.metric)

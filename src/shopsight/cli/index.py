@@ -9,16 +9,16 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shopsight.catalogue.data import PreparedData
 from shopsight.cli.output import print_json
 from shopsight.cli.parser import Parser
 from shopsight.cli.progress import progress_bar, teller
 from shopsight.config import IndexConfig
+from shopsight.data.dataset import PreparedData
 from shopsight.errors import UsageError
 from shopsight.formats.content import numbered_lines, read_text
 
 if TYPE_CHECKING:
-    from shopsight.search.layout import Generation
+    from shopsight.search.manifest import Generation
 
 _CHANGES = {
     "add": "--add",
@@ -73,7 +73,7 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
     with _told(given) as progress:
         path, found = _done(given, progress)
         if given.engine:
-            from shopsight.search.milvus import load_engine
+            from shopsight.search.retrievers.milvus import load_engine
 
             load_engine(given.engine, path, progress)
     _say(given, path, found, time.perf_counter() - started)
@@ -87,7 +87,7 @@ def _done(given: Any, progress: Callable[[str, int, int], None]) -> tuple[Path, 
     if given.out:
         if asked or len(given.folders) != 2:
             raise UsageError("a new index takes RUN DATA --out INDEX, and no other change")
-        from shopsight.training.rundir import RunFolder
+        from shopsight.inference.run_folder import RunFolder
 
         run_folder, data = RunFolder.read(given.folders[0]), PreparedData.open(given.folders[1])
         return Path(given.out), index.build_index(
@@ -107,7 +107,7 @@ def _done(given: Any, progress: Callable[[str, int, int], None]) -> tuple[Path, 
         return path, index.compact_index(path, progress)
     if given.check:
         return path, index.check_index(path, progress)
-    from shopsight.search.layout import read_generation
+    from shopsight.search.manifest import read_generation
 
     return path, read_generation(path)
 

@@ -9,30 +9,33 @@ from contextlib import suppress
 from importlib import import_module
 
 from shopsight import __version__
-from shopsight.cli.standard_output import ReaderGoneError, checked_output
+from shopsight.cli.stdout import ReaderGoneError, checked_output
 from shopsight.errors import ShopsightError, unknown_name
 
 # Command -> (module, its line in the overview). A module is imported only for its own command,
 # so that ``shopsight evaluate`` never pays for what ``shopsight prepare`` needs.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "prepare": ("prepare", "turn raw files into a prepared folder"),
-    "train": ("train", "train every model of a recipe, rank, fuse, report"),
-    "rank": ("rank", "rank a split with what was trained"),
-    "describe": ("rank", "what a trained model sees on product photos"),
-    "index": ("index", "make an index of a trained run, change it, check it"),
-    "search": ("search", "find products of an index"),
-    "serve": ("serve", "a page and an HTTP API that search an index"),
-    "tag": ("shop", "tags and a caption for every product"),
-    "dedupe": ("shop", "near-identical products of an index"),
-    "judge": ("shop", "turn a query log into answers for training and evaluation"),
-    "evaluate": ("runs", "score a run against answers"),
-    "compare": ("runs", "several runs in one table, with significance letters"),
-    "fuse": ("fuse", "combine runs into a better one"),
-    "rerank": ("runs", "transductive post-processing of a run"),
-    "audit": ("audit", "does a candidate pool give its answers away?"),
-    "submit": ("runs", "write a run as submission.csv"),
-    "bench": ("bench", "measure speed on this machine"),
-    "demo": ("demo", "the main job on a small built-in world"),
+    "prepare": ("shopsight.cli.prepare", "turn raw files into a prepared folder"),
+    "train": ("shopsight.cli.train", "train every model of a recipe, rank, fuse, report"),
+    "rank": ("shopsight.cli.rank", "rank a split with what was trained"),
+    "describe": ("shopsight.cli.rank", "what a trained model sees on product photos"),
+    "index": ("shopsight.cli.index", "make an index of a trained run, change it, check it"),
+    "search": ("shopsight.cli.search", "find products of an index"),
+    "serve": ("shopsight.cli.serve", "a page and an HTTP API that search an index"),
+    "tag": ("shopsight.cli.catalog_tools", "tags and a caption for every product"),
+    "dedupe": ("shopsight.cli.catalog_tools", "near-identical products of an index"),
+    "judge": (
+        "shopsight.cli.catalog_tools",
+        "turn a query log into answers for training and evaluation",
+    ),
+    "evaluate": ("shopsight.cli.evaluate", "score a run against answers"),
+    "compare": ("shopsight.cli.evaluate", "several runs in one table, with significance letters"),
+    "fuse": ("shopsight.cli.fuse", "combine runs into a better one"),
+    "rerank": ("shopsight.cli.evaluate", "transductive post-processing of a run"),
+    "audit": ("shopsight.cli.audit", "does a candidate pool give its answers away?"),
+    "submit": ("shopsight.cli.evaluate", "write a run as submission.csv"),
+    "bench": ("shopsight.bench.cli", "measure speed on this machine"),
+    "demo": ("shopsight.cli.demo", "the main job on a small built-in world"),
 }
 
 
@@ -86,7 +89,7 @@ def _dispatch(arguments: list[str]) -> None:
     elif name not in COMMANDS:
         raise unknown_name("command", name, list(COMMANDS))
     else:
-        import_module(f"shopsight.cli.{COMMANDS[name][0]}").run(name, rest)
+        import_module(COMMANDS[name][0]).run(name, rest)
 
 
 def _interrupted(arguments: list[str]) -> str:

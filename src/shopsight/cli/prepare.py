@@ -8,15 +8,15 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-from shopsight.catalogue.data import PreparedData
-from shopsight.catalogue.ingest import IngestProgress, prepare_kddcup
-from shopsight.catalogue.splits import TRAIN
+from shopsight.cli.options import config_from
 from shopsight.cli.output import print_json
 from shopsight.cli.parser import Parser
 from shopsight.cli.progress import progress_bar
-from shopsight.cli.run_options import config_from
 from shopsight.config import KddcupConfig, NegativesConfig
+from shopsight.data.dataset import PreparedData
+from shopsight.data.split_names import TRAIN
 from shopsight.errors import UsageError, counted, unknown_name
+from shopsight.prepare.kddcup.ingest import IngestProgress, prepare_kddcup
 
 _SECONDS_BETWEEN_LINES = 30.0
 _OVERVIEW = """usage: shopsight prepare kddcup|photos|merge|negatives ...
@@ -149,7 +149,7 @@ def _print_summary(data: PreparedData) -> None:
 
 
 def _negatives(arguments: list[str]) -> None:
-    from shopsight.catalogue.query_groups import build_query_groups, save_query_groups
+    from shopsight.negatives.groups import build_query_groups, save_query_groups
 
     parser = Parser(
         "prepare negatives",

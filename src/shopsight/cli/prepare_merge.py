@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shopsight.catalogue.photos.shards import merge_shards
 from shopsight.cli.output import print_json
 from shopsight.cli.parser import Parser
 from shopsight.cli.prepare_photos import print_summary
+from shopsight.prepare.photos.shards import merge_shards
 
 
 def run(arguments: list[str]) -> None:

@@ -11,12 +11,10 @@ from typing import Any
 
 from rich.progress import Progress
 
-from shopsight.catalogue.data import PreparedData
-from shopsight.catalogue.photos.ingest import PhotosProgress, PhotosSettings, prepare_photos
+from shopsight.cli.options import config_from
 from shopsight.cli.output import print_json
 from shopsight.cli.parser import Parser
 from shopsight.cli.progress import progress_bar
-from shopsight.cli.run_options import config_from
 from shopsight.config import (
     LearnConfig,
     PhotoColumnsConfig,
@@ -25,7 +23,9 @@ from shopsight.config import (
     ShopperConfig,
     SmallPhotoConfig,
 )
+from shopsight.data.dataset import PreparedData
 from shopsight.errors import UsageError
+from shopsight.prepare.photos.ingest import PhotosProgress, PhotosSettings, prepare_photos
 
 SECONDS_BETWEEN_LINES = 30.0
 _SHARD = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5})")
@@ -33,7 +33,7 @@ _SHARD = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5})")
 
 def run(arguments: list[str]) -> None:
     """Carry out ``shopsight prepare photos ...``."""
-    from shopsight.regions.describing import describing
+    from shopsight.regions.factory import describing
 
     parser = _parser()
     given = parser.read(arguments)
@@ -51,7 +51,7 @@ def run(arguments: list[str]) -> None:
     with progress_bar(quiet=given.quiet) as bar:
         reporter = Reporter(bar, quiet=given.quiet)
         if given.shard:
-            from shopsight.catalogue.photos.shards import prepare_shard
+            from shopsight.prepare.photos.shards import prepare_shard
 
             _refuse_with_shard(given)
             summary = prepare_shard(

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from shopsight.catalogue.data import PreparedData
+from shopsight.cli.options import OUT_FILE
 from shopsight.cli.output import print_grid, print_json
 from shopsight.cli.parser import Parser
-from shopsight.cli.run_options import OUT_FILE
+from shopsight.data.dataset import PreparedData
 from shopsight.errors import UsageError
 from shopsight.formats.runs import shape_of, write_run
 from shopsight.reports.tables import Grid
@@ -49,10 +49,10 @@ def _rank(arguments: list[str]) -> None:
     data = PreparedData.open(given.data)
     data.pools(given.split)
 
+    from shopsight.inference.ranker import Ranker
     from shopsight.training.distributed import choose_device
-    from shopsight.training.ranking import Ranking
 
-    ranking = Ranking.read(given.run, data, choose_device(given.device))
+    ranking = Ranker.read(given.run, data, choose_device(given.device))
     model = given.model or ranking.default
     result = ranking.rank(model, given.split)
     write_run(result, given.out)
@@ -74,7 +74,7 @@ def _describe(arguments: list[str]) -> None:
             "describe run data --product 100000017 --beam 1 --json",
         ],
     )
-    parser.add_argument("run", metavar="RUN", help="run folder with a trained pretrain stage")
+    parser.add_argument("run", metavar="RUN", help="run folder with a trained label-match stage")
     parser.add_argument("data", metavar="DATA", help="prepared folder")
     parser.add_argument("--product", metavar="ID", nargs="+", default=[], help="product ids")
     parser.add_argument("--split", metavar="S", help=f"{_SAMPLE} random products of this split")
@@ -92,10 +92,10 @@ def _describe(arguments: list[str]) -> None:
     wanted = [str(one) for one in given.product] or _some(data, given)
     data.store.index_of(wanted)
 
-    from shopsight.training.describing import Describer
+    from shopsight.inference.captioner import Captioner
     from shopsight.training.distributed import choose_device
 
-    describer = Describer.read(given.run, data, choose_device(given.device))
+    describer = Captioner.read(given.run, data, choose_device(given.device))
     found = describer.describe(wanted, given.tags, given.beam, given.depth)
     if given.json:
         print_json({one.product_id: {"tags": dict(one.tags), "captions": dict(one.captions)}

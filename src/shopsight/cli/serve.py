@@ -6,8 +6,8 @@ import logging
 from importlib.util import find_spec
 from typing import Any
 
+from shopsight.cli.options import config_from
 from shopsight.cli.parser import Parser
-from shopsight.cli.run_options import config_from
 from shopsight.config import ServeConfig
 from shopsight.errors import UsageError
 
@@ -49,8 +49,8 @@ def _serve(given: Any) -> None:
 
     from shopsight.search.searcher import Searcher
     from shopsight.web.app import create_app
-    from shopsight.web.limits import is_loopback
     from shopsight.web.querylog import QueryLog
+    from shopsight.web.security import is_loopback
     from shopsight.web.server import address_of, listen, make_server, read_token
 
     if given.threads < 1:

@@ -8,19 +8,19 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shopsight.catalogue.data import PreparedData
 from shopsight.cli.output import print_grid, print_json
 from shopsight.cli.parser import Parser
-from shopsight.cli.steps import Steps
+from shopsight.cli.step_log import Steps
 from shopsight.config import STAGES, EvaluateConfig, Recipe
+from shopsight.config.recipes import load_recipe, recipe_names
+from shopsight.data.dataset import PreparedData
 from shopsight.errors import OutputError
-from shopsight.recipes import load_recipe, recipe_names
 from shopsight.reports.tables import Grid, comparison_grid
 from shopsight.types import Run
 
 if TYPE_CHECKING:
+    from shopsight.training.dry_run import Plan
     from shopsight.training.pipeline import Results
-    from shopsight.training.plan import Plan
 
 
 def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
@@ -34,7 +34,7 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
     stages = [stage for stage in STAGES if stage in given.stages]
     data, out = PreparedData.open(given.data), Path(given.out)
     # What does not fit is refused before torch is even imported.
-    from shopsight.training.refusals import check
+    from shopsight.training.validate import check
 
     check(data, recipe, stages, out)
     _refuse_old(out, given)
@@ -47,7 +47,7 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
 def _parser() -> Parser:
     parser = Parser(
         "train",
-        "Train everything a recipe says, and use it: negative pools, pretrain, word-match,"
+        "Train everything a recipe says, and use it: negative pools, label-match, word-match,"
         " sentence-match, dual; then rank valid with each model, fuse, evaluate, rank the other"
         " splits, and write runs, submissions and a report into one folder. A finished stage is"
         " not done again, a broken one goes on where it was. Under torchrun, several processes"
@@ -55,7 +55,7 @@ def _parser() -> Parser:
         [
             "train data --recipe tiny --out run",
             "train data --recipe fashion --out run --set word_match.margin=0.5 seed=1",
-            "train data --recipe mine.yaml --out run --stages pretrain word-match",
+            "train data --recipe mine.yaml --out run --stages label-match word-match",
             "train data --recipe fashion --out run --resume",
             "train data --recipe fashion --out other --reuse run --set word_match.hardest=false",
             "train data --recipe kddcup --out run --dry-run",
@@ -149,13 +149,13 @@ def train_and_report(
     Returns:
         What it came to, and the page; None in all processes but the first.
     """
-    from shopsight.reports.page import write_page
-    from shopsight.reports.run_page import run_report
-    from shopsight.training.distributed import joined
-    from shopsight.training.pipeline import nobody, train_all
-    from shopsight.training.progress import LiveLine
+    from shopsight.reports.html import write_page
+    from shopsight.reports.training_report import run_report
+    from shopsight.training.callbacks import ProgressLine
+    from shopsight.training.distributed import init_distributed
+    from shopsight.training.pipeline import no_progress, train_all
 
-    with joined(device) as world, LiveLine(quiet or not world.main) as line:
+    with init_distributed(device) as world, ProgressLine(quiet or not world.main) as line:
         results = train_all(
             data,
             recipe,
@@ -165,7 +165,7 @@ def train_and_report(
             reuse=reuse,
             world=world,
             progress=line,
-            done=steps.done if world.main else nobody,
+            done=steps.done if world.main else no_progress,
         )
         if results is None:
             return None
@@ -185,7 +185,7 @@ def results_json(results: Results, page: Path) -> dict[str, Any]:
                 "in_sample": one.in_sample,
                 "held_out": one.held_out,
             }
-            for one in results.mixtures
+            for one in results.ensembles
         },
         "unseen": results.unseen,
         "seconds": results.seconds,
@@ -196,7 +196,7 @@ def results_json(results: Results, page: Path) -> dict[str, Any]:
 
 def _show_plan(data: PreparedData, recipe: Recipe, stages: list[str], given: Any) -> None:
     from shopsight.training.distributed import choose_device
-    from shopsight.training.plan import make_plan
+    from shopsight.training.dry_run import make_plan
 
     plan = make_plan(data, recipe, stages, Path(given.out), choose_device(given.device))
     if given.json:

@@ -3,11 +3,11 @@
 The command line builds its options from these classes, docstrings included.
 """
 
-from shopsight.config.data import DrawnConfig, KddcupConfig, NegativesConfig, WorldConfig
+from shopsight.config.data import KddcupConfig, NegativesConfig, SyntheticShopConfig, WorldConfig
 from shopsight.config.dual import DualConfig
 from shopsight.config.encoder import EncoderConfig, FeaturesConfig, WordVectorsConfig
 from shopsight.config.evaluation import CompareConfig, EvaluateConfig, FusionConfig
-from shopsight.config.matching import PretrainConfig, SentenceMatchConfig, WordMatchConfig
+from shopsight.config.matching import LabelMatchConfig, SentenceMatchConfig, WordMatchConfig
 from shopsight.config.photos import (
     PhotoColumnsConfig,
     PhotosConfig,
@@ -24,7 +24,6 @@ __all__ = [
     "STAGES",
     "CompareConfig",
     "DedupeConfig",
-    "DrawnConfig",
     "DualConfig",
     "EncoderConfig",
     "EvaluateConfig",
@@ -34,13 +33,13 @@ __all__ = [
     "IndexConfig",
     "JudgeConfig",
     "KddcupConfig",
+    "LabelMatchConfig",
     "LearnConfig",
     "NegativesConfig",
     "NegativesFrom",
     "PhotoColumnsConfig",
     "PhotosConfig",
     "Precision",
-    "PretrainConfig",
     "Recipe",
     "RegionsConfig",
     "SearchConfig",
@@ -48,6 +47,7 @@ __all__ = [
     "ServeConfig",
     "ShopperConfig",
     "SmallPhotoConfig",
+    "SyntheticShopConfig",
     "TrainConfig",
     "WordMatchConfig",
     "WordVectorsConfig",

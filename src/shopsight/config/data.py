@@ -49,7 +49,7 @@ class NegativesConfig:
         neighbours: overlap neighbours kept for each query.
         postings: most queries that a word, or a pair of words, proposes as neighbours; a seeded
             sample beyond.
-        last_word_share: share of negatives drawn from the same last word.
+        last_word_fraction: share of negatives drawn from the same last word.
         tries: draws for one negative before the sampler scans instead.
     """
 
@@ -57,7 +57,7 @@ class NegativesConfig:
     dimensions: int = 64
     neighbours: int = 30
     postings: int = 32
-    last_word_share: float = 0.8
+    last_word_fraction: float = 0.8
     tries: int = 16
 
     def __post_init__(self) -> None:
@@ -66,7 +66,7 @@ class NegativesConfig:
         check_range(self, "dimensions", 1)
         check_range(self, "neighbours", 1)
         check_range(self, "postings", 1)
-        check_range(self, "last_word_share", 0, 1)
+        check_range(self, "last_word_fraction", 0, 1)
         check_range(self, "tries", 0)
 
 
@@ -100,7 +100,7 @@ class WorldConfig:
 
 
 @dataclass(frozen=True)
-class DrawnConfig:
+class SyntheticShopConfig:
     """The drawn catalogue: products whose photos are drawn, and queries whose answers are known.
 
     Args:

@@ -58,8 +58,8 @@ class DualConfig:
         learn_scale: train the factor too, from ``scale`` on.
         margin: what is subtracted from the cosine of the clicked pair.
         false_negatives: which pairs of a batch are no negatives.
-        hard_share: share of the first phase's batches that are drawn as in the second phase.
-        hard_from_epoch: epochs before ``hard_share`` begins.
+        hard_fraction: share of the first phase's batches that are drawn as in the second phase.
+        hard_from_epoch: epochs before ``hard_fraction`` begins.
         phase2_epochs: epochs of the second phase, whose batches hold like queries only.
         phase2_lr_factor: its rate, falling to 0, as a multiple of the first phase's.
         phase2_batch: clicked pairs in its batches; 0 is the first phase's number.
@@ -91,7 +91,7 @@ class DualConfig:
     learn_scale: bool = False
     margin: float = 0.05
     false_negatives: FalseNegatives = "subset"
-    hard_share: float = 0.0
+    hard_fraction: float = 0.0
     hard_from_epoch: int = 2
     phase2_epochs: int = 4
     phase2_lr_factor: float = 0.1
@@ -104,7 +104,7 @@ class DualConfig:
             self, min_count=0, width=1, out=1, towers=1, text_layers=0, image_layers=0, heads=1
         )
         at_least(self, feedforward=1, margin=0, hard_from_epoch=0, phase2_epochs=0, phase2_batch=0)
-        shares(self, "dropout", "word_dropout", "word_drop", "hard_share")
+        shares(self, "dropout", "word_dropout", "word_drop", "hard_fraction")
         if self.scale <= 0:
             raise UsageError(f"scale must be above 0, not {self.scale}")
         if self.width % self.heads:

@@ -23,7 +23,7 @@ def _sentence_match() -> TrainConfig:
 
 
 @dataclass(frozen=True)
-class PretrainConfig:
+class LabelMatchConfig:
     """Pretraining: every word of a clicked query is a label, and the query a caption.
 
     Args:

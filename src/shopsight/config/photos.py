@@ -68,12 +68,12 @@ class ShopperConfig:
         queries_per_product: queries made from the text of each product.
         least_words: fewest words of a query made from text.
         most_words: most words of one.
-        word_share: a word is used in queries if this share of products has it; rarer ones are
+        word_fraction: a word is used in queries if this share of products has it; rarer ones are
             taken for brands and model numbers.
         word_products: fewest products that a used word must have, whatever their share.
         shuffle: chance of a query made from text to have its words in another order.
-        valid_share: share of products in the valid split.
-        test_share: share of products in the testA split.
+        valid_fraction: share of products in the valid split.
+        test_fraction: share of products in the testA split.
         eval_queries: most queries of an evaluation split.
         pool_size: candidates per evaluation query, about.
         relevant: most relevant products in a pool.
@@ -82,11 +82,11 @@ class ShopperConfig:
     queries_per_product: int = 3
     least_words: int = 2
     most_words: int = 4
-    word_share: float = 0.002
+    word_fraction: float = 0.002
     word_products: int = 4
     shuffle: float = 0.25
-    valid_share: float = 0.1
-    test_share: float = 0.1
+    valid_fraction: float = 0.1
+    test_fraction: float = 0.1
     eval_queries: int = 500
     pool_size: int = 30
     relevant: int = 6
@@ -96,15 +96,15 @@ class ShopperConfig:
         check_range(self, "queries_per_product", 1)
         check_range(self, "least_words", 1)
         check_range(self, "most_words", self.least_words)
-        check_range(self, "word_share", 0, 1)
+        check_range(self, "word_fraction", 0, 1)
         check_range(self, "word_products", 1)
         check_range(self, "shuffle", 0, 1)
-        check_range(self, "valid_share", 0, 1)
-        check_range(self, "test_share", 0, 1)
+        check_range(self, "valid_fraction", 0, 1)
+        check_range(self, "test_fraction", 0, 1)
         check_range(self, "eval_queries", 1)
         check_range(self, "pool_size", 2)
         check_range(self, "relevant", 1, self.pool_size - 1)
-        if self.valid_share + self.test_share >= 1:
+        if self.valid_fraction + self.test_fraction >= 1:
             reason = "leave no product to train on"
             raise UsageError(f"--valid-share and --test-share {reason}")
 

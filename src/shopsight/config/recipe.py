@@ -9,9 +9,9 @@ from shopsight.config.data import NegativesConfig
 from shopsight.config.dual import DualConfig
 from shopsight.config.encoder import EncoderConfig, WordVectorsConfig
 from shopsight.config.evaluation import FusionConfig
-from shopsight.config.matching import PretrainConfig, SentenceMatchConfig, WordMatchConfig
+from shopsight.config.matching import LabelMatchConfig, SentenceMatchConfig, WordMatchConfig
 
-STAGES = ("pretrain", "word-match", "sentence-match", "dual")
+STAGES = ("label-match", "word-match", "sentence-match", "dual")
 """The stages that train a model, in the order in which they run."""
 
 
@@ -23,7 +23,7 @@ class Recipe:
         seed: seed of everything random.
         words: the word vectors that pretraining and both matching stages share.
         encoder: the image encoder that they share.
-        pretrain: multi-label and caption pretraining.
+        label_match: multi-label and caption pretraining.
         word_match: the word match.
         sentence_match: the sentence match.
         dual: the dual encoder.
@@ -36,7 +36,7 @@ class Recipe:
     seed: int = 0
     words: WordVectorsConfig = field(default_factory=WordVectorsConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
-    pretrain: PretrainConfig = field(default_factory=PretrainConfig)
+    label_match: LabelMatchConfig = field(default_factory=LabelMatchConfig)
     word_match: WordMatchConfig = field(default_factory=WordMatchConfig)
     sentence_match: SentenceMatchConfig = field(default_factory=SentenceMatchConfig)
     dual: DualConfig = field(default_factory=DualConfig)

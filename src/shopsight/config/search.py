@@ -24,9 +24,9 @@ class IndexConfig:
         target: share of the ``depth`` truly nearest products that an ivf index shall find; the
             lists it looks into are chosen for it, on queries of the training split.
         depth: candidates that are recalled and ranked again where a search does not say.
-        tidy_above: parts, or share of removed products, beyond which a change rewrites the index
-            into one part; see ``tidy_share``.
-        tidy_share: share of removed products beyond which a change rewrites it.
+        compact_above: parts, or share of removed products, beyond which a change rewrites the index
+            into one part; see ``compact_fraction``.
+        compact_fraction: share of removed products beyond which a change rewrites it.
     """
 
     precision: Literal["float16", "float32", "int8"] = "float16"
@@ -36,13 +36,13 @@ class IndexConfig:
     lists: int = 0
     target: float = 0.98
     depth: int = 200
-    tidy_above: int = 16
-    tidy_share: float = 0.3
+    compact_above: int = 16
+    compact_fraction: float = 0.3
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        at_least(self, flat_below=0, lists=0, depth=1, tidy_above=1)
-        shares(self, "target", "tidy_share")
+        at_least(self, flat_below=0, lists=0, depth=1, compact_above=1)
+        shares(self, "target", "compact_fraction")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ FalseNegatives = Literal["duplicates", "subset"]
 a product whose clicked queries together hold all words of the query."""
 
 NegativesFrom = Literal["word-match", "sentence-match", "overlap", "random"]
-"""Where hard negatives are drawn; see `shopsight.batches.negatives.NegativeSampler`."""
+"""Where hard negatives are drawn; see `shopsight.negatives.sampler.NegativeSampler`."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class TrainConfig:
         weight_decay: weight decay of what the stage adds.
         optimizer: adam adds the decay to the gradient, adamw takes it off the weights.
         schedule: exponential multiplies the rate after each epoch, cosine lowers it to
-            ``final_lr_share`` over all epochs, constant leaves it.
+            ``final_lr_fraction`` over all epochs, constant leaves it.
         decay_per_epoch: factor of the exponential schedule.
-        final_lr_share: where the cosine schedule ends, as a share of the rate.
+        final_lr_fraction: where the cosine schedule ends, as a share of the rate.
         warmup_steps: steps over which the rate rises from 0 at first.
         clip: most length of the gradient; 0 does not limit it.
         precision: number format of matrix products; sums, losses and scores are float32.
@@ -50,7 +50,7 @@ class TrainConfig:
     optimizer: Literal["adam", "adamw"] = "adam"
     schedule: Literal["exponential", "cosine", "constant"] = "exponential"
     decay_per_epoch: float = 0.96
-    final_lr_share: float = 0.02
+    final_lr_fraction: float = 0.02
     warmup_steps: int = 0
     clip: float = 0.0
     precision: Precision = "float32"
@@ -62,7 +62,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        at_least(self, epochs=0, batch=2, weight_decay=0, decay_per_epoch=0, final_lr_share=0)
+        at_least(self, epochs=0, batch=2, weight_decay=0, decay_per_epoch=0, final_lr_fraction=0)
         at_least(self, warmup_steps=0, clip=0, eval_every_epochs=1, patience=0, keep=1)
         at_least(self, checkpoint_steps=0, workers=0)
         if self.lr <= 0:

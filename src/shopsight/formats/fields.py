@@ -1,4 +1,4 @@
-"""Single fields of files that nobody has checked yet: ids, scores, grades, column names."""
+"""Single fields of files not validated yet: ids, scores, grades, column names."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class Evaluation:
     without_relevant: tuple[str, ...]
 
 
-class Judge:
+class Evaluator:
     """Values of runs under one set of answers.
 
     What depends on the candidates alone is kept for as long as a run's ``pools`` object lives,
@@ -102,7 +102,7 @@ def evaluate(
     qrels: Qrels,
     config: EvaluateConfig | None = None,
     seed: int = 0,
-    judge: Judge | None = None,
+    judge: Evaluator | None = None,
 ) -> Evaluation:
     """Score a run; means are over the queries of the answers.
 
@@ -121,7 +121,7 @@ def evaluate(
     0.5
     """
     config = config or EvaluateConfig()
-    judge = judge or Judge(qrels)
+    judge = judge or Evaluator(qrels)
     metrics = [parse_metric(name) for name in config.metrics]
     hits = judge.hits(run)
     values = {str(metric): metric(hits) for metric in metrics}

@@ -10,7 +10,7 @@ import numpy as np
 
 from shopsight.config import CompareConfig, EvaluateConfig
 from shopsight.errors import UsageError
-from shopsight.metrics.evaluate import Evaluation, Judge, evaluate
+from shopsight.metrics.evaluate import Evaluation, Evaluator, evaluate
 from shopsight.types import FloatArray, Qrels, Run
 
 # Signs held at once, 8 bytes each.
@@ -74,7 +74,7 @@ def compare(
         raise UsageError("a comparison needs at least two runs")
     if not 0 < config.alpha < 1 or config.permutations < 1:
         raise UsageError("alpha must be between 0 and 1, and permutations at least 1")
-    judge = Judge(qrels)
+    judge = Evaluator(qrels)
     evaluations = tuple(evaluate(run, qrels, evaluation, seed, judge) for run in runs)
     raw, adjusted = {}, {}
     for metric in evaluations[0].values:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from shopsight.batches.collate import Packing
+from shopsight.batches.ragged import Packing
 
 
 def attend(qkv: Tensor, packing: Packing, heads: int, dropout: float = 0.0) -> Tensor:
@@ -56,7 +56,7 @@ def _by_head(qkv: Tensor, heads: int) -> tuple[Tensor, ...]:
     return split.permute(2, 0, 3, 1, 4).unbind(0)
 
 
-def better_sorted(packing: Packing) -> bool:
+def benefits_from_length_sort(packing: Packing) -> bool:
     """Whether `attend` would gain from owners in order of length."""
     return not packing.owner.is_cuda and len(packing.runs) > packing.longest
 

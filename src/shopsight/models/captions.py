@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from shopsight.models.image_encoder import ImageCode
-from shopsight.models.label_caption import LabelCaption
-from shopsight.scoring import full_precision
+from shopsight.models.label_match import LabelMatch
+from shopsight.scoring import at_least_float32
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,15 @@ class Tag:
 
 
 @torch.no_grad()
-def tag(model: LabelCaption, code: ImageCode, count: int) -> list[list[Tag]]:
+def tag(model: LabelMatch, code: ImageCode, count: int) -> list[list[Tag]]:
     """The most likely labels of B photos, best first; at most ``count`` each."""
-    chances = full_precision(model.label_logits(code)).sigmoid()
+    chances = at_least_float32(model.label_logits(code)).sigmoid()
     values, places = chances.topk(min(count, chances.shape[1]), dim=1)
     rows = zip(model.label_ids[places].tolist(), values.tolist(), strict=True)
     return [list(map(Tag, ids, best)) for ids, best in rows]
 
 
-def greedy(model: LabelCaption, starts: Tensor, depth: int) -> list[Caption]:
+def greedy(model: LabelMatch, starts: Tensor, depth: int) -> list[Caption]:
     """Captions of B photos that take the likeliest token at each step.
 
     Args:
@@ -60,7 +60,7 @@ def greedy(model: LabelCaption, starts: Tensor, depth: int) -> list[Caption]:
 
 @torch.no_grad()
 def beam_search(
-    model: LabelCaption, starts: Tensor, beam: int = 5, depth: int = 15
+    model: LabelMatch, starts: Tensor, beam: int = 5, depth: int = 15
 ) -> list[list[Caption]]:
     """The likeliest captions of B photos, all photos at once.
 
@@ -103,18 +103,18 @@ class _Search:
     columns: Tensor
 
     @classmethod
-    def begin(cls, model: LabelCaption, starts: Tensor, beam: int) -> _Search:
-        states = full_precision(starts)[:, None].expand(-1, beam, -1)
+    def begin(cls, model: LabelMatch, starts: Tensor, beam: int) -> _Search:
+        states = at_least_float32(starts)[:, None].expand(-1, beam, -1)
         scores = states.new_full((len(starts), beam), -torch.inf)
         scores[:, 0] = 0
         last = torch.full_like(scores, model.special.start, dtype=torch.int64)
         return cls(states, last, scores, scores != scores, last.new_zeros(*last.shape, 0))
 
-    def step(self, model: LabelCaption) -> _Search:
+    def step(self, model: LabelMatch) -> _Search:
         photos, beam = self.scores.shape
         gates = model.decoder.inputs(model.words.normalised(self.last.flatten()))
         states = model.decoder.cell(gates, self.states.flatten(0, 1))
-        chances = full_precision(model.next_logits(states)).log_softmax(1)
+        chances = at_least_float32(model.next_logits(states)).log_softmax(1)
         chances = chances.view(photos, beam, -1)  # (B, K, V + 1)
         end = chances.shape[2] - 1
         stay = torch.full_like(chances[0, 0], -torch.inf)
@@ -131,7 +131,7 @@ class _Search:
             torch.cat([self.columns[rows, parent], column[:, :, None]], dim=2),
         )
 
-    def captions(self, model: LabelCaption) -> list[list[Caption]]:
+    def captions(self, model: LabelMatch) -> list[list[Caption]]:
         end, found = len(model.label_ids), []
         ids = model.output_ids.tolist()
         for columns, scores in zip(self.columns.tolist(), self.scores.tolist(), strict=True):

@@ -18,14 +18,14 @@ from torch import Tensor, nn
 
 from shopsight import scoring
 from shopsight.batches.batch import Regions, Tokens
-from shopsight.batches.collate import Packing
+from shopsight.batches.ragged import Packing
 from shopsight.config import DualConfig
 from shopsight.errors import UsageError
-from shopsight.models.attention import PackedLayer, better_sorted
-from shopsight.models.features import RegionFeatures
+from shopsight.models.attention import PackedLayer, benefits_from_length_sort
+from shopsight.models.base import Encodings
 from shopsight.models.gru import BiGRU
 from shopsight.models.pooling import Pooling
-from shopsight.models.ranker import Codes
+from shopsight.models.region_features import RegionFeatures
 from shopsight.models.word_vectors import WordVectors
 
 _BOX_HIDDEN = 64
@@ -34,13 +34,13 @@ _PAIRS = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
-class DualCodes(Codes):
+class DualEncodings(Encodings):
     """Queries or products: (B, towers * D) vectors of length 1."""
 
     vectors: Tensor
 
 
-class ImageSide(nn.Module):
+class ImageTower(nn.Module):
     """Products to vectors.
 
     Args:
@@ -80,7 +80,7 @@ class ImageSide(nn.Module):
         return self.leave(rows, packing)  # type: ignore[no-any-return]
 
 
-class TextSide(nn.Module):
+class TextTower(nn.Module):
     """Queries to vectors.
 
     Args:
@@ -142,7 +142,7 @@ class Tower(nn.Module):
         text: queries to vectors.
     """
 
-    def __init__(self, image: ImageSide, text: TextSide) -> None:
+    def __init__(self, image: ImageTower, text: TextTower) -> None:
         super().__init__()
         self.image, self.text = image, text
 
@@ -179,8 +179,8 @@ class Dual(nn.Module):
         self.unknown, self.towers = unknown, nn.ModuleList()
         for _ in range(config.towers):
             words = copy.deepcopy(shared) if config.vectors == "shared" else None
-            image = ImageSide(feature_width, config)
-            text = TextSide(vocabulary_size, config, unknown, words)
+            image = ImageTower(feature_width, config)
+            text = TextTower(vocabulary_size, config, unknown, words)
             if counts is not None:
                 text.known.copy_(counts >= config.min_count)
             self.towers.append(Tower(image, text))
@@ -191,43 +191,49 @@ class Dual(nn.Module):
         """() the factor on cosines in the softmax, at most 100 (Radford et al., "CLIP", 2021)."""
         return self.log_scale.exp().clamp(max=100.0)
 
-    def encode_products(self, regions: Regions) -> DualCodes:
+    def encode_products(self, regions: Regions) -> DualEncodings:
         """Vectors of B products."""
-        if not better_sorted(regions.packing):
+        if not benefits_from_length_sort(regions.packing):
             return self._joined([one.image(regions) for one in self._towers()])
         order = regions.lengths.argsort(stable=True)
         inside = regions.take(order)
         codes = self._joined([one.image(inside) for one in self._towers()])
-        return DualCodes(codes.vectors[order.argsort()])
+        return DualEncodings(codes.vectors[order.argsort()])
 
-    def encode_queries(self, tokens: Tokens) -> DualCodes:
+    def encode_queries(self, tokens: Tokens) -> DualEncodings:
         """Vectors of B queries."""
         order = tokens.lengths.argsort(stable=True)
         inside = Tokens(tokens.ids[order], tokens.mask[order])
         codes = self._joined([one.text(inside) for one in self._towers()])
-        return DualCodes(codes.vectors[order.argsort()])
+        return DualEncodings(codes.vectors[order.argsort()])
 
-    def tower_matrices(self, queries: DualCodes, products: DualCodes) -> list[Tensor]:
+    def tower_matrices(self, queries: DualEncodings, products: DualEncodings) -> list[Tensor]:
         """(Q, P) float32 cosines of all queries with all products, of each tower alone."""
         count = len(self.towers)
         parts = zip(queries.vectors.chunk(count, 1), products.vectors.chunk(count, 1), strict=True)
         return [count * scoring.dot(left, right) for left, right in parts]
 
-    def score_matrix(self, queries: DualCodes, products: DualCodes) -> Tensor:
+    def score_matrix(self, queries: DualEncodings, products: DualEncodings) -> Tensor:
         """(Q, P) float32 cosines of all queries with all products."""
         return scoring.dot(queries.vectors, products.vectors)
 
     def score_pairs(
-        self, queries: DualCodes, products: DualCodes, query_at: Tensor, product_at: Tensor
+        self,
+        queries: DualEncodings,
+        products: DualEncodings,
+        query_idx: Tensor,
+        product_idx: Tensor,
     ) -> Tensor:
         """(N,) float32 cosines of pairs."""
-        parts = zip(torch.split(query_at, _PAIRS), torch.split(product_at, _PAIRS), strict=True)
+        parts = zip(torch.split(query_idx, _PAIRS), torch.split(product_idx, _PAIRS), strict=True)
         scores = [(queries.vectors[q] * products.vectors[p]).sum(1) for q, p in parts]
         return torch.cat(scores)
 
-    def _joined(self, vectors: list[Tensor]) -> DualCodes:
+    def _joined(self, vectors: list[Tensor]) -> DualEncodings:
         """Each tower's (B, D) at the same length, end to end at length 1."""
-        return DualCodes(torch.cat([scoring.unit(one) for one in vectors], 1) / len(vectors) ** 0.5)
+        return DualEncodings(
+            torch.cat([scoring.unit(one) for one in vectors], 1) / len(vectors) ** 0.5
+        )
 
     def _towers(self) -> Iterator[Tower]:
         for one in self.towers:
@@ -249,7 +255,7 @@ class _Leave(nn.Module):
 
 def _with_mean(rows: Tensor, packing: Packing, offset: Tensor) -> tuple[Tensor, Packing]:
     """The same with the mean region of each product, plus an offset, in front of its regions."""
-    means = packing.mean(scoring.full_precision(rows)) + offset
+    means = packing.mean(scoring.at_least_float32(rows)) + offset
     longer = Packing.of(packing.lengths + 1)
     region = torch.arange(len(longer.owner), device=rows.device) - longer.owner - 1
     at = torch.where(longer.position == 0, longer.owner, len(means) + region)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from shopsight.batches.batch import Tokens
-from shopsight.scoring import full_precision
+from shopsight.scoring import at_least_float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +65,8 @@ class Direction(nn.Module):
     def cell(self, gates: Tensor, state: Tensor) -> Tensor:
         """(n, H) next states from input gates (n, 3H) and states (n, H)."""
         hidden = state.shape[1]
-        moved = full_precision(self.states(state))
-        gates = full_precision(gates)
+        moved = at_least_float32(self.states(state))
+        gates = at_least_float32(gates)
         reset, update = (gates[:, : 2 * hidden] + moved[:, : 2 * hidden]).sigmoid().chunk(2, 1)
         new = (gates[:, 2 * hidden :] + reset * moved[:, 2 * hidden :]).tanh()
         return torch.lerp(new, state, update)
@@ -114,7 +114,7 @@ class BiGRU(nn.Module):
         self,
         words: Tensor,
         tokens: Tokens,
-        query_at: Tensor | None = None,
+        query_idx: Tensor | None = None,
         start: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Steps]:
         """Run the GRU over rows; the first layer reads each query's words once.
@@ -122,7 +122,7 @@ class BiGRU(nn.Module):
         Args:
             words: (L, D) vectors of the L real tokens, query after query.
             tokens: Q queries.
-            query_at: (N,) the query of each row; each query is one row if None.
+            query_idx: (N,) the query of each row; each query is one row if None.
             start: (N, H) state that all layers and directions of a row start from; 0 if None.
 
         Returns:
@@ -131,18 +131,18 @@ class BiGRU(nn.Module):
         """
         lengths = tokens.lengths
         firsts = lengths.cumsum(0) - lengths
-        if query_at is not None:
-            lengths, firsts = lengths[query_at], firsts[query_at]
+        if query_idx is not None:
+            lengths, firsts = lengths[query_idx], firsts[query_idx]
         steps = Steps.of(lengths)
         if start is None:
-            start = full_precision(words).new_zeros(len(lengths), self.hidden)
-        start = full_precision(start)[steps.order]
-        word_at = firsts[steps.row] + steps.position  # (M,)
+            start = at_least_float32(words).new_zeros(len(lengths), self.hidden)
+        start = at_least_float32(start)[steps.order]
+        word_idx = firsts[steps.row] + steps.position  # (M,)
         inputs, finals = words, start
         for depth, (ahead, back) in enumerate(self._layers()):
             gates = [direction.inputs(inputs) for direction in (ahead, back)]
             if depth == 0:
-                gates = [one[word_at] for one in gates]
+                gates = [one[word_idx] for one in gates]
             forth, forth_end = ahead.forwards(gates[0], steps, start)
             hither, hither_end = back.backwards(gates[1], steps, start)
             outputs, finals = torch.cat([forth, hither], 1), torch.cat([forth_end, hither_end], 1)

@@ -13,12 +13,12 @@ from typing import Self
 from torch import Tensor, nn
 
 from shopsight.batches.batch import Regions
-from shopsight.batches.collate import Packing
+from shopsight.batches.ragged import Packing
 from shopsight.config import EncoderConfig
 from shopsight.errors import UsageError
-from shopsight.models.attention import attend, better_sorted
-from shopsight.models.features import RegionFeatures
-from shopsight.scoring import full_precision
+from shopsight.models.attention import attend, benefits_from_length_sort
+from shopsight.models.region_features import RegionFeatures
+from shopsight.scoring import at_least_float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,10 +114,12 @@ class Heads(nn.Module):
         self.last = nn.Linear(config.embed_hidden, self.count * word_width)
 
     def forward(self, regions: Tensor, packing: Packing) -> ImageCode:
-        """Codes of B photos from the trunk's output (R, G)."""
-        weights = packing.softmax(full_precision(self.weigh(regions)[:, 0]))
-        photos = packing.sum(weights[:, None] * full_precision(self.embed(regions)))  # (B, hidden)
-        heads = full_precision(self.last(photos))
+        """Encodings of B photos from the trunk's output (R, G)."""
+        weights = packing.softmax(at_least_float32(self.weigh(regions)[:, 0]))
+        photos = packing.sum(
+            weights[:, None] * at_least_float32(self.embed(regions))
+        )  # (B, hidden)
+        heads = at_least_float32(self.last(photos))
         return ImageCode(heads.view(len(heads), self.count, -1), weights)
 
 
@@ -160,8 +162,8 @@ class ImageEncoder(nn.Module):
         )
 
     def forward(self, regions: Regions) -> ImageCode:
-        """Codes of the B photos, in their order, whether or not the trunk is already through."""
-        if regions.through_trunk or not better_sorted(regions.packing):
+        """Encodings of the B photos in input order, from raw or trunk-encoded regions."""
+        if regions.through_trunk or not benefits_from_length_sort(regions.packing):
             return self._encode(regions)
         order = regions.lengths.argsort(stable=True)
         code = self._encode(regions.take(order))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from shopsight.batches.collate import Packing
-from shopsight.scoring import full_precision
+from shopsight.batches.ragged import Packing
+from shopsight.scoring import at_least_float32
 
 
 class Pooling(nn.Module):
@@ -27,12 +27,12 @@ class Pooling(nn.Module):
 
     def forward(self, rows: Tensor, packing: Packing) -> Tensor:
         """(B, D) from packed (R, D)."""
-        rows = full_precision(rows)
+        rows = at_least_float32(rows)
         if self.how == "first":
             return rows[packing.position == 0]
         if self.how == "max":
             return packing.pad(rows, -torch.inf).amax(1)
         if self.weigh is None:
             return packing.mean(rows)
-        weights = packing.softmax(full_precision(self.weigh(rows)))  # (R, 1)
+        weights = packing.softmax(at_least_float32(self.weigh(rows)))  # (R, 1)
         return packing.sum(weights * rows)

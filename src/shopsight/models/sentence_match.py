@@ -14,16 +14,16 @@ from torch import Tensor, nn
 from shopsight import scoring
 from shopsight.batches.batch import Regions, Tokens
 from shopsight.config import EncoderConfig, SentenceMatchConfig
+from shopsight.models.base import Encodings
 from shopsight.models.gru import BiGRU
 from shopsight.models.image_encoder import ImageCode, ImageEncoder
-from shopsight.models.ranker import Codes
 from shopsight.models.word_vectors import WordVectors
 
 _PAIRS = 1024
 
 
 @dataclass(frozen=True, eq=False)
-class SentenceQueries(Codes):
+class SentenceQueries(Encodings):
     """Queries: (Q, T) token ids and their mask; the GRU reads them with each photo."""
 
     ids: Tensor
@@ -31,7 +31,7 @@ class SentenceQueries(Codes):
 
 
 @dataclass(frozen=True, eq=False)
-class SentenceProducts(Codes):
+class SentenceProducts(Encodings):
     """Products: (P, H) the states from which the GRU starts."""
 
     start: Tensor
@@ -64,20 +64,20 @@ class SentenceMatch(nn.Module):
         self.out = nn.Linear(hidden, 1)
 
     def encode_products(self, regions: Regions) -> SentenceProducts:
-        """Codes of B products."""
+        """Encodings of B products."""
         code: ImageCode = self.encoder(regions)
-        return SentenceProducts(scoring.full_precision(self.start(code.caption)))
+        return SentenceProducts(scoring.at_least_float32(self.start(code.caption)))
 
     def encode_queries(self, tokens: Tokens) -> SentenceQueries:
-        """Codes of B queries, which are their tokens."""
+        """Encodings of B queries, which are their tokens."""
         return SentenceQueries(tokens.ids, tokens.mask)
 
     def score_pairs(
         self,
         queries: SentenceQueries,
         products: SentenceProducts,
-        query_at: Tensor,
-        product_at: Tensor,
+        query_idx: Tensor,
+        product_idx: Tensor,
     ) -> Tensor:
         """(N,) float32 logits of pairs."""
 
@@ -87,7 +87,7 @@ class SentenceMatch(nn.Module):
             words = self.words.normalised(tokens.ids[tokens.mask])
             _, finals, _ = self.gru(words, tokens, row, products.start[product])
             forth, back = finals.chunk(2, dim=1)
-            return scoring.full_precision(self.out((forth + back) / 2))[:, 0]
+            return scoring.at_least_float32(self.out((forth + back) / 2))[:, 0]
 
         lengths = queries.mask.sum(1)
-        return scoring.in_chunks(score, query_at, product_at, lengths, _PAIRS)
+        return scoring.in_chunks(score, query_idx, product_idx, lengths, _PAIRS)

@@ -12,19 +12,19 @@ from torch import Tensor, nn
 
 from shopsight import scoring
 from shopsight.batches.batch import Regions, Tokens
-from shopsight.batches.collate import Packing
+from shopsight.batches.ragged import Packing
 from shopsight.config import EncoderConfig, WordMatchConfig
+from shopsight.models.base import Encodings
 from shopsight.models.gru import BiGRU
 from shopsight.models.image_encoder import ImageCode, ImageEncoder
 from shopsight.models.pairwise import PairwiseLogits
-from shopsight.models.ranker import Codes
 from shopsight.models.word_vectors import WordVectors
 
 _PAIRS = 2048
 
 
 @dataclass(frozen=True, eq=False)
-class WordQueries(Codes):
+class WordQueries(Encodings):
     """Q queries.
 
     Attributes:
@@ -43,7 +43,7 @@ class WordQueries(Codes):
 
 
 @dataclass(frozen=True, eq=False)
-class WordProducts(Codes):
+class WordProducts(Encodings):
     """P products.
 
     Attributes:
@@ -81,16 +81,16 @@ class WordMatch(nn.Module):
         self.logits = PairwiseLogits(config.match_hidden)
 
     def encode_products(self, regions: Regions) -> WordProducts:
-        """Codes of B products."""
+        """Encodings of B products."""
         code: ImageCode = self.encoder(regions)
-        hidden = scoring.full_precision(self.photo_half(code.caption))
+        hidden = scoring.at_least_float32(self.photo_half(code.caption))
         return WordProducts(code.labels, hidden)
 
     def encode_queries(self, tokens: Tokens) -> WordQueries:
-        """Codes of B queries."""
+        """Encodings of B queries."""
         states, _, steps = self.gru(self.words.normalised(tokens.ids[tokens.mask]), tokens)
         forth, back = states.chunk(2, dim=1)
-        hidden = scoring.full_precision(self.text_half((forth + back) / 2))
+        hidden = scoring.at_least_float32(self.text_half((forth + back) / 2))
         blank = hidden.new_zeros(*tokens.ids.shape, hidden.shape[1])
         hidden = blank.index_put((steps.row, steps.position), hidden)
         return WordQueries(self.words.raw(tokens.ids), hidden, tokens.mask)
@@ -99,32 +99,32 @@ class WordMatch(nn.Module):
         """(Q, P) float32 scores of all queries with all products."""
         words, hidden = queries.words[queries.mask], queries.hidden[queries.mask]  # M tokens
         packing = Packing.of(queries.mask.sum(1))
-        found = scoring.best_head_of_all(words, products.heads)  # (M, P)
+        found = scoring.max_sim_matrix(words, products.heads)  # (M, P)
         if self.uniform:
             return packing.mean(found)
         weights = packing.softmax(self.logits(hidden, products.hidden))  # (M, P)
         return packing.sum(weights * found)
 
     def score_pairs(
-        self, queries: WordQueries, products: WordProducts, query_at: Tensor, product_at: Tensor
+        self, queries: WordQueries, products: WordProducts, query_idx: Tensor, product_idx: Tensor
     ) -> Tensor:
         """(N,) float32 scores of pairs."""
 
         def score(query: Tensor, product: Tensor, length: int) -> Tensor:
             asked = queries.cut(length).take(query)
-            found = scoring.best_head(asked.words, products.heads[product])
+            found = scoring.max_sim(asked.words, products.heads[product])
             logits = self._pair_logits(asked, products.hidden[product])
             return scoring.weighted_words(found, logits, asked.mask)
 
         lengths = queries.mask.sum(1)
-        return scoring.in_chunks(score, query_at, product_at, lengths, _PAIRS)
+        return scoring.in_chunks(score, query_idx, product_idx, lengths, _PAIRS)
 
     def word_weights(
-        self, queries: WordQueries, products: WordProducts, query_at: Tensor, product_at: Tensor
+        self, queries: WordQueries, products: WordProducts, query_idx: Tensor, product_idx: Tensor
     ) -> Tensor:
         """(N, T) how much each word of a query counts for a product; 0 where there is none."""
-        asked = queries.take(query_at)
-        logits = self._pair_logits(asked, products.hidden[product_at])
+        asked = queries.take(query_idx)
+        logits = self._pair_logits(asked, products.hidden[product_idx])
         return scoring.word_weights(logits, asked.mask)
 
     def _pair_logits(self, queries: WordQueries, photos: Tensor) -> Tensor:

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from shopsight.config import RegionsConfig
 from shopsight.errors import DataError
-from shopsight.regions.canvas import Placed
 from shopsight.regions.extractor import Photo
+from shopsight.regions.hf_models import Sight, products_in
+from shopsight.regions.letterbox import Placed
 from shopsight.regions.propose import LABELS, Proposals, overlap
-from shopsight.regions.published import Sight, products_in
 
 _SAME = 0.8  # boxes that overlap more than this (intersection over union) are one
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from shopsight.regions.pool import pooled
+from shopsight.regions.roi_pool import pooled
 
 
 class RegionNetwork(nn.Module):

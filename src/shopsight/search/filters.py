@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from shopsight.errors import unknown_name
 from shopsight.formats.fields import shortened
-from shopsight.search.refusals import FilterError
+from shopsight.search.errors import FilterError
 from shopsight.search.results import Facet, Value
 from shopsight.types import AnyArray, BoolArray, IntArray
 

@@ -15,12 +15,16 @@ import numpy as np
 import pyarrow as pa
 
 from shopsight.batches.batch import as_regions
-from shopsight.catalogue.data import PreparedData
-from shopsight.catalogue.store import RegionBatch
 from shopsight.config import IndexConfig
+from shopsight.data.dataset import PreparedData
+from shopsight.data.region_store import RegionBatch
 from shopsight.errors import DataError, OutputError, UsageError, counted
 from shopsight.formats.atomic import replacing
-from shopsight.search.layout import (
+from shopsight.inference.run_folder import RunFolder
+from shopsight.search.encoders import SearchModels, copy_models, models_of
+from shopsight.search.errors import UnknownProductError
+from shopsight.search.image_query import READING
+from shopsight.search.manifest import (
     EXTRACTOR,
     INDEX_FILE,
     MODELS,
@@ -37,14 +41,10 @@ from shopsight.search.layout import (
     write_generation,
     writing,
 )
-from shopsight.search.models import SearchModels, copy_models, models_of
-from shopsight.search.part import DUAL, DUAL_PART
-from shopsight.search.part_writer import PartWriter
-from shopsight.search.photos import READING
-from shopsight.search.recall import Vectors, faiss_module
-from shopsight.search.refusals import UnknownProductError
+from shopsight.search.retrievers.faiss import Vectors, faiss_module
+from shopsight.search.segment import DUAL, DUAL_PART
+from shopsight.search.segment_writer import PartWriter
 from shopsight.search.snapshot import Snapshot
-from shopsight.training.rundir import RunFolder
 from shopsight.types import IntArray
 
 Progress = Callable[[str, int, int], None]
@@ -54,8 +54,8 @@ _AT_ONCE = 512
 _CHECKPOINT = 8192  # products that a killed process may have to encode again
 
 
-def nobody(what: str, done: int, total: int) -> None:
-    """Tell nobody."""
+def no_progress(what: str, done: int, total: int) -> None:
+    """No-op progress callback."""
 
 
 def build_index(
@@ -63,7 +63,7 @@ def build_index(
     data: PreparedData,
     out: str | Path,
     config: IndexConfig | None = None,
-    progress: Progress = nobody,
+    progress: Progress = no_progress,
 ) -> Generation:
     """Make an index of a prepared folder's products, or go on where that was cut short.
 
@@ -98,7 +98,7 @@ def build_index(
             uuid.uuid4().hex,
             config,
             models,
-            SearchModels(folder / MODELS, []).mixture.config.normalise,
+            SearchModels(folder / MODELS, []).ensemble.config.normalise,
             data.store.width,
             files=files,
         )
@@ -107,7 +107,7 @@ def build_index(
 
 
 def add_products(
-    path: str | Path, data: PreparedData, *, update: bool = False, progress: Progress = nobody
+    path: str | Path, data: PreparedData, *, update: bool = False, progress: Progress = no_progress
 ) -> Generation:
     """Add a prepared folder's products to an index that others may be searching.
 
@@ -141,7 +141,7 @@ def add_products(
 
 
 def remove_products(
-    path: str | Path, product_ids: Sequence[str], progress: Progress = nobody
+    path: str | Path, product_ids: Sequence[str], progress: Progress = no_progress
 ) -> Generation:
     """Remove products from an index that others may be searching.
 
@@ -168,7 +168,7 @@ def remove_products(
         return _tidied(folder, changed, progress)
 
 
-def compact_index(path: str | Path, progress: Progress = nobody) -> Generation:
+def compact_index(path: str | Path, progress: Progress = no_progress) -> Generation:
     """Write an index anew as one part, without its removed products.
 
     Raises:
@@ -181,7 +181,7 @@ def compact_index(path: str | Path, progress: Progress = nobody) -> Generation:
         return _compacted(folder, progress)
 
 
-def check_index(path: str | Path, progress: Progress = nobody) -> Generation:
+def check_index(path: str | Path, progress: Progress = no_progress) -> Generation:
     """Read every file of an index and compare it with what was written.
 
     Returns:
@@ -337,7 +337,10 @@ def _tidied(folder: Path, found: Generation, progress: Progress) -> Generation:
     """Compact an index of many parts, or with many removed products."""
     rows = sum(part.rows for part in found.parts)
     share = 1 - found.products / rows if rows else 0.0
-    if len(found.parts) <= found.settings.tidy_above and share <= found.settings.tidy_share:
+    if (
+        len(found.parts) <= found.settings.compact_above
+        and share <= found.settings.compact_fraction
+    ):
         return found
     return _compacted(folder, progress)
 

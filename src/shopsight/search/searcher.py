@@ -13,15 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopsight.errors import DataError, UsageError
-from shopsight.search.engines import Engine, open_engine
-from shopsight.search.explaining import explain as explain_hits
+from shopsight.search.encoders import SearchModels
+from shopsight.search.explain import explain as explain_hits
 from shopsight.search.filters import Condition
-from shopsight.search.layout import EXTRACTOR, INDEX_FILE, MODELS
-from shopsight.search.models import SearchModels
-from shopsight.search.part import DUAL, DUAL_PART
-from shopsight.search.photos import PhotoEncoder
-from shopsight.search.recall import Vectors
-from shopsight.search.reranking import Ranked, candidates, recalled, rerank
+from shopsight.search.image_query import PhotoEncoder
+from shopsight.search.manifest import EXTRACTOR, INDEX_FILE, MODELS
+from shopsight.search.rerank import Ranked, candidates, recalled, rerank
 from shopsight.search.results import (
     Explanation,
     Facet,
@@ -30,8 +27,11 @@ from shopsight.search.results import (
     Results,
     WordMatched,
 )
+from shopsight.search.retrievers.base import Engine, open_engine
+from shopsight.search.retrievers.faiss import Vectors
+from shopsight.search.segment import DUAL, DUAL_PART
 from shopsight.search.snapshot import Snapshot
-from shopsight.search.stopwatch import Clock, Stopwatch
+from shopsight.search.timer import Clock, Stopwatch
 
 __all__ = ["Explanation", "Facet", "Hit", "Product", "Results", "Searcher", "WordMatched"]
 

@@ -11,13 +11,13 @@ import torch
 
 from shopsight.batches.batch import Regions
 from shopsight.errors import DataError
-from shopsight.models.ranker import Codes
+from shopsight.models.base import Encodings
+from shopsight.search.errors import UnknownProductError
 from shopsight.search.filters import Condition, Fields
-from shopsight.search.layout import Generation, Part, check_sizes, read_generation
-from shopsight.search.part import CODES, DUAL, DUAL_PART, RECALL, OpenPart
-from shopsight.search.recall import Recall, Vectors
-from shopsight.search.refusals import UnknownProductError
+from shopsight.search.manifest import Generation, Part, check_sizes, read_generation
 from shopsight.search.results import Facet
+from shopsight.search.retrievers.faiss import FaissIndex, Vectors
+from shopsight.search.segment import CODES, DUAL, DUAL_PART, RECALL, OpenPart
 from shopsight.types import BoolArray, Box, IntArray
 
 _OPENING = 5  # tries, where a writer is faster than we open
@@ -46,7 +46,7 @@ class Snapshot:
         self.parts = [self._open(part, known or {}) for part in generation.parts]
         self.bounds = np.cumsum([0, *(part.rows for part in self.parts)])
         self.alive = self._alive()
-        self._recalls: dict[str, Recall] = {}
+        self._recalls: dict[str, FaissIndex] = {}
 
     @classmethod
     def current(cls, folder: str | Path, known: Snapshot | None = None) -> Snapshot:
@@ -127,7 +127,7 @@ class Snapshot:
                 found[place] = one
         return [str(one, "utf-8") for one in found]
 
-    def codes(self, model: str, rows: IntArray) -> Codes:
+    def codes(self, model: str, rows: IntArray) -> Encodings:
         """A model's codes of rows (n,), in float32."""
         pieces = list(self._split(rows))
         if len(pieces) == 1:
@@ -205,7 +205,7 @@ class Snapshot:
         order = np.argsort(-near, axis=1, kind="stable")[:, :depth]
         return np.take_along_axis(every, order, 1), np.take_along_axis(near, order, 1)
 
-    def _recall(self, part: OpenPart) -> Recall:
+    def _recall(self, part: OpenPart) -> FaissIndex:
         name = part.folder.name
         if name not in self._recalls:
             about = next(one.about for one in self.generation.parts if one.name == name)
@@ -213,7 +213,7 @@ class Snapshot:
             def read(rows: IntArray) -> Vectors:
                 return _vectors(part.codes(DUAL, rows))
 
-            self._recalls[name] = Recall.open(part.folder / RECALL, about, part.rows, read)
+            self._recalls[name] = FaissIndex.open(part.folder / RECALL, about, part.rows, read)
         return self._recalls[name]
 
     def open_all(self) -> None:
@@ -259,6 +259,6 @@ class Snapshot:
         ]
 
 
-def _vectors(codes: Codes) -> Vectors:
+def _vectors(codes: Encodings) -> Vectors:
     found: Vectors = codes.tensors()[DUAL_PART].numpy()
     return found

@@ -26,7 +26,7 @@ _BUCKET = 1 << 24  # numbers that are averaged in one message
 
 
 @dataclass(frozen=True)
-class World:
+class DistributedContext:
     """One process among those that train together.
 
     Args:
@@ -98,7 +98,7 @@ def choose_device(name: str = "auto", local_rank: int = 0) -> torch.device:
 
 
 @contextmanager
-def joined(device: str = "auto") -> Iterator[World]:
+def init_distributed(device: str = "auto") -> Iterator[DistributedContext]:
     """This process's place among those that ``torchrun`` started, or the only one.
 
     Args:
@@ -110,18 +110,18 @@ def joined(device: str = "auto") -> Iterator[World]:
     size, local = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("LOCAL_RANK", "0"))
     chosen = choose_device(device, local)
     if size == 1:
-        yield World(device=chosen)
+        yield DistributedContext(device=chosen)
         return
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
     dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=_PATIENCE)
     try:
-        yield World(dist.get_rank(), size, chosen)
+        yield DistributedContext(dist.get_rank(), size, chosen)
     finally:
         dist.destroy_process_group()
 
 
-def gather_rows(rows: Tensor, world: World) -> Tensor:
+def gather_rows(rows: Tensor, world: DistributedContext) -> Tensor:
     """The rows of all processes, first process first; gradients flow back to their owners.
 
     Args:
@@ -138,7 +138,7 @@ def gather_rows(rows: Tensor, world: World) -> Tensor:
     return torch.cat(all_gather(rows.contiguous()))  # type: ignore[no-untyped-call]
 
 
-def gather_ragged(rows: Tensor, world: World) -> Tensor:
+def gather_ragged(rows: Tensor, world: DistributedContext) -> Tensor:
     """The rows of all processes, of which each may have its own number; see `gather_rows`.
 
     Args:
@@ -157,7 +157,7 @@ def gather_ragged(rows: Tensor, world: World) -> Tensor:
     return gather_rows(filled, world)[real.flatten()]
 
 
-def average_gradients(parameters: Iterable[nn.Parameter], world: World) -> None:
+def average_gradients(parameters: Iterable[nn.Parameter], world: DistributedContext) -> None:
     """Replace every gradient by its mean over the processes.
 
     A parameter that no process used keeps no gradient; one that some used counts as 0 elsewhere.
@@ -182,7 +182,7 @@ def average_gradients(parameters: Iterable[nn.Parameter], world: World) -> None:
             gradient.copy_(part.view_as(gradient))
 
 
-def broadcast_weights(module: nn.Module, world: World) -> None:
+def broadcast_weights(module: nn.Module, world: DistributedContext) -> None:
     """Give every process the first one's weights."""
     if world.size > 1:
         with torch.no_grad():

@@ -20,15 +20,15 @@ from torch import Tensor, nn
 
 from shopsight.batches.batch import PairBatch
 from shopsight.config import TrainConfig
-from shopsight.training.checkpoint import load_weights
-from shopsight.training.distributed import World, average_gradients, broadcast_weights
-from shopsight.training.interrupts import Interrupts
-from shopsight.training.optim import make_optimizer, rate_share, set_rate
-from shopsight.training.progress import Listener, Silence, Status
-from shopsight.training.records import Records, TrainingError
-from shopsight.training.rundir import StageFolder
-from shopsight.training.standing import Outcome, Standing
-from shopsight.training.tasks import Task
+from shopsight.inference.run_folder import StageFolder
+from shopsight.inference.weights import load_weights
+from shopsight.training.callbacks import Callback, NullCallback, Status
+from shopsight.training.distributed import DistributedContext, average_gradients, broadcast_weights
+from shopsight.training.optim import lr_factor, make_optimizer, set_lr
+from shopsight.training.recorder import Recorder, TrainingError
+from shopsight.training.signals import Interrupts
+from shopsight.training.state import StageResult, TrainState
+from shopsight.training.tasks.base import Task
 
 Validate = Callable[[Task], float]
 
@@ -56,9 +56,9 @@ def fit(
     seed: int = 0,
     validate: Validate | None = None,
     validate_first: bool = False,
-    progress: Listener | None = None,
-    world: World | None = None,
-) -> Outcome:
+    progress: Callback | None = None,
+    world: DistributedContext | None = None,
+) -> StageResult:
     """Train a task, or go on where its folder stands; the task ends with the best weights.
 
     Args:
@@ -79,13 +79,13 @@ def fit(
         DataError: what is in the folder is damaged, or of another model.
         KeyboardInterrupt: Ctrl-C; a checkpoint after the last step was written before.
     """
-    world, progress = world or World(), progress or Silence()
+    world, progress = world or DistributedContext(), progress or NullCallback()
     if finished := folder.done():
         load_weights(folder.best, task.model)
-        return Outcome(**finished)
+        return StageResult(**finished)
 
     optimizer = make_optimizer(task.parameter_groups(config), config)
-    records = Records(folder, task.model, optimizer, config, world)
+    records = Recorder(folder, task.model, optimizer, config, world)
     broadcast_weights(task.model, world)
     at = records.resume()
 
@@ -99,8 +99,8 @@ def fit(
                 with interrupts.held(), closing(loader.epoch(at.epoch, at.step)) as batches:
                     for batch, waited in _timed(batches):
                         began = time.perf_counter()
-                        share = rate_share(config, at.epoch, at.step / steps, at.steps)
-                        set_rate(optimizer, share)
+                        share = lr_factor(config, at.epoch, at.step / steps, at.steps)
+                        set_lr(optimizer, share)
                         _seed(seed, at.steps, world.rank)
                         parts = _forward(task, batch, config, world)
                         values, stop = _agree(parts, interrupts.asked, world)
@@ -129,7 +129,9 @@ def fit(
     return records.finish(at, loader.batch)
 
 
-def _forward(task: Task, batch: PairBatch, config: TrainConfig, world: World) -> dict[str, Tensor]:
+def _forward(
+    task: Task, batch: PairBatch, config: TrainConfig, world: DistributedContext
+) -> dict[str, Tensor]:
     """The parts of the loss."""
     task.train()
     lower = config.precision == "bf16"
@@ -137,7 +139,9 @@ def _forward(task: Task, batch: PairBatch, config: TrainConfig, world: World) ->
         return task.losses(batch.to(world.device))
 
 
-def _backward(task: Task, parts: Mapping[str, Tensor], config: TrainConfig, world: World) -> None:
+def _backward(
+    task: Task, parts: Mapping[str, Tensor], config: TrainConfig, world: DistributedContext
+) -> None:
     """The gradient of the global batch in every process."""
     task.zero_grad(set_to_none=True)
     torch.stack(list(parts.values())).sum().backward()  # type: ignore[no-untyped-call]
@@ -147,12 +151,12 @@ def _backward(task: Task, parts: Mapping[str, Tensor], config: TrainConfig, worl
 
 
 def _end_epoch(
-    at: Standing,
+    at: TrainState,
     score: float | None,
     config: TrainConfig,
     folder: StageFolder,
-    records: Records,
-    progress: Listener,
+    records: Recorder,
+    progress: Callback,
 ) -> None:
     if score is not None:
         records.score(at, score)
@@ -177,14 +181,16 @@ def _seed(seed: int, steps: int, rank: int) -> None:
     torch.manual_seed(int(state[0]))
 
 
-def _agree(parts: Mapping[str, Tensor], asked: bool, world: World) -> tuple[dict[str, float], bool]:
+def _agree(
+    parts: Mapping[str, Tensor], asked: bool, world: DistributedContext
+) -> tuple[dict[str, float], bool]:
     """The loss parts of the global batch, and whether any process was asked to stop."""
     own = torch.stack([part.detach() for part in parts.values()]).tolist()
     *means, stop = world.mean([*own, float(asked)])
     return dict(zip(parts, means, strict=True)), stop > 0
 
 
-def _refuse_nan(values: Mapping[str, float], folder: StageFolder, at: Standing) -> None:
+def _refuse_nan(values: Mapping[str, float], folder: StageFolder, at: TrainState) -> None:
     for name, value in values.items():
         if not math.isfinite(value):
             saved = folder.checkpoints()
@@ -199,7 +205,7 @@ def _validation_due(config: TrainConfig, epoch: int) -> bool:
     return (epoch + 1) % config.eval_every_epochs == 0 or epoch + 1 == config.epochs
 
 
-def _score(task: Task, validate: Validate, world: World) -> float:
+def _score(task: Task, validate: Validate, world: DistributedContext) -> float:
     """The first process's validation score, known to all."""
     score = math.nan
     if world.main:
@@ -210,7 +216,7 @@ def _score(task: Task, validate: Validate, world: World) -> float:
 
 
 def _status(
-    folder: StageFolder, config: TrainConfig, loader: Batches, at: Standing, steps: int
+    folder: StageFolder, config: TrainConfig, loader: Batches, at: TrainState, steps: int
 ) -> Status:
     left = (config.epochs - at.epoch) * steps - at.step
     return Status(
@@ -222,6 +228,6 @@ def _status(
         parts=at.means,
         pairs_per_second=at.speed(loader.batch),
         seconds_left=left * at.seconds / at.steps,
-        wait_share=at.wait_share,
+        wait_fraction=at.wait_fraction,
         best=at.best,
     )

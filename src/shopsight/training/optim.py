@@ -26,13 +26,13 @@ def make_optimizer(groups: list[dict[str, Any]], config: TrainConfig) -> Optimiz
     return optimizer
 
 
-def set_rate(optimizer: Optimizer, share: float) -> None:
+def set_lr(optimizer: Optimizer, share: float) -> None:
     """Let every group learn at a share of its own full rate."""
     for group in optimizer.param_groups:
         group["lr"] = group["full_lr"] * share
 
 
-def rate_share(config: TrainConfig, epoch: int, done: float, steps: int) -> float:
+def lr_factor(config: TrainConfig, epoch: int, done: float, steps: int) -> float:
     """The share of the full learning rate at one step.
 
     Args:
@@ -41,8 +41,8 @@ def rate_share(config: TrainConfig, epoch: int, done: float, steps: int) -> floa
         done: share of the current epoch that is over, from 0 to 1.
         steps: steps that are over, of all epochs.
 
-    >>> config = TrainConfig(epochs=2, schedule="cosine", final_lr_share=0.0, warmup_steps=4)
-    >>> [round(rate_share(config, e, d, s), 3) for e, d, s in [(0, 0, 0), (0, 0.5, 50), (1, 0, 99)]]
+    >>> config = TrainConfig(epochs=2, schedule="cosine", final_lr_fraction=0.0, warmup_steps=4)
+    >>> [round(lr_factor(config, e, d, s), 3) for e, d, s in [(0, 0, 0), (0, 0.5, 50), (1, 0, 99)]]
     [0.25, 0.854, 0.5]
     """
     share = 1.0
@@ -51,5 +51,5 @@ def rate_share(config: TrainConfig, epoch: int, done: float, steps: int) -> floa
     elif config.schedule == "cosine":
         way = min((epoch + done) / max(config.epochs, 1), 1.0)
         fall = (1 + math.cos(math.pi * way)) / 2
-        share = config.final_lr_share + (1 - config.final_lr_share) * fall
+        share = config.final_lr_fraction + (1 - config.final_lr_fraction) * fall
     return share * min((steps + 1) / config.warmup_steps, 1.0) if config.warmup_steps else share

@@ -14,32 +14,32 @@ from typing import Any
 import numpy as np
 import torch
 
-from shopsight.batches.datasets import ClickedPairs
-from shopsight.catalogue.data import PreparedData
-from shopsight.catalogue.query_groups import (
+from shopsight.batches.click_dataset import ClickedPairs
+from shopsight.config import STAGES, EvaluateConfig, NegativesConfig, Recipe
+from shopsight.data.dataset import PreparedData
+from shopsight.data.split_names import TRAIN, VALID
+from shopsight.errors import DataError
+from shopsight.formats.runs import write_run
+from shopsight.formats.submission import write_submission
+from shopsight.inference.encode import RegionSource, rank_split
+from shopsight.inference.ensemble import Ensemble, fit_ensembles, save_ensembles
+from shopsight.inference.ranker import Ranker
+from shopsight.inference.run_folder import RunFolder
+from shopsight.inference.timings import Times
+from shopsight.metrics.evaluate import Evaluator
+from shopsight.metrics.significance import Comparison, compare
+from shopsight.negatives.groups import (
     QueryGroups,
     build_query_groups,
     load_query_groups,
     save_query_groups,
 )
-from shopsight.catalogue.splits import TRAIN
-from shopsight.config import STAGES, EvaluateConfig, NegativesConfig, Recipe
-from shopsight.errors import DataError
-from shopsight.formats.runs import write_run
-from shopsight.formats.submission import write_submission
-from shopsight.inference import RegionSource, rank_split
-from shopsight.metrics.evaluate import Judge
-from shopsight.metrics.significance import Comparison, compare
-from shopsight.training.distributed import World
-from shopsight.training.ensemble import Mixture, fit_mixtures, save_mixtures
-from shopsight.training.progress import Listener, Silence
-from shopsight.training.ranking import Ranking
-from shopsight.training.refusals import VALID, check
+from shopsight.training.callbacks import Callback, NullCallback
+from shopsight.training.distributed import DistributedContext
 from shopsight.training.reuse import take_over
-from shopsight.training.rundir import RunFolder
 from shopsight.training.stages import train_stage
-from shopsight.training.standing import Outcome
-from shopsight.training.times import Times
+from shopsight.training.state import StageResult
+from shopsight.training.validate import check
 from shopsight.types import FloatArray, Pools, Qrels, Run
 
 HEADLINE = EvaluateConfig.metrics[0]
@@ -47,7 +47,7 @@ Done = Callable[[str, str], None]
 """Told that a step is over: its name, and what it came to in a sentence."""
 
 
-def nobody(name: str, sentence: str) -> None:
+def no_progress(name: str, sentence: str) -> None:
     """Told about steps, and does nothing with it.
 
     Args:
@@ -65,7 +65,7 @@ class Results:
         valid: every run of the validation split, by name; the last is what to use: the ensemble,
             or the only model.
         comparison: of these.
-        mixtures: how the ensembles were mixed.
+        ensembles: how the ensembles were mixed.
         unseen: the headline metric of the last run on each other split that has answers.
         seconds: by step, those of earlier calls included.
     """
@@ -73,7 +73,7 @@ class Results:
     folder: RunFolder
     valid: dict[str, Run]
     comparison: Comparison
-    mixtures: list[Mixture]
+    ensembles: list[Ensemble]
     unseen: dict[str, float]
     seconds: dict[str, float]
 
@@ -86,9 +86,9 @@ def train_all(
     *,
     baselines: Mapping[str, Run] | None = None,
     reuse: Sequence[Path] = (),
-    world: World | None = None,
-    progress: Listener | None = None,
-    done: Done = nobody,
+    world: DistributedContext | None = None,
+    progress: Callback | None = None,
+    done: Done = no_progress,
 ) -> Results | None:
     """Train stages, then rank, fuse, compare and submit with every model that the folder holds.
 
@@ -109,7 +109,7 @@ def train_all(
     Raises:
         ShopsightError: see `check`, `RunFolder.open` and `train_stage`.
     """
-    world, progress = world or World(), progress or Silence()
+    world, progress = world or DistributedContext(), progress or NullCallback()
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
     check(data, recipe, stages, out)
@@ -121,11 +121,11 @@ def train_all(
             _train(stage, folder, data, pairs, world, progress, done)
     if not world.main:
         return None
-    return judge_all(data, Ranking(folder, data, world.device), baselines or {}, done)
+    return judge_all(data, Ranker(folder, data, world.device), baselines or {}, done)
 
 
 def judge_all(
-    data: PreparedData, ranking: Ranking, baselines: Mapping[str, Run], done: Done
+    data: PreparedData, ranking: Ranker, baselines: Mapping[str, Run], done: Done
 ) -> Results:
     """Rank the validation split with every model, fuse, compare, rank and submit the others.
 
@@ -136,7 +136,7 @@ def judge_all(
         done: told about every finished step.
     """
     folder, qrels = ranking.folder, answers_of(data)
-    recipe, judge, times = folder.recipe, Judge(qrels), Times(folder.path)
+    recipe, judge, times = folder.recipe, Evaluator(qrels), Times(folder.path)
 
     def values(one: Run) -> FloatArray:
         return judge.values(one, HEADLINE)
@@ -146,14 +146,14 @@ def judge_all(
     mean, best = max((float(values(one).mean()), name) for name, one in members.items())
     done(f"rank {VALID}", f"{len(members)} models; the best is {best}, {HEADLINE} {mean:.4f}")
 
-    mixtures: list[Mixture] = []
+    ensembles: list[Ensemble] = []
     if len(members) > 1:
         with times.of("fuse"):
-            mixtures = fit_mixtures(members, values, recipe.fusion, recipe.seed)
-        done("fuse", _said(mixtures[-1]))
-    save_mixtures(mixtures, folder.path)
+            ensembles = fit_ensembles(members, values, recipe.fusion, recipe.seed)
+        done("fuse", _said(ensembles[-1]))
+    save_ensembles(ensembles, folder.path)
 
-    fused = {one.name: one.fuse(members) for one in mixtures}
+    fused = {one.name: one.fuse(members) for one in ensembles}
     random = random_run(data.pools(VALID), recipe.seed)
     valid = {random.name: random, **baselines, **members, **fused}
     with times.of("compare"):
@@ -165,18 +165,23 @@ def judge_all(
     unseen = {}
     for split in (one for one in data.splits if one not in (TRAIN, VALID)):
         with times.of(f"rank {split}"):
-            last = _rank_unseen(data, ranking, mixtures, split)
+            last = _rank_unseen(data, ranking, ensembles, split)
         said = f"written: {folder.path / 'submissions' / f'{split}.csv'}"
         answers = data.answers(split)
         if answers is not None:
-            unseen[split] = float(Judge(answers).values(last, HEADLINE).mean())
+            unseen[split] = float(Evaluator(answers).values(last, HEADLINE).mean())
             said += f"; nothing was fitted to it: {HEADLINE} {unseen[split]:.4f}"
         done(f"rank {split}", said)
-    return Results(folder, valid, comparison, mixtures, unseen, times.seconds)
+    return Results(folder, valid, comparison, ensembles, unseen, times.seconds)
 
 
 def _open(
-    out: Path, recipe: Recipe, data: PreparedData, world: World, reuse: Sequence[Path], done: Done
+    out: Path,
+    recipe: Recipe,
+    data: PreparedData,
+    world: DistributedContext,
+    reuse: Sequence[Path],
+    done: Done,
 ) -> RunFolder:
     """The run folder, begun by the first process only."""
     if world.main:
@@ -190,7 +195,9 @@ def _open(
     return RunFolder.open(out, recipe, data)
 
 
-def _clicked_pairs(data: PreparedData, folder: RunFolder, world: World, done: Done) -> ClickedPairs:
+def _clicked_pairs(
+    data: PreparedData, folder: RunFolder, world: DistributedContext, done: Done
+) -> ClickedPairs:
     """The clicked pairs with the groups of like queries, which the first process makes."""
     recipe, own = folder.recipe, folder.path / "negatives"
     if world.main:
@@ -212,11 +219,11 @@ def _train(
     folder: RunFolder,
     data: PreparedData,
     pairs: ClickedPairs,
-    world: World,
-    progress: Listener,
+    world: DistributedContext,
+    progress: Callback,
     done: Done,
 ) -> None:
-    vocabulary, judge, pools = folder.vocabulary(), Judge(answers_of(data)), data.pools(VALID)
+    vocabulary, judge, pools = folder.vocabulary(), Evaluator(answers_of(data)), data.pools(VALID)
 
     def score(model: Any, source: RegionSource) -> float:
         run = rank_split(
@@ -224,7 +231,7 @@ def _train(
         )
         return float(judge.values(run, HEADLINE).mean())
 
-    def train() -> Outcome:
+    def train() -> StageResult:
         return train_stage(
             stage, folder, data, pairs, vocabulary, judge=score, progress=progress, world=world
         )
@@ -235,25 +242,25 @@ def _train(
     with Times(folder.path).of(stage, again=True):
         outcome = train()
     best = "" if outcome.best is None else f"; best {HEADLINE} on {VALID} {outcome.best:.4f}"
-    speed, waited = outcome.pairs_per_second, outcome.wait_share
+    speed, waited = outcome.pairs_per_second, outcome.wait_fraction
     done(
         stage,
         f"{outcome.steps:,} steps, {speed:,.0f} pairs/s, {waited:.0%} waiting for data{best}",
     )
 
 
-def _said(mixture: Mixture) -> str:
-    weights = " + ".join(f"{share:.2f} {name}" for name, share in mixture.weights.items() if share)
-    return f"{weights}: {mixture.in_sample:.4f}, and {mixture.held_out:.4f} on held-out queries"
+def _said(ensemble: Ensemble) -> str:
+    weights = " + ".join(f"{share:.2f} {name}" for name, share in ensemble.weights.items() if share)
+    return f"{weights}: {ensemble.in_sample:.4f}, and {ensemble.held_out:.4f} on held-out queries"
 
 
 def _rank_unseen(
-    data: PreparedData, ranking: Ranking, mixtures: Sequence[Mixture], split: str
+    data: PreparedData, ranking: Ranker, ensembles: Sequence[Ensemble], split: str
 ) -> Run:
     """Rank a split with everything; returns the run of the ensemble, or of the only model."""
     folder = ranking.folder.path
     runs = {name: ranking.kept(name, split) for name in ranking.models}
-    for one in mixtures:
+    for one in ensembles:
         runs[one.name] = one.fuse(runs)
         write_run(runs[one.name], folder / "runs" / f"{split}-{one.name}.json")
     last = list(runs.values())[-1]
@@ -302,4 +309,4 @@ def query_groups(data: PreparedData, config: NegativesConfig, seed: int, own: Pa
 
 
 # settings of the drawing, which the groups do not depend on
-_DRAWING = dict.fromkeys(("last_word_share", "tries"), 0)
+_DRAWING = dict.fromkeys(("last_word_fraction", "tries"), 0)

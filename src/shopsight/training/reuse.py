@@ -10,7 +10,7 @@ from typing import Any
 
 from shopsight.config import STAGES
 from shopsight.errors import DataError, OutputError
-from shopsight.training.rundir import FREE_SETTINGS, RunFolder
+from shopsight.inference.run_folder import FREE_SETTINGS, RunFolder
 
 _SHARED = ("seed", "words", "encoder", "negatives")
 _KEPT = ("best.safetensors", "metrics.jsonl", "done.json")
@@ -54,8 +54,8 @@ def _wanted(recipe: Mapping[str, Any], stage: str) -> dict[str, Any]:
     if stage == "dual" and not shared:
         del wanted["encoder"]
         wanted["words"] = {"merge_plurals": recipe["words"]["merge_plurals"]}  # all models read so
-    if stage != "pretrain" and shared:
-        wanted["pretrain"] = recipe["pretrain"]
+    if stage != "label-match" and shared:
+        wanted["label-match"] = recipe["label_match"]
     return _without_free(wanted)
 
 

@@ -7,31 +7,31 @@ from pathlib import Path
 
 from torch import nn
 
-from shopsight.batches.datasets import ClickedPairs
+from shopsight.batches.click_dataset import ClickedPairs
 from shopsight.batches.loader import RegionSource
-from shopsight.catalogue.data import PreparedData
-from shopsight.config import DualConfig, PretrainConfig
+from shopsight.config import DualConfig, LabelMatchConfig
+from shopsight.data.dataset import PreparedData
 from shopsight.errors import UsageError
+from shopsight.inference.run_folder import RunFolder, StageFolder
+from shopsight.inference.trunk_cache import TrunkCache, trunk_key
 from shopsight.models.image_encoder import ImageEncoder
 from shopsight.models.sentence_match import SentenceMatch
 from shopsight.models.word_match import WordMatch
 from shopsight.text.vocabulary import Vocabulary
-from shopsight.training.build import (
+from shopsight.training.callbacks import Callback, NullCallback
+from shopsight.training.distributed import DistributedContext
+from shopsight.training.factory import (
     make_loader,
     make_task,
     stage_config,
     stage_seed,
     train_config,
 )
-from shopsight.training.distributed import World
 from shopsight.training.loop import fit
-from shopsight.training.progress import Listener, Silence
-from shopsight.training.rundir import RunFolder, StageFolder
-from shopsight.training.standing import Outcome
-from shopsight.training.tasks import Task
-from shopsight.training.trunk import TrunkStore, trunk_key
+from shopsight.training.state import StageResult
+from shopsight.training.tasks.base import Task
 
-Judge = Callable[[nn.Module, RegionSource], float]
+Evaluator = Callable[[nn.Module, RegionSource], float]
 """From a model in evaluation mode, and where it reads regions, to its validation score."""
 
 
@@ -42,10 +42,10 @@ def train_stage(
     pairs: ClickedPairs,
     vocabulary: Vocabulary,
     *,
-    judge: Judge | None = None,
-    progress: Listener | None = None,
-    world: World | None = None,
-) -> Outcome:
+    judge: Evaluator | None = None,
+    progress: Callback | None = None,
+    world: DistributedContext | None = None,
+) -> StageResult:
     """Train a stage of a run; a finished one is not trained again.
 
     Args:
@@ -65,10 +65,10 @@ def train_stage(
         UsageError: the stage needs pretraining, which was not run; or see `make_task`.
         TrainingError: see `fit`.
     """
-    world, progress, recipe = world or World(), progress or Silence(), run.recipe
+    world, progress, recipe = world or DistributedContext(), progress or NullCallback(), run.recipe
     folder = run.stage(stage)
     if finished := folder.done():
-        return Outcome(**finished)
+        return StageResult(**finished)
     task = make_task(
         stage,
         recipe,
@@ -80,7 +80,7 @@ def train_stage(
     )
     source = _source(task, run, data, progress, world)
 
-    def phase(number: int, place: StageFolder) -> Outcome:
+    def phase(number: int, place: StageFolder) -> StageResult:
         return fit(
             task,
             make_loader(stage, recipe, pairs, source, world, number),
@@ -103,18 +103,20 @@ def train_stage(
 def _pretrained(run: RunFolder, stage: str) -> Path | None:
     """The weights a stage begins with; None if it begins with random ones."""
     config = stage_config(run.recipe, stage)
-    if isinstance(config, PretrainConfig):
+    if isinstance(config, LabelMatchConfig):
         return None
     wanted = config.vectors == "shared" if isinstance(config, DualConfig) else config.pretrained
     if not wanted:
         return None
-    if run.stage("pretrain").done() is None:
-        raise UsageError(f"{stage} begins with what pretrain learned; train the stage pretrain too")
-    return run.stage("pretrain").best
+    if run.stage("label-match").done() is None:
+        raise UsageError(
+            f"{stage} begins with what label-match learned; train the stage label-match too"
+        )
+    return run.stage("label-match").best
 
 
 def _source(
-    task: Task, run: RunFolder, data: PreparedData, progress: Listener, world: World
+    task: Task, run: RunFolder, data: PreparedData, progress: Callback, world: DistributedContext
 ) -> RegionSource:
     """Where the task reads regions: the store, or what the frozen trunk made of it."""
     model = task.model
@@ -132,7 +134,7 @@ def _source(
 
 
 def _cached_trunk(
-    folder: Path, data: PreparedData, encoder: ImageEncoder, key: str, world: World
-) -> TrunkStore:
+    folder: Path, data: PreparedData, encoder: ImageEncoder, key: str, world: DistributedContext
+) -> TrunkCache:
     width, run = encoder.trunk.width, encoder.through_trunk
-    return TrunkStore.build(folder, data.store, run, key, world.device, width=width)
+    return TrunkCache.build(folder, data.store, run, key, world.device, width=width)

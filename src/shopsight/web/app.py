@@ -19,10 +19,14 @@ from starlette.responses import Response
 from shopsight import __version__
 from shopsight.config import ServeConfig
 from shopsight.errors import ShopsightError
+from shopsight.search.errors import FilterError
 from shopsight.search.filters import parse_filter
-from shopsight.search.refusals import FilterError
 from shopsight.search.searcher import Searcher
-from shopsight.web.answers import (
+from shopsight.web.batching import Batcher, ClosedError, Options
+from shopsight.web.metrics import Metrics
+from shopsight.web.middleware import Gate
+from shopsight.web.querylog import QueryLog
+from shopsight.web.schemas import (
     Click,
     Facets,
     Health,
@@ -34,12 +38,8 @@ from shopsight.web.answers import (
     problem,
     problem_of,
 )
-from shopsight.web.batching import Batcher, ClosedError, Options
-from shopsight.web.gate import Gate
-from shopsight.web.limits import Token
-from shopsight.web.metrics import Metrics
-from shopsight.web.page import docs_page, static_files
-from shopsight.web.querylog import QueryLog
+from shopsight.web.security import Token
+from shopsight.web.static_files import docs_page, static_files
 
 __all__ = ["create_app"]
 

@@ -22,7 +22,7 @@ _BACKLOG = 512
 
 
 def listen(config: ServeConfig) -> socket.socket:
-    """A socket that is bound to the configured address; nobody is answered yet.
+    """A socket that is bound to the configured address; no request is accepted yet.
 
     Raises:
         OutputError: the address cannot be listened on.

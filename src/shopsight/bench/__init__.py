@@ -1,0 +1,1 @@
+"""Benchmarks, synthetic data at scale and unoptimised reference models."""

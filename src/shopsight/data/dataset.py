@@ -1,0 +1,192 @@
+"""A prepared folder, opened: its store, queries, pairs, pools, answers and vocabulary."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shopsight.data.photo_store import ProductPhotos, read_fields
+from shopsight.data.region_store import RegionStore
+from shopsight.data.split_names import TRAIN
+from shopsight.errors import DataError
+from shopsight.formats.qrels import read_answers
+from shopsight.types import IntArray, Pools, Qrels
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from shopsight.text.vocabulary import Vocabulary
+
+DATA_FILE = "data.json"
+FORMAT = "shopsight prepared folder"
+SHARD_FORMAT = f"shard of a {FORMAT}"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class QueryTable:
+    """A split's queries, each once.
+
+    Attributes:
+        ids: query ids.
+        texts: their literal texts.
+    """
+
+    ids: list[str]
+    texts: list[str]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Clicked pairs, N of them, in the order of the raw file.
+
+    Attributes:
+        queries: (N,) index into the split's `QueryTable`.
+        products: (N,) index into the region store.
+    """
+
+    queries: IntArray
+    products: IntArray
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+
+class PreparedData:
+    """A prepared folder; use `open`.
+
+    Attributes:
+        path: the folder.
+        summary: the content of ``data.json``.
+    """
+
+    def __init__(self, path: Path, summary: dict[str, Any]) -> None:
+        self.path, self.summary = path, summary
+
+    @classmethod
+    def open(cls, path: Path | str) -> PreparedData:
+        """Open a prepared folder; checks that its files are there, at their size.
+
+        Raises:
+            DataError: not a prepared folder, of another version, or incomplete.
+        """
+        folder = Path(path)
+        summary = read_summary(folder)
+        for name, entry in summary["files"].items():
+            file = folder / name
+            if not file.is_file() or file.stat().st_size != entry["bytes"]:
+                state = "changed" if file.is_file() else "missing"
+                raise DataError(f"{file}: {state} since it was prepared; prepare the folder again")
+        return cls(folder, summary)
+
+    @property
+    def splits(self) -> list[str]:
+        """The splits that were prepared."""
+        return list(self.summary["splits"])
+
+    @cached_property
+    def store(self) -> RegionStore:
+        """Every product's regions."""
+        return RegionStore(self.path)
+
+    @cached_property
+    def photos(self) -> ProductPhotos | None:
+        """Every product's photo; None for data that came without photos."""
+        return ProductPhotos.of(self.path)
+
+    @cached_property
+    def fields(self) -> pa.Table | None:
+        """What else is known of each product (title, category, price...); None without."""
+        return read_fields(self.path)
+
+    def queries(self, split: str) -> QueryTable:
+        """A split's queries. Raises DataError for a split that is not here."""
+        table = self._table("queries", split)
+        return QueryTable(table["query_id"].to_pylist(), table["text"].to_pylist())
+
+    def pairs(self, split: str = TRAIN) -> Pairs:
+        """The clicked pairs of the training split. Raises DataError if there are none."""
+        table = self._table("pairs", split)
+        return Pairs(
+            table["query"].to_numpy().astype(np.int64),
+            table["product"].to_numpy().astype(np.int64),
+        )
+
+    def pools(self, split: str) -> Pools:
+        """The candidates of an evaluation split. Raises DataError if it has none."""
+        table = self._table("pools", split)
+        queries = table["query"].to_numpy()
+        firsts = np.flatnonzero(np.diff(queries, prepend=-1))
+        ids = table["query_id"].take(firsts).to_pylist()
+        offsets = np.append(firsts, len(queries)).astype(np.int64)
+        return Pools(tuple(ids), offsets, np.array(table["product_id"].to_pylist(), object))
+
+    def answers(self, split: str) -> Qrels | None:
+        """A split's answers; None if the raw files held none."""
+        path = self.path / f"answers-{split}.json"
+        return read_answers(path) if path.exists() else None
+
+    def vocabulary(self) -> Vocabulary:
+        """The vocabulary of the training queries. Raises DataError if there is none."""
+        from shopsight.text.vocabulary import load_vocabulary
+
+        folder = self.path / "vocabulary"
+        if not folder.is_dir():
+            raise DataError(f"{self.path}: no vocabulary, since no train split was prepared")
+        return load_vocabulary(folder)
+
+    def verify(self) -> None:
+        """Compare every file with its checksum. Raises DataError for the first that differs."""
+        names = list(self.summary["files"])
+        for name, found in zip(names, checksums(self.path, names), strict=True):
+            if found != self.summary["files"][name]["sha256"]:
+                raise DataError(f"{self.path / name}: its content changed since it was prepared")
+
+    def _table(self, kind: str, split: str) -> pa.Table:
+        import pyarrow.parquet as pq
+
+        path = self.path / f"{kind}-{split}.parquet"
+        if not path.exists():
+            has = ", ".join(self.splits)
+            raise DataError(f"{self.path} holds no {kind} of split '{split}' (splits: {has})")
+        return pq.read_table(path)
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """Read ``data.json``. Raises DataError if it is missing or of another kind or version."""
+    path = folder / DATA_FILE
+    try:
+        summary: dict[str, Any] = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise DataError(f"{folder}: not a prepared folder (no {DATA_FILE})") from error
+    except (ValueError, NotADirectoryError) as error:
+        raise DataError(f"{path}: not readable as JSON; prepare the folder again") from error
+    if isinstance(summary, dict) and summary.get("format") == SHARD_FORMAT:
+        raise DataError(f"{folder}: a shard; join all of them with shopsight prepare merge")
+    if not isinstance(summary, dict) or summary.get("format") != FORMAT:
+        raise DataError(f"{path}: not the description of a prepared folder")
+    if summary.get("version") != FORMAT_VERSION:
+        version = summary.get("version")
+        raise DataError(f"{path}: format version {version}, but this is for {FORMAT_VERSION}")
+    return summary
+
+
+def checksums(folder: Path, names: list[str]) -> list[str]:
+    """SHA-256 of files in a folder, several at a time."""
+
+    def digest(name: str) -> str:
+        with open(folder / name, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(digest, names))

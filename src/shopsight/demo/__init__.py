@@ -1,0 +1,1 @@
+"""The synthetic shop and the small world of the demo."""

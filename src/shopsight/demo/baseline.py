@@ -1,0 +1,48 @@
+"""The demo's baseline: products ranked by word centroids, without any neural network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from shopsight.data.dataset import PreparedData
+from shopsight.ranking.centroids import Vectors, pooled, score_pools, word_centroids
+from shopsight.text.normalise import words
+from shopsight.text.stopwords import stop_words
+from shopsight.types import Run
+
+BASELINE = "word-centroids"
+_PAIRS_AT_ONCE = 1024
+
+
+def centroid_run(data: PreparedData, split: str) -> Run:
+    """The ranking by word centroids: no neural network, and what every model has to beat.
+
+    Args:
+        data: the prepared folder.
+        split: what is ranked.
+    """
+    pools, queries = data.pools(split), data.queries(split)
+    learned = word_centroids(_clicks(data))
+    texts = dict(zip(queries.ids, queries.texts, strict=True))
+    stored = data.store.index_of(pools.product_ids.tolist())
+    products, row = np.unique(stored, return_inverse=True)
+    regions = data.store.read(products)
+    vectors = pooled(regions.features, regions.lengths, "max")
+    tokens = [_tokens(texts[query]) for query in pools.query_ids]
+    return score_pools(learned, pools, tokens, vectors, row, BASELINE)
+
+
+def _clicks(data: PreparedData) -> Iterator[tuple[list[list[str]], Vectors]]:
+    tokens = [_tokens(text) for text in data.queries("train").texts]
+    pairs = data.pairs("train")
+    for start in range(0, len(pairs), _PAIRS_AT_ONCE):
+        part = slice(start, start + _PAIRS_AT_ONCE)
+        regions = data.store.read(pairs.products[part])
+        asked = [tokens[query] for query in pairs.queries[part].tolist()]
+        yield asked, pooled(regions.features, regions.lengths, "max")
+
+
+def _tokens(text: str) -> list[str]:
+    return [word for word in words(text) if word not in stop_words()]

@@ -1,0 +1,276 @@
+"""How garments, shoes and what is worn with them are drawn; some on a person."""
+
+from __future__ import annotations
+
+from shopsight.demo.shop.pen import Pen
+
+
+def _person(pen: Pen, legs: bool = True, bare_arms: bool = True) -> None:
+    """Head, hair, neck, arms and legs, before the garment goes over them."""
+    pen.oval((0.38, -0.2, 0.62, 0.0), "hair")
+    if pen.rng.random() < 0.5:
+        pen.block((0.38, -0.12, 0.62, 0.1), "hair", 6)
+    pen.block((0.455, -0.04, 0.545, 0.09), "skin", 4)
+    pen.oval((0.415, -0.17, 0.585, 0.02), "skin")
+    if bare_arms:
+        for side in (-1, 1):
+            pen.line([(0.5 + side * 0.12, 0.06), (0.5 + side * 0.22, 0.08),
+                      (0.5 + side * 0.29, 0.4), (0.5 + side * 0.25, 0.68)], 7, "skin")  # fmt: skip
+    if legs:
+        for side in (-1, 1):
+            pen.line([(0.5 + side * 0.1, 0.6), (0.5 + side * 0.11, 1.16)], 10, "skin")
+
+
+def _neck(pen: Pen, kind: str, width: float = 0.11, top: float = 0.02) -> None:
+    """What is cut out at the neck; on a person, skin shows."""
+    deep = {"v": 0.16, "round": 0.08, "boat": 0.04}[kind]
+    worn = pen.fills.get("worn") is not None
+    wide = width * (1.5 if kind == "boat" else 1)
+    bend = () if kind == "v" else (0.8 * wide, top + 0.3 * deep)
+    edge = [(wide, top - 0.05), *([bend] if bend else [])]
+    right, left = [(0.5 + x, y) for x, y in edge], [(0.5 - x, y) for x, y in edge]
+    points = [left[0], *right, (0.5, top + deep), *left[:0:-1]]
+    if worn:
+        pen.shape(points, "skin", smooth=kind != "v")
+    else:
+        pen.hole(points, smooth=kind != "v")
+    pen.seam([*points[2:], points[0]][: 4 if kind != "v" else 2], 1)
+
+
+def _sleeves(pen: Pen, length: str, wide: float = 0.12) -> None:
+    if length == "none":
+        return
+    end = {"short": (0.43, 0.3), "long": (0.42, 0.76)}[length]
+    for side in (-1, 1):
+        middle = (0.5 + side * end[0], end[1])
+        shoulder, arm = (0.5 + side * 0.24, 0.04), (0.5 + side * 0.2, 0.27)
+        pen.shape(
+            [shoulder, (0.5 + side * 0.33, 0.1), (middle[0] + side * wide * 0.45, middle[1] - 0.02),
+             (middle[0] - side * wide * 0.55, middle[1] + 0.04), arm],
+            smooth=False,
+        )  # fmt: skip
+        pen.seam([shoulder, (0.5 + side * 0.235, 0.15), arm], 0.9)
+
+
+def top(pen: Pen, style: str) -> None:
+    """A T-shirt or a tank top: long, short or without sleeves."""
+    if pen.fills.get("worn"):
+        _person(pen, legs=False)
+        pen.sides([(0.2, 0.7), (0.21, 1.2)], "jeans", smooth=False)
+    length = {"long-sleeved": "long", "sleeveless": "none"}.get(style, "short")
+    _sleeves(pen, length)
+    shoulder = 0.2 if length == "none" else 0.26
+    body = [(0.1, 0.0), (shoulder, 0.05), (0.215, 0.26), (0.2, 0.5), (0.225, 0.86), (0.0, 0.88)]
+    pen.sides(body, smooth=False)
+    _neck(pen, pen.rng.choice(("v", "round", "round")))
+    pen.seam([(0.29, 0.82), (0.71, 0.82)], 0.7)
+
+
+def shirt(pen: Pen, style: str) -> None:
+    """A shirt or blouse with collar and buttons."""
+    if pen.fills.get("worn"):
+        _person(pen, legs=False)
+        pen.sides([(0.2, 0.7), (0.21, 1.2)], "jeans", smooth=False)
+    _sleeves(pen, "short" if style == "short-sleeved" else "long", 0.13)
+    pen.sides([(0.09, 0.0), (0.26, 0.05), (0.22, 0.26), (0.23, 0.9), (0.12, 0.94), (0.0, 0.9)],
+              smooth=False)  # fmt: skip
+    pen.shape([(0.41, -0.02), (0.5, 0.02), (0.59, -0.02), (0.5, 0.15)], "deep", smooth=False)
+    for side in (-1, 1):
+        pen.shape([(0.5 + side * 0.11, -0.03), (0.5 + side * 0.02, 0.05), (0.5 + side * 0.1, 0.16),
+                   (0.5 + side * 0.15, 0.05)], "pale", smooth=False)  # fmt: skip
+    pen.seam([(0.5, 0.12), (0.5, 0.9)], 0.9)
+    for i in range(5):
+        pen.oval((0.51, 0.2 + i * 0.15, 0.535, 0.225 + i * 0.15), "sole")
+
+
+def sweater(pen: Pen, style: str) -> None:
+    """A pullover with ribbed hems; with a turtleneck or a hood, if asked."""
+    if pen.fills.get("worn"):
+        _person(pen, legs=False, bare_arms=False)
+        pen.sides([(0.2, 0.7), (0.21, 1.2)], "jeans", smooth=False)
+    if style == "hooded":
+        pen.sides([(0.06, -0.13), (0.17, -0.06), (0.17, 0.1), (0.0, 0.18)], "deep")
+    _sleeves(pen, "long", 0.17)
+    pen.sides([(0.1, 0.0), (0.27, 0.05), (0.24, 0.26), (0.25, 0.84), (0.0, 0.86)], smooth=False)
+    pen.block((0.26, 0.82, 0.74, 0.9), "deep", 3)
+    for x in (0.06, 0.86):
+        pen.block((x, 0.74, x + 0.1, 0.8), "deep", 2)
+    if style == "turtleneck":
+        pen.block((0.39, -0.08, 0.61, 0.06), "pale", 3)
+        pen.seam([(0.4, 0.05), (0.6, 0.05)], 1)
+    elif style == "hooded":
+        pen.shape([(0.38, -0.02), (0.62, -0.02), (0.5, 0.14)], "dark")
+        pen.block((0.36, 0.56, 0.64, 0.76), "deep", 8)
+        for side in (-1, 1):
+            pen.line([(0.5 + side * 0.05, 0.1), (0.5 + side * 0.06, 0.26)], 1.2, "sole")
+    else:
+        _neck(pen, "round")
+
+
+def jacket(pen: Pen, style: str) -> None:
+    """A jacket with a zip, or a long coat with buttons."""
+    end = 1.02 if style == "long" else 0.82
+    if pen.fills.get("worn"):
+        _person(pen, legs=style == "long", bare_arms=False)
+        if style != "long":
+            pen.sides([(0.2, 0.7), (0.21, 1.2)], "jeans", smooth=False)
+    _sleeves(pen, "long", 0.16)
+    hem = (0.25 + (end - 0.8) * 0.25, end)
+    pen.sides([(0.1, 0.0), (0.28, 0.05), (0.235, 0.3), hem, (0.0, end)], smooth=False)
+    pen.shape([(0.4, -0.02), (0.6, -0.02), (0.5, 0.3)], "sole", smooth=False)
+    for side in (-1, 1):
+        pen.shape([(0.5 + side * 0.11, -0.03), (0.5 + side * 0.01, 0.32), (0.5 + side * 0.17, 0.2),
+                   (0.5 + side * 0.14, 0.12), (0.5 + side * 0.2, 0.09)], "deep", False)  # fmt: skip
+        pen.seam([(0.5 + side * 0.08, end - 0.22), (0.5 + side * 0.19, end - 0.25)], 1.4)
+    pen.seam([(0.5, 0.3), (0.5, end)], 1.4)
+    for i in range(3 if style == "long" else 0):
+        pen.oval((0.52, 0.4 + i * 0.15, 0.56, 0.44 + i * 0.15), "dark")
+    if style != "long":
+        pen.line([(0.5, 0.3), (0.5, end - 0.01)], 1.3, "metal")
+
+
+def dress(pen: Pen, style: str) -> None:
+    """A dress, short or down to the ankles; sleeves and neck as it comes."""
+    worn = pen.fills.get("worn")
+    end = 1.02 if style == "long" else 0.72
+    if worn:
+        _person(pen)
+    sleeves = pen.rng.choice(("none", "none", "short", "long"))
+    _sleeves(pen, sleeves, 0.1)
+    wide = pen.rng.uniform(0.22, 0.38)
+    shoulder = 0.17 if sleeves == "none" else 0.25
+    pen.sides([(0.1, 0.0), (shoulder, 0.04), (0.19, 0.2), (0.14, 0.36), (0.17, 0.44),
+               (wide, end - 0.02), (0.0, end)], smooth=False)  # fmt: skip
+    _neck(pen, pen.rng.choice(("v", "round", "boat")))
+    pen.block((0.355, 0.35, 0.645, 0.395), pen.rng.choice(("deep", "trim")), 1)
+    for share in (-0.5, 0.0, 0.5):
+        pen.seam([(0.5 + share * 0.2, 0.45), (0.5 + share * wide * 1.3, end - 0.03)], 0.6)
+
+
+def skirt(pen: Pen, style: str) -> None:
+    """A skirt, short or long, its folds showing."""
+    end = 1.0 if style == "long" else 0.72
+    wide = pen.rng.uniform(0.34, 0.46) + (0.04 if style == "short" else 0)
+    pen.sides([(0.2, 0.04), (0.24, 0.16), (wide, end - 0.03), (0.0, end)], smooth=False)
+    pen.block((0.29, 0.0, 0.71, 0.09), "deep", 2)
+    for share in (-0.75, -0.4, 0.0, 0.4, 0.75):
+        pen.seam([(0.5 + share * 0.22, 0.1), (0.5 + share * wide, end - 0.02)], 0.7)
+
+
+def trousers(pen: Pen, style: str) -> None:
+    """Trousers, slim or wide, or shorts."""
+    end = 0.66 if style == "short" else 1.0
+    hem = {"wide": 0.2, "slim": 0.085, "short": 0.125}.get(style, 0.14)
+    for side in (-1, 1):
+        foot = 0.5 + side * (0.12 + (hem - 0.08) * 0.85)
+        pen.shape([(0.5, 0.0), (0.5 + side * 0.2, 0.0), (0.5 + side * 0.235, 0.25),
+                   (foot + side * hem, end), (foot - side * hem, end), (0.5, 0.33)],
+                  smooth=False)  # fmt: skip
+        pen.seam([(0.5 + side * 0.12, 0.07), (0.5 + side * 0.21, 0.16)], 1)
+    pen.block((0.29, -0.01, 0.71, 0.06), "deep", 2)
+    pen.seam([(0.5, 0.05), (0.5, 0.33)], 1)
+    pen.oval((0.485, 0.01, 0.515, 0.04), "metal")
+
+
+def sneaker(pen: Pen, style: str) -> None:
+    """A sports shoe, low or up to the ankle."""
+    high = 0.0 if style == "high-top" else 0.2
+    pen.shape([(0.08, high + 0.12), (0.14, high), (0.38, high + 0.02), (0.46, 0.34), (0.7, 0.5),
+               (0.93, 0.62), (0.97, 0.8), (0.05, 0.8), (0.06, 0.5)])  # fmt: skip
+    pen.shape([(0.7, 0.5), (0.93, 0.62), (0.98, 0.8), (0.72, 0.8), (0.66, 0.64)], "pale")
+    pen.block((0.03, 0.76, 0.985, 0.9), "sole", 8)
+    pen.shape([(0.3, 0.72), (0.62, 0.6), (0.66, 0.66), (0.34, 0.78)], "trim")
+    for i in range(4):
+        x, y = 0.42 + i * 0.075, 0.32 + i * 0.055
+        pen.line([(x - 0.05, y + 0.06), (x + 0.03, y - 0.01)], 2.6, "sole")
+    pen.seam([(0.08, 0.8), (0.97, 0.8)], 1.2)
+
+
+def boot(pen: Pen, style: str) -> None:
+    """A boot, up to the ankle or the knee."""
+    top_edge = 0.28 if style == "ankle" else -0.02
+    pen.shape([(0.2, top_edge), (0.6, top_edge), (0.58, 0.55), (0.74, 0.68), (0.94, 0.75),
+               (0.96, 0.9), (0.2, 0.9), (0.18, 0.6)])  # fmt: skip
+    pen.block((0.18, 0.88, 0.97, 0.94), "dark", 3)
+    pen.block((0.18, 0.88, 0.42, 1.0), "dark", 2)
+    pen.seam([(0.2, top_edge + 0.06), (0.6, top_edge + 0.06)], 2)
+    pen.line([(0.52, top_edge + 0.1), (0.5, 0.74)], 1.6, "metal")
+
+
+def pump(pen: Pen, style: str) -> None:
+    """A shoe with a high heel, or a flat one with a bow."""
+    if style == "flat":
+        pen.shape([(0.04, 0.46), (0.12, 0.48), (0.3, 0.6), (0.62, 0.64), (0.78, 0.6), (0.92, 0.7),
+                   (1.0, 0.84), (0.94, 0.88), (0.05, 0.88), (0.03, 0.7)])  # fmt: skip
+        pen.shape(
+            [(0.08, 0.5), (0.3, 0.6), (0.62, 0.64), (0.7, 0.63), (0.6, 0.71), (0.25, 0.7)], "dark"
+        )
+        pen.block((0.05, 0.85, 0.97, 0.9), "dark", 1)
+        for side in (-1, 1):
+            pen.shape([(0.76, 0.64), (0.76 + side * 0.08, 0.58), (0.76 + side * 0.08, 0.7)], "trim")
+        return
+    pen.shape([(0.06, 0.44), (0.2, 0.48), (0.2, 0.6), (0.16, 0.94), (0.12, 0.94)], "deep", False)
+    pen.shape([(0.03, 0.24), (0.12, 0.26), (0.3, 0.42), (0.5, 0.58), (0.72, 0.58), (0.9, 0.74),
+               (1.01, 0.88), (0.96, 0.93), (0.7, 0.93), (0.52, 0.84), (0.36, 0.66), (0.2, 0.58),
+               (0.06, 0.54), (0.02, 0.4)])  # fmt: skip
+    pen.shape([(0.07, 0.28), (0.14, 0.29), (0.3, 0.43), (0.5, 0.58), (0.66, 0.6), (0.52, 0.66),
+               (0.3, 0.54)], "dark")  # fmt: skip
+    pen.line([(0.56, 0.88), (0.7, 0.935), (0.96, 0.935)], 2, "dark")
+
+
+def hat(pen: Pen, style: str) -> None:
+    """A cap, a hat with a brim, or a knitted one."""
+    if style == "knitted":
+        pen.sides([(0.12, 0.1), (0.3, 0.22), (0.36, 0.72), (0.0, 0.76)])
+        pen.block((0.13, 0.62, 0.87, 0.84), "deep", 6)
+        pen.oval((0.4, 0.0, 0.6, 0.2), "pale")
+    elif style == "wide-brimmed":
+        pen.oval((0.0, 0.55, 1.0, 0.85), "deep")
+        pen.sides([(0.12, 0.16), (0.24, 0.2), (0.27, 0.66), (0.0, 0.72)])
+        pen.shape([(0.24, 0.53), (0.76, 0.53), (0.77, 0.66), (0.5, 0.72), (0.23, 0.66)], "trim")
+    else:
+        pen.sides([(0.14, 0.16), (0.33, 0.3), (0.36, 0.66), (0.0, 0.68)])
+        pen.shape([(0.3, 0.62), (0.8, 0.6), (1.05, 0.78), (0.9, 0.82), (0.5, 0.72)], "deep")
+        pen.oval((0.46, 0.13, 0.54, 0.19), "trim")
+        pen.seam([(0.5, 0.18), (0.42, 0.66)], 1)
+
+
+def sunglasses(pen: Pen, style: str) -> None:
+    """Glasses, their lenses round or square."""
+    for left in (0.05, 0.55):
+        box = (left, 0.3, left + 0.4, 0.72)
+        if style == "round":
+            pen.oval(box)
+            pen.oval((left + 0.05, 0.35, left + 0.35, 0.67), "dark")
+            pen.arc((left + 0.1, 0.4, left + 0.3, 0.62), 190, 260, 2.5, "metal")
+        else:
+            pen.block(box, "main", 10)
+            pen.block((left + 0.045, 0.36, left + 0.355, 0.66), "dark", 6)
+            pen.line([(left + 0.1, 0.58), (left + 0.22, 0.42)], 2.5, "metal")
+    pen.line([(0.43, 0.44), (0.5, 0.4), (0.57, 0.44)], 4, "main")
+    for side in (-1, 1):
+        pen.line([(0.5 + side * 0.44, 0.4), (0.5 + side * 0.5, 0.36)], 4, "main")
+
+
+def watch(pen: Pen, style: str) -> None:
+    """A wristwatch, its face round or square."""
+    pen.block((0.34, -0.02, 0.66, 1.02), "main", 6)
+    for y in (0.06, 0.14, 0.84, 0.92):
+        pen.seam([(0.36, y), (0.64, y)], 1)
+    if style == "square":
+        pen.block((0.2, 0.26, 0.8, 0.74), "metal", 8)
+        pen.block((0.26, 0.31, 0.74, 0.69), "face", 5)
+    else:
+        pen.oval((0.16, 0.24, 0.84, 0.76), "metal")
+        pen.oval((0.23, 0.295, 0.77, 0.705), "face")
+    for x, y in ((0.5, 0.33), (0.5, 0.66), (0.28, 0.5), (0.72, 0.5)):
+        pen.oval((x - 0.02, y - 0.012, x + 0.02, y + 0.016), "dark")
+    pen.line([(0.5, 0.5), (0.5, 0.38)], 2.5, "dark")
+    pen.line([(0.5, 0.5), (0.64, 0.54)], 2, "dark")
+
+
+def tie(pen: Pen, style: str) -> None:
+    """A necktie, narrow or wide."""
+    wide = 0.1 if style == "narrow" else 0.17
+    pen.sides([(0.07, 0.1), (wide, 0.82), (0.0, 1.0)], smooth=False)
+    pen.sides([(0.11, 0.0), (0.07, 0.12), (0.0, 0.13)], "deep", smooth=False)

@@ -1,0 +1,102 @@
+"""The small world in the competition's raw layout, written in bounded memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from pybase64 import b64encode
+
+from shopsight.demo.world.pools import Pool
+from shopsight.demo.world.products import Features, Products
+from shopsight.demo.world.queries import ANY, Query
+from shopsight.demo.world.words import KINDS, LABELS, VALUES
+from shopsight.formats.atomic import replacing
+from shopsight.types import IntArray
+
+HEADER = (
+    b"product_id\timage_h\timage_w\tnum_boxes\tboxes\tfeatures\tclass_labels\tquery\tquery_id\n"
+)
+_BLOCK_BYTES = 1 << 20  # features made at a time: they stay in a core's cache
+
+
+class Rows(NamedTuple):
+    """The N rows of one TSV file.
+
+    Attributes:
+        queries: texts; the id of a query is its index.
+        query_index: (N,) which query.
+        product_index: (N,) which product.
+    """
+
+    queries: Sequence[Query]
+    query_index: IntArray
+    product_index: IntArray
+
+
+def write_rows(path: Path, rows: Rows, products: Products, features: Features) -> None:
+    """Write one split's TSV file, with its header."""
+    ends = [f"\t{query.text}\t{i}\n".encode() for i, query in enumerate(rows.queries)]
+    length = np.diff(products.offsets)[rows.product_index]
+    block = (np.cumsum(length) * features.width * 4) // _BLOCK_BYTES
+    starts = np.flatnonzero(np.diff(block, prepend=-1))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path, "wb") as file:
+        file.write(HEADER)
+        for start, stop in zip(starts, [*starts[1:], len(block)], strict=True):
+            wanted = rows.product_index[start:stop]
+            encoded = _encode(products, np.unique(wanted), features)
+            pieces = zip(wanted.tolist(), rows.query_index[start:stop].tolist(), strict=True)
+            file.writelines(part for p, q in pieces for part in (*encoded[p], ends[q]))
+
+
+def write_labels(path: Path) -> None:
+    """Write the label file: a header and the 33 classes."""
+    with replacing(path) as file:
+        file.write("category_id\tcategory_name\n")
+        file.writelines(f"{i}\t{name}\n" for i, name in enumerate(LABELS))
+
+
+def write_answers(path: Path, pools: Sequence[Pool], products: Products) -> None:
+    """Write ``{"query_id": [product ids]}``, the ids being integers as in the competition."""
+    answers = {str(i): products.ids[pool.relevant].tolist() for i, pool in enumerate(pools)}
+    with replacing(path) as file:
+        file.write(json.dumps(answers))
+
+
+def described(attributes: Sequence[int]) -> dict[str, str]:
+    """Attribute values in words, without those that are left open."""
+    named = zip(KINDS, VALUES, attributes, strict=True)
+    return {kind: values[i].name for kind, values, i in named if i != ANY}
+
+
+def truth(products: Products, queries: Sequence[Query]) -> dict[str, Any]:
+    """What tests check a split against: attributes by product id and by query id."""
+    ids, attributes = products.ids.tolist(), products.attributes.tolist()
+    return {
+        "products": {str(i): described(row) for i, row in zip(ids, attributes, strict=True)},
+        "queries": {str(i): described(query.wanted.tolist()) for i, query in enumerate(queries)},
+    }
+
+
+def _encode(
+    products: Products, wanted: IntArray, features: Features
+) -> dict[int, tuple[bytes, ...]]:
+    """The columns of each wanted product up to the query's, by product index."""
+    lengths = products.offsets[wanted + 1] - products.offsets[wanted]
+    ends = np.cumsum(lengths)
+    first = np.repeat(products.offsets[wanted] - (ends - lengths), lengths)
+    regions = first + np.arange(ends[-1])
+    made = features.of(products, regions, np.repeat(wanted, lengths))
+    boxes, labels = products.boxes[regions], products.labels[regions]
+    encoded: dict[int, tuple[bytes, ...]] = {}
+    spans = zip(wanted.tolist(), (ends - lengths).tolist(), ends.tolist(), strict=True)
+    for i, start, stop in spans:
+        height, width = products.image_sizes[i]
+        head = f"{products.ids[i]}\t{height}\t{width}\t{stop - start}\t".encode()
+        columns = (b64encode(column[start:stop].data) for column in (boxes, made, labels))
+        encoded[i] = (head, b"\t".join(columns))
+    return encoded

@@ -1,0 +1,1 @@
+"""Everything a trained run can do: encode, rank, caption, explain, evaluate."""

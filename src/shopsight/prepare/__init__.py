@@ -1,0 +1,1 @@
+"""Importers that write a prepared data set."""

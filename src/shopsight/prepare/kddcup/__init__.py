@@ -1,0 +1,1 @@
+"""Import the KDD Cup 2020 Multimodalities Recall files."""

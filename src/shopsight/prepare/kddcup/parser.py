@@ -1,0 +1,210 @@
+"""The raw files of KDD Cup 2020 *Multimodalities Recall*: nine tab-separated columns.
+
+``product_id image_h image_w num_boxes boxes features class_labels query query_id``, where
+boxes (n, 4), features (n, F) and class_labels (n,) are base64 of little-endian float32,
+float32 and int64. Rows are taken literally: quotes mean nothing, and tabs at the end of a
+query belong to it.
+
+A chunk is parsed in two steps: `kddcup_rows` splits the lines one by one, `kddcup_regions`
+decodes what is new and checks all its numbers at once, where vectorised code pays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shopsight.errors import InputError
+from shopsight.formats.content import BOM
+from shopsight.prepare.kddcup.line_reader import read_all
+from shopsight.prepare.kddcup.regions import (
+    Regions,
+    RowRules,
+    check_regions,
+    decode_regions,
+    from_base64,
+)
+from shopsight.prepare.kddcup.rows import COLUMNS, Row, RowError, is_integer, split_rows
+from shopsight.types import AnyArray, IntArray
+
+HEADER = "\t".join(COLUMNS).encode()
+LABELS_FILE = "multimodal_labels.txt"
+
+# Product id -> the digest it was met with; products that are not in it are decoded.
+KnownProducts = Mapping[int, int]
+
+
+@dataclass
+class ParsedRows:
+    """The good rows of a chunk, packed; n rows, m of them with new products, R regions.
+
+    Attributes:
+        lines: (n,) line numbers, the chunk's first line being 1 (see `numbered_after`).
+        product_ids: (n,) int64.
+        digests: (n,) uint64, 64 bits of a hash of the product's seven raw columns.
+        query_ids: (n,) int64.
+        queries: n literal query texts, UTF-8.
+        new: (m,) indices of the rows whose regions follow (products not known before).
+        image_sizes: (m, 2) int32, height and width in pixels.
+        region_counts: (m,) int64.
+        features: (R, F) in the stored dtype.
+        boxes: (R, 4) float32 pixels, (top, left, bottom, right).
+        labels: (R,) int16.
+        errors: the refused rows, by line.
+        line_count: lines of the chunk, good and bad.
+        is_complete: whether the chunk's last line has its line end.
+    """
+
+    lines: IntArray
+    product_ids: IntArray
+    digests: NDArray[np.uint64]
+    query_ids: IntArray
+    queries: list[bytes]
+    new: IntArray
+    image_sizes: NDArray[np.int32]
+    region_counts: IntArray
+    features: AnyArray
+    boxes: NDArray[np.float32]
+    labels: NDArray[np.int16]
+    errors: list[RowError]
+    line_count: int = 0
+    is_complete: bool = True
+
+    def numbered_after(self, line: int) -> None:
+        """Count lines from the file's first instead of the chunk's: ``line`` came before."""
+        self.lines += line
+        self.errors = [replace(error, line=error.line + line) for error in self.errors]
+
+
+def read_labels(path: Path) -> dict[int, str]:
+    """Read ``multimodal_labels.txt``: a header, then ``category_id<TAB>category_name``.
+
+    Raises:
+        InputError: not two columns, an id that is not an integer or stands twice, no rows.
+    """
+    names: dict[int, str] = {}
+    for number, line in enumerate(read_all(path).removeprefix(BOM).splitlines(), 1):
+        key, tab, name = line.partition(b"\t")
+        if number == 1 and key.strip() == b"category_id":
+            continue
+        if not tab or not is_integer(key) or int(key) >= 1 << 15:
+            reason = "not 'category_id<TAB>category_name' with an id below 32768"
+            raise InputError(reason, path=path, line=number)
+        if int(key) in names:
+            raise InputError(f"label {int(key)} stands twice", path=path, line=number)
+        names[int(key)] = _decode(name, path, number)
+    if not names:
+        raise InputError("no labels", path=path)
+    return names
+
+
+def _decode(text: bytes, path: Path, line: int) -> str:
+    try:
+        return text.decode()
+    except UnicodeDecodeError as error:
+        raise InputError("not UTF-8", path=path, line=line) from error
+
+
+def header_size(data: bytes) -> int:
+    r"""Bytes of the header row, byte order mark and line end included; 0 if there is none.
+
+    >>> header_size(HEADER + b"\r\n1\t2")
+    81
+    """
+    end = data.find(b"\n") + 1 or len(data)
+    return end if data[:end].removeprefix(BOM).rstrip(b"\r\n\t ") == HEADER else 0
+
+
+def feature_width_of(data: bytes) -> int:
+    """F of the first row whose boxes, features and labels all fit its ``num_boxes``; else 0."""
+    for line in data.splitlines():
+        fields = line.split(b"\t", 7)
+        if len(fields) == 8 and is_integer(fields[3]) and int(fields[3]):
+            regions = int(fields[3])
+            sizes = [len(from_base64(text) or b"") for text in fields[4:7]]
+            width, rest = divmod(sizes[1], 4 * regions)
+            if width and not rest and (sizes[0], sizes[2]) == (16 * regions, 8 * regions):
+                return width
+    return 0
+
+
+def parse_rows(
+    data: bytes,
+    rules: RowRules,
+    known: KnownProducts,
+    into: memoryview | None = None,
+) -> ParsedRows:
+    """Parse and check the rows of a chunk (header already stripped).
+
+    A product that is known, here or from earlier, with the same raw columns is not decoded
+    again; one with different columns is decoded and left to the caller to refuse.
+
+    Args:
+        data: whole lines; only the last line of a file may lack its line end.
+        rules: what to check against.
+        known: which products were met before, with which content.
+        into: memory for the features; if given, ``features`` of the result is a view of its
+            start.
+    """
+    rows, errors, line_count = split_rows(data)
+    fresh = _first_of_each(rows, known)
+    regions = decode_regions(fresh, rules, errors, into)
+    errors += check_regions(regions, rules)
+    errors += _same_content(rows, errors)
+    packed = _pack(rows, regions, sorted(errors, key=lambda error: error.line))
+    packed.line_count, packed.is_complete = line_count, data.endswith(b"\n")
+    return packed
+
+
+def _first_of_each(rows: list[Row], known: KnownProducts) -> list[Row]:
+    """The rows whose content was not met before: the first of each product and content."""
+    firsts: dict[tuple[int, int], Row] = {}
+    for row in rows:
+        if known.get(row.product_id) != row.digest:
+            firsts.setdefault((row.product_id, row.digest), row)
+    return list(firsts.values())
+
+
+def _same_content(rows: list[Row], errors: list[RowError]) -> list[RowError]:
+    """Errors for the rows that repeat the content of a refused row, each at its own line."""
+    by_line = {error.line: error for error in errors}
+    refused = {
+        (row.product_id, row.digest): by_line[row.line] for row in rows if row.line in by_line
+    }
+    if not refused:
+        return []
+    return [
+        RowError(error.kind, row.line, error.column, error.reason)
+        for row in rows
+        if row.line not in by_line
+        and (error := refused.get((row.product_id, row.digest))) is not None
+    ]
+
+
+def _pack(rows: list[Row], regions: Regions, errors: list[RowError]) -> ParsedRows:
+    refused = {error.line for error in errors}
+    good = [row for row in rows if row.line not in refused]
+    lines = np.array([row.line for row in good], np.int64)
+    fresh = np.array([row.line not in refused for row in regions.rows], bool)
+    whole = bool(fresh.all())
+    keep = slice(None) if whole else fresh[regions.owner]
+    fresh_lines = np.array([row.line for row in regions.rows], np.int64)[fresh]
+    counts = np.array([row.regions for row in regions.rows], np.int64)[fresh]
+    return ParsedRows(
+        lines=lines,
+        product_ids=np.array([row.product_id for row in good], np.int64),
+        digests=np.array([row.digest for row in good], np.uint64),
+        query_ids=np.array([row.query_id for row in good], np.int64),
+        queries=[row.query for row in good],
+        new=np.searchsorted(lines, fresh_lines),
+        image_sizes=regions.image_sizes[fresh],
+        region_counts=counts,
+        features=regions.stored[keep],
+        boxes=regions.boxes[keep],
+        labels=regions.labels[keep].astype(np.int16),
+        errors=errors,
+    )

@@ -1,0 +1,1 @@
+"""Candidate retrievers behind one protocol."""

@@ -1,0 +1,1 @@
+"""Training tasks: a model with its losses and parameter groups."""

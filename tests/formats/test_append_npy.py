@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from shopsight.errors import OutputError
+from shopsight.formats.append_npy import GrowingArray
+from shopsight.prepare.kddcup.id_map import KnownIds
+
+
+def test_a_synced_file_is_an_ordinary_npy(tmp_path):
+    array = GrowingArray(tmp_path / "a.npy", np.float16, (3,))
+    blocks = [np.arange(6).reshape(2, 3), np.empty((0, 3)), np.ones((1, 3))]
+    for block in blocks:
+        array.append(block)
+    array.sync()
+    np.testing.assert_array_equal(array.read(), np.vstack(blocks))
+    array.close()
+    loaded = np.load(tmp_path / "a.npy", mmap_mode="r", allow_pickle=False)
+    assert loaded.dtype == np.float16
+    np.testing.assert_array_equal(loaded, np.vstack(blocks))
+
+
+def test_an_empty_one_loads_too(tmp_path):
+    array = GrowingArray(tmp_path / "a.npy", np.int64)
+    array.sync()
+    array.close()
+    assert np.load(tmp_path / "a.npy").shape == (0,)
+
+
+def test_continuing_cuts_off_what_was_not_noted(tmp_path):
+    path = tmp_path / "a.npy"
+    array = GrowingArray(path, np.int32)
+    array.append(np.arange(10))
+    array.close()
+    again = GrowingArray(path, np.int32, rows=4)
+    again.append(np.array([100]))
+    again.sync()
+    again.close()
+    assert np.load(path).tolist() == [0, 1, 2, 3, 100]
+
+
+def test_a_full_disk_is_one_sentence():
+    array = GrowingArray.__new__(GrowingArray)
+    array.path, array.dtype, array.rows = "/dev/full", np.dtype(np.int8), 0
+    with open("/dev/full", "wb") as full:
+        array._file = full.fileno()
+        with pytest.raises(OutputError, match=r"no space left on device; run the same command"):
+            array.append(np.zeros(10, np.int8))
+
+
+def test_known_ids_equal_a_dictionary(monkeypatch):
+    monkeypatch.setattr("shopsight.prepare.kddcup.id_map._RECENT", 16)
+    rng = np.random.default_rng(0)
+    known, reference_models = KnownIds(), {}
+    for key in rng.integers(0, 2000, 3000).tolist():
+        assert known.get(key) == reference_models.get(key)
+        if key not in reference_models:
+            digest = int(rng.integers(0, 1 << 63)) * 2 + 1
+            reference_models[key] = known.add(key, digest), digest
+    assert len(known) == len(reference_models) > 1000
+    assert [reference_models[key][0] for key in reference_models] == list(
+        range(len(reference_models))
+    )
+    digests = np.array([digest for _, digest in reference_models.values()], np.uint64)
+    restored = KnownIds.restored(np.array(list(reference_models), np.int64), digests)
+    assert all(restored.get(key) == entry for key, entry in reference_models.items())
+    assert restored.add(10**12, 5) == len(reference_models)

@@ -1,0 +1,232 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shopsight.config import NegativesConfig
+from shopsight.errors import DataError
+from shopsight.negatives.groups import QueryGroups, build_query_groups
+from shopsight.negatives.sampler import NegativeSampler
+
+FLAVOURS = ("word-match", "sentence-match", "overlap")
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def grouped(last_words, clusters=None, neighbours=None):
+    """Groups of distinct texts, by their labels."""
+    count = len(last_words)
+    own = np.arange(count, dtype=np.int32)
+    clusters = [0] * count if clusters is None else clusters
+    neighbours = [[-1]] * count if neighbours is None else neighbours
+    as_array = [np.array(one, np.int32) for one in (last_words, clusters, neighbours)]
+    return QueryGroups(own, own, *as_array, {})
+
+
+@st.composite
+def worlds(draw):
+    """A few queries, some of them the same, with clicks that leave few negatives or none."""
+    count = draw(st.integers(1, 6))
+    texts = draw(st.lists(st.integers(0, count - 1), max_size=4).map(lambda t: [*range(count), *t]))
+    labels = st.lists(st.integers(0, 2), min_size=count, max_size=count)
+    others = st.lists(st.integers(-1, count - 1), min_size=2, max_size=2)
+    one = grouped(draw(labels), draw(labels), [draw(others) for _ in range(count)])
+    groups = replace(one, text=np.array(texts, np.int32))
+    pair = st.tuples(st.integers(0, len(texts) - 1), st.integers(0, draw(st.integers(0, 5))))
+    pairs = draw(st.lists(pair, min_size=1, max_size=20))
+    share = draw(st.sampled_from([0.0, 0.8, 1.0]))
+    config = NegativesConfig(tries=draw(st.integers(0, 3)), last_word_fraction=share)
+    return groups, np.array(pairs, np.int64), config, draw(st.sampled_from(FLAVOURS))
+
+
+def is_possible(clicked):
+    """Whether every clicked pair has a negative query and a negative product, the slow way."""
+    texts, products = {text for text, _ in clicked}, {product for _, product in clicked}
+    return all(
+        any((other, product) not in clicked for other in texts)
+        and any((text, other) not in clicked for other in products)
+        for text, product in clicked
+    )
+
+
+@settings(max_examples=500)
+@given(worlds(), st.integers(0, 3))
+def test_never_a_positive_and_never_without_end(world, seed):
+    groups, pairs, config, flavour = world
+    queries, products = np.repeat(pairs, 5, axis=0).T
+    clicked = {(int(groups.text[q]), int(p)) for q, p in pairs}
+    if not is_possible(clicked):
+        with pytest.raises(DataError, match="negative"):
+            NegativeSampler(groups, queries, products, config, flavour)
+        return
+    sampler = NegativeSampler(groups, queries, products, config, flavour)
+    drawn = sampler.draw(queries, products, rng(seed))
+    for q, p, other, negative in zip(queries, products, *drawn, strict=True):
+        assert groups.text[other] != groups.text[q]
+        assert (groups.text[other], p) not in clicked
+        assert groups.text[other] in {text for text, _ in clicked}
+        assert (groups.text[q], negative) not in clicked
+        assert negative in products
+    again = sampler.draw(queries, products, rng(seed))
+    assert (drawn.queries == again.queries).all()
+    assert (drawn.products == again.products).all()
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_two_spellings_of_a_query_share_their_clicks(flavour):
+    texts = ["red dress", "Red  Dress", "blue dress", "green dress", "lamp"]
+    groups = build_query_groups(texts, NegativesConfig(clusters=2, dimensions=2), 0)
+    queries, products = np.array([0, 1, 2, 3, 4]), np.array([0, 1, 2, 3, 4])
+    sampler = NegativeSampler(groups, queries, products, flavour=flavour)
+    drawn = sampler.draw(np.tile([0, 1], 100), np.tile([0, 1], 100), rng())
+    assert {2, 3} <= set(drawn.queries) <= {2, 3, 4}
+    assert {2, 3} <= set(drawn.products) <= {2, 3, 4}
+
+
+def big_world(flavour, share=0.8):
+    """400 queries in 10 last words and 4 clusters across them, one product each, as numbered."""
+    number = np.arange(400)
+    neighbours = (number[:, None] + np.arange(1, 4)) % 400
+    groups = grouped(number % 10, number // 10 % 4, neighbours)
+    config = NegativesConfig(last_word_fraction=share)
+    queries = np.tile(number, 50)
+    drawn = NegativeSampler(groups, number, number, config, flavour).draw(queries, queries, rng())
+    return groups, queries, drawn
+
+
+@pytest.mark.parametrize("flavour", ["word-match", "sentence-match"])
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.8, 1.0])
+def test_the_share_of_the_same_last_word(flavour, share):
+    groups, queries, drawn = big_world(flavour, share)
+    # What is not drawn from the last word meets it by chance, one time in ten.
+    expected = share + (1 - share) * 0.1
+    for negatives in drawn:
+        same = groups.last_word[negatives] == groups.last_word[queries]
+        assert same.mean() == pytest.approx(expected, abs=0.012)
+
+
+@pytest.mark.parametrize(("flavour", "expected"), [("word-match", 1), ("sentence-match", 0.625)])
+def test_the_rest_is_from_the_cluster_or_for_sentences_half_from_everywhere(flavour, expected):
+    groups, queries, drawn = big_world(flavour, share=0.0)
+    for negatives in drawn:
+        same = groups.cluster[negatives] == groups.cluster[queries]
+        assert same.mean() == pytest.approx(expected, abs=0.012)
+
+
+def test_overlap_negatives_are_neighbours():
+    _, queries, drawn = big_world("overlap", share=1.0)
+    for negatives in drawn:
+        assert np.unique((negatives - queries) % 400, return_counts=True)[0].tolist() == [1, 2, 3]
+
+
+def test_every_member_of_the_group_is_drawn_about_equally():
+    _, queries, drawn = big_world("word-match", share=1.0)
+    counts = np.bincount(drawn.queries[queries % 10 == 3], minlength=400)[3::10]
+    assert counts.sum() == 2_000
+    assert counts.min() > 20
+
+
+def test_negative_query_and_product_come_from_the_same_kind_of_group():
+    groups = grouped([0, 0, 0, 1, 1, 1], [0, 1, 2, 0, 1, 2])
+    number = np.arange(6)
+    sampler = NegativeSampler(groups, number, number)
+    drawn = sampler.draw(np.repeat(number, 100), np.repeat(number, 100), rng())
+    one, other = (groups.last_word[n] == np.repeat(groups.last_word, 100) for n in drawn)
+    assert (one == other).all()
+    assert 0.7 < one.mean() < 0.9
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        (grouped([0, 1, 1, 1], [0, 0, 1, 1], [[3], [0], [0], [0]]), 3),
+        (grouped([0, 0, 1, 1], [0, 1, 0, 1]), 1),
+        (grouped([0, 1, 0, 1], [0, 1, 0, 1], [[1], [-1], [-1], [-1]]), 2),
+        (grouped([0, 1, 1, 1], [0, 1, 0, 1]), 2),
+    ],
+    ids=["neighbour", "last word", "neighbour is positive", "cluster"],
+)
+def test_groups_are_left_for_the_next_wider_one(groups, expected):
+    # Product 0 is clicked for queries 0 and 1 where the case needs query 1 to be no negative.
+    positive = expected == 2
+    queries = np.array([0, 1, 2, 3] + [1] * positive)
+    products = np.array([0, 1, 2, 3] + [0] * positive)
+    config = NegativesConfig(last_word_fraction=1.0)
+    sampler = NegativeSampler(groups, queries, products, config, "overlap")
+    drawn = sampler.draw(np.zeros(20, np.int64), np.zeros(20, np.int64), rng())
+    assert set(drawn.queries) == {expected}
+
+
+def test_everything_is_the_last_resort():
+    sampler = NegativeSampler(grouped([0, 1, 2], [0, 1, 2]), np.arange(3), np.arange(3))
+    drawn = sampler.draw(np.zeros(50, np.int64), np.zeros(50, np.int64), rng())
+    assert set(drawn.queries) == set(drawn.products) == {1, 2}
+
+
+def test_one_negative_among_thousands_is_found_by_scanning():
+    count = 10_000
+    groups = grouped([0] * count)
+    everyone, lonely = np.arange(count), count - 1
+    queries = np.concatenate([everyone, [lonely]])
+    products = np.where(queries == lonely, 2, 1)
+    products[0], config = 1, NegativesConfig(tries=1)
+    sampler = NegativeSampler(groups, queries, products, config)
+    drawn = sampler.draw(np.zeros(3, np.int64), np.ones(3, np.int64), rng())
+    assert drawn.queries.tolist() == [lonely] * 3
+    assert drawn.products.tolist() == [2] * 3
+
+
+def test_queries_without_clicks_are_never_drawn():
+    groups = grouped([0] * 6, neighbours=[[1, 2, 3]] * 6)
+    clicked = np.array([0, 4, 5])
+    for flavour in FLAVOURS:
+        sampler = NegativeSampler(groups, clicked, clicked, flavour=flavour)
+        drawn = sampler.draw(np.repeat(clicked, 50), np.repeat(clicked, 50), rng())
+        assert set(drawn.queries) == set(drawn.products) == {0, 4, 5}
+
+
+def test_the_sampler_keeps_no_state():
+    sampler = NegativeSampler(grouped([0] * 50), np.arange(50), np.arange(50))
+    one = sampler.draw(np.arange(50), np.arange(50), rng(1))
+    sampler.draw(np.arange(50), np.arange(50), rng(2))
+    assert (one.queries == sampler.draw(np.arange(50), np.arange(50), rng(1)).queries).all()
+
+
+def test_an_empty_batch_has_no_negatives():
+    empty = np.zeros(0, np.int64)
+    drawn = NegativeSampler(grouped([0, 0]), np.arange(2), np.arange(2)).draw(empty, empty, rng())
+    assert len(drawn.queries) == len(drawn.products) == 0
+
+
+@pytest.mark.parametrize(
+    ("queries", "products", "sentence"),
+    [
+        ([], [], "no clicked pairs"),
+        ([0, 0], [0, 1], "all clicked queries are the same query"),
+        ([0, 0, 1], [0, 1, 1], "query 0 has no negative product: every product was clicked for it"),
+        (
+            [0, 1, 2, 0, 1],
+            [5, 5, 5, 3, 4],
+            "product 5 has no negative query: every query clicked it",
+        ),
+    ],
+)
+def test_worlds_without_negatives_are_refused(queries, products, sentence):
+    with pytest.raises(DataError, match=sentence):
+        NegativeSampler(grouped([0, 0, 0]), np.array(queries, int), np.array(products, int))
+
+
+def test_a_pair_that_was_not_clicked_can_lack_a_negative():
+    sampler = NegativeSampler(grouped([0, 0, 0]), np.array([0, 1]), np.array([0, 1]))
+    with pytest.raises(DataError, match="pair 1 of the batch has no negative"):
+        sampler.draw(np.array([0, 1]), np.array([0, 0]), rng())
+
+
+def test_an_unknown_product_is_a_fault_of_the_caller():
+    sampler = NegativeSampler(grouped([0, 0]), np.arange(2), np.arange(2))
+    with pytest.raises(ValueError, match="products must be from 0 to 1"):
+        sampler.draw(np.array([0]), np.array([2]), rng())

@@ -1,0 +1,541 @@
+"""From tables of every kind to the same prepared folder; cut short, killed, continued."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from photoshop import (
+    Means,
+    items,
+    load_means,
+    means,
+    saved,
+    settings,
+    write_csv,
+    write_imagefolder,
+    write_json_lines,
+    write_parquet,
+)
+from shopsight.config import PhotoColumnsConfig, PhotosConfig
+from shopsight.data.dataset import PreparedData
+from shopsight.errors import DataError, InputError, OutputError, UsageError
+from shopsight.formats.images import decode_photo
+from shopsight.prepare.journal import Journal
+from shopsight.prepare.photos.extract_regions import Describing
+from shopsight.prepare.photos.ingest import PhotosSettings, prepare_photos
+
+SHOP = items(90)
+
+
+def tree(folder: Path, *without: str) -> dict[str, str]:
+    """Every file's content below a folder, hashed."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in without
+    }
+
+
+def prepared(table: Path, out: Path, **how: Any) -> PreparedData:
+    given = how.pop("settings", settings())
+    return prepare_photos(str(table), out, how.pop("describing", means()), given, **how)
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    return write_csv(tmp_path / "shop", SHOP)
+
+
+def test_a_prepared_shop_holds_what_the_table_says(table, tmp_path):
+    data = prepared(table, tmp_path / "data")
+    assert data.store.product_ids == [one.id for one in SHOP]
+    assert data.splits == ["train", "valid", "testA"]
+    photos, fields = data.photos, data.fields
+    assert photos is not None
+    assert fields is not None
+    assert [photos.jpeg(i) for i in range(len(SHOP))] == [one.jpeg for one in SHOP]
+    rows = [{**one.row, "note": one.row["note"] or None} for one in SHOP]
+    assert fields.to_pylist() == [{k: v for k, v in row.items() if k != "sku"} for row in rows]
+    batch = data.store.read(range(len(SHOP)))
+    assert (batch.lengths == 3).all()
+    expected = [Means().describe([decode_photo(one.jpeg)])[0] for one in SHOP]
+    features = np.concatenate([one.features for one in expected]).astype(np.float16)
+    np.testing.assert_array_equal(batch.features, features)
+    np.testing.assert_array_equal(batch.labels, [0, 1, 1] * len(SHOP))
+    np.testing.assert_allclose(batch.boxes[:3, :4], [[0, 0, 1, 1], [0, 0, 0.5, 1], [0.5, 0, 1, 1]])
+    assert not (tmp_path / "data.partial").exists()
+
+
+def test_data_json_explains_itself(table, tmp_path):
+    data = prepared(table, tmp_path / "data")
+    summary = data.summary
+    assert summary["extractor"] == {"name": "means", "label_names": ["photo", "half"]}
+    assert summary["products"] == summary["photos"]["photos"] == 90
+    assert summary["regions"]["labels"]["1"] == {"name": "half", "regions": 180}
+    assert summary["feature_width"] == 16
+    assert summary["asked"]["from"] == "text"
+    assert summary["skipped"] == {}
+    assert set(summary["files"]) == set(tree(data.path, "data.json"))
+    assert {"photos.bin", "photo_offsets.npy", "fields.parquet"} <= set(summary["files"])
+    assert str(tmp_path) not in json.dumps(summary)
+    assert load_means(data.path / "extractor") == Means()
+    data.verify()
+    (data.path / "photos.bin").write_bytes(bytes((data.path / "photos.bin").stat().st_size))
+    with pytest.raises(DataError, match=r"photos\.bin: its content changed"):
+        data.verify()
+
+
+def test_queries_and_pools_are_there(table, tmp_path):
+    data = prepared(table, tmp_path / "data")
+    pairs, queries = data.pairs(), data.queries("train")
+    for query, product in zip(pairs.queries, pairs.products, strict=True):
+        assert set(queries.texts[query].split()) <= set(SHOP[product].title.lower().split())
+    assert not any("brand" in text for text in queries.texts)
+    for split in ("valid", "testA"):
+        pools, answers = data.pools(split), data.answers(split)
+        assert answers is not None
+        assert set(pools.query_ids) == set(answers.relevance)
+        for query in pools.query_ids:
+            assert set(answers.relevance[query]) <= set(pools.of(query))
+    assert "dress" in data.vocabulary().tokens
+
+
+def test_every_kind_of_table_gives_the_same_store(table, tmp_path):
+    datasets = pytest.importorskip("datasets")
+    whole = prepared(table, tmp_path / "csv")
+    others = {
+        "imagefolder": write_imagefolder(tmp_path / "imagefolder", SHOP),
+        "parquet": write_parquet(tmp_path / "parquet", SHOP),
+        "jsonl": write_json_lines(tmp_path / "jsonl", SHOP),
+    }
+    loaded = datasets.load_dataset(
+        "parquet", data_files=str(others["parquet"]), cache_dir=tmp_path / "cache"
+    )["train"].cast_column("image", datasets.Image())
+    loaded.save_to_disk(tmp_path / "saved")
+    others["saved"] = tmp_path / "saved"
+    others["folder of parquet"] = tmp_path / "parquet"
+    for name, other in others.items():
+        same = prepared(other, tmp_path / f"from {name}")
+        assert same.summary["files"] == whole.summary["files"], name
+
+
+def test_bytes_do_not_depend_on_the_number_of_processes(table, tmp_path):
+    one = prepared(table, tmp_path / "one")
+    many = prepared(table, tmp_path / "many", settings=settings(workers=2))
+    alone = prepared(table, tmp_path / "alone", describing=means(in_workers=False))
+    assert tree(one.path) == tree(many.path)
+    same = ("features-00000.npy", "pools-valid.parquet", "photos.bin")
+    assert all(tree(one.path)[name] == tree(alone.path)[name] for name in same)
+
+
+def test_a_click_log_says_what_is_asked(table, tmp_path):
+    log = tmp_path / "clicks.tsv"
+    lines = [
+        f"find {one.colour} {one.kind} {i}\t{one.id}\t{i + 1}" for i in range(3) for one in SHOP
+    ]
+    log.write_text("\n".join(["query\tproduct_id\tclicks", *lines]))
+    data = prepared(table, tmp_path / "data", pairs=log)
+    assert data.summary["asked"]["from"] == "log"
+    texts = [text for split in data.splits for text in data.queries(split).texts]
+    assert all(text.startswith("find ") for text in texts)
+    with pytest.raises(OutputError, match="prepared from other files"):
+        prepared(table, tmp_path / "data")
+
+
+def test_splits_of_the_table_are_taken_when_told(tmp_path):
+    table = write_csv(tmp_path, SHOP)
+    header, *lines = table.read_text().splitlines()
+    names = ["train", "train", "valid", "unused"]
+    text, row = f"split,{header}\n", 0
+    for line in lines:  # quoted notes span lines; only a product's first line is given a split
+        is_first = line.startswith("photos/")
+        text += f"{names[row % 4]},{line}\n" if is_first else f"{line}\n"
+        row += is_first
+    table.write_text(text)
+    given = replace(settings(), columns=PhotoColumnsConfig(split_column="split"))
+    data = prepared(table, tmp_path / "data", settings=given)
+    assert data.splits == ["train", "valid"]
+    assert data.summary["warnings"] == ["22 products of split 'unused' are stored, and in no split"]
+    wanted = {i for i in range(90) if names[i % 4] == "train"}
+    assert set(data.pairs().products.tolist()) <= wanted
+    assert len(data.store) == 90
+
+
+# Bad rows and photos --------------------------------------------------------------------------
+
+SKIP = PhotosConfig(workers=1, vocabulary_size=200, on_error="skip")
+
+
+def damage(folder: Path, number: int, content: bytes | None) -> None:
+    path = folder / "photos" / f"{number:05d}.jpg"
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+
+
+BAD_PHOTOS = {
+    "no-photo": (None, "does not exist"),
+    "not-a-photo": (b"<html>", "not a photo"),
+    "broken": (items(1)[0].jpeg[:300], "the photo is broken"),
+    "too-large": (None, "pixels, more than 1 million"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_PHOTOS)
+def test_bad_photos_stop_or_are_skipped_with_their_id(table, tmp_path, kind):
+    content, reason = BAD_PHOTOS[kind]
+    if kind == "too-large":
+        content = saved(Image.new("RGB", (2000, 1000)), "PNG")
+    damage(table.parent, 17, content)
+    given = settings()
+    given = replace(given, small=replace(given.small, max_megapixels=1))
+    with pytest.raises(
+        InputError, match=rf"shop\.csv, line \d+, column image: product '00017': .*{reason}"
+    ):
+        prepared(table, tmp_path / "data", settings=given)
+    assert not (tmp_path / "data").exists()
+    data = prepared(table, tmp_path / "data", settings=replace(given, photos=SKIP))
+    assert len(data.store) == 89
+    assert "00017" not in data.store.product_ids
+    entry = data.summary["skipped"]["table"][kind]
+    assert entry["count"] == 1
+    assert entry["first"].startswith("shop.csv, line ")
+    notes = (data.path / "skipped.tsv").read_text().split("\t")
+    assert notes[:3] == ["18", "00017", kind]
+
+
+def test_a_mended_photo_goes_on_where_it_stopped(table, tmp_path, monkeypatch):
+    whole = prepared(table, tmp_path / "whole")
+    good = (table.parent / "photos" / "00080.jpg").read_bytes()
+    damage(table.parent, 80, b"")
+    monkeypatch.setattr(Journal, "offer", lambda self, files, state: self.note(files, state()))
+    with pytest.raises(InputError, match="00080"):
+        prepared(table, tmp_path / "data")
+    (table.parent / "photos" / "00080.jpg").write_bytes(good)
+    first = []
+    data = prepared(table, tmp_path / "data", progress=first.append)
+    assert first[0].done == 80
+    assert tree(data.path) == tree(whole.path)
+
+
+def test_bad_rows_are_skipped_by_kind(tmp_path):
+    table = write_csv(tmp_path / "shop", SHOP)
+    with open(table, "a") as file:
+        file.write("photos/00001.jpg,00001,again,1,true,1,\n")  # repeated
+        file.write("photos/00001.jpg,,no id,1,true,1,\n")
+        file.write(",x1,no photo,1,true,1,\n")
+        file.write("too,few\n")
+        file.write("http://shop/a.jpg,x2,address,1,true,1,\n")
+    with pytest.raises(InputError, match="column sku: product '00001': was met before"):
+        prepared(table, tmp_path / "data")
+    data = prepared(table, tmp_path / "data", settings=replace(settings(), photos=SKIP))
+    counts = {kind: one["count"] for kind, one in data.summary["skipped"]["table"].items()}
+    assert counts == {"repeated": 1, "id": 1, "no-photo": 2, "row": 1}
+    assert len((data.path / "skipped.tsv").read_text().splitlines()) == 5
+    assert len(data.store) == 90
+
+
+def test_no_good_row_is_refused(tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text("id,image,title\n1,a.jpg,x\n2,b.jpg,y\n")
+    with pytest.raises(InputError, match=r"no good row.*the first bad one: t\.csv, line 2"):
+        prepared(table, tmp_path / "data", settings=replace(settings(), photos=SKIP))
+    table.write_text("id,image,title\n")
+    with pytest.raises(InputError, match="no row in the table"):
+        prepared(table, tmp_path / "data")
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "sentence"),
+    [
+        ("id,image,title\n1,a.jpg,x\n", {"text": ("names",)}, "unknown column of --text"),
+        ("image,title\na.jpg,x\n", {}, "which column holds product ids"),
+    ],
+)
+def test_nothing_is_left_after_a_wrong_call(tmp_path, rows, options, sentence):
+    table = tmp_path / "t.csv"
+    table.write_text(rows)
+    given = replace(settings(), columns=PhotoColumnsConfig(**options))
+    with pytest.raises(UsageError, match=sentence):
+        prepared(table, tmp_path / "data", settings=given)
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
+
+
+def test_features_that_cannot_be_stored(table, tmp_path):
+    class Loud(Means):
+        def describe(self, photos):
+            found = super().describe(photos)
+            found[0].features[0, 0] = 1e6
+            return found
+
+    loud = Describing({"name": "loud"}, Loud, lambda folder: Loud(False))
+    with pytest.raises(DataError, match=r"a feature of 1e\+06 cannot be stored as float16"):
+        prepared(table, tmp_path / "data", describing=loud)
+    given = replace(settings(), photos=PhotosConfig(workers=1, dtype="float32"))
+    assert prepared(table, tmp_path / "data", describing=loud, settings=given).store.dtype == "f4"
+
+
+# Where it goes, and going on --------------------------------------------------------------------
+
+
+def test_the_same_call_again_changes_nothing(table, tmp_path):
+    prepared(table, tmp_path / "data")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "data").rglob("*")}
+    prepared(table, tmp_path / "data", settings=settings(workers=2))
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "data").rglob("*")} == before
+
+
+def test_an_existing_folder_is_replaced_only_by_force(table, tmp_path):
+    prepared(table, tmp_path / "data")
+    other = replace(settings(), seed=7)
+    with pytest.raises(OutputError, match="prepared from other files or with other settings"):
+        prepared(table, tmp_path / "data", settings=other)
+    forced = prepared(table, tmp_path / "data", settings=other, force=True)
+    assert forced.summary["settings"]["seed"] == 7
+    with pytest.raises(OutputError, match="holds the raw files themselves"):
+        prepared(table, table.parent)
+    with pytest.raises(OutputError, match="exists and is not a prepared folder"):
+        prepared(table, table.parent / "photos")
+
+
+@pytest.mark.parametrize("in_workers", [True, False])
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.9])
+def test_stopped_anywhere_and_continued(table, tmp_path, monkeypatch, share, in_workers):
+    monkeypatch.setattr(Journal, "offer", lambda self, files, state: self.note(files, state()))
+    steps: list[Any] = []
+    describing = means(in_workers)
+    prepared(table, tmp_path / "whole", progress=steps.append, describing=describing)
+    last, seen = round(share * (len(steps) - 1)), []
+
+    def interrupt(now):
+        seen.append(now)
+        if len(seen) == last + 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepared(table, tmp_path / "cut", progress=interrupt, describing=describing)
+    assert not (tmp_path / "cut").exists()
+    rest: list[Any] = []
+    prepared(table, tmp_path / "cut", progress=rest.append, describing=describing)
+    assert tree(tmp_path / "cut") == tree(tmp_path / "whole")
+    if share:
+        assert sum(one.stage == "reading" for one in rest) < sum(
+            one.stage == "reading" for one in steps
+        )
+
+
+CHILD = """
+import sys
+from pathlib import Path
+from photoshop import means, settings
+from shopsight.prepare import journal
+from shopsight.prepare.photos import ingest
+journal.Journal.offer = lambda self, files, state: self.note(files, state())
+say = lambda now: print(now.stage, flush=True)
+ingest.prepare_photos(sys.argv[1], Path(sys.argv[2]), means(), settings(), progress=say)
+"""
+
+
+def test_killed_at_any_moment_and_run_again_gives_the_same_bytes(tmp_path, repository):
+    table = write_parquet(tmp_path / "shop", items(700))
+    command = [sys.executable, "-c", CHILD, str(table)]
+    env = {**os.environ, "PYTHONPATH": str(repository / "tests")}
+    whole = subprocess.run(
+        [*command, str(tmp_path / "whole")], check=True, stdout=subprocess.PIPE, text=True, env=env
+    )
+    steps = whole.stdout.splitlines()
+    assert len(steps) > 50
+    rng = random.Random(0)
+    for _ in range(3):
+        with subprocess.Popen(
+            [*command, str(tmp_path / "cut")], stdout=subprocess.PIPE, env=env
+        ) as run:
+            assert run.stdout is not None
+            for _ in range(rng.randint(1, len(steps) // 3)):
+                run.stdout.readline()
+            os.kill(run.pid, signal.SIGKILL)
+        assert run.returncode == -signal.SIGKILL
+        assert not (tmp_path / "cut").exists()
+    subprocess.run(
+        [*command, str(tmp_path / "cut")], check=True, stdout=subprocess.DEVNULL, env=env
+    )
+    assert tree(tmp_path / "cut") == tree(tmp_path / "whole")
+    assert not (tmp_path / "cut.partial").exists()
+
+
+def test_changed_settings_start_over(table, tmp_path, monkeypatch):
+    monkeypatch.setattr(Journal, "offer", lambda self, files, state: self.note(files, state()))
+
+    def interrupt(now):
+        if now.stage == "describing":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepared(table, tmp_path / "data", progress=interrupt)
+    other = Describing({"name": "other"}, Means, load_means)
+    steps: list[Any] = []
+    data = prepared(table, tmp_path / "data", describing=other, progress=steps.append)
+    assert steps[0].done == 0
+    assert data.summary["extractor"]["name"] == "other"
+
+
+def test_an_extractor_that_cannot_be_had_touches_nothing(table, tmp_path, monkeypatch):
+    monkeypatch.setattr(Journal, "offer", lambda self, files, state: self.note(files, state()))
+
+    def interrupt(now):
+        if now.stage == "describing":
+            raise KeyboardInterrupt
+
+    def none():
+        raise UsageError("no such extractor")
+
+    with pytest.raises(KeyboardInterrupt):
+        prepared(table, tmp_path / "data", progress=interrupt)
+    with pytest.raises(UsageError, match="no such extractor"):
+        prepared(table, tmp_path / "data", describing=Describing({"name": "x"}, none, load_means))
+    steps: list[Any] = []
+    prepared(table, tmp_path / "data", progress=steps.append)
+    assert "reading" not in {one.stage for one in steps}
+
+
+# Learning ---------------------------------------------------------------------------------------
+
+
+class School:
+    """Learns nothing, and notes what it was given."""
+
+    def __init__(self) -> None:
+        self.lessons: list[tuple[int, list[list[str]], int]] = []
+
+    def learn(self, photos, words, seed, say):
+        assert all(photo.shape == (32, 24, 3) for photo in photos)
+        self.lessons.append((len(photos), [list(one) for one in words], seed))
+        say("learning well")
+        return Means(False)
+
+    @property
+    def describing(self) -> Describing:
+        return Describing({"name": "learned"}, None, load_means, self.learn)
+
+
+def test_a_network_learns_from_training_products_only_and_once(table, tmp_path, monkeypatch):
+    monkeypatch.setattr(Journal, "offer", lambda self, files, state: self.note(files, state()))
+    school = School()
+
+    def interrupt(now):
+        if now.stage == "describing" and now.done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepared(table, tmp_path / "data", describing=school.describing, progress=interrupt)
+    data = prepared(table, tmp_path / "data", describing=school.describing)
+    assert len(school.lessons) == 1
+    count, words, seed = school.lessons[0]
+    train = {i for i, split in enumerate(_splits(data)) if split == "train"}
+    assert count == len(words) == len(train)
+    assert seed == 0
+    assert words[0] == sorted({f"brand{min(train)}", *SHOP[min(train)].title.lower().split()[1:]})
+    assert len(data.store) == 90
+
+
+def _splits(data: PreparedData) -> list[str]:
+    import pyarrow.parquet as pq
+
+    return pq.read_table(data.path / "products.parquet")["first_split"].to_pylist()
+
+
+def test_where_no_text_describes_products_their_queries_do(tmp_path):
+    table = write_json_lines(tmp_path / "shop", SHOP)
+    rows = [json.loads(line) for line in table.read_text().splitlines()]
+    for row in rows:
+        row["q"] = [row.pop("title").split(" ", 1)[1]]
+    table.write_text("\n".join(map(json.dumps, rows)))
+    school = School()
+    given = replace(settings(), columns=PhotoColumnsConfig(queries="q"))
+    prepared(table, tmp_path / "data", describing=school.describing, settings=given)
+    words = school.lessons[0][1]
+    assert any("dress" in one for one in words)
+    assert not any("brand0" in one for one in words)
+
+
+# Regions that come with the table ----------------------------------------------------------------
+
+
+def write_features(folder: Path, *, photos: bool) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = []
+    for one in SHOP:
+        row = {"id": one.id, "title": one.title, "price": one.number}
+        row["features"] = [[one.number, 1.0, 0.5], [0, 0, one.number % 7]]
+        row["boxes"] = [[0, 0, 1, 1], [0.5, 0, 1, 0.5]]
+        row["labels"] = ["whole", "part"]
+        if photos:
+            (folder / f"{one.id}.jpg").write_bytes(one.jpeg)
+            row["image"] = f"{one.id}.jpg"
+        lines.append(json.dumps(row))
+    (folder / "t.jsonl").write_text("\n".join(lines))
+    return folder / "t.jsonl"
+
+
+@pytest.mark.parametrize("photos", [True, False])
+def test_ready_made_features(tmp_path, photos):
+    table = write_features(tmp_path / "shop", photos=photos)
+    ready = Describing({"name": "features"})
+    data = prepared(table, tmp_path / "data", describing=ready)
+    assert (data.photos is not None) == photos
+    batch = data.store.read([5])
+    assert batch.features.tolist() == [[5, 1, 0.5], [0, 0, 5]]
+    assert batch.boxes[:, :4].tolist() == [[0, 0, 1, 1], [0.5, 0, 1, 0.5]]
+    assert batch.labels.tolist() == [0, 1]
+    assert data.summary["extractor"] == {"name": "features", "label_names": ["whole", "part"]}
+    assert data.fields is not None
+    assert data.fields.column_names == ["title", "price"]
+    assert not (data.path / "extractor").exists()
+
+
+def test_bad_ready_made_features(tmp_path):
+    table = write_features(tmp_path / "shop", photos=False)
+    lines = table.read_text().splitlines()
+    lines[3] = lines[3].replace('"boxes": [[0, 0, 1, 1]', '"boxes": [[0, 0, 0, 1]')
+    table.write_text("\n".join(lines))
+    ready = Describing({"name": "features"})
+    sentence = "line 4, column features: product '00003': a box that is outside the photo"
+    with pytest.raises(InputError, match=sentence):
+        prepared(table, tmp_path / "data", describing=ready)
+    given = replace(settings(), photos=SKIP)
+    data = prepared(table, tmp_path / "data", describing=ready, settings=given)
+    assert data.summary["skipped"]["table"]["features"]["count"] == 1
+    assert len(data.store) == 89
+    with pytest.raises(UsageError, match="unknown column of --boxes, 'rectangles'"):
+        prepared(
+            table,
+            tmp_path / "other",
+            describing=ready,
+            settings=PhotosSettings(columns=PhotoColumnsConfig(boxes="rectangles")),
+        )
+
+
+def test_an_abandoned_folder_is_begun_anew(table, tmp_path):
+    whole = prepared(table, tmp_path / "whole")
+    partial = tmp_path / "data.partial"
+    (partial / "data").mkdir(parents=True)
+    (partial / "data" / "features-00007.npy").write_bytes(b"left over")
+    (partial / "extractor").mkdir()
+    (partial / "journal.json").write_text('{"fingerprint": "another"}')
+    assert tree(prepared(table, tmp_path / "data").path) == tree(whole.path)
+    shutil.rmtree(tmp_path / "data")

@@ -1,0 +1,98 @@
+"""Words of products, and queries made of them."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shopsight.config import ShopperConfig
+from shopsight.prepare.photos.product_words import ProductWords, key_of, made_up_queries, singular
+
+TEXTS = [
+    "Acme Zx100 Red Summer Dress",
+    "Acme Blue Dresses for Women",
+    "Bella red shoe",
+    "Corda blue shoes - women's",
+    "Delta 100 red dress",
+]
+
+
+def test_rare_words_are_left_out_of_queries():
+    found = ProductWords.of(TEXTS, ShopperConfig(word_products=2, word_fraction=0))
+    assert found.used == {"acme", "red", "blue", "dress", "shoe", "women"}
+    assert found.clean(0) == ["acme", "red", "dress"]
+    assert found.clean(3) == ["blue", "shoes", "women"]
+    assert found.clean(4) == ["red", "dress"]
+
+
+def test_the_share_of_products_counts_too():
+    found = ProductWords.of(TEXTS, ShopperConfig(word_products=1, word_fraction=0.5))
+    assert found.used == {"red", "dress"}
+
+
+def test_numbers_are_never_used():
+    found = ProductWords.of(["a 100", "b 100", "c 100"], ShopperConfig(word_products=1))
+    assert "100" not in found.used
+
+
+def test_products_with_all_words():
+    found = ProductWords.of(TEXTS, ShopperConfig())
+    assert found.having_all(key_of("dresses red")) == {0, 4}
+    assert found.having_all(key_of("women blue")) == {1, 3}
+    assert found.having_all(["unknown"]) == set()
+    assert found.having_all([]) == set()
+
+
+def test_the_kind_of_thing_is_the_word_that_is_mostly_last():
+    texts = ["red dress", "blue dress", "dress red", "red shoe", "blue shoe", "green shoe"]
+    found = ProductWords.of(texts, ShopperConfig(word_products=1))
+    assert found.head_of(key_of("dress blue")) == "dress"
+    assert found.head_of(key_of("shoe red")) == "shoe"
+    assert found.head_of(["unknown"]) == "unknown"
+
+
+def test_queries_are_subsets_of_the_words():
+    words = ["long", "red", "silk", "evening", "dress"]
+    config = ShopperConfig(queries_per_product=50, least_words=2, most_words=3, shuffle=0.5)
+    queries = [query.split() for query in made_up_queries(words, config, [0])]
+    assert len(queries) > 20
+    assert all(2 <= len(query) <= 3 and set(query) <= set(words) for query in queries)
+    assert all(len(set(query)) == len(query) for query in queries)
+    with_noun = sum("dress" in query for query in queries)
+    assert with_noun > len(queries) / 2
+    in_order = sum(query == sorted(query, key=words.index) for query in queries)
+    assert len(queries) / 3 < in_order < len(queries)
+
+
+def test_queries_are_in_order_without_shuffling():
+    config = ShopperConfig(queries_per_product=20, shuffle=0)
+    words = ["long", "red", "silk", "dress"]
+    for query in made_up_queries(words, config, [1]):
+        assert query.split() == sorted(query.split(), key=words.index)
+
+
+def test_few_words_give_few_queries():
+    config = ShopperConfig(least_words=2)
+    assert made_up_queries([], config, [0]) == []
+    assert made_up_queries(["dress"], config, [0]) == ["dress"]
+
+
+def test_queries_depend_on_the_seed_alone():
+    words = ["long", "red", "silk", "dress"]
+    one = [made_up_queries(words, ShopperConfig(), [0, i]) for i in range(20)]
+    assert one == [made_up_queries(words, ShopperConfig(), [0, i]) for i in range(20)]
+    assert len({tuple(queries) for queries in one}) > 5
+
+
+@given(st.text(max_size=30))
+def test_keys_never_fail_and_keep_their_order_out(text):
+    key = key_of(text)
+    assert key
+    assert key == tuple(sorted(key))
+    assert key_of(" ".join(reversed(text.split()))) == key or not text.isascii()
+
+
+@given(st.text("abcehiosxz", max_size=8))
+def test_singulars_are_shorter_by_an_ending_at_most(word):
+    assert word.startswith(singular(word))
+    assert len(word) - len(singular(word)) <= 2

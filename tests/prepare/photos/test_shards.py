@@ -1,0 +1,151 @@
+"""Shards of a table, joined: the same bytes as the whole."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from photoshop import Means, items, load_means, means, settings, write_csv, write_parquet
+from shopsight.config import PhotosConfig
+from shopsight.data.dataset import PreparedData
+from shopsight.errors import DataError, OutputError, UsageError
+from shopsight.prepare.photos.extract_regions import Describing
+from shopsight.prepare.photos.ingest import prepare_photos
+from shopsight.prepare.photos.shards import merge_shards, prepare_shard
+
+SHOP = items(90)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def in_shards(table: Path, folder: Path, count: int, describing: Describing | None = None, **how):
+    given = how.pop("settings", settings())
+    for number in range(1, count + 1):
+        out = folder / f"part{number}"
+        prepare_shard(str(table), out, describing or means(), given, (number, count), **how)
+    return [folder / f"part{number}" for number in range(1, count + 1)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_merged_shards_are_the_whole(tmp_path, count):
+    table = write_parquet(tmp_path / "shop", SHOP)
+    whole = prepare_photos(str(table), tmp_path / "whole", means(), settings())
+    shards = in_shards(table, tmp_path, count)
+    merged = merge_shards(list(reversed(shards)), tmp_path / "merged")
+    assert tree(merged.path) == tree(whole.path)
+    merged.verify()
+    assert not (tmp_path / "merged.partial").exists()
+
+
+def test_with_a_log_and_with_what_was_left_out(tmp_path):
+    table = write_csv(tmp_path / "shop", SHOP)
+    for number in (3, 40, 88):
+        (table.parent / "photos" / f"{number:05d}.jpg").write_bytes(b"no photo")
+    log = tmp_path / "log.csv"
+    rows = [f"some {one.colour} {one.kind},{one.id},1" for one in SHOP]
+    log.write_text("\n".join(["query,id,clicks", *rows]))
+    skip = PhotosConfig(workers=1, vocabulary_size=200, on_error="skip")
+    given = replace(settings(), photos=skip)
+    whole = prepare_photos(str(table), tmp_path / "whole", means(), given, pairs=log)
+    shards = in_shards(table, tmp_path, 3, settings=given)
+    merged = merge_shards(shards, tmp_path / "merged", pairs=log)
+    assert tree(merged.path) == tree(whole.path)
+    assert merged.summary["skipped"]["table"]["not-a-photo"]["count"] == 3
+
+
+def test_shards_of_ready_made_features_agree_on_label_names(tmp_path):
+    lines = []
+    for one in SHOP:
+        row = {"id": one.id, "title": one.title, "labels": [one.kind, one.colour]}
+        row |= {"features": [[1.0, 2.0], [3.0, 4.0]], "boxes": [[0, 0, 1, 1], [0, 0, 0.5, 1]]}
+        lines.append(json.dumps(row))
+    table = tmp_path / "t.jsonl"
+    table.write_text("\n".join(lines))
+    ready = Describing({"name": "features"})
+    whole = prepare_photos(str(table), tmp_path / "whole", ready, settings())
+    merged = merge_shards(in_shards(table, tmp_path, 4, ready), tmp_path / "merged")
+    assert tree(merged.path) == tree(whole.path)
+
+
+def test_a_shard_is_told_from_a_prepared_folder(tmp_path):
+    table = write_csv(tmp_path / "shop", SHOP)
+    one = in_shards(table, tmp_path, 2)[0]
+    with pytest.raises(DataError, match="part1: a shard; join all of them with shopsight prepare"):
+        PreparedData.open(one)
+    whole = prepare_photos(str(table), tmp_path / "whole", means(), settings())
+    with pytest.raises(DataError, match="whole: not a shard"):
+        merge_shards([one, whole.path], tmp_path / "merged")
+    with pytest.raises(DataError, match="nowhere: not a shard"):
+        merge_shards([tmp_path / "nowhere"], tmp_path / "merged")
+
+
+def test_shards_that_do_not_belong_together(tmp_path):
+    table = write_csv(tmp_path / "shop", SHOP)
+    one, two = in_shards(table, tmp_path, 2)
+    (tmp_path / "other").mkdir()
+    other = in_shards(table, tmp_path / "other", 2, settings=replace(settings(), seed=1))[1]
+    out = tmp_path / "merged"
+    with pytest.raises(UsageError, match="shard 2/2 is missing; name all 2 of them"):
+        merge_shards([one], out)
+    with pytest.raises(UsageError, match="shard 1/2 is given twice"):
+        merge_shards([one, one, two], out)
+    with pytest.raises(DataError, match="not of the same table, prepared with the same settings"):
+        merge_shards([one, other], out)
+    (two / "data" / "labels.npy").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"labels\.npy: its content changed"):
+        merge_shards([one, two], out)
+    (two / "data" / "labels.npy").unlink()
+    with pytest.raises(DataError, match=r"labels\.npy: missing"):
+        merge_shards([one, two], out)
+    assert not out.exists()
+    assert not (tmp_path / "merged.partial").exists()
+
+
+def test_the_same_product_in_two_shards(tmp_path):
+    table = write_csv(tmp_path / "shop", SHOP)
+    with open(table, "a") as file:
+        file.write("photos/00001.jpg,00001,again,1,true,1,\n")
+    shards = in_shards(table, tmp_path, 2)
+    with pytest.raises(DataError, match="product '00001' stands in a shard before too"):
+        merge_shards(shards, tmp_path / "merged")
+    merged = merge_shards(shards, tmp_path / "merged", drop_repeated=True)
+    assert len(merged.store) == 90
+    assert merged.summary["skipped"]["table"]["repeated"]["count"] == 1
+
+
+def test_the_same_call_again_and_force(tmp_path):
+    table = write_csv(tmp_path / "shop", SHOP)
+    one = in_shards(table, tmp_path, 2)[0]
+    before = {path: path.stat().st_mtime_ns for path in one.rglob("*")}
+    in_shards(table, tmp_path, 2)
+    assert {path: path.stat().st_mtime_ns for path in one.rglob("*")} == before
+    with pytest.raises(OutputError, match="with other settings"):
+        prepare_shard(str(table), one, means(), settings(), (2, 2))
+    prepare_shard(str(table), one, means(), settings(), (2, 2), force=True)
+    assert json.loads((one / "data.json").read_text())["shard"] == [2, 2]
+
+
+def test_merging_replaces_by_force_only(tmp_path):
+    table = write_csv(tmp_path / "shop", SHOP)
+    shards = in_shards(table, tmp_path, 2)
+    merge_shards(shards, tmp_path / "merged")
+    with pytest.raises(OutputError, match="merged exists"):
+        merge_shards(shards, tmp_path / "merged")
+    merge_shards(shards, tmp_path / "merged", force=True).verify()
+    with pytest.raises(OutputError, match="exists and is not a prepared folder"):
+        merge_shards(shards, table.parent)
+
+
+def test_nothing_is_learned_on_a_shard(tmp_path):
+    table = write_csv(tmp_path / "shop", SHOP)
+    school = Describing({"name": "learned"}, None, load_means, lambda *_: Means())
+    with pytest.raises(UsageError, match="--learn looks at the whole catalogue"):
+        prepare_shard(str(table), tmp_path / "part", school, settings(), (1, 2))
+    shutil.rmtree(tmp_path / "part.partial", ignore_errors=True)

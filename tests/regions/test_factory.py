@@ -1,0 +1,118 @@
+"""Extractors as a preparation is handed them: the whole path, from a table to a ranking."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from photoshop import items, write_csv
+from shopsight.cli.main import main
+from shopsight.config import LearnConfig, RegionsConfig
+from shopsight.data.dataset import PreparedData
+from shopsight.errors import UsageError
+from shopsight.formats.images import decode_photo
+from shopsight.regions import describe
+from shopsight.regions.factory import describing
+
+SHOP = items(90)
+ASKED = ["--word-products", "3", "--word-share", "0", "--workers", "1", "--quiet", "--most", "3"]
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(write_csv(tmp_path_factory.mktemp("shop"), SHOP))
+
+
+def prepared(table: str, out: Path, *options: str) -> PreparedData:
+    command = ["prepare", "photos", table, "--text", "title", "--out", str(out)]
+    assert main([*command, *ASKED, *options]) == 0
+    return PreparedData.open(out)
+
+
+def assert_ranks(data: PreparedData, recipe: Path, out: Path) -> None:
+    command = ["train", str(data.path), "--recipe", str(recipe), "--out", str(out)]
+    assert main([*command, "--stages", "dual", "--threads", "1", "--quiet"]) == 0
+    run = json.loads((out / "runs" / "valid-dual.json").read_text())
+    assert set(run) == set(data.pools("valid").query_ids)
+
+
+def assert_describes_new_photos_alike(data: PreparedData) -> None:
+    """A photo described again, alone, has the stored regions."""
+    photos = data.photos
+    assert photos is not None
+    for product in (0, 41, 89):
+        jpeg = photos.jpeg(product)
+        assert jpeg is not None
+        again = describe(decode_photo(jpeg), data.path)
+        stored = data.store.read([product])
+        np.testing.assert_allclose(again.features, stored.features, rtol=2e-3, atol=2e-3)
+        np.testing.assert_array_equal(again.labels, stored.labels)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_a_published_backbone_and_detector(
+    table: str, tmp_path: Path, quick_recipe: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    backbone, detector = str(tmp_path / "resnet"), str(tmp_path / "yolos")
+    transformers.ResNetModel(
+        transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8, 24], depths=[1, 1])
+    ).save_pretrained(backbone)
+    size = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    transformers.YolosForObjectDetection(
+        transformers.YolosConfig(
+            **size,
+            intermediate_size=16,
+            image_size=[32, 32],
+            num_detection_tokens=4,
+            id2label={0: "dress", 1: "shoe"},
+        )
+    ).save_pretrained(detector)
+    named = ["--regions", f"hf:{backbone}", "--detector", detector, "--threshold", "0.3"]
+    named += ["--size", "32"]
+    data = prepared(table, tmp_path / "data", *named, "--batch", "8")
+    alone = prepared(table, tmp_path / "alone", *named, "--batch", "1")
+    np.testing.assert_allclose(
+        data.store.read(range(90)).features, alone.store.read(range(90)).features, atol=2e-3
+    )
+    assert data.summary["extractor"]["name"] == f"hf:{backbone}"
+    assert {"dress", "shoe"} <= set(data.summary["extractor"]["label_names"])
+    assert_describes_new_photos_alike(data)
+    assert_ranks(data, quick_recipe, tmp_path / "run")
+
+
+def test_a_learned_network(table: str, tmp_path: Path, quick_recipe: Path) -> None:
+    small = ["--learning.epochs", "1", "--learning.channels", "8", "--learning.width", "32"]
+    small += ["--learning.size", "32", "--learning.threads", "1", "--learning.least-products", "3"]
+    data = prepared(table, tmp_path / "data", "--learn", *small)
+    assert data.summary["extractor"]["name"] == "learned"
+    assert data.store.width == 32
+    assert_describes_new_photos_alike(data)
+    assert_ranks(data, quick_recipe, tmp_path / "run")
+    again = prepared(table, tmp_path / "again", "--regions", str(data.path))
+    same = "features-00000.npy"
+    assert (again.path / same).read_bytes() == (data.path / same).read_bytes()
+
+
+def test_classic_in_two_processes_is_classic_in_one(table: str, tmp_path: Path) -> None:
+    one = prepared(table, tmp_path / "one")
+    two = prepared(table, tmp_path / "two", "--workers", "2")
+    assert one.summary["files"] == two.summary["files"]
+    assert_describes_new_photos_alike(one)
+
+
+def test_settings_tell_what_was_found_and_not_where() -> None:
+    fast = describing("hf:x", RegionsConfig(batch=64, device="cuda"))
+    assert fast.settings == describing("hf:x", RegionsConfig()).settings
+    assert fast.settings != describing("hf:x", RegionsConfig(most=3)).settings
+    learned = describing("classic", learning=LearnConfig(threads=2))
+    assert learned.settings == describing("classic", learning=LearnConfig()).settings
+    assert learned.settings["name"] == "learned"
+    assert describing("features").ready_made
+    with pytest.raises(UsageError, match="--learn makes its own regions, and --regions hf:x names"):
+        describing("hf:x", learning=LearnConfig())

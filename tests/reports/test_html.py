@@ -1,0 +1,197 @@
+"""The page: complete, self-contained, and safe whatever stands in queries."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from shopsight.metrics.evaluate import bootstrap_interval
+from shopsight.metrics.significance import compare
+from shopsight.ranking.audit import audit
+from shopsight.reports.charts import Series
+from shopsight.reports.dataset import Figure
+from shopsight.reports.html import Fusion, FusionCurve, Learning, Report, render, write_page
+from shopsight.reports.query_examples import Candidate, QueryExample
+from shopsight.reports.tables import Grid
+from shopsight.types import Qrels, Run
+
+HOSTILE = '<script>alert("x")</script>'
+VOID = {"meta", "br"}
+
+
+class Outline(HTMLParser):
+    """Text, tags and attributes of a page; refuses tags that do not close."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.text, self.tags, self.attributes = "", [], []
+        self._open: list[str] = []
+        self.feed(page)
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [name for name, _ in attrs]
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [name for name, _ in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture
+def report() -> Report:
+    queries = [f"q{i}" for i in range(12)]
+    good = Run.from_mapping({q: {"a": 2.0, "b": 1.0, "c": 0.0} for q in queries}, "good one")
+    bad = Run.from_mapping({q: {"a": 0.0, "b": 1.0, "c": 2.0} for q in queries}, "bad one")
+    qrels = Qrels({q: {"a": 1} for q in queries})
+    product = Candidate("p1", 1, True, f"red dress {HOSTILE}", ((0, 0, 1, 1),), (HOSTILE,), 0.5)
+    story = QueryExample("q1", f"{HOSTILE} dress", 0.5, 2, (product,), (9,))
+    return Report(
+        title="A title",
+        summary="A summary.",
+        figures=[Figure("3,227", "products")],
+        splits=Grid(("split", "rows"), (("train", "4,000"),)),
+        audit=audit(good.pools, qrels, bootstrap_interval),
+        comparison=compare([good, bad], qrels),
+        models={"good one": "about the good", "bad one": "about the bad"},
+        learning=[
+            Learning(
+                "good stage",
+                "two epochs of it",
+                (Series("loss", (1, 2), (3.0, 2.0)), Series(HOSTILE, (1, 2), (1.0, 0.5))),
+                "ndcg@5",
+                (Series("ndcg@5", (1, 2), (0.25, 0.75)),),
+            )
+        ],
+        fusion=Fusion(
+            "ndcg@5",
+            (
+                FusionCurve("good one", "the rest is bad", (0, 0.5, 1), (0.5, 0.75, 1.0), 2),
+                FusionCurve("bad one", "the rest is good", (0, 0.5, 1), (1.0, 0.75, 0.5), 0),
+            ),
+            0.987,
+        ),
+        judged="good one",
+        best=[story],
+        worst=[dataclasses.replace(story, text="worst of all", missed=())],
+        stages=[("world", 95.0), ("report", 0.5)],
+        commands=["shopsight demo --out demo"],
+    )
+
+
+def test_everything_is_on_the_page(report: Report) -> None:
+    text = re.sub(r"\s+", " ", Outline(render(report)).text)
+    for words in (
+        "A title",
+        "A summary.",
+        "3,227 products".replace(" ", ""),
+        "about the good",
+        "1.0000",
+        "0.5000",
+        "0.9870",
+        report.audit.verdict,
+        "train",
+        "worst of all",
+        "at place 9.",
+        "shopsight demo --out demo",
+        "good stage",
+        "two epochs of it",
+        "world1 min 35 s",
+        "report0.5 s",
+    ):
+        assert words in text, words
+    assert text.count("at place") == 1
+
+
+def test_letters_stand_at_the_better_model_only(report: Report) -> None:
+    page = render(report)
+    assert re.findall(r"<sup>(\w+)</sup>", page) == ["b", "b"]  # ndcg@5 and mrr, not recall@10
+    (best,) = re.findall(r'<tr class="best">.*?</tr>', page, re.S)
+    assert "good one" in best
+
+
+def test_the_page_asks_nothing_of_any_network(report: Report) -> None:
+    page = render(report)
+    outline = Outline(page)
+    assert not {"script", "link", "img", "iframe", "object", "base"} & set(outline.tags)
+    assert not {"src", "href", "srcset", "data", "action"} & set(outline.attributes)
+    assert not re.search(r"https?://|@import|url\(", page)
+    assert "default-src 'none'" in page
+
+
+def test_what_stands_in_queries_is_shown_and_never_run(report: Report) -> None:
+    page = render(report)
+    assert "<script" not in page
+    # one query, a note and a region's title in each of two stories, and a name in a legend
+    assert Outline(page).text.count(HOSTILE) == 6
+
+
+def test_a_page_without_fusion(report: Report) -> None:
+    page = render(dataclasses.replace(report, fusion=None))
+    assert "Fusion" not in Outline(page).text
+    assert "Fusion" in Outline(render(report)).text
+    assert len(re.findall("the rest is (?:good|bad)", Outline(render(report)).text)) == 2
+
+
+def test_a_page_of_models_that_learned_nothing(report: Report) -> None:
+    page = render(dataclasses.replace(report, learning=[]))
+    assert "Learning" not in Outline(page).text
+    assert "Learning" in Outline(render(report)).text
+    never = dataclasses.replace(report.learning[0], validation=())
+    charts = [
+        render(dataclasses.replace(report, learning=[one])).count("training loss over")
+        for one in (report.learning[0], never)
+    ]
+    assert charts == [1, 1]
+
+
+def test_words_are_shaded_by_their_weights(report: Report) -> None:
+    story = dataclasses.replace(report.best[0], words=(("red", 0.25), ("dress", 0.75)))
+    weighed = render(dataclasses.replace(report, best=[story]))
+    shaded = re.findall(r'style="--weight: (\d+)%">(\w+)', weighed)
+    assert shaded == [("25", "red"), ("75", "dress")]
+    assert "the deeper a word's" in Outline(weighed).text
+    assert "the deeper a word's" not in Outline(render(report)).text
+
+
+def test_a_leak_is_marked(report: Report) -> None:
+    mapping = {f"q{i}": {"x": 0.0, "y": 1.0, f"own{i}": 0.0} for i in range(12)}
+    leaking = audit(
+        Run.from_mapping(mapping).pools,
+        Qrels({f"q{i}": {f"own{i}": 1} for i in range(12)}),
+        bootstrap_interval,
+    )
+    assert 'class="card verdict"' in render(report)
+    page = render(dataclasses.replace(report, audit=leaking))
+    assert 'class="card verdict leaks"' in page
+
+
+def test_it_is_written_whole(report: Report, tmp_path: Path) -> None:
+    write_page(report, tmp_path / "report.html")
+    assert (tmp_path / "report.html").read_text() == render(report)
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_page_with_photos_holds_them_itself(report: Report) -> None:
+    plain = render(report)
+    one = dataclasses.replace(report.best[0].candidates[0], photo=b"jpeg", weights=(1.0,))
+    story = dataclasses.replace(report.best[0], candidates=(one,), words=(("red", 1.0),))
+    page = render(dataclasses.replace(report, best=[story]))
+    assert re.findall(r'href="([^"]+)"', page) == ["data:image/jpeg;base64,anBlZw=="]
+    assert "img-src data:" in page
+    assert '<main class="photos">' in page
+    assert "The stronger a frame" in Outline(page).text
+    assert "The frames are" not in Outline(plain).text
+    assert page.index("Queries answered best") < page.index(">Learning<")

@@ -1,0 +1,102 @@
+"""Stories tell the ranking as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shopsight.config import EvaluateConfig
+from shopsight.data.dataset import PreparedData
+from shopsight.metrics.evaluate import evaluate
+from shopsight.prepare.kddcup.ingest import prepare_kddcup
+from shopsight.ranking.run import top
+from shopsight.reports.dataset import dataset_figures, split_grid
+from shopsight.reports.query_examples import SHOWN, QueryExamples, best_and_worst
+from shopsight.types import Qrels, Run
+
+
+@pytest.fixture(scope="module")
+def data(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+    return prepare_kddcup(small_world, tmp_path_factory.mktemp("prepared") / "data")
+
+
+@pytest.fixture(scope="module")
+def run(data: PreparedData) -> Run:
+    pools = data.pools("valid")
+    return Run(pools, np.random.default_rng(3).random(len(pools.product_ids)))
+
+
+def test_a_story_shows_the_head_of_the_ranking_and_what_it_missed(
+    data: PreparedData, run: Run
+) -> None:
+    qrels = data.answers("valid")
+    assert qrels is not None
+    narrator = QueryExamples(data, "valid", run, qrels, lambda product: f"about {product}")
+    queries = data.queries("valid")
+    for query, text in zip(queries.ids, queries.texts, strict=True):
+        story = narrator.tell(query, 0.25)
+        ranking = top(run)[query]
+        relevant = set(qrels.relevance[query])
+        assert (story.text, story.value, story.relevant) == (text, 0.25, len(relevant))
+        assert [one.product_id for one in story.candidates] == ranking[:SHOWN]
+        assert [one.relevant for one in story.candidates] == [p in relevant for p in ranking[:6]]
+        assert [one.place for one in story.candidates] == [1, 2, 3, 4, 5, 6]
+        assert [ranking[place - 1] in relevant for place in story.missed] == [True] * len(
+            story.missed
+        )
+        found = sum(one.relevant for one in story.candidates)
+        assert found + len(story.missed) == len(relevant)
+        first = story.candidates[0]
+        assert first.note == f"about {first.product_id}"
+        (index,) = data.store.index_of([first.product_id])
+        height, width = data.store.image_sizes[index]
+        assert first.aspect == width / height
+        assert len(first.boxes) == len(first.labels) == len(data.store.read([index]).boxes)
+        assert all(0 <= side <= 1 for box in first.boxes for side in box)
+
+
+def test_a_query_that_was_not_ranked_has_an_empty_story(data: PreparedData, run: Run) -> None:
+    narrator = QueryExamples(data, "valid", run, Qrels({"nowhere": {"p": 1}}), str)
+    story = narrator.tell("nowhere", 0)
+    assert (story.text, story.candidates, story.relevant) == ("", (), 1)
+
+
+def test_best_and_worst_by_value_then_by_length() -> None:
+    run = Run.from_mapping({q: {"good": 1.0, "bad": 0.0} for q in "abcde"})
+    answers = {"a": "good", "b": "bad", "c": "good", "d": "bad", "e": "good"}
+    qrels = Qrels({query: {product: 1} for query, product in answers.items()})
+    evaluation = evaluate(run, qrels, EvaluateConfig(("mrr",)))
+    texts = {"a": "x", "b": "x y", "c": "x y z", "d": "x y z", "e": "x"}
+    assert best_and_worst(evaluation, "mrr", texts, 2) == (["c", "a"], ["d", "b"])
+    assert best_and_worst(evaluation, "mrr", texts, 9) == (["c", "a"], ["d", "b"])
+    relevant = {"e": 3, "a": 2, "b": 1}
+    best, worst = best_and_worst(evaluation, "mrr", texts, 2, relevant)
+    assert (best, worst) == (["e", "a"], ["b", "d"])
+
+
+def test_the_data_in_numbers(data: PreparedData) -> None:
+    grid = split_grid(data.summary)
+    assert [row[0] for row in grid.rows] == ["train", "valid", "testA"]
+    assert grid.rows[0][1:3] == ("600", f"{len(data.queries('train')):,}")
+    assert grid.rows[1][1:] == ("1,200", "40", "200", "40")
+    figures = {figure.label: figure.value for figure in dataset_figures(data.summary)}
+    assert figures["products"] == f"{len(data.store):,}"
+    assert figures["numbers a region"] == "16"
+    assert len(figures) == 6
+
+
+def test_candidates_bring_their_photos(
+    data: PreparedData, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Photos:
+        def jpeg(self, product: int) -> bytes | None:
+            return None if product % 2 else f"photo {product}".encode()
+
+    monkeypatch.setitem(data.__dict__, "photos", Photos())
+    narrator = QueryExamples(data, "valid", run, data.answers("valid") or Qrels({}), str)
+    shown = narrator.tell(data.queries("valid").ids[0], 0.5).candidates
+    for one in shown:
+        (index,) = data.store.index_of([one.product_id])
+        assert one.photo == (b"" if index % 2 else f"photo {index}".encode())

@@ -1,0 +1,133 @@
+"""Milvus as the engine: the same answers, filters and changes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from shopsight.data.dataset import PreparedData
+from shopsight.errors import DataError, UsageError
+from shopsight.search.index import add_products, remove_products
+from shopsight.search.retrievers.base import open_engine
+from shopsight.search.searcher import Searcher
+from shopsight.search.snapshot import Snapshot
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+lite = pytest.mark.skipif(
+    find_spec("milvus_lite") is None or find_spec("pymilvus") is None,
+    reason="needs pymilvus and milvus-lite: pip install 'shopsight[milvus]'",
+)
+FILTERS = (
+    {},
+    {"category": "shoes"},
+    {"category": 'ünïcode "q" \\ x'},
+    {"price": "20..60", "in_stock": "true"},
+    {"stars": ">4"},
+    {"price": "<20", "stars": "3"},
+    {"title": "thing 3"},
+)
+
+
+def same(index: Path, url: str, queries: list[str]) -> None:
+    own, other = Searcher.open(index), Searcher.open(index, url)
+    try:
+        for filters in FILTERS:
+            for how in ({"recall_only": True}, {"depth": 40}):
+                wanted = own.search_many(queries, 8, filters=filters, **how)
+                found = other.search_many(queries, 8, filters=filters, **how)
+                for one, two in zip(wanted, found, strict=True):
+                    assert [h.product_id for h in two.hits] == [h.product_id for h in one.hits]
+                    assert [h.score for h in two.hits] == pytest.approx(
+                        [h.score for h in one.hits], abs=1e-3
+                    )
+        first = own.search(queries[0], 1).hits[0].product_id
+        near = [h.product_id for h in other.similar(first, 5).hits]
+        assert near == [h.product_id for h in own.similar(first, 5).hits]
+        assert other.info()["engine"] == "milvus"
+    finally:
+        other.close()
+
+
+@lite
+def test_milvus_lite_answers_like_the_embedded_engine(
+    own_index: Path, shop_data: PreparedData, tmp_path: Path
+) -> None:
+    from shopsight.search.retrievers.milvus import load_engine
+
+    url, queries = str(tmp_path / "engine.db"), shop_data.queries("valid").texts[:4]
+    with pytest.raises(DataError, match="does not hold this index; load it: shopsight index"):
+        Searcher.open(own_index, url)
+    assert load_engine(url, own_index) == len(shop_data.store)
+    same(own_index, url, queries)
+    gone = shop_data.store.product_ids[:200]
+    remove_products(own_index, gone)
+    with pytest.raises(DataError, match=r"holds 654 of the index's 454 products; load them again"):
+        Searcher.open(own_index, url)
+    assert load_engine(url, own_index) == 454
+    same(own_index, url, queries)
+    add_products(own_index, shop_data, update=True)
+    assert load_engine(url, own_index) == len(shop_data.store)
+    same(own_index, url, queries)
+    assert load_engine(url, own_index) == len(shop_data.store)
+
+
+@lite
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://user:secret@127.0.0.1:9"])
+def test_a_server_that_is_not_there(url: str, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shopsight.search.retrievers.milvus._SECONDS", 1.0)
+    with pytest.raises(UsageError, match="the engine does not answer") as caught:
+        open_engine(url, Snapshot.current(index))
+    assert "secret" not in str(caught.value)
+
+
+def test_unknown_engines_are_refused(index: Path) -> None:
+    with pytest.raises(UsageError, match="'qdrant://x' is no engine"):
+        Searcher.open(index, "qdrant://x")
+    assert Searcher.open(index, "embedded").info()["engine"] == "embedded"
+
+
+def test_without_the_client_it_says_what_to_install(
+    index: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "pymilvus", None)
+    with pytest.raises(UsageError, match=r"pip install 'shopsight\[milvus\]'"):
+        Searcher.open(index, str(tmp_path / "engine.db"))
+
+
+@pytest.mark.slow
+def test_a_real_server_answers_like_the_embedded_engine(index: Path, tmp_path: Path) -> None:
+    """PyPI's ``milvus`` carries the server; it runs where loopback is the only network."""
+    if find_spec("milvus") is None:
+        pytest.skip("needs the server: pip install milvus==2.3.5")
+    alone = ["unshare", "--map-root-user", "--net"]
+    if not shutil.which("unshare") or subprocess.run([*alone, "true"], check=False).returncode:
+        pytest.skip("needs unshare, to keep the server on loopback")
+    own = shutil.copytree(index, tmp_path / "own")
+    script = Path(__file__).with_name("milvus_server.py")
+    words = [sys.executable, str(script), str(own), str(tmp_path), "red shoe", "small bag"]
+    command = [*alone, "sh", "-c", 'ip link set lo up; exec "$@"', "sh", *words]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=1200,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert said["loaded"] == [654, 653]
+    assert len(said["found"]) == 6
+    for embedded, server in said["found"]:
+        for one, two in zip(embedded, server, strict=True):
+            assert len(set(one) & set(two)) >= 9

@@ -1,0 +1,121 @@
+"""Ranker candidates again gives what ``shopsight rank`` gives for them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shopsight.config import FusionConfig, IndexConfig
+from shopsight.data.dataset import PreparedData
+from shopsight.inference.ensemble import Ensemble
+from shopsight.inference.ranker import Ranker
+from shopsight.inference.run_folder import RunFolder
+from shopsight.ranking.run import top
+from shopsight.search.encoders import SearchModels
+from shopsight.search.index import build_index
+from shopsight.search.rerank import Ranked, candidates, rerank
+from shopsight.search.searcher import Searcher
+from shopsight.search.snapshot import Snapshot
+
+MODELS = ("label-match", "word-match", "sentence-match", "dual")
+
+
+def ranked(index: Path, data: PreparedData, split: str, only: str = "") -> Ranked:
+    """A split's own candidates, ranked by the ensemble of an index or by one of its models."""
+    snapshot = Snapshot.current(index)
+    models = SearchModels(index / "models", snapshot.models)
+    if only:
+        models.ensemble = Ensemble(only, {only: 1.0}, FusionConfig(), 0.0, 0.0, ())
+    pools, table = data.pools(split), data.queries(split)
+    texts = dict(zip(table.ids, table.texts, strict=True))
+    codes = models.encode_queries(models.tokens([texts[q] for q in pools.query_ids]), models.names)
+    found = [snapshot.rows_of(pools.of(query)) for query in pools.query_ids]
+    own, rows = candidates(snapshot, found)
+    assert own.product_ids.tolist() == pools.product_ids.tolist()
+    return rerank(models, snapshot, codes, own, rows)
+
+
+@pytest.mark.parametrize(("name", "error"), [*((one, 1e-5) for one in MODELS), ("ensemble", 3e-3)])
+def test_scores_are_those_of_rank(
+    name: str, error: float, index: Path, mixed_run: RunFolder, shop_data: PreparedData
+) -> None:
+    wanted = Ranker(mixed_run, shop_data, "cpu").rank(name, "testA")
+    found = ranked(index, shop_data, "testA", "" if name == "ensemble" else name)
+    pairs = zip(found.run.pools.query_index.tolist(), found.run.pools.product_ids, strict=True)
+    scores = dict(zip(pairs, found.run.scores.tolist(), strict=True))
+    asked = zip(wanted.pools.query_index.tolist(), wanted.pools.product_ids, strict=True)
+    assert [scores[pair] for pair in asked] == pytest.approx(wanted.scores.tolist(), abs=error)
+    assert len(scores) == 1200
+    assert len(wanted.scores) == (480 if name == "sentence-match" else 1200)
+    # a normalised score is a difference divided by a spread, which here is small
+    assert sum(found.shares.values()) == pytest.approx(found.run.scores, abs=1e-9)
+    assert set(found.shares) == (set(MODELS) if name == "ensemble" else {name})
+
+
+@pytest.mark.parametrize(("precision", "least"), [("float16", 0.9), ("int8", 0.6)])
+def test_smaller_formats_rank_nearly_alike(
+    precision: str, least: float, index: Path, mixed_run: RunFolder, shop_data: PreparedData,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    config = IndexConfig(precision=precision, regions=False)
+    build_index(mixed_run, shop_data, tmp_path / "index", config)
+    exact, small = (ranked(one, shop_data, "testA").run for one in (index, tmp_path / "index"))
+    best, near = top(exact, 5), top(small, 5)
+    shares = [len(set(best[query]) & set(near[query])) / 5 for query in best]
+    assert np.mean(shares) >= least
+    size = [sum(f.stat().st_size for f in one.glob("part-*/*.npy"))
+            for one in (index, tmp_path / "index")]  # fmt: skip
+    assert size[1] < size[0] / 1.8
+
+
+def test_batches_change_nothing(index: Path, shop_data: PreparedData) -> None:
+    searcher = Searcher.open(index)
+    queries = shop_data.queries("valid").texts[:12]
+    together = searcher.search_many(queries, 5, depth=60)
+    for query, answer in zip(queries, together, strict=True):
+        alone = searcher.search(query, 5, depth=60)
+        assert [one.product_id for one in alone.hits] == [one.product_id for one in answer.hits]
+        assert [one.score for one in alone.hits] == pytest.approx(
+            [one.score for one in answer.hits], abs=3e-3
+        )
+
+
+def test_an_exhaustive_search_ranks_every_product(index: Path) -> None:
+    searcher = Searcher.open(index)
+    count = searcher.info()["products"]
+    answer = searcher.search("red shoe", count, depth=count)
+    assert len(answer.hits) == count == answer.total
+    scores = [one.score for one in answer.hits]
+    assert scores == sorted(scores, reverse=True)
+    assert searcher.search("red shoe", 7, depth=count).hits == answer.hits[:7]
+
+
+def test_recall_only_gives_cosines(index: Path) -> None:
+    searcher = Searcher.open(index)
+    answer = searcher.search("red shoe", 9, recall_only=True)
+    snapshot = Snapshot.current(index)
+    cosines = snapshot.vectors(np.arange(len(snapshot))) @ searcher.query_vectors(["red shoe"])[0]
+    order = np.argsort(-cosines, kind="stable")[:9]
+    assert [one.product_id for one in answer.hits] == snapshot.ids(order)
+    assert [one.score for one in answer.hits] == pytest.approx(cosines[order].tolist(), abs=1e-5)
+    assert set(answer.seconds) == {"encode", "recall"}
+
+
+def test_a_run_without_ensemble_ranks_with_its_last_model(
+    mixed_run: RunFolder, shop_data: PreparedData, tmp_path: Path
+) -> None:
+    shutil.copytree(mixed_run.path, tmp_path / "run")
+    for name in ("label-match", "word-match", "sentence-match", "fusion.json"):
+        path = tmp_path / "run" / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    build_index(RunFolder.read(tmp_path / "run"), shop_data, tmp_path / "index")
+    searcher = Searcher.open(tmp_path / "index")
+    answer = searcher.search("red shoe", 5, explain=True)
+    alone = searcher.search("red shoe", 5, recall_only=True)
+    assert [one.product_id for one in answer.hits] == [one.product_id for one in alone.hits]
+    assert answer.hits[0].shares == {"dual": pytest.approx(answer.hits[0].score)}
+    assert [one.word for one in answer.hits[0].explanation.words] == ["red", "shoe"]
+    assert answer.hits[0].explanation.boxes
