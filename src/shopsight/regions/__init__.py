@@ -46,7 +46,7 @@ def make_extractor(config: RegionsConfig) -> Extractor:
         classic: Extractor = _module("classic").ClassicExtractor(config)
         return classic
     if name.startswith("hf:"):
-        published: Extractor = _module("pretrained").PretrainedExtractor.open(config)
+        published: Extractor = _module("hf_extractor").PretrainedExtractor.open(config)
         return published
     if Path(name).is_dir():
         return load_extractor(Path(name))
@@ -63,16 +63,17 @@ def load_extractor(folder: Path) -> Extractor:
     """
     settings = _read_settings(folder)
     name = str(settings["extractor"])
-    kind = "pretrained" if name.startswith("hf:") else name
+    kind = "hf" if name.startswith("hf:") else name
     classes = {
-        "classic": "ClassicExtractor",
-        "learned": "LearnedExtractor",
-        "pretrained": "PretrainedExtractor",
+        "classic": ("classic", "ClassicExtractor"),
+        "learned": ("learned_extractor", "LearnedExtractor"),
+        "hf": ("hf_extractor", "PretrainedExtractor"),
     }
     if kind not in classes:
         raise DataError(f"{folder}: made by an extractor '{name}' that this version does not know")
     try:
-        loaded: Extractor = getattr(_module(kind), classes[kind]).load(folder, settings)
+        module, extractor = classes[kind]
+        loaded: Extractor = getattr(_module(module), extractor).load(folder, settings)
     except (KeyError, TypeError, ValueError, FileNotFoundError) as error:
         raise DataError(f"{folder}: not the extractor of this version; prepare again") from error
     return loaded
@@ -97,7 +98,7 @@ def learn_extractor(
     Raises:
         UsageError: no word stands on enough photos to learn from.
     """
-    learned: Extractor = _module("learn").learn(photos, words, config, seed, progress)
+    learned: Extractor = _module("train_extractor").learn(photos, words, config, seed, progress)
     return learned
 
 
