@@ -12,8 +12,8 @@ import torch
 from shopsight.batches.batch import as_regions, pad_tokens
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import DataError
-from shopsight.inference.encode import best_of, rank_split, shown_words
 from shopsight.inference import encode as inference
+from shopsight.inference.encode import best_of, rank_split, shown_words
 from shopsight.inference.load import MODELS, load_model
 from shopsight.inference.run_folder import RunFolder
 from shopsight.text.vocabulary import Vocabulary, train_vocabulary
