@@ -11,7 +11,7 @@ from typing import Any
 
 from shopsight.config import ServeConfig
 from shopsight.web.app import create_app
-from shopsight.web.server import address_of, listen, make_server
+from shopsight.web.server import listen, make_server, url_of
 
 OWN = "http://127.0.0.1:8000"
 EASY = ServeConfig(rate=0, batch_wait=0)
@@ -28,7 +28,7 @@ def serve_in_thread(
     thread.start()
     assert ready.wait(30)
     try:
-        yield address_of(bound)
+        yield url_of(bound)
     finally:
         server.should_exit = True
         thread.join(30)

@@ -127,7 +127,7 @@ def test_other_names_are_turned_away() -> None:
     with served(ServeConfig()) as client:
         answer = client.get("/search?q=a", headers={"host": "evil.example"})
     assert answer.status_code == 421
-    assert answer.json()["detail"] == "this server does not go by that name (see --names)"
+    assert answer.json()["detail"] == "host not allowed (see --allowed-hosts)"
 
 
 def test_no_answer_in_time_is_said_and_the_server_goes_on() -> None:

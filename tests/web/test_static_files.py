@@ -89,7 +89,7 @@ def titles(page: Any) -> list[str]:
     return page.locator("#grid .name").all_inner_texts()
 
 
-def address_of(page: Any) -> dict[str, list[str]]:
+def query_of(page: Any) -> dict[str, list[str]]:
     return parse_qs(urlsplit(page.url).query)
 
 
@@ -100,10 +100,10 @@ def test_the_start_page_shows_the_shop(visit: Visit) -> None:
     assert page.locator(".shelf").count() == 4
     page.locator(".tries a", has_text="dress").click()
     cards(page).first.wait_for()
-    assert address_of(page) == {"q": ["dress"]}
+    assert query_of(page) == {"q": ["dress"]}
     page.locator(".brand").click()
     page.locator(".hero").wait_for()
-    assert address_of(page) == {}
+    assert query_of(page) == {}
 
 
 def test_it_searches_as_one_types_and_the_address_tells(visit: Visit) -> None:
@@ -158,7 +158,7 @@ def test_filters_narrow_the_search_and_can_be_shared(visit: Visit) -> None:
     page.get_by_label("Price, to").press("Enter")
     expect(cards(page)).to_have_count(1)
     assert titles(page) == ["Navy dotted dress"]
-    assert sorted(address_of(page)["filter"]) == ["colour=navy", "price=..60"]
+    assert sorted(query_of(page)["filter"]) == ["colour=navy", "price=..60"]
     page.reload()
     cards(page).first.wait_for()
     assert titles(page) == ["Navy dotted dress"]
@@ -169,7 +169,7 @@ def test_filters_narrow_the_search_and_can_be_shared(visit: Visit) -> None:
     page.get_by_role("heading", name="Nothing found").wait_for()
     page.get_by_role("button", name="Clear filters").last.click()
     cards(page).nth(3).wait_for()
-    assert address_of(page) == {"q": ["dress"]}
+    assert query_of(page) == {"q": ["dress"]}
 
 
 def test_the_keyboard_is_enough(visit: Visit) -> None:
@@ -193,7 +193,7 @@ def test_the_keyboard_is_enough(visit: Visit) -> None:
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     page.locator("#detail[open] h2").wait_for()
-    assert address_of(page)["product"] == [shown[1]]
+    assert query_of(page)["product"] == [shown[1]]
     page.keyboard.press("ArrowRight")
     page.wait_for_url(f"**product={shown[2]}")
     page.keyboard.press("Escape")
@@ -202,7 +202,7 @@ def test_the_keyboard_is_enough(visit: Visit) -> None:
     assert focused() == 2
     page.keyboard.press("s")
     page.get_by_role("heading", name="Similar to").last.wait_for()
-    assert address_of(page) == {"like": [shown[2]]}
+    assert query_of(page) == {"like": [shown[2]]}
     page.keyboard.press("/")
     page.keyboard.type("hat")
     page.wait_for_url("**/?q=hat")
@@ -238,7 +238,7 @@ def test_similar_and_more(visit: Visit) -> None:
     assert page.evaluate("document.activeElement.dataset.product")
     page.locator("#grid a[data-similar]").first.click()
     page.locator("#context h2", has_text="Similar to").wait_for()
-    assert list(address_of(page)) == ["like"]
+    assert list(query_of(page)) == ["like"]
 
 
 def test_a_photo_is_a_query_chosen_or_dropped(visit: Visit, tmp_path: Path) -> None:

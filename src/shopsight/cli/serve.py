@@ -23,7 +23,7 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
         [
             "serve index",
             "serve index --port 9000 --token-file token.txt",
-            "serve index --host 0.0.0.0 --token-file token.txt --names shop.example",
+            "serve index --host 0.0.0.0 --token-file token.txt --allowed-hosts shop.example",
             "serve index --engine http://127.0.0.1:19530",
         ],
     )
@@ -51,7 +51,7 @@ def _serve(given: Any) -> None:
     from shopsight.web.app import create_app
     from shopsight.web.querylog import QueryLog
     from shopsight.web.security import is_loopback
-    from shopsight.web.server import address_of, listen, make_server, read_token
+    from shopsight.web.server import listen, make_server, read_token, url_of
 
     if given.threads < 1:
         raise UsageError("--threads must be at least 1")
@@ -70,7 +70,7 @@ def _serve(given: Any) -> None:
 
         def ready() -> None:
             if not given.quiet:
-                print(f"{products:,} products at {address_of(bound)} (Ctrl-C stops)", flush=True)
+                print(f"{products:,} products at {url_of(bound)} (Ctrl-C stops)", flush=True)
 
         try:
             app = create_app(searcher, config, token, log)

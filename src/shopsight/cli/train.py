@@ -150,7 +150,7 @@ def train_and_report(
         What it came to, and the page; None in all processes but the first.
     """
     from shopsight.reports.html import write_page
-    from shopsight.reports.training_report import run_report
+    from shopsight.reports.training_report import build_report
     from shopsight.training.callbacks import ProgressLine
     from shopsight.training.distributed import init_distributed
     from shopsight.training.pipeline import no_progress, train_all
@@ -170,7 +170,7 @@ def train_and_report(
         if results is None:
             return None
         page = page or out / "report.html"
-        write_page(run_report(data, results, title, note, world.device), page)
+        write_page(build_report(data, results, title, note, world.device), page)
     steps.done("report", str(page))
     return results, page
 

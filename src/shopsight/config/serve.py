@@ -14,43 +14,43 @@ class ServeConfig:
     Args:
         host: address to listen on; 127.0.0.1 can be reached from this machine alone.
         port: port to listen on; 0 takes a free one.
-        names: further names that a request may call this server by; any name will do where the
-            address is not this machine's own.
+        allowed_hosts: additional values of the Host header; any is allowed where ``host`` is not a
+            loopback address.
         trust_proxy: believe what a proxy on this machine says about the client's address.
         query_chars: longest query, in characters.
         k_max: most hits of one answer.
-        depth_max: most candidates ranked again for one answer.
+        candidates_max: most candidates ranked again for one answer.
         photo_bytes: largest photo that may be sent.
         rate: requests a client may make each second, in the long run; 0 is any number. A photo
             counts a tenth.
         burst: requests a client may make at once.
         pending: requests under way at once; further ones are turned away.
         timeout: seconds until a request is given up.
-        batch: most queries that are searched together.
+        batch_size: most queries that are searched together.
         batch_wait: seconds a query waits for others to join it.
     """
 
     host: str = "127.0.0.1"
     port: int = 8000
-    names: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
     trust_proxy: bool = False
     query_chars: int = 500
     k_max: int = 100
-    depth_max: int = 1000
+    candidates_max: int = 1000
     photo_bytes: int = 10_000_000
     rate: float = 20.0
     burst: int = 100
     pending: int = 256
     timeout: float = 10.0
-    batch: int = 32
+    batch_size: int = 32
     batch_wait: float = 0.002
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
         check_range(self, "port", 0, 65_535)
-        for name in ("query_chars", "k_max", "depth_max", "photo_bytes", "burst", "pending"):
+        for name in ("query_chars", "k_max", "candidates_max", "photo_bytes", "burst", "pending"):
             check_range(self, name, 1)
         check_range(self, "rate", 0)
         check_range(self, "timeout", 0.001, 3600)
-        check_range(self, "batch", 1)
+        check_range(self, "batch_size", 1)
         check_range(self, "batch_wait", 0, 1)

@@ -33,7 +33,7 @@ _TAGS = 4
 _TITLES = ("title", "name")  # what a column of titles is called, or holds in its name
 
 
-def run_report(
+def build_report(
     data: PreparedData,
     results: Results,
     title: str = "What was trained",

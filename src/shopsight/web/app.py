@@ -116,7 +116,7 @@ class _Service:
         self.searcher, self.config, self.token, self.log = searcher, config, token, log
         self.metrics = Metrics(self._products, lambda: self._batcher.waiting)
         self._batcher = Batcher(
-            searcher.search_many, config.batch, config.batch_wait, self.metrics.batches.observe
+            searcher.search_many, config.batch_size, config.batch_wait, self.metrics.batches.observe
         )
         self._vectors = ThreadPoolExecutor(2, "vectors")
         self._records = ThreadPoolExecutor(4, "records")
@@ -186,7 +186,7 @@ def _add_searches(app: FastAPI, service: _Service) -> None:
                        examples=["red summer dress"]),
         k: int = many,
         filters: list[str] = only,
-        depth: int | None = Query(None, ge=1, le=config.depth_max,
+        depth: int | None = Query(None, ge=1, le=config.candidates_max,
                                   description="Candidates ranked again; the index knows a good "
                                   "number."),
         recall_only: bool = Query(False, description="Leave out the ranking: quicker, coarser."),
@@ -272,7 +272,7 @@ def _add_service(app: FastAPI, service: _Service) -> None:
         summary="What the index is made of, and what this server allows.",
     )
     async def info() -> Response:
-        names = ("query_chars", "k_max", "depth_max", "photo_bytes")
+        names = ("query_chars", "k_max", "candidates_max", "photo_bytes")
         limits = {name: getattr(config, name) for name in names}
         index = await service.read(searcher.info)
         return Json({"index": index, "limits": limits, "clicks": service.log is not None})

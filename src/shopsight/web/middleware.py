@@ -58,7 +58,7 @@ class Gate:
     def __init__(self, app: ASGIApp, config: ServeConfig, token: Token, metrics: Metrics) -> None:
         self._app, self._config, self._token, self._metrics = app, config, token, metrics
         self._rate = Rate(config.rate, config.burst)
-        self._names = Names(config.host, config.names)
+        self._names = Names(config.host, config.allowed_hosts)
         self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -104,7 +104,7 @@ class Gate:
     def _refusal(self, scope: Scope) -> _Refusal | None:
         headers, path = Headers(scope=scope), scope["path"]
         if not self._names.allows(headers.get("host", "")):
-            return _Refusal("name", 421, "this server does not go by that name (see --names)")
+            return _Refusal("name", 421, "host not allowed (see --allowed-hosts)")
         if self._under_way > self._config.pending:
             return _Refusal("busy", 503, "too many requests at once; try again in a second",
                             (("retry-after", "1"),))  # fmt: skip

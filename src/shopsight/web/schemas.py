@@ -50,7 +50,7 @@ class Info(BaseModel):
     """What the index is made of, and what this server allows."""
 
     index: dict[str, Any] = Field(description="counts, models and settings of the index")
-    limits: dict[str, int] = Field(description="query_chars, k_max, depth_max, photo_bytes")
+    limits: dict[str, int] = Field(description="query_chars, k_max, candidates_max, photo_bytes")
     clicks: bool = Field(description="whether POST /clicks is kept")
 
 

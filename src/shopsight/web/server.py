@@ -46,7 +46,7 @@ def listen(config: ServeConfig) -> socket.socket:
     return bound
 
 
-def address_of(bound: socket.socket) -> str:
+def url_of(bound: socket.socket) -> str:
     """What to type into a browser for a listening socket."""
     host, port = bound.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
