@@ -25,8 +25,7 @@ EXPECTED = Path(__file__).parent.parent / "recipes" / "expected.yaml"
 def main(recipe: str, data: str, *runs: str) -> int:
     """Print the comparison; returns the exit code."""
     expected = yaml.safe_load(EXPECTED.read_text())[recipe]
-    qrels = PreparedData.open(data).answers(expected["split"])
-    assert qrels is not None, f"{data}: the split {expected['split']} has no answers"
+    qrels = PreparedData.open(data).qrels(expected["split"])
     found: dict[str, float] = {}
     for number, run in enumerate(map(Path, runs)):
         seed = json.loads((run / "run.json").read_text())["recipe"]["seed"]

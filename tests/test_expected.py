@@ -39,7 +39,7 @@ def test_scores_are_compared_with_what_was_expected(repository, data, tmp_path, 
     (run.path / "runs").mkdir()
     random = random_run(data.pools("valid"), 0)
     write_run(random, run.path / "runs" / "valid-random.json")
-    score = evaluate(random, data.answers("valid")).estimates["ndcg@5"].mean
+    score = evaluate(random, data.qrels("valid")).estimates["ndcg@5"].mean
     script = tmp_path / "scripts" / "check_expected.py"
     script.parent.mkdir()
     script.write_text((repository / "scripts/check_expected.py").read_text())

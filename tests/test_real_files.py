@@ -57,8 +57,8 @@ def prepared(shared_data, tmp_path_factory):
 
 def test_nothing_real_is_refused(prepared):
     data, metadata, queries = prepared
-    assert data.summary["skipped"] == {}
-    assert data.summary["splits"]["train"]["rows"] == 1000 + len(queries)
+    assert data.manifest["skipped"] == {}
+    assert data.manifest["splits"]["train"]["rows"] == 1000 + len(queries)
     assert set(data.store.product_ids) == {str(row["product_id"]) for row in metadata}
     table = data.queries("train")
     assert table.texts[-len(queries) :] == queries

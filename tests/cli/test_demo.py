@@ -17,7 +17,7 @@ from shopsight.cli.main import main
 from shopsight.config import STAGES, SyntheticShopConfig
 from shopsight.data.dataset import PreparedData
 from shopsight.demo.shop import CLICKS, TABLE
-from shopsight.formats.qrels import read_answers
+from shopsight.formats.qrels import read_qrels
 from shopsight.formats.runs import read_run
 from shopsight.inference.load import MODELS
 from shopsight.metrics.evaluate import evaluate
@@ -43,7 +43,7 @@ def demo(
 def means(demo: tuple[Path, str, str]) -> dict[str, float]:
     """nDCG@5 on valid of every run that it left."""
     out, _, _ = demo
-    qrels = read_answers(out / "data" / "answers-valid.json")
+    qrels = read_qrels(out / "data" / "answers-valid.json")
     runs = {name: read_run(out / "run" / "runs" / f"valid-{name}.json") for name in NAMES}
     return {name: evaluate(run, qrels).estimates["ndcg@5"].mean for name, run in runs.items()}
 
@@ -135,7 +135,7 @@ def test_its_index_finds_what_is_asked_for(demo: tuple[Path, str, str]) -> None:
 
     out, _, world = demo
     searcher = Searcher.open(out / "index")
-    assert searcher.info()["products"] == PreparedData.open(out / "data").summary["products"]
+    assert searcher.info()["products"] == PreparedData.open(out / "data").manifest["products"]
     found = searcher.search("red dress", 5, explain=True)
     assert [hit.explanation is not None for hit in found.hits] == [True] * 5
     if world == SHOP:

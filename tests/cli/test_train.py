@@ -39,8 +39,7 @@ def refusal(capsys: Capture, command: list[str]) -> str:
 def test_its_figures_are_those_of_the_files_it_writes(trained: Trained, small_data: Path) -> None:
     folder, text = trained
     said = json.loads(text)
-    qrels = PreparedData.open(small_data).answers("valid")
-    assert qrels is not None
+    qrels = PreparedData.open(small_data).qrels("valid")
     assert list(said["models"]) == NAMES
     for name, figures in said["models"].items():
         estimates = evaluate(read_run(folder / "runs" / f"valid-{name}.json"), qrels).estimates
@@ -189,7 +188,7 @@ def lines_of(raw: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("change", "recipe", "sentence"),
     [
-        ("no answers", [], "split 'valid' has no answers to judge by"),
+        ("no answers", [], "split 'valid' has no relevance judgements"),
         ("no valid", [], "training needs a split 'valid' (it has: train)"),
         ("one query", [], "all training queries are the same query"),
         ("", ["encoder.attention_heads=5"], "feature width 16 cannot be divided among"

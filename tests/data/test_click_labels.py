@@ -9,7 +9,7 @@ import pytest
 from shopsight.config import JudgeConfig
 from shopsight.data.click_labels import judged, read_log, write_pairs
 from shopsight.errors import InputError, UsageError
-from shopsight.formats.qrels import read_answers
+from shopsight.formats.qrels import read_qrels
 
 TABLE = """query,product_id,clicks,impressions
 Red  Shoe,a,40,50
@@ -113,7 +113,7 @@ def test_the_command_writes_answers(tmp_path: Path, capsys: pytest.CaptureFixtur
 
     log, out = written(tmp_path, TABLE), tmp_path / "answers.json"
     assert main(["judge", str(log), "--out", str(out), "--prior", "0.1", "--json"]) == 0
-    assert read_answers(out).relevance == {"red shoe": {"a": 1}}
+    assert read_qrels(out).relevance == {"red shoe": {"a": 1}}
     assert '"judged": 1' in capsys.readouterr().out
     assert main(["judge", str(log), "--out", str(out), "--clicks", "99"]) == 2
     assert "no product was clicked often enough" in capsys.readouterr().err

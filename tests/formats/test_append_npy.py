@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from shopsight.errors import OutputError
-from shopsight.formats.append_npy import GrowingArray
+from shopsight.formats.append_npy import AppendableArray
 from shopsight.prepare.kddcup.id_map import KnownIds
 
 
 def test_a_synced_file_is_an_ordinary_npy(tmp_path):
-    array = GrowingArray(tmp_path / "a.npy", np.float16, (3,))
+    array = AppendableArray(tmp_path / "a.npy", np.float16, (3,))
     blocks = [np.arange(6).reshape(2, 3), np.empty((0, 3)), np.ones((1, 3))]
     for block in blocks:
         array.append(block)
@@ -20,7 +20,7 @@ def test_a_synced_file_is_an_ordinary_npy(tmp_path):
 
 
 def test_an_empty_one_loads_too(tmp_path):
-    array = GrowingArray(tmp_path / "a.npy", np.int64)
+    array = AppendableArray(tmp_path / "a.npy", np.int64)
     array.sync()
     array.close()
     assert np.load(tmp_path / "a.npy").shape == (0,)
@@ -28,10 +28,10 @@ def test_an_empty_one_loads_too(tmp_path):
 
 def test_continuing_cuts_off_what_was_not_noted(tmp_path):
     path = tmp_path / "a.npy"
-    array = GrowingArray(path, np.int32)
+    array = AppendableArray(path, np.int32)
     array.append(np.arange(10))
     array.close()
-    again = GrowingArray(path, np.int32, rows=4)
+    again = AppendableArray(path, np.int32, rows=4)
     again.append(np.array([100]))
     again.sync()
     again.close()
@@ -39,7 +39,7 @@ def test_continuing_cuts_off_what_was_not_noted(tmp_path):
 
 
 def test_a_full_disk_is_one_sentence():
-    array = GrowingArray.__new__(GrowingArray)
+    array = AppendableArray.__new__(AppendableArray)
     array.path, array.dtype, array.rows = "/dev/full", np.dtype(np.int8), 0
     with open("/dev/full", "wb") as full:
         array._file = full.fileno()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from shopsight.errors import OutputError
-from shopsight.formats.atomic import place_of, replacing
+from shopsight.formats.atomic import atomic_write, resolve_output
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def ten_bytes_at_most() -> Iterator[None]:
 def test_replaces_whole(tmp_path: Path) -> None:
     target = tmp_path / "a.txt"
     target.write_text("old")
-    with replacing(target) as file:
+    with atomic_write(target) as file:
         file.write("new é\n")
         assert target.read_text() == "old"
     assert target.read_text(encoding="utf-8") == "new é\n"
@@ -37,7 +37,7 @@ def test_replaces_whole(tmp_path: Path) -> None:
 
 
 def test_bytes(tmp_path: Path) -> None:
-    with replacing(tmp_path / "a", "wb") as file:
+    with atomic_write(tmp_path / "a", "wb") as file:
         file.writelines([b"\x00", b"\xff"])
     assert (tmp_path / "a").read_bytes() == b"\x00\xff"
 
@@ -45,7 +45,7 @@ def test_bytes(tmp_path: Path) -> None:
 def test_an_error_inside_leaves_the_old_file_alone(tmp_path: Path) -> None:
     target = tmp_path / "a.txt"
     target.write_text("old")
-    with pytest.raises(TypeError), replacing(target) as file:
+    with pytest.raises(TypeError), atomic_write(target) as file:
         file.writelines(["half", 3])
     assert target.read_text() == "old"
     assert [one.name for one in tmp_path.iterdir()] == ["a.txt"]
@@ -55,13 +55,13 @@ def test_keeps_permissions_of_the_replaced_file(tmp_path: Path) -> None:
     target = tmp_path / "a.txt"
     target.write_text("old")
     target.chmod(0o640)
-    with replacing(target) as file:
+    with atomic_write(target) as file:
         file.write("new")
     assert stat.S_IMODE(target.stat().st_mode) == 0o640
 
 
 def test_new_files_get_the_usual_permissions(tmp_path: Path) -> None:
-    with replacing(tmp_path / "ours") as file:
+    with atomic_write(tmp_path / "ours") as file:
         file.write("x")
     (tmp_path / "plain").write_text("x")
     assert (tmp_path / "ours").stat().st_mode == (tmp_path / "plain").stat().st_mode
@@ -69,12 +69,12 @@ def test_new_files_get_the_usual_permissions(tmp_path: Path) -> None:
 
 def test_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"cannot write, the folder .*none does not exist"):  # noqa: SIM117
-        with replacing(tmp_path / "none" / "a.txt"):
+        with atomic_write(tmp_path / "none" / "a.txt"):
             pass
 
 
 def test_folder_in_the_way(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="it is a folder"), replacing(tmp_path):
+    with pytest.raises(OutputError, match="it is a folder"), atomic_write(tmp_path):
         pass
 
 
@@ -82,7 +82,7 @@ def test_no_permission(tmp_path: Path) -> None:
     if os.geteuid() == 0:
         pytest.skip("root may write anywhere")
     tmp_path.chmod(0o500)
-    with pytest.raises(OutputError, match="permission denied"), replacing(tmp_path / "a"):
+    with pytest.raises(OutputError, match="permission denied"), atomic_write(tmp_path / "a"):
         pass
     tmp_path.chmod(0o700)
 
@@ -93,7 +93,7 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OutputError, match=r"a.txt: cannot write, no space left on device"):  # noqa: SIM117
-        with replacing(tmp_path / "a.txt") as file:
+        with atomic_write(tmp_path / "a.txt") as file:
             file.write("x")
     assert list(tmp_path.iterdir()) == []
 
@@ -104,7 +104,11 @@ def test_a_failing_write_names_the_file(tmp_path: Path, size: int, verb: str) ->
     target = tmp_path / "a.txt"
     target.write_text("old")
     reason = r"a.txt: cannot write, file too large"
-    with pytest.raises(OutputError, match=reason), ten_bytes_at_most(), replacing(target) as file:
+    with (
+        pytest.raises(OutputError, match=reason),
+        ten_bytes_at_most(),
+        atomic_write(target) as file,
+    ):
         getattr(file, verb)("x" * size)
     assert target.read_text() == "old"
     assert [one.name for one in tmp_path.iterdir()] == ["a.txt"]
@@ -115,7 +119,7 @@ def test_a_link_stays_and_its_target_is_written(tmp_path: Path) -> None:
     (tmp_path / "far" / "a.txt").write_text("old")
     for name in ("a.txt", "new.txt"):
         (tmp_path / name).symlink_to(tmp_path / "far" / name)
-        with replacing(tmp_path / name) as file:
+        with atomic_write(tmp_path / name) as file:
             file.write("new")
         assert (tmp_path / name).is_symlink()
         assert (tmp_path / "far" / name).read_text() == "new"
@@ -127,8 +131,8 @@ def test_devices_and_pipes_are_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "null").symlink_to(os.devnull)
     for place in (tmp_path / "pipe", tmp_path / "null", os.devnull):
         with pytest.raises(OutputError, match=r"cannot write .*, it is not a regular file"):
-            place_of(place)
-        with pytest.raises(OutputError, match="not a regular file"), replacing(place):
+            resolve_output(place)
+        with pytest.raises(OutputError, match="not a regular file"), atomic_write(place):
             pass
     assert (tmp_path / "pipe").is_fifo()
     assert Path(os.devnull).is_char_device()
@@ -138,18 +142,18 @@ def test_links_in_a_circle(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
     with pytest.raises(OutputError, match="a: cannot write, too many levels of symbolic links"):
-        place_of(tmp_path / "a")
+        resolve_output(tmp_path / "a")
 
 
 def test_standard_output_is_no_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(OutputError, match="-: cannot write to standard output"), replacing("-"):
+    with pytest.raises(OutputError, match="-: cannot write to standard output"), atomic_write("-"):
         pass
-    with replacing("./-") as file:
+    with atomic_write("./-") as file:
         file.write("x")
     assert (tmp_path / "-").read_text() == "x"
 
 
 def test_unknown_mode(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="mode must be"), replacing(tmp_path / "a", "a"):
+    with pytest.raises(ValueError, match="mode must be"), atomic_write(tmp_path / "a", "a"):
         pass

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shopsight.errors import InputError
-from shopsight.formats.candidates import read_pools
+from shopsight.formats.candidates import read_candidates
 
 NINE = "product_id\timage_h\timage_w\tnum_boxes\tboxes\tfeatures\tclass_labels\tquery\tquery_id\n"
 
@@ -16,7 +16,7 @@ NINE = "product_id\timage_h\timage_w\tnum_boxes\tboxes\tfeatures\tclass_labels\t
 def test_score_file_with_a_repeated_product(tmp_path: Path) -> None:
     path = tmp_path / "scores.tsv"
     path.write_text("1\ta\t0.5\n2\tb\t0.5\n1\ta\t0.25\n")
-    found = read_pools(path)
+    found = read_candidates(path)
     assert found.pools.of("1") == ["a", "a"]
     assert found.texts is None
 
@@ -24,7 +24,7 @@ def test_score_file_with_a_repeated_product(tmp_path: Path) -> None:
 def test_three_columns(tmp_path: Path) -> None:
     path = tmp_path / "pairs.tsv"
     path.write_text("query_id\tquery\tproduct_id\n1\tred shoes\ta\n2\t\tb\n1\tred shoes\tb\n")
-    found = read_pools(path)
+    found = read_candidates(path)
     assert found.pools.query_ids == ("1", "2")
     assert found.pools.of("1") == ["a", "b"]
     assert found.texts == {"1": "red shoes", "2": ""}
@@ -33,7 +33,7 @@ def test_three_columns(tmp_path: Path) -> None:
 def test_without_texts(tmp_path: Path) -> None:
     path = tmp_path / "pairs.tsv"
     path.write_text("query_id\tproduct_id\n1\ta\n")
-    assert read_pools(path).texts is None
+    assert read_candidates(path).texts is None
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -42,7 +42,7 @@ def test_the_competition_file_is_taken_literally(tmp_path: Path, packed: bool) -
     row = "{p}\t1\t2\t1\tAAAA\tBBBB\tCCCC\t{q}\t{i}\r\n"
     text = NINE + row.format(p=5, q='a "quote', i=1) + row.format(p=6, q="tab\t here\t", i=2)
     path.write_bytes(gzip.compress(text.encode()) if packed else b"\xef\xbb\xbf" + text.encode())
-    found = read_pools(path)
+    found = read_candidates(path)
     assert (found.pools.of("1"), found.pools.of("2")) == (["5"], ["6"])
     assert found.texts == {"1": 'a "quote', "2": "tab\t here\t"}
 
@@ -63,5 +63,5 @@ def test_refused_in_a_sentence(tmp_path: Path, data: bytes, words: str) -> None:
     path = tmp_path / "pairs.tsv"
     path.write_bytes(data)
     with pytest.raises(InputError) as caught:
-        read_pools(path)
+        read_candidates(path)
     assert words in str(caught.value)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shopsight.errors import InputError
-from shopsight.formats.qrels import read_answers
+from shopsight.formats.qrels import read_qrels
 
 GOOD = {
     "competition": ('{"1": [7, 8], "2": []}', {"1": {"7": 1, "8": 1}, "2": {}}),
@@ -39,9 +39,9 @@ BAD = {
 def test_shapes(tmp_path: Path, text: str, expected: dict[str, dict[str, int]]) -> None:
     path = tmp_path / "answers"
     path.write_bytes(text.encode())
-    assert read_answers(path).relevance == expected
+    assert read_qrels(path).relevance == expected
     path.write_bytes(gzip.compress(b"\xef\xbb\xbf" + text.encode()))
-    assert read_answers(path).relevance == expected
+    assert read_qrels(path).relevance == expected
 
 
 @pytest.mark.parametrize(("text", "words"), BAD.values(), ids=BAD)
@@ -49,6 +49,6 @@ def test_refused_in_a_sentence(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "answers"
     path.write_text(text)
     with pytest.raises(InputError) as caught:
-        read_answers(path)
+        read_qrels(path)
     assert str(caught.value).startswith(str(path))
     assert words in str(caught.value)

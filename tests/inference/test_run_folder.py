@@ -21,8 +21,8 @@ def test_a_run_remembers_its_recipe_and_vocabulary(tmp_path, data):
     again = RunFolder.read(tmp_path / "run")
     assert again.recipe == recipe
     assert again.vocabulary().tokens == data.vocabulary().tokens
-    assert again.summary["feature_width"] == 16
-    assert RunFolder.open(tmp_path / "run", recipe, data).summary == again.summary
+    assert again.manifest["feature_width"] == 16
+    assert RunFolder.open(tmp_path / "run", recipe, data).manifest == again.manifest
 
 
 def test_a_changed_recipe_is_refused_by_its_key(tmp_path, data):
@@ -42,8 +42,8 @@ def test_settings_that_change_no_result_may_change(tmp_path, data):
 
 def test_settings_of_a_later_version_were_at_their_defaults(tmp_path, data):
     run = RunFolder.open(tmp_path, Recipe(), data)
-    del run.summary["recipe"]["dual"]["towers"]
-    (tmp_path / "run.json").write_text(json.dumps(run.summary))
+    del run.manifest["recipe"]["dual"]["towers"]
+    (tmp_path / "run.json").write_text(json.dumps(run.manifest))
     assert RunFolder.open(tmp_path, Recipe(), data).recipe == Recipe()
     with pytest.raises(UsageError, match=r"dual.towers = 1, but the recipe now says 2"):
         RunFolder.open(tmp_path, Recipe(dual=DualConfig(towers=2)), data)
@@ -51,7 +51,7 @@ def test_settings_of_a_later_version_were_at_their_defaults(tmp_path, data):
 
 def test_changed_data_are_refused_by_their_file(tmp_path, data):
     RunFolder.open(tmp_path, Recipe(), data)
-    summary = json.loads(json.dumps(data.summary))
+    summary = json.loads(json.dumps(data.manifest))
     summary["files"]["boxes.npy"]["sha256"] = "other"
     with pytest.raises(DataError, match=r"other data \(.*boxes.npy changed\); give the same data"):
         RunFolder.open(tmp_path, Recipe(), PreparedData(data.path, summary))

@@ -80,8 +80,8 @@ def test_a_published_backbone_and_detector(
     np.testing.assert_allclose(
         data.store.read(range(90)).features, alone.store.read(range(90)).features, atol=2e-3
     )
-    assert data.summary["extractor"]["name"] == f"hf:{backbone}"
-    assert {"dress", "shoe"} <= set(data.summary["extractor"]["label_names"])
+    assert data.manifest["extractor"]["name"] == f"hf:{backbone}"
+    assert {"dress", "shoe"} <= set(data.manifest["extractor"]["label_names"])
     assert_describes_new_photos_alike(data)
     assert_ranks(data, quick_recipe, tmp_path / "run")
 
@@ -90,7 +90,7 @@ def test_a_learned_network(table: str, tmp_path: Path, quick_recipe: Path) -> No
     small = ["--learning.epochs", "1", "--learning.channels", "8", "--learning.width", "32"]
     small += ["--learning.size", "32", "--learning.threads", "1", "--learning.least-products", "3"]
     data = prepared(table, tmp_path / "data", "--learn", *small)
-    assert data.summary["extractor"]["name"] == "learned"
+    assert data.manifest["extractor"]["name"] == "learned"
     assert data.store.width == 32
     assert_describes_new_photos_alike(data)
     assert_ranks(data, quick_recipe, tmp_path / "run")
@@ -102,7 +102,7 @@ def test_a_learned_network(table: str, tmp_path: Path, quick_recipe: Path) -> No
 def test_classic_in_two_processes_is_classic_in_one(table: str, tmp_path: Path) -> None:
     one = prepared(table, tmp_path / "one")
     two = prepared(table, tmp_path / "two", "--workers", "2")
-    assert one.summary["files"] == two.summary["files"]
+    assert one.manifest["files"] == two.manifest["files"]
     assert_describes_new_photos_alike(one)
 
 

@@ -31,8 +31,7 @@ def run(data: PreparedData) -> Run:
 def test_a_story_shows_the_head_of_the_ranking_and_what_it_missed(
     data: PreparedData, run: Run
 ) -> None:
-    qrels = data.answers("valid")
-    assert qrels is not None
+    qrels = data.qrels("valid")
     narrator = QueryExamples(data, "valid", run, qrels, lambda product: f"about {product}")
     queries = data.queries("valid")
     for query, text in zip(queries.ids, queries.texts, strict=True):
@@ -77,11 +76,11 @@ def test_best_and_worst_by_value_then_by_length() -> None:
 
 
 def test_the_data_in_numbers(data: PreparedData) -> None:
-    grid = split_grid(data.summary)
+    grid = split_grid(data.manifest)
     assert [row[0] for row in grid.rows] == ["train", "valid", "testA"]
     assert grid.rows[0][1:3] == ("600", f"{len(data.queries('train')):,}")
     assert grid.rows[1][1:] == ("1,200", "40", "200", "40")
-    figures = {figure.label: figure.value for figure in dataset_figures(data.summary)}
+    figures = {figure.label: figure.value for figure in dataset_figures(data.manifest)}
     assert figures["products"] == f"{len(data.store):,}"
     assert figures["numbers a region"] == "16"
     assert len(figures) == 6
@@ -95,7 +94,7 @@ def test_candidates_bring_their_photos(
             return None if product % 2 else f"photo {product}".encode()
 
     monkeypatch.setitem(data.__dict__, "photos", Photos())
-    narrator = QueryExamples(data, "valid", run, data.answers("valid") or Qrels({}), str)
+    narrator = QueryExamples(data, "valid", run, data.qrels("valid"), str)
     shown = narrator.tell(data.queries("valid").ids[0], 0.5).candidates
     for one in shown:
         (index,) = data.store.index_of([one.product_id])

@@ -76,7 +76,7 @@ def open_pairs(data: PreparedData, recipe: Recipe) -> ClickedPairs:
 
 def judge_with(data: PreparedData):
     """Scores the validation split, as training does."""
-    judge = Evaluator(data.answers("valid"))
+    judge = Evaluator(data.qrels("valid"))
 
     def score(model, source):
         run = rank_split(model, data, data.vocabulary(), "valid", source=source)

@@ -96,7 +96,7 @@ def test_a_stage_that_was_begun_is_left_alone(data, trained, tmp_path):
 
 def test_another_catalogue_is_refused(data, trained, tmp_path):
     run = RunFolder.open(tmp_path / "run", Recipe(), data)
-    trained.summary["files"] = {"boxes.npy": "other"}
+    trained.manifest["files"] = {"boxes.npy": "other"}
     with pytest.raises(DataError, match="trained on other data"):
         take_over(run, trained)
 

@@ -114,7 +114,7 @@ def _measure(folder: Path, given: Any) -> dict[str, tuple[float, str]]:
     cached = _read_through(paths)
     config = config_from(KddcupConfig, given)
     data, seconds = _timed(lambda: prepare_kddcup(raw, folder / "data", config))
-    rows = sum(counts["rows"] for counts in data.summary["splits"].values())
+    rows = sum(counts["rows"] for counts in data.manifest["splits"].values())
     figures = {
         "raw files": (size / 1e6, "MB"),
         "reading them, nothing else": (size / cached / 1e6, "MB/s"),
@@ -183,7 +183,7 @@ def _timed(work: Callable[[], Result]) -> tuple[Result, float]:
 
 
 def _stored(data: PreparedData) -> int:
-    return sum(entry["bytes"] for entry in data.summary["files"].values())
+    return sum(entry["bytes"] for entry in data.manifest["files"].values())
 
 
 def _peak_mib() -> float:

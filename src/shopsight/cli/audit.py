@@ -9,8 +9,8 @@ from shopsight.cli.options import check_inputs
 from shopsight.cli.output import print_grid, print_json
 from shopsight.cli.parser import Parser
 from shopsight.errors import InputError
-from shopsight.formats.candidates import PoolFile, read_pools
-from shopsight.formats.qrels import read_answers
+from shopsight.formats.candidates import CandidateFile, read_candidates
+from shopsight.formats.qrels import read_qrels
 from shopsight.metrics.evaluate import bootstrap_interval
 from shopsight.ranking.audit import Audit, Leak, audit
 from shopsight.reports.tables import audit_grids
@@ -47,7 +47,7 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
     check_inputs(given.pools, given.answers)
     source, qrels = _read(given.pools, given.split)
     if given.answers:
-        qrels = read_answers(given.answers)
+        qrels = read_qrels(given.answers)
 
     def interval(values: FloatArray) -> tuple[float, float]:
         return bootstrap_interval(values, seed=given.seed)
@@ -62,11 +62,11 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
         print_grid(grid)
 
 
-def _read(path: str, split: str) -> tuple[PoolFile, Qrels | None]:
+def _read(path: str, split: str) -> tuple[CandidateFile, Qrels | None]:
     """The pools, and the answers that a prepared folder has of its own."""
     folder = Path(path)
     if not folder.is_dir():
-        return read_pools(path), None
+        return read_candidates(path), None
     if not (folder / "data.json").is_file():
         raise InputError("a folder, but not a prepared one (it has no data.json)", path=path)
     # Tables are Parquet there; only this branch pays for reading them.
@@ -75,7 +75,8 @@ def _read(path: str, split: str) -> tuple[PoolFile, Qrels | None]:
     data = PreparedData.open(folder)
     queries = data.queries(split)
     texts = dict(zip(queries.ids, queries.texts, strict=True))
-    return PoolFile(data.pools(split), texts), data.answers(split)
+    qrels = data.qrels(split) if data.has_qrels(split) else None
+    return CandidateFile(data.pools(split), texts), qrels
 
 
 def _as_json(result: Audit) -> dict[str, object]:

@@ -12,7 +12,7 @@ from shopsight.cli.progress import progress_bar
 from shopsight.config import DedupeConfig, JudgeConfig
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import UsageError, counted
-from shopsight.formats.atomic import replacing
+from shopsight.formats.atomic import atomic_write
 from shopsight.reports.tables import Grid
 
 _AT_ONCE = 512
@@ -50,7 +50,7 @@ def _tag(arguments: list[str]) -> None:
 
     describer = Captioner.read(given.run, data, choose_device(given.device))
     ids = data.store.product_ids
-    with replacing(given.out) as file, progress_bar(quiet=given.quiet or given.json) as bar:
+    with atomic_write(given.out) as file, progress_bar(quiet=given.quiet or given.json) as bar:
         task = bar.add_task("tag", total=len(ids), rate="")
         for start in range(0, len(ids), _AT_ONCE):
             some = ids[start : start + _AT_ONCE]
@@ -143,7 +143,7 @@ def _judge(arguments: list[str]) -> None:
     answers = judged(log, config)
     if not answers:
         raise UsageError(f"{given.log}: no product was clicked often enough; lower --clicks")
-    with replacing(given.out) as file:
+    with atomic_write(given.out) as file:
         json.dump(answers, file, ensure_ascii=False, indent=1)
     if given.pairs:
         write_pairs(log, answers, given.pairs)

@@ -95,7 +95,7 @@ def _trained(out: Path, world: World, seed: int, steps: Steps, quiet: bool) -> t
     from shopsight.cli.train import train_and_report
 
     data = world.data
-    audited = audit(data.pools("valid"), data.answers("valid"), bootstrap_interval)
+    audited = audit(data.pools("valid"), data.qrels("valid"), bootstrap_interval)
     steps.done("audit", audited.verdict)
     _forget(out / "run")
     found = train_and_report(

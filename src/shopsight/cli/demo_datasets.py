@@ -64,7 +64,7 @@ def drawn_shop(out: Path, products: int, seed: int, steps: Steps) -> World:
         pairs=shop / CLICKS,
         force=True,
     )
-    count = data.summary["regions"]["total"]
+    count = data.manifest["regions"]["total"]
     steps.done("prepare", f"{count:,} regions found and described: {out / 'data'}")
     return World(data, "photos", "A shop of drawn products, ranked", None)
 
@@ -81,7 +81,7 @@ def raw_files(out: Path, seed: int, steps: Steps) -> World:
     make_world(out / "raw", config)
     steps.done("world", f"{config.train_rows:,} clicks drawn up as raw files: {out / 'raw'}")
     data = prepare_kddcup(out / "raw", out / "data", force=True)
-    steps.done("prepare", f"{data.summary['products']:,} products stored once: {out / 'data'}")
+    steps.done("prepare", f"{data.manifest['products']:,} products stored once: {out / 'data'}")
     truth = json.loads((out / "raw" / "truth.json").read_text())["valid"]["products"]
     return World(data, "tiny", "A small world, ranked", lambda product: _described(truth[product]))
 

@@ -22,9 +22,9 @@ from shopsight.cli.output import print_grid, print_json
 from shopsight.cli.parser import Parser
 from shopsight.config import CompareConfig, EvaluateConfig
 from shopsight.errors import UsageError, counted
-from shopsight.formats.atomic import place_of, replacing
-from shopsight.formats.candidates import read_pools
-from shopsight.formats.qrels import read_answers
+from shopsight.formats.atomic import atomic_write, resolve_output
+from shopsight.formats.candidates import read_candidates
+from shopsight.formats.qrels import read_qrels
 from shopsight.formats.runs import read_run, write_run
 from shopsight.formats.submission import write_submission
 from shopsight.metrics.evaluate import Evaluation, evaluate
@@ -64,8 +64,8 @@ def _evaluate(arguments: list[str]) -> None:
     config = config_from(EvaluateConfig, given)
     check_inputs(given.run, given.answers)
     if given.per_query:
-        place_of(given.per_query)
-    result = evaluate(read_run(given.run), read_answers(given.answers), config, given.seed)
+        resolve_output(given.per_query)
+    result = evaluate(read_run(given.run), read_qrels(given.answers), config, given.seed)
     _warn_coverage(result)
     if given.per_query:
         _write_per_query(result, given.per_query)
@@ -94,7 +94,7 @@ def _compare(arguments: list[str]) -> None:
     check_inputs(*given.runs, given.answers)
     result = compare(
         read_runs(given.runs),
-        read_answers(given.answers),
+        read_qrels(given.answers),
         config_from(CompareConfig, given),
         evaluation,
         given.seed,
@@ -168,8 +168,8 @@ def _submit(arguments: list[str]) -> None:
     parser.add_json()
     given = parser.read(arguments)
     check_inputs(given.run, given.pools)
-    place_of(given.out)
-    pools = read_pools(given.pools).pools if given.pools else None
+    resolve_output(given.out)
+    pools = read_candidates(given.pools).pools if given.pools else None
     queries = write_submission(read_run(given.run, given.run), given.out, pools)
     if given.json:
         print_json({"queries": queries, "out": given.out})
@@ -215,7 +215,7 @@ def _comparison_json(result: Comparison) -> dict[str, Any]:
 
 def _write_per_query(result: Evaluation, path: str) -> None:
     table = np.stack(list(result.values.values()), axis=1)
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         writer = csv.writer(
             file, "excel" if path.endswith(".csv") else "excel-tab", lineterminator="\n"
         )

@@ -19,7 +19,7 @@ from shopsight.cli.output import print_grid, print_json
 from shopsight.cli.parser import Parser
 from shopsight.config import EvaluateConfig, FusionConfig
 from shopsight.errors import UsageError, counted
-from shopsight.formats.qrels import read_answers
+from shopsight.formats.qrels import read_qrels
 from shopsight.formats.runs import run_name, write_run
 from shopsight.metrics.evaluate import Estimate, Evaluator, estimate
 from shopsight.metrics.gain import parse_metric
@@ -105,7 +105,7 @@ def _outcome(runs: Sequence[Run], config: FusionConfig, given: Any) -> _Outcome:
         if fixed is None:
             raise UsageError("fitting weights needs --answers; or give --weights, or --method rrf")
         return _Outcome(fixed, {}, {})
-    judge = Evaluator(read_answers(given.answers))
+    judge = Evaluator(read_qrels(given.answers))
 
     def values(one: Run) -> FloatArray:
         return judge.values(one, given.metric)

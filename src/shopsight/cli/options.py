@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from shopsight.cli.parser import Parser
 from shopsight.config import EvaluateConfig
 from shopsight.errors import UsageError
-from shopsight.formats.atomic import place_of
+from shopsight.formats.atomic import resolve_output
 from shopsight.formats.content import STDIN
 from shopsight.formats.runs import read_run, shape_of
 from shopsight.types import Run
@@ -43,7 +43,7 @@ def check_inputs(*paths: str | None) -> None:
 
 def check_output(path: str) -> None:
     """Refuse before the work a file that a run could not be written to after it."""
-    place_of(path)
+    resolve_output(path)
     shape_of(path)
 
 

@@ -75,7 +75,7 @@ def _kddcup(arguments: list[str]) -> None:
             progress=reporter,
         )
     if given.json:
-        print_json(data.summary)
+        print_json(data.manifest)
     elif not given.quiet:
         _print_summary(data)
         if reporter.rate():
@@ -128,7 +128,7 @@ class _Reporter:
 
 
 def _print_summary(data: PreparedData) -> None:
-    summary = data.summary
+    summary = data.manifest
     per_product = summary["regions"]["per_product"]
     print(
         f"{data.path}: {summary['products']:,} products, {summary['regions']['total']:,} regions "

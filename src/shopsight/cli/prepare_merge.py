@@ -46,6 +46,6 @@ def run(arguments: list[str]) -> None:
         force=given.force,
     )
     if given.json:
-        print_json(data.summary)
+        print_json(data.manifest)
     elif not given.quiet:
         print_summary(data)

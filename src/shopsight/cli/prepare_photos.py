@@ -73,7 +73,7 @@ def run(arguments: list[str]) -> None:
                 force=given.force,
                 progress=reporter,
             )
-            summary = data.summary
+            summary = data.manifest
     if given.json:
         print_json(summary)
     elif not given.quiet and given.shard:
@@ -212,7 +212,7 @@ class Reporter:
 
 def print_summary(data: PreparedData) -> None:
     """What was made, and what a person should know about it."""
-    summary = data.summary
+    summary = data.manifest
     regions = summary["regions"]
     size = sum(entry["bytes"] for entry in summary["files"].values())
     print(

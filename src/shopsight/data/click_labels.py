@@ -21,7 +21,7 @@ from typing import Any
 
 from shopsight.config import JudgeConfig
 from shopsight.errors import InputError
-from shopsight.formats.atomic import replacing
+from shopsight.formats.atomic import atomic_write
 from shopsight.formats.content import numbered_lines, read_text
 from shopsight.formats.fields import normalised_name, parse_id, shortened
 from shopsight.text.normalise import normalise
@@ -124,7 +124,7 @@ def write_pairs(log: Log, answers: dict[str, dict[str, int]], path: str | Path) 
 
     Columns: query, product_id, clicks; tab-separated where the name ends in ``.tsv``.
     """
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         table = csv.writer(
             file, delimiter="\t" if str(path).endswith(".tsv") else ",", lineterminator="\n"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shopsight.data.photo_store import ProductPhotos, read_fields
-from shopsight.data.region_store import RegionStore
+from shopsight.data.region_store import RegionBatch, RegionStore
 from shopsight.data.split_names import TRAIN
 from shopsight.errors import DataError
-from shopsight.formats.qrels import read_answers
+from shopsight.formats.qrels import read_qrels
 from shopsight.types import IntArray, Pools, Qrels
 
 if TYPE_CHECKING:
@@ -67,11 +68,11 @@ class PreparedData:
 
     Attributes:
         path: the folder.
-        summary: the content of ``data.json``.
+        manifest: the content of ``data.json``.
     """
 
-    def __init__(self, path: Path, summary: dict[str, Any]) -> None:
-        self.path, self.summary = path, summary
+    def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
+        self.path, self.manifest = path, manifest
 
     @classmethod
     def open(cls, path: Path | str) -> PreparedData:
@@ -81,7 +82,7 @@ class PreparedData:
             DataError: not a prepared folder, of another version, or incomplete.
         """
         folder = Path(path)
-        summary = read_summary(folder)
+        summary = read_manifest(folder)
         for name, entry in summary["files"].items():
             file = folder / name
             if not file.is_file() or file.stat().st_size != entry["bytes"]:
@@ -92,7 +93,7 @@ class PreparedData:
     @property
     def splits(self) -> list[str]:
         """The splits that were prepared."""
-        return list(self.summary["splits"])
+        return list(self.manifest["splits"])
 
     @cached_property
     def store(self) -> RegionStore:
@@ -131,10 +132,27 @@ class PreparedData:
         offsets = np.append(firsts, len(queries)).astype(np.int64)
         return Pools(tuple(ids), offsets, np.array(table["product_id"].to_pylist(), object))
 
-    def answers(self, split: str) -> Qrels | None:
-        """A split's answers; None if the raw files held none."""
-        path = self.path / f"answers-{split}.json"
-        return read_answers(path) if path.exists() else None
+    def has_qrels(self, split: str) -> bool:
+        """Whether the split has relevance judgements."""
+        return self._qrels_path(split).is_file()
+
+    def qrels(self, split: str) -> Qrels:
+        """Relevance judgements of a split. Raises DataError if it has none."""
+        if not self.has_qrels(split):
+            raise DataError(
+                f"{self.path}: split '{split}' has no relevance judgements; prepare it with"
+                f" {split}_answer.json beside its raw file"
+            )
+        return read_qrels(self._qrels_path(split))
+
+    @cached_property
+    def products(self) -> list[str]:
+        """The P product ids, in the order of the region store."""
+        return self.store.product_ids
+
+    def regions(self, product_ids: Sequence[str]) -> RegionBatch:
+        """The regions of products, packed. Raises DataError for an unknown id."""
+        return self.store.read(self.store.index_of(product_ids))
 
     def vocabulary(self) -> Vocabulary:
         """The vocabulary of the training queries. Raises DataError if there is none."""
@@ -147,10 +165,13 @@ class PreparedData:
 
     def verify(self) -> None:
         """Compare every file with its checksum. Raises DataError for the first that differs."""
-        names = list(self.summary["files"])
+        names = list(self.manifest["files"])
         for name, found in zip(names, checksums(self.path, names), strict=True):
-            if found != self.summary["files"][name]["sha256"]:
+            if found != self.manifest["files"][name]["sha256"]:
                 raise DataError(f"{self.path / name}: its content changed since it was prepared")
+
+    def _qrels_path(self, split: str) -> Path:
+        return self.path / f"answers-{split}.json"
 
     def _table(self, kind: str, split: str) -> pa.Table:
         import pyarrow.parquet as pq
@@ -162,7 +183,7 @@ class PreparedData:
         return pq.read_table(path)
 
 
-def read_summary(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> dict[str, Any]:
     """Read ``data.json``. Raises DataError if it is missing or of another kind or version."""
     path = folder / DATA_FILE
     try:

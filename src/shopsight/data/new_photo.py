@@ -24,7 +24,7 @@ def read_new_photo(source: bytes | Path, data: PreparedData) -> NDArray[np.uint8
         InputError: no photo that can be read.
         DataError: the folder was not prepared from photos.
     """
-    small = data.summary["settings"].get("small")
+    small = data.manifest["settings"].get("small")
     if small is None:
         raise DataError(f"{data.path} was not prepared from photos")
     try:

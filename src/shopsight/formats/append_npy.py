@@ -14,7 +14,7 @@ from shopsight.types import AnyArray
 _sync = getattr(os, "fdatasync", os.fsync)  # not every system has the cheaper one
 
 
-class GrowingArray:
+class AppendableArray:
     """Appends rows to an ``.npy`` file of format 1.0, readable as such after `sync`.
 
     Args:
@@ -72,7 +72,7 @@ class GrowingArray:
         os.close(self._file)
 
 
-class GrowingBytes(GrowingArray):
+class AppendableBytes(AppendableArray):
     """Appends bytes to a file without a header.
 
     Args:
@@ -93,5 +93,5 @@ class GrowingBytes(GrowingArray):
 def _header(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> bytes:
     """Magic and header of npy format 1.0, padded to a length that fits any number of rows."""
     text = f"{{'descr': '{dtype.str}', 'fortran_order': False, 'shape': {shape}, }}"
-    padded = text.encode().ljust(GrowingArray.header_bytes - 11) + b"\n"
+    padded = text.encode().ljust(AppendableArray.header_bytes - 11) + b"\n"
     return b"\x93NUMPY\x01\x00" + len(padded).to_bytes(2, "little") + padded

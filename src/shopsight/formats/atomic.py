@@ -14,7 +14,7 @@ from shopsight.errors import OutputError
 
 
 @contextmanager
-def replacing(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
+def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     r"""Open a file that takes the place of ``path`` only once it is complete.
 
     What is written goes to a temporary name in the same folder; when the block ends well, it
@@ -26,19 +26,19 @@ def replacing(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
         mode: "w" for text (UTF-8, ``\n`` line ends) or "wb" for bytes.
 
     Raises:
-        OutputError: see `place_of`; also no such folder, no permission, a full disk.
+        OutputError: see `resolve_output`; also no such folder, no permission, a full disk.
         ValueError: another mode.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with replacing(Path(folder) / "a.txt") as file:
+    ...     with atomic_write(Path(folder) / "a.txt") as file:
     ...         _ = file.write("whole")
     ...     (Path(folder) / "a.txt").read_text()
     'whole'
     """
     if mode not in ("w", "wb"):
         raise ValueError(f"mode must be 'w' or 'wb', not {mode!r}")
-    target = place_of(path)
+    target = resolve_output(path)
     try:
         temporary, file = _open_beside(target, mode)
     except OSError as error:
@@ -57,7 +57,7 @@ def replacing(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
         raise
 
 
-def place_of(path: str | Path) -> Path:
+def resolve_output(path: str | Path) -> Path:
     """The file that writing to ``path`` replaces: behind symbolic links, which stay.
 
     Raises:

@@ -18,7 +18,7 @@ _LONGEST_LINE = 64 << 20
 
 
 @dataclass(frozen=True, eq=False)
-class PoolFile:
+class CandidateFile:
     """What a file says about candidates.
 
     Attributes:
@@ -30,7 +30,7 @@ class PoolFile:
     texts: dict[str, str] | None
 
 
-def read_pools(path: str | Path) -> PoolFile:
+def read_candidates(path: str | Path) -> CandidateFile:
     """Read candidates from a score file of any shape, or from a table of queries and products.
 
     Such a table is tab-separated under a header that names ``query_id`` and ``product_id``, and
@@ -47,7 +47,7 @@ def read_pools(path: str | Path) -> PoolFile:
             return _read_table(stream, header, path)
         text = decoded(first + stream.read(), path)
     pools, _ = pack_rows(parse_score_rows(text, path))
-    return PoolFile(pools, None)
+    return CandidateFile(pools, None)
 
 
 def _table_header(line: bytes) -> list[str] | None:
@@ -59,7 +59,7 @@ def _table_header(line: bytes) -> list[str] | None:
     return names
 
 
-def _read_table(stream: IO[bytes], header: list[str], path: str | Path) -> PoolFile:
+def _read_table(stream: IO[bytes], header: list[str], path: str | Path) -> CandidateFile:
     columns = find_columns(header)
     rows = ScoreRows()
     texts: dict[str, str] = {}
@@ -69,7 +69,7 @@ def _read_table(stream: IO[bytes], header: list[str], path: str | Path) -> PoolF
     if not rows.queries:
         raise InputError("no candidates below the header", path=path)
     pools, _ = pack_rows(rows)
-    return PoolFile(pools, texts if columns.query_text is not None else None)
+    return CandidateFile(pools, texts if columns.query_text is not None else None)
 
 
 def _add_row(

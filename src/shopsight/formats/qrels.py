@@ -12,7 +12,7 @@ from shopsight.formats.fields import parse_grade, parse_id, shortened
 from shopsight.types import Qrels
 
 
-def read_answers(path: str | Path) -> Qrels:
+def read_qrels(path: str | Path) -> Qrels:
     """Read judgements: ``{"q": [ids]}``, ``{"q": {"p": grade}}``, or TREC qrels of four columns.
 
     Args:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from shopsight.errors import InputError, OutputError, UsageError, unknown_name
-from shopsight.formats.atomic import replacing
+from shopsight.formats.atomic import atomic_write
 from shopsight.formats.score_rows import ScoreRows, read_score_rows
 from shopsight.types import IntArray, Pools, Run
 
@@ -34,7 +34,7 @@ def read_run(path: str | Path, name: str | None = None) -> Run:
     """
     rows = read_score_rows(path)
     pools, order = pack_rows(rows)
-    twice = first_repeated(pools)
+    twice = first_duplicate(pools)
     if twice is not None:
         earlier, later = order[twice[0]], order[twice[1]]
         query, product = rows.queries[later], rows.products[later]
@@ -63,7 +63,7 @@ def pack_rows(rows: ScoreRows) -> tuple[Pools, IntArray]:
     return Pools(tuple(place), offsets, products[order]), order
 
 
-def first_repeated(pools: Pools) -> tuple[int, int] | None:
+def first_duplicate(pools: Pools) -> tuple[int, int] | None:
     """Two positions that hold the same product for the same query, if there are any."""
     by_id = pools.order_by_id
     rank, query = pools.id_rank[by_id], pools.query_index[by_id]
@@ -186,11 +186,11 @@ def _check_ids(
 @contextmanager
 def _writing(path: str | Path) -> Iterator[Put]:
     if not str(path).endswith(".gz"):
-        with replacing(path) as file:
+        with atomic_write(path) as file:
             yield file.write
         return
     with (
-        replacing(path, "wb") as raw,
+        atomic_write(path, "wb") as raw,
         gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed,
     ):
         yield lambda text: packed.write(text.encode())

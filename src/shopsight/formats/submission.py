@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from shopsight.errors import InputError, counted
-from shopsight.formats.atomic import replacing
+from shopsight.formats.atomic import atomic_write
 from shopsight.formats.runs import best_first
 from shopsight.types import Pools, Run
 
@@ -53,7 +53,7 @@ def write_submission(run: Run, path: str | Path, pools: Pools | None = None) -> 
     unfit = [query for query, products in chosen.items() if not _fits([query, *products])]
     if unfit:
         raise _refusal(run, "has an id with a comma, a quote or a line end", unfit)
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         file.write(HEADER + "\n")
         file.writelines(",".join([query, *products]) + "\n" for query, products in chosen.items())
     return len(chosen)

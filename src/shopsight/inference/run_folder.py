@@ -19,7 +19,7 @@ from shopsight.config import Recipe
 from shopsight.config.overrides import changed
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import DataError, OutputError, UsageError
-from shopsight.formats.atomic import replacing
+from shopsight.formats.atomic import atomic_write
 from shopsight.text.vocabulary import Vocabulary
 
 RUN_FILE = "run.json"
@@ -38,7 +38,7 @@ class RunFolder:
     """
 
     def __init__(self, path: Path, summary: dict[str, Any]) -> None:
-        self.path, self.summary = path, summary
+        self.path, self.manifest = path, summary
 
     @classmethod
     def open(cls, path: str | Path, recipe: Recipe, data: PreparedData) -> RunFolder:
@@ -68,7 +68,7 @@ class RunFolder:
         if foreign := sorted(visible - {"vocabulary"}):
             raise OutputError(f"{folder}: not a run folder, but it holds {foreign[0]}")
         run_vocabulary(data, recipe).save(folder / "vocabulary")
-        with replacing(folder / RUN_FILE) as file:
+        with atomic_write(folder / RUN_FILE) as file:
             json.dump(summary, file, indent=1, ensure_ascii=False)
         return cls(folder, summary)
 
@@ -90,7 +90,7 @@ class RunFolder:
     @property
     def recipe(self) -> Recipe:
         """The recipe it was begun with."""
-        return changed(Recipe(), self.summary["recipe"])
+        return changed(Recipe(), self.manifest["recipe"])
 
     def vocabulary(self) -> Vocabulary:
         """The vocabulary of its models."""
@@ -109,7 +109,7 @@ class RunFolder:
                     f"{self.path}: begun with {key} = {old.get(key)}, but the recipe now says"
                     f" {new.get(key)}; put it back, or give another folder"
                 )
-        then, now = self.summary["files"], _file_checksums(data)
+        then, now = self.manifest["files"], _file_checksums(data)
         for name in sorted(then.keys() | now.keys()):
             if then.get(name) != now.get(name):
                 how = "changed" if name in then and name in now else "is in only one of them"
@@ -181,7 +181,7 @@ class StageFolder:
 
     def finish(self, about: Mapping[str, Any]) -> None:
         """Write ``done.json``."""
-        with replacing(self.path / "done.json") as file:
+        with atomic_write(self.path / "done.json") as file:
             json.dump(dict(about), file, indent=1)
 
 
@@ -231,7 +231,7 @@ def _make_folder(path: Path) -> None:
 
 
 def _file_checksums(data: PreparedData) -> dict[str, str]:
-    return {name: entry["sha256"] for name, entry in data.summary["files"].items()}
+    return {name: entry["sha256"] for name, entry in data.manifest["files"].items()}
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -22,8 +22,8 @@ from shopsight.batches.batch import Regions, as_regions
 from shopsight.data.dataset import PreparedData
 from shopsight.data.region_store import RegionStore
 from shopsight.errors import DataError, OutputError
-from shopsight.formats.append_npy import GrowingArray
-from shopsight.formats.atomic import replacing
+from shopsight.formats.append_npy import AppendableArray
+from shopsight.formats.atomic import atomic_write
 from shopsight.types import AnyArray
 
 _AT_ONCE = 4096  # regions that pass the trunk together
@@ -87,7 +87,7 @@ class TrunkCache(RegionStore):
 
 def trunk_key(trunk: nn.Module, data: PreparedData) -> str:
     """Names what a trunk gives for a prepared folder."""
-    return weights_key(trunk, *(entry["sha256"] for entry in data.summary["files"].values()))
+    return weights_key(trunk, *(entry["sha256"] for entry in data.manifest["files"].values()))
 
 
 def weights_key(module: nn.Module, *more: str) -> str:
@@ -114,7 +114,7 @@ def _write(
     partial, journal = path.with_suffix(".partial"), path.with_suffix(".json")
     done = _done_before(partial, journal)
     rows = int(store.offsets[done])
-    with closing(GrowingArray(partial, np.float16, (width,), rows)) as file:
+    with closing(AppendableArray(partial, np.float16, (width,), rows)) as file:
         synced = rows
         while done < len(store):
             stop = _stop(store, done)
@@ -124,7 +124,7 @@ def _write(
                 progress(done, len(store))
             if (file.rows - synced) * file.row_bytes >= _SYNC_BYTES:
                 file.sync()
-                with replacing(journal) as note:
+                with atomic_write(journal) as note:
                     json.dump({"products": done, "bytes": partial.stat().st_size}, note)
                 synced = file.rows
         file.sync()

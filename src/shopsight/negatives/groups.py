@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from shopsight.config import NegativesConfig
 from shopsight.errors import DataError, OutputError
-from shopsight.formats.atomic import replacing
+from shopsight.formats.atomic import atomic_write
 from shopsight.negatives.clusters import cluster_queries
 from shopsight.negatives.overlap import overlap_neighbours
 from shopsight.negatives.words import Progress, read_words
@@ -152,9 +152,9 @@ def save_query_groups(groups: QueryGroups, folder: str | Path) -> None:
     except OSError as error:
         raise OutputError(f"{folder}: cannot write, {(error.strerror or '').lower()}") from error
     for name in ARRAYS:
-        with replacing(folder / f"{name}.npy", "wb") as file:
+        with atomic_write(folder / f"{name}.npy", "wb") as file:
             np.save(file, getattr(groups, name))
-    with replacing(folder / ABOUT) as file:
+    with atomic_write(folder / ABOUT) as file:
         json.dump(groups.about, file, indent=1, ensure_ascii=False)
 
 

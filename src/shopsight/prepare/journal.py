@@ -21,8 +21,8 @@ from typing import IO, Any
 from numpy.typing import DTypeLike
 
 from shopsight.errors import OutputError
-from shopsight.formats.append_npy import GrowingArray, GrowingBytes
-from shopsight.formats.atomic import replacing
+from shopsight.formats.append_npy import AppendableArray, AppendableBytes
+from shopsight.formats.atomic import atomic_write
 
 State = dict[str, Any]
 
@@ -33,29 +33,31 @@ class GrowingFiles:
     def __init__(self, folder: Path, lengths: dict[str, int]) -> None:
         self.folder = folder
         self._kept = dict(lengths)
-        self._open: dict[str, GrowingArray] = {}
+        self._open: dict[str, AppendableArray] = {}
 
-    def array(self, name: str, dtype: DTypeLike, row_shape: tuple[int, ...] = ()) -> GrowingArray:
+    def array(
+        self, name: str, dtype: DTypeLike, row_shape: tuple[int, ...] = ()
+    ) -> AppendableArray:
         """The array ``name`` (a path below the folder), continued if it was noted before."""
         if name not in self._open:
             path = self.folder / f"{name}.npy"
             rows = self._kept.get(name, 0)
-            self._open[name] = GrowingArray(path, dtype, row_shape, rows)
+            self._open[name] = AppendableArray(path, dtype, row_shape, rows)
         return self._open[name]
 
-    def bytes_of(self, name: str) -> GrowingBytes:
+    def bytes_of(self, name: str) -> AppendableBytes:
         """The bare bytes ``name`` (a path below the folder, ending included), continued too."""
         if name not in self._open:
-            self._open[name] = GrowingBytes(self.folder / name, self._kept.get(name, 0))
+            self._open[name] = AppendableBytes(self.folder / name, self._kept.get(name, 0))
         found = self._open[name]
-        assert isinstance(found, GrowingBytes)
+        assert isinstance(found, AppendableBytes)
         return found
 
     def lengths(self) -> dict[str, int]:
         """Rows of every array, those that were not opened this time included."""
         return self._kept | {name: array.rows for name, array in self._open.items()}
 
-    def arrays(self) -> list[GrowingArray]:
+    def arrays(self) -> list[AppendableArray]:
         """The arrays that are open."""
         return list(self._open.values())
 
@@ -110,10 +112,10 @@ class Journal:
         """End the background thread."""
         self._thread.shutdown(wait=True)
 
-    def _write(self, arrays: list[GrowingArray], state: State) -> None:
+    def _write(self, arrays: list[AppendableArray], state: State) -> None:
         for array in arrays:
             array.sync()
-        with replacing(self.path) as file:
+        with atomic_write(self.path) as file:
             json.dump(state, file)
 
 

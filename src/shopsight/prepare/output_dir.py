@@ -54,7 +54,7 @@ def the_same(out: Path, fingerprint: str, *, is_stream: bool = False) -> Prepare
     except DataError as error:
         reason = str(error).removesuffix("; prepare the folder again")
         raise OutputError(f"{reason}; replace it with --force") from error
-    if data.summary.get("fingerprint") != fingerprint:
+    if data.manifest.get("fingerprint") != fingerprint:
         reason = "was prepared from other files or with other settings"
     elif is_stream:
         reason = "exists, and standard input may hold something else than it was made from"

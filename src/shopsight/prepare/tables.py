@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from shopsight import __version__
 from shopsight.data.dataset import DATA_FILE, FORMAT, FORMAT_VERSION, checksums
 from shopsight.data.split_names import TRAIN
-from shopsight.formats.atomic import replacing
+from shopsight.formats.atomic import atomic_write
 from shopsight.text.vocabulary import Vocabulary, train_vocabulary
 from shopsight.types import AnyArray, IntArray, Qrels
 
@@ -161,7 +161,7 @@ def remove_leftovers(data: Path, kept: Collection[str]) -> None:
             path.unlink()
 
 
-def write_summary(data: Path, summary: dict[str, Any]) -> None:
+def write_manifest(data: Path, summary: dict[str, Any]) -> None:
     """``data.json``, last of all: sizes and checksums of everything else are in it."""
     paths = sorted(path for path in data.rglob("*") if path.is_file() and path.name != DATA_FILE)
     names = [str(path.relative_to(data)) for path in paths]
@@ -175,7 +175,7 @@ def write_summary(data: Path, summary: dict[str, Any]) -> None:
         for name, path, digest in zip(names, paths, checksums(data, names), strict=True)
     }
     about = {"format": FORMAT, "version": FORMAT_VERSION, "made_by": f"shopsight {__version__}"}
-    with replacing(data / DATA_FILE) as file:
+    with atomic_write(data / DATA_FILE) as file:
         content = {**about, **summary, "versions": versions, "files": files}
         json.dump(content, file, indent=1, ensure_ascii=False)
         file.write("\n")
@@ -183,13 +183,13 @@ def write_summary(data: Path, summary: dict[str, Any]) -> None:
 
 def write_array(path: Path, array: AnyArray) -> None:
     """Write an ``.npy`` file, whole or not at all."""
-    with replacing(path, "wb") as file:
+    with atomic_write(path, "wb") as file:
         np.save(file, array, allow_pickle=False)
 
 
 def write_table(path: Path, table: pa.Table) -> None:
     """Write a Parquet file, whole or not at all."""
-    with replacing(path, "wb") as file:
+    with atomic_write(path, "wb") as file:
         pq.write_table(table, file, compression="zstd")
 
 
@@ -228,6 +228,6 @@ def _write_answers(
     ):
         if count:
             warnings.append(f"{split}: {count} {what}")
-    with replacing(data / f"answers-{split}.json") as file:
+    with atomic_write(data / f"answers-{split}.json") as file:
         json.dump(relevant, file)
     return len(relevant)

@@ -25,7 +25,7 @@ from PIL import Image
 from skimage import feature
 
 from shopsight.config import RegionsConfig
-from shopsight.formats.atomic import replacing
+from shopsight.formats.atomic import atomic_write
 from shopsight.regions.extractor import Photo, PhotoRegions
 from shopsight.regions.propose import LABELS, lab_of, propose, shrunk
 
@@ -69,7 +69,7 @@ class ClassicExtractor:
     def save(self, folder: Path) -> None:
         """Write the settings."""
         folder.mkdir(parents=True, exist_ok=True)
-        with replacing(folder / SETTINGS) as file:
+        with atomic_write(folder / SETTINGS) as file:
             json.dump({"extractor": NAME, "regions": asdict(self.config)}, file, indent=1)
 
     def _describe(self, photo: Photo) -> PhotoRegions:

@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from shopsight.config import RegionsConfig
 from shopsight.errors import UsageError
-from shopsight.formats.atomic import replacing
+from shopsight.formats.atomic import atomic_write
 from shopsight.regions.detector import Detector
 from shopsight.regions.extractor import Photo, PhotoRegions, in_batches
 from shopsight.regions.hf_models import (
@@ -119,7 +119,7 @@ class PretrainedExtractor:
             "signed": self._signed,
             "detector_sight": asdict(self._detector.sight) if self._detector else None,
         }
-        with replacing(folder / SETTINGS) as file:
+        with atomic_write(folder / SETTINGS) as file:
             json.dump(settings, file, indent=1)
 
     def _describe(self, photos: Sequence[Photo]) -> list[PhotoRegions]:

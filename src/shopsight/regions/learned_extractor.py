@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save
 
 from shopsight.config import RegionsConfig
-from shopsight.formats.atomic import replacing
+from shopsight.formats.atomic import atomic_write
 from shopsight.regions.extractor import Photo, PhotoRegions, in_batches
 from shopsight.regions.hf_models import device_of
 from shopsight.regions.letterbox import placed
@@ -71,7 +71,7 @@ class LearnedExtractor:
         """Write settings and weights."""
         folder.mkdir(parents=True, exist_ok=True)
         weights = {k: v.contiguous().cpu() for k, v in self._network.state_dict().items()}
-        with replacing(folder / WEIGHTS, "wb") as file:
+        with atomic_write(folder / WEIGHTS, "wb") as file:
             file.write(save(weights))
         settings = {
             "extractor": NAME,
@@ -79,7 +79,7 @@ class LearnedExtractor:
             "network": self._shape,
             "canvas": list(self._canvas),
         }
-        with replacing(folder / SETTINGS) as file:
+        with atomic_write(folder / SETTINGS) as file:
             json.dump(settings, file, indent=1)
 
     @torch.inference_mode()

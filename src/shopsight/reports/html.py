@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from shopsight import __version__
-from shopsight.formats.atomic import replacing
+from shopsight.formats.atomic import atomic_write
 from shopsight.metrics.significance import Comparison, letter
 from shopsight.ranking.audit import Audit
 from shopsight.reports.charts import (
@@ -145,7 +145,7 @@ def render(report: Report) -> str:
 
 def write_page(report: Report, path: Path) -> None:
     """Write the page; raises OutputError where that cannot be done."""
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         file.write(render(report))
 
 

@@ -125,7 +125,7 @@ class QueryExamples:
             query: run.pools.product_ids[run.order[bounds[i] : bounds[i + 1]]].tolist()
             for i, query in enumerate(run.pools.query_ids)
         }
-        named = data.summary["regions"]["labels"]
+        named = data.manifest["regions"]["labels"]
         self._labels = {int(number): str(entry["name"]) for number, entry in named.items()}
 
     def tell(self, query_id: str, value: float) -> QueryExample:

@@ -76,8 +76,8 @@ def build_report(
     return Report(
         title=title,
         summary=_summary(results),
-        figures=dataset_figures(data.summary),
-        splits=split_grid(data.summary),
+        figures=dataset_figures(data.manifest),
+        splits=split_grid(data.manifest),
         audit=audit(data.pools(VALID), qrels, bootstrap_interval),
         comparison=comparison,
         models={one.name: _about(one.name, ensembles) for one in comparison.evaluations},

@@ -18,7 +18,7 @@ from shopsight.config import FusionConfig, SearchConfig
 from shopsight.data.dataset import PreparedData
 from shopsight.data.split_names import TRAIN
 from shopsight.errors import DataError, UsageError
-from shopsight.formats.atomic import replacing
+from shopsight.formats.atomic import atomic_write
 from shopsight.inference.encode import pieces_of_words
 from shopsight.inference.ensemble import ENSEMBLE, Ensemble, load_ensembles, save_ensembles
 from shopsight.inference.load import MODELS, load_model, trained_models
@@ -158,7 +158,7 @@ def copy_models(run: RunFolder, data: PreparedData, names: Sequence[str], out: P
         source, target = run.stage(MODELS[name]), out / MODELS[name]
         target.mkdir(exist_ok=True)
         shutil.copyfile(source.best, target / source.best.name)
-        with replacing(target / "done.json") as file:
+        with atomic_write(target / "done.json") as file:
             json.dump(source.done(), file)
     ensemble = _mixture(run)
     kept = {name: weight for name, weight in ensemble.weights.items() if weight}
@@ -168,10 +168,10 @@ def copy_models(run: RunFolder, data: PreparedData, names: Sequence[str], out: P
         held = sorted({word for text in texts for word in words(text)})
         chosen = np.random.default_rng(0).permutation(len(texts))[:_SAMPLE].tolist()
         for name, content in ((WORDS, held), (QUERIES, [texts[i] for i in chosen])):
-            with replacing(out / name) as file:
+            with atomic_write(out / name) as file:
                 json.dump(content, file, ensure_ascii=False)
-    with replacing(out / RUN_FILE) as file:
-        json.dump({**run.summary, "data": ""}, file, indent=1, ensure_ascii=False)
+    with atomic_write(out / RUN_FILE) as file:
+        json.dump({**run.manifest, "data": ""}, file, indent=1, ensure_ascii=False)
 
 
 def _mixture(run: RunFolder) -> Ensemble:

@@ -76,7 +76,7 @@ class PhotoEncoder:
             np.asarray(found.labels, np.int16),
             np.array([len(boxes)]),
         )
-        if batch.features.shape[1] != self._models.folder.summary["feature_width"]:
+        if batch.features.shape[1] != self._models.folder.manifest["feature_width"]:
             raise DataError("the index's region extractor does not fit its models")
         with torch.inference_mode():
             codes = self._models.model(DUAL).encode_products(as_regions(batch))

@@ -19,7 +19,7 @@ from shopsight.config import IndexConfig
 from shopsight.data.dataset import PreparedData
 from shopsight.data.region_store import RegionBatch
 from shopsight.errors import DataError, OutputError, UsageError, counted
-from shopsight.formats.atomic import replacing
+from shopsight.formats.atomic import atomic_write
 from shopsight.inference.run_folder import RunFolder
 from shopsight.search.encoders import SearchModels, copy_models, models_of
 from shopsight.search.errors import UnknownProductError
@@ -82,7 +82,7 @@ def build_index(
     faiss_module()
     folder, config = Path(out), config or IndexConfig()
     models = models_of(run)
-    _check_width(int(run.summary["feature_width"]), data)
+    _check_width(int(run.manifest["feature_width"]), data)
     _refuse_foreign(folder)
     with writing(folder):
         if (folder / INDEX_FILE).exists():
@@ -214,7 +214,7 @@ def _encoded(
 ) -> Part:
     """A new part of products (n,) of a prepared folder, encoded by the index's own models."""
     models = SearchModels(folder / MODELS, list(found.models))
-    key = _key(found, data.summary["files"])
+    key = _key(found, data.manifest["files"])
     place, store = pending(folder, key), data.store
     with closing(PartWriter(place, found.settings)) as writer:
         saved = writer.done
@@ -304,7 +304,7 @@ def _with_removed(folder: Path, snapshot: Snapshot, rows: IntArray) -> tuple[lis
             parts.append(part)
             continue
         name = removed_name(number, part.name)
-        with replacing(folder / name, "wb") as file:
+        with atomic_write(folder / name, "wb") as file:
             np.save(file, local)
         files.append(name)
         parts.append(replace(part, removed=name, gone=len(local)))
@@ -389,8 +389,8 @@ def _copy_extractor(data: PreparedData, folder: Path) -> list[str]:
     if not (data.path / EXTRACTOR).is_dir():
         return []
     shutil.copytree(data.path / EXTRACTOR, folder / EXTRACTOR, dirs_exist_ok=True)
-    with replacing(folder / EXTRACTOR / READING) as file:
-        json.dump(data.summary["settings"].get("small", {}), file)
+    with atomic_write(folder / EXTRACTOR / READING) as file:
+        json.dump(data.manifest["settings"].get("small", {}), file)
     return [EXTRACTOR]
 
 

@@ -25,7 +25,7 @@ import shopsight
 from shopsight.config import IndexConfig
 from shopsight.config.overrides import changed
 from shopsight.errors import DataError, OutputError, ShopsightError
-from shopsight.formats.atomic import replacing
+from shopsight.formats.atomic import atomic_write
 
 INDEX_FILE = "index.json"
 FORMAT = "shopsight index"
@@ -124,9 +124,9 @@ def write_generation(folder: Path, found: Generation) -> None:
     """Make a state the current one, in one rename, and remove what only older states used."""
     path = folder / INDEX_FILE
     if path.exists():
-        with replacing(folder / _PREVIOUS) as file:
+        with atomic_write(folder / _PREVIOUS) as file:
             file.write(path.read_text(encoding="utf-8"))
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         json.dump(found.to_json(), file, indent=1, ensure_ascii=False)
     clear(folder)
 

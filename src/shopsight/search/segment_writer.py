@@ -15,8 +15,8 @@ from shopsight.config import IndexConfig
 from shopsight.data.photo_store import FIELDS, PHOTO_OFFSETS, PHOTOS
 from shopsight.data.region_store import RegionBatch
 from shopsight.errors import OutputError
-from shopsight.formats.append_npy import GrowingArray
-from shopsight.formats.atomic import replacing
+from shopsight.formats.append_npy import AppendableArray
+from shopsight.formats.atomic import atomic_write
 from shopsight.models.base import Encodings
 from shopsight.search.retrievers.faiss import Vectors, build_recall
 from shopsight.search.segment import (
@@ -50,7 +50,7 @@ class PartWriter:
 
     def __init__(self, folder: Path, config: IndexConfig) -> None:
         self.folder, self._config = folder, config
-        self._files: dict[str, GrowingArray] = {}
+        self._files: dict[str, AppendableArray] = {}
         self._lengths: list[int] = []
         self.done = self._regions = 0
         path = folder / _STATE
@@ -84,7 +84,7 @@ class PartWriter:
         """Put what is written on disk, so that a later process goes on from here."""
         for file in self._files.values():
             file.sync()
-        with replacing(self.folder / _STATE) as note:
+        with atomic_write(self.folder / _STATE) as note:
             json.dump({"products": self.done, "regions": self._lengths}, note)
 
     def close(self) -> None:
@@ -149,16 +149,16 @@ class PartWriter:
         if scale is not None:
             self._array(scale_file(model, tensor), scale, self.done).append(scale)
 
-    def _array(self, name: str, block: AnyArray, rows: int) -> GrowingArray:
+    def _array(self, name: str, block: AnyArray, rows: int) -> AppendableArray:
         if name not in self._files:
             shape = tuple(block.shape[1:])
-            self._files[name] = GrowingArray(self.folder / name, block.dtype, shape, rows)
+            self._files[name] = AppendableArray(self.folder / name, block.dtype, shape, rows)
         return self._files[name]
 
 
 def _write_photos(folder: Path, photos: Iterable[bytes | None]) -> None:
     ends = [0]
-    with replacing(folder / PHOTOS, "wb") as file:
+    with atomic_write(folder / PHOTOS, "wb") as file:
         for one in photos:
             file.write(one or b"")
             ends.append(ends[-1] + len(one or b""))

@@ -14,7 +14,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from shopsight.errors import DataError
-from shopsight.formats.atomic import replacing
+from shopsight.formats.atomic import atomic_write
 from shopsight.text import wordpiece
 from shopsight.text.normalise import normalise
 from shopsight.text.stopwords import stop_words
@@ -117,9 +117,9 @@ class Vocabulary:
             "stop": sorted(self.stop),
             "merge_plurals": self.merge_plurals,
         }
-        with replacing(folder / wordpiece.TOKENIZER) as file:
+        with atomic_write(folder / wordpiece.TOKENIZER) as file:
             file.write(self._tokenizer.to_str(pretty=True))
-        with replacing(folder / _ABOUT) as file:
+        with atomic_write(folder / _ABOUT) as file:
             json.dump(about, file, indent=1, ensure_ascii=False)
 
     @classmethod

@@ -167,9 +167,8 @@ def judge_all(
         with times.of(f"rank {split}"):
             last = _rank_unseen(data, ranking, ensembles, split)
         said = f"written: {folder.path / 'submissions' / f'{split}.csv'}"
-        answers = data.answers(split)
-        if answers is not None:
-            unseen[split] = float(Evaluator(answers).values(last, HEADLINE).mean())
+        if data.has_qrels(split):
+            unseen[split] = float(Evaluator(data.qrels(split)).values(last, HEADLINE).mean())
             said += f"; nothing was fitted to it: {HEADLINE} {unseen[split]:.4f}"
         done(f"rank {split}", said)
     return Results(folder, valid, comparison, ensembles, unseen, times.seconds)
@@ -276,13 +275,7 @@ def random_run(pools: Pools, seed: int) -> Run:
 
 def answers_of(data: PreparedData, split: str = VALID) -> Qrels:
     """A split's answers. Raises DataError if it has none."""
-    qrels = data.answers(split)
-    if qrels is None:
-        raise DataError(
-            f"{data.path}: split '{split}' has no answers to judge by; prepare it with"
-            f" {split}_answer.json beside its raw file"
-        )
-    return qrels
+    return data.qrels(split)
 
 
 def query_groups(data: PreparedData, config: NegativesConfig, seed: int, own: Path) -> QueryGroups:

@@ -33,7 +33,7 @@ def take_over(run: RunFolder, other: RunFolder) -> list[str]:
         DataError: the other run is of other data, or without one of the files of a stage.
         OutputError: a file cannot be written.
     """
-    if run.summary["files"] != other.summary["files"]:
+    if run.manifest["files"] != other.manifest["files"]:
         raise DataError(f"{other.path}: trained on other data; its stages cannot be taken over")
     mine, theirs = asdict(run.recipe), asdict(other.recipe)
     copied: list[str] = []

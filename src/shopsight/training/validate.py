@@ -31,11 +31,7 @@ def check(data: PreparedData, recipe: Recipe, stages: Sequence[str], out: Path) 
         if split not in data.splits:
             has = ", ".join(data.splits)
             raise DataError(f"{data.path}: training needs a split '{split}' (it has: {has})")
-    if data.answers(VALID) is None:
-        raise DataError(
-            f"{data.path}: split '{VALID}' has no answers to judge by; prepare it with"
-            f" {VALID}_answer.json beside its raw file"
-        )
+    data.qrels(VALID)
     if len({normalise(text) for text in data.queries(TRAIN).texts}) < 2:
         raise DataError(
             f"{data.path}: all training queries are the same query; there are no negatives"

@@ -82,9 +82,8 @@ def test_prepared_data_equals_the_naive_reader(raw, tmp_path, dtype):
     data = prepare_kddcup(raw, tmp_path / "data", KddcupConfig(workers=2, dtype=dtype))
     for split in ("train", "valid"):
         assert_holds(data, raw / split / f"{split}.tsv", split)
-    answers = data.answers("valid")
-    assert answers is not None
-    assert {q: set(g) for q, g in answers.relevance.items()} == {
+    qrels = data.qrels("valid")
+    assert {q: set(g) for q, g in qrels.relevance.items()} == {
         "1000": {"120", "125"},
         "1001": {"122"},
     }
@@ -93,7 +92,7 @@ def test_prepared_data_equals_the_naive_reader(raw, tmp_path, dtype):
 
 def test_data_json_explains_itself(raw, tmp_path):
     data = prepare_kddcup(raw, tmp_path / "data", ONE)
-    summary = data.summary
+    summary = data.manifest
     products = {
         row.product_id: row
         for row in [*many_rows(80, 30, 20), *many_rows(60, 25, 12, first_id=120)]
@@ -137,7 +136,7 @@ def test_gzip_and_flat_folders_and_single_files_give_the_same_store(raw, tmp_pat
     (flat / "valid.tsv.gz").write_bytes(gzip.compress(content))
     zipped = prepare_kddcup(flat, tmp_path / "zipped", ONE)
     single = prepare_kddcup(raw / "valid" / "valid.tsv", tmp_path / "single", ONE)
-    assert plain.summary["files"] == zipped.summary["files"] == single.summary["files"]
+    assert plain.manifest["files"] == zipped.manifest["files"] == single.manifest["files"]
 
 
 def test_standard_input_is_a_source(raw, tmp_path, monkeypatch):
@@ -146,7 +145,7 @@ def test_standard_input_is_a_source(raw, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "stdin", FakeStdin(content))
     labels = raw / "multimodal_labels.txt"
     piped = prepare_kddcup("-", tmp_path / "piped", ONE, splits=("train",), labels=labels)  # type: ignore[arg-type]
-    assert piped.summary["files"] == plain.summary["files"]
+    assert piped.manifest["files"] == plain.manifest["files"]
 
 
 @pytest.mark.parametrize("splits", [(), ("train", "valid"), ("../x",)])
@@ -166,7 +165,7 @@ def test_standard_input_is_not_taken_for_what_was_prepared_before(raw, tmp_path,
             prepare_kddcup("-", out, ONE, splits=("valid",), force=True)
         else:
             prepare_kddcup("-", out, ONE, splits=("valid",))
-    assert PreparedData.open(out).summary["products"] == 6
+    assert PreparedData.open(out).manifest["products"] == 6
 
 
 def test_bom_crlf_and_a_missing_last_line_end_change_nothing(raw, tmp_path):
@@ -176,8 +175,8 @@ def test_bom_crlf_and_a_missing_last_line_end_change_nothing(raw, tmp_path):
         content = path.read_bytes().replace(b"\n", b"\r\n").removesuffix(b"\r\n")
         path.write_bytes(b"\xef\xbb\xbf" + content)
     odd = prepare_kddcup(raw, tmp_path / "odd", ONE)
-    assert odd.summary["files"] == plain.summary["files"]
-    assert "train: the last line has no line end" in odd.summary["warnings"]
+    assert odd.manifest["files"] == plain.manifest["files"]
+    assert "train: the last line has no line end" in odd.manifest["warnings"]
 
 
 def test_small_shards_hold_the_same(raw, tmp_path, monkeypatch):
@@ -210,8 +209,8 @@ def test_bad_files_stop_or_are_skipped(raw, tmp_path, name):
     assert not list(tmp_path.glob("data*"))
     data = prepare_kddcup(raw, tmp_path / "data", SKIP)
     assert data.splits == ["train"]
-    assert data.summary["skipped"]["valid"][kind]["count"] == 1
-    assert reason in data.summary["skipped"]["valid"][kind]["first"]
+    assert data.manifest["skipped"]["valid"][kind]["count"] == 1
+    assert reason in data.manifest["skipped"]["valid"][kind]["first"]
 
 
 def with_conflicts(rows):
@@ -225,10 +224,10 @@ def test_changed_product_stops_or_is_skipped(raw, tmp_path):
     with pytest.raises(InputError, match=sentence):
         prepare_kddcup(raw, tmp_path / "data", ONE)
     data = prepare_kddcup(raw, tmp_path / "data", SKIP)
-    entry = data.summary["skipped"]["train"]["conflict"]
+    entry = data.manifest["skipped"]["train"]["conflict"]
     assert entry["count"] == 2
     assert entry["first"].startswith("train.tsv, line 22")
-    assert data.summary["splits"]["train"]["rows"] == 80
+    assert data.manifest["splits"]["train"]["rows"] == 80
     write_raw(raw, "train", many_rows(80, 30, 20))
     assert_holds(data, path, "train")
 
@@ -253,7 +252,7 @@ def test_bad_rows_are_skipped_and_counted_by_kind(raw, tmp_path):
     bad = RawRow(product_id=7, columns={"features": b"AAAA"})
     path = write_raw(raw, "train", [b"x", *rows[:30], bad, b"y\tz", *rows[30:], bad])
     data = prepare_kddcup(raw, tmp_path / "data", SKIP)
-    skipped = data.summary["skipped"]["train"]
+    skipped = data.manifest["skipped"]["train"]
     assert {kind: entry["count"] for kind, entry in skipped.items()} == {"columns": 2, "length": 2}
     assert skipped["columns"]["first"] == "train.tsv, line 2: 1 column instead of 9"
     assert skipped["length"]["first"].startswith("train.tsv, line 33, column features")
@@ -273,13 +272,13 @@ def test_query_id_with_another_text_keeps_the_first_and_warns(raw, tmp_path):
     assert data.queries("train").texts == ["first"]
     assert any(
         one.startswith("train: 1 rows give their query id another text")
-        for one in data.summary["warnings"]
+        for one in data.manifest["warnings"]
     )
 
 
 def test_answers_outside_the_pools_are_noted(raw, tmp_path):
     (raw / "valid" / "valid_answer.json").write_text('{"1000": [120, 999], "77": [120]}')
-    warnings = prepare_kddcup(raw, tmp_path / "data", ONE).summary["warnings"]
+    warnings = prepare_kddcup(raw, tmp_path / "data", ONE).manifest["warnings"]
     assert "valid: 1 answered queries are not in the pools" in warnings
     assert "valid: 2 answers are not in their query's pool" in warnings
 
@@ -336,7 +335,7 @@ def test_out_must_be_the_name_of_a_folder(raw, out, monkeypatch, tmp_path):
 
 def test_an_empty_folder_is_taken(raw, tmp_path):
     (tmp_path / "data").mkdir()
-    assert prepare_kddcup(raw, tmp_path / "data", ONE).summary["products"] == 45
+    assert prepare_kddcup(raw, tmp_path / "data", ONE).manifest["products"] == 45
 
 
 def test_a_damaged_folder_can_be_replaced(raw, tmp_path):
@@ -370,18 +369,18 @@ def append(path, text):
 @pytest.mark.parametrize("change", CHANGES)
 def test_changed_files_are_noticed(raw, tmp_path, change):
     out = tmp_path / "data"
-    before = prepare_kddcup(raw, out, ONE).summary
+    before = prepare_kddcup(raw, out, ONE).manifest
     CHANGES[change](raw)
     with pytest.raises(OutputError, match="prepared from other files"):
         prepare_kddcup(raw, out, ONE)
-    after = prepare_kddcup(raw, out, ONE, force=True).summary
+    after = prepare_kddcup(raw, out, ONE, force=True).manifest
     assert after["fingerprint"] != before["fingerprint"]
 
 
 def test_a_split_that_stands_twice(raw, tmp_path):
     once = prepare_kddcup(raw, tmp_path / "once", ONE, splits=("valid",))
     twice = prepare_kddcup(raw, tmp_path / "twice", ONE, splits=("valid", "valid"))
-    assert once.summary["files"] == twice.summary["files"]
+    assert once.manifest["files"] == twice.manifest["files"]
     content = (raw / "valid" / "valid.tsv").read_bytes()
     (raw / "valid" / "valid.tsv.gz").write_bytes(gzip.compress(content))
     with pytest.raises(UsageError, match=r"split 'valid' stands twice: .*valid\.tsv and .*\.gz"):
@@ -393,7 +392,7 @@ def test_one_bad_first_row_does_not_decide_the_width(raw, tmp_path):
     write_raw(raw, "train", [odd, *many_rows(80, 30, 20)])
     data = prepare_kddcup(raw, tmp_path / "data", SKIP)
     assert data.store.width == 4
-    assert data.summary["splits"]["train"]["rows"] == 80
+    assert data.manifest["splits"]["train"]["rows"] == 80
 
 
 def test_header_and_then_one_endless_line(raw, tmp_path, monkeypatch):

@@ -82,7 +82,7 @@ def test_a_prepared_shop_holds_what_the_table_says(table, tmp_path):
 
 def test_data_json_explains_itself(table, tmp_path):
     data = prepared(table, tmp_path / "data")
-    summary = data.summary
+    summary = data.manifest
     assert summary["extractor"] == {"name": "means", "label_names": ["photo", "half"]}
     assert summary["products"] == summary["photos"]["photos"] == 90
     assert summary["regions"]["labels"]["1"] == {"name": "half", "regions": 180}
@@ -106,11 +106,10 @@ def test_queries_and_pools_are_there(table, tmp_path):
         assert set(queries.texts[query].split()) <= set(SHOP[product].title.lower().split())
     assert not any("brand" in text for text in queries.texts)
     for split in ("valid", "testA"):
-        pools, answers = data.pools(split), data.answers(split)
-        assert answers is not None
-        assert set(pools.query_ids) == set(answers.relevance)
+        pools, qrels = data.pools(split), data.qrels(split)
+        assert set(pools.query_ids) == set(qrels.relevance)
         for query in pools.query_ids:
-            assert set(answers.relevance[query]) <= set(pools.of(query))
+            assert set(qrels.relevance[query]) <= set(pools.of(query))
     assert "dress" in data.vocabulary().tokens
 
 
@@ -130,7 +129,7 @@ def test_every_kind_of_table_gives_the_same_store(table, tmp_path):
     others["folder of parquet"] = tmp_path / "parquet"
     for name, other in others.items():
         same = prepared(other, tmp_path / f"from {name}")
-        assert same.summary["files"] == whole.summary["files"], name
+        assert same.manifest["files"] == whole.manifest["files"], name
 
 
 def test_bytes_do_not_depend_on_the_number_of_processes(table, tmp_path):
@@ -149,7 +148,7 @@ def test_a_click_log_says_what_is_asked(table, tmp_path):
     ]
     log.write_text("\n".join(["query\tproduct_id\tclicks", *lines]))
     data = prepared(table, tmp_path / "data", pairs=log)
-    assert data.summary["asked"]["from"] == "log"
+    assert data.manifest["asked"]["from"] == "log"
     texts = [text for split in data.splits for text in data.queries(split).texts]
     assert all(text.startswith("find ") for text in texts)
     with pytest.raises(OutputError, match="prepared from other files"):
@@ -169,7 +168,9 @@ def test_splits_of_the_table_are_taken_when_told(tmp_path):
     given = replace(settings(), columns=PhotoColumnsConfig(split_column="split"))
     data = prepared(table, tmp_path / "data", settings=given)
     assert data.splits == ["train", "valid"]
-    assert data.summary["warnings"] == ["22 products of split 'unused' are stored, and in no split"]
+    assert data.manifest["warnings"] == [
+        "22 products of split 'unused' are stored, and in no split"
+    ]
     wanted = {i for i in range(90) if names[i % 4] == "train"}
     assert set(data.pairs().products.tolist()) <= wanted
     assert len(data.store) == 90
@@ -211,7 +212,7 @@ def test_bad_photos_stop_or_are_skipped_with_their_id(table, tmp_path, kind):
     data = prepared(table, tmp_path / "data", settings=replace(given, photos=SKIP))
     assert len(data.store) == 89
     assert "00017" not in data.store.product_ids
-    entry = data.summary["skipped"]["table"][kind]
+    entry = data.manifest["skipped"]["table"][kind]
     assert entry["count"] == 1
     assert entry["first"].startswith("shop.csv, line ")
     notes = (data.path / "skipped.tsv").read_text().split("\t")
@@ -243,7 +244,7 @@ def test_bad_rows_are_skipped_by_kind(tmp_path):
     with pytest.raises(InputError, match="column sku: product '00001': was met before"):
         prepared(table, tmp_path / "data")
     data = prepared(table, tmp_path / "data", settings=replace(settings(), photos=SKIP))
-    counts = {kind: one["count"] for kind, one in data.summary["skipped"]["table"].items()}
+    counts = {kind: one["count"] for kind, one in data.manifest["skipped"]["table"].items()}
     assert counts == {"repeated": 1, "id": 1, "no-photo": 2, "row": 1}
     assert len((data.path / "skipped.tsv").read_text().splitlines()) == 5
     assert len(data.store) == 90
@@ -306,7 +307,7 @@ def test_an_existing_folder_is_replaced_only_by_force(table, tmp_path):
     with pytest.raises(OutputError, match="prepared from other files or with other settings"):
         prepared(table, tmp_path / "data", settings=other)
     forced = prepared(table, tmp_path / "data", settings=other, force=True)
-    assert forced.summary["settings"]["seed"] == 7
+    assert forced.manifest["settings"]["seed"] == 7
     with pytest.raises(OutputError, match="holds the raw files themselves"):
         prepared(table, table.parent)
     with pytest.raises(OutputError, match="exists and is not a prepared folder"):
@@ -391,7 +392,7 @@ def test_changed_settings_start_over(table, tmp_path, monkeypatch):
     steps: list[Any] = []
     data = prepared(table, tmp_path / "data", describing=other, progress=steps.append)
     assert steps[0].done == 0
-    assert data.summary["extractor"]["name"] == "other"
+    assert data.manifest["extractor"]["name"] == "other"
 
 
 def test_an_extractor_that_cannot_be_had_touches_nothing(table, tmp_path, monkeypatch):
@@ -502,7 +503,7 @@ def test_ready_made_features(tmp_path, photos):
     assert batch.features.tolist() == [[5, 1, 0.5], [0, 0, 5]]
     assert batch.boxes[:, :4].tolist() == [[0, 0, 1, 1], [0.5, 0, 1, 0.5]]
     assert batch.labels.tolist() == [0, 1]
-    assert data.summary["extractor"] == {"name": "features", "label_names": ["whole", "part"]}
+    assert data.manifest["extractor"] == {"name": "features", "label_names": ["whole", "part"]}
     assert data.fields is not None
     assert data.fields.column_names == ["title", "price"]
     assert not (data.path / "extractor").exists()
@@ -519,7 +520,7 @@ def test_bad_ready_made_features(tmp_path):
         prepared(table, tmp_path / "data", describing=ready)
     given = replace(settings(), photos=SKIP)
     data = prepared(table, tmp_path / "data", describing=ready, settings=given)
-    assert data.summary["skipped"]["table"]["features"]["count"] == 1
+    assert data.manifest["skipped"]["table"]["features"]["count"] == 1
     assert len(data.store) == 89
     with pytest.raises(UsageError, match="unknown column of --boxes, 'rectangles'"):
         prepared(

@@ -36,15 +36,14 @@ def test_real_photos_and_titles(shared_data: Path, tmp_path: Path) -> None:
     unused = Counter(row["split"] for row in rows)["unused"]
     assert (
         f"{unused:,} products of split 'unused' are stored, and in no split"
-        in data.summary["warnings"]
+        in data.manifest["warnings"]
     )
     texts = Counter(word for text in data.queries("train").texts for word in text.split())
     assert {"men", "women", "black", "shoes"} <= set(texts)
     for split in ("valid", "testA"):
-        answers = data.answers(split)
-        assert answers is not None
+        qrels = data.qrels(split)
         titles = {str(row["id"]): row["productDisplayName"].lower() for row in rows}
         queries = dict(zip(data.queries(split).ids, data.queries(split).texts, strict=True))
-        for query, grades in answers.relevance.items():
+        for query, grades in qrels.relevance.items():
             for product in grades:
                 assert all(word.rstrip("s") in titles[product] for word in queries[query].split())

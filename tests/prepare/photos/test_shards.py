@@ -57,7 +57,7 @@ def test_with_a_log_and_with_what_was_left_out(tmp_path):
     shards = in_shards(table, tmp_path, 3, settings=given)
     merged = merge_shards(shards, tmp_path / "merged", pairs=log)
     assert tree(merged.path) == tree(whole.path)
-    assert merged.summary["skipped"]["table"]["not-a-photo"]["count"] == 3
+    assert merged.manifest["skipped"]["table"]["not-a-photo"]["count"] == 3
 
 
 def test_shards_of_ready_made_features_agree_on_label_names(tmp_path):
@@ -117,7 +117,7 @@ def test_the_same_product_in_two_shards(tmp_path):
         merge_shards(shards, tmp_path / "merged")
     merged = merge_shards(shards, tmp_path / "merged", drop_repeated=True)
     assert len(merged.store) == 90
-    assert merged.summary["skipped"]["table"]["repeated"]["count"] == 1
+    assert merged.manifest["skipped"]["table"]["repeated"]["count"] == 1
 
 
 def test_the_same_call_again_and_force(tmp_path):

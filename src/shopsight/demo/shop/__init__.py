@@ -18,7 +18,7 @@ from shopsight.demo.shop.products import Product, draw_products
 from shopsight.demo.shop.queries import Query, draw_queries
 from shopsight.demo.shop.scenes import photo_of
 from shopsight.errors import OutputError
-from shopsight.formats.atomic import replacing
+from shopsight.formats.atomic import atomic_write
 
 __all__ = ["CLICKS", "PHOTOS", "TABLE", "TRUTH", "draw_catalogue"]
 
@@ -62,7 +62,7 @@ def _photo(product: Product) -> str:
 
 
 def _write_table(path: Path, products: Sequence[Product]) -> None:
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(["id", "image", "title", "category", "colour", "price", "in_stock"])
         for one in products:
@@ -74,7 +74,7 @@ def _write_table(path: Path, products: Sequence[Product]) -> None:
 def _write_clicks(
     path: Path, products: Sequence[Product], queries: Sequence[Query], rng: random.Random
 ) -> None:
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(["query", "product_id", "clicks"])
         for query in queries:
@@ -88,5 +88,5 @@ def _write_truth(path: Path, products: Sequence[Product], queries: Sequence[Quer
         "products": {one.id: one.attributes for one in products},
         "queries": {one.text: one.wanted for one in queries},
     }
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         json.dump(truth, file)

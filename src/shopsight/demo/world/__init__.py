@@ -24,7 +24,7 @@ from shopsight.demo.world.pools import draw_pools
 from shopsight.demo.world.products import Features, draw_products
 from shopsight.demo.world.queries import Query, Shopper
 from shopsight.errors import UsageError
-from shopsight.formats.atomic import replacing
+from shopsight.formats.atomic import atomic_write
 
 __all__ = ["make_world"]
 
@@ -76,7 +76,7 @@ def make_world(folder: Path, config: WorldConfig) -> None:
         write_rows(path, rows, products, features)
         known[split] = truth(products, rows.queries)
     write_labels(folder / "multimodal_labels.txt")
-    with replacing(folder / "truth.json") as file:
+    with atomic_write(folder / "truth.json") as file:
         file.write(json.dumps(known))
 
 

@@ -14,7 +14,7 @@ from shopsight.demo.world.pools import Pool
 from shopsight.demo.world.products import Features, Products
 from shopsight.demo.world.queries import ANY, Query
 from shopsight.demo.world.words import KINDS, LABELS, VALUES
-from shopsight.formats.atomic import replacing
+from shopsight.formats.atomic import atomic_write
 from shopsight.types import IntArray
 
 HEADER = (
@@ -44,7 +44,7 @@ def write_rows(path: Path, rows: Rows, products: Products, features: Features) -
     block = (np.cumsum(length) * features.width * 4) // _BLOCK_BYTES
     starts = np.flatnonzero(np.diff(block, prepend=-1))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path, "wb") as file:
+    with atomic_write(path, "wb") as file:
         file.write(HEADER)
         for start, stop in zip(starts, [*starts[1:], len(block)], strict=True):
             wanted = rows.product_index[start:stop]
@@ -55,7 +55,7 @@ def write_rows(path: Path, rows: Rows, products: Products, features: Features) -
 
 def write_labels(path: Path) -> None:
     """Write the label file: a header and the 33 classes."""
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         file.write("category_id\tcategory_name\n")
         file.writelines(f"{i}\t{name}\n" for i, name in enumerate(LABELS))
 
@@ -63,7 +63,7 @@ def write_labels(path: Path) -> None:
 def write_answers(path: Path, pools: Sequence[Pool], products: Products) -> None:
     """Write ``{"query_id": [product ids]}``, the ids being integers as in the competition."""
     answers = {str(i): products.ids[pool.relevant].tolist() for i, pool in enumerate(pools)}
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         file.write(json.dumps(answers))
 
 

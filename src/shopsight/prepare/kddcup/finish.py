@@ -25,9 +25,9 @@ from shopsight.prepare.tables import (
     region_statistics,
     remove_leftovers,
     train_on,
+    write_manifest,
     write_products,
     write_split,
-    write_summary,
 )
 from shopsight.text.query_stats import describe_queries
 from shopsight.types import AnyArray, Qrels
@@ -72,7 +72,7 @@ def finish(
         "skipped": _skipped(state),
         "warnings": warnings,
     }
-    write_summary(data, summary)
+    write_manifest(data, summary)
 
 
 def _write_products(data: Path, spool: Path, state: IngestState) -> pa.Array:

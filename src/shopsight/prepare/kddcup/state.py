@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shopsight.config import KddcupConfig
-from shopsight.formats.qrels import read_answers
+from shopsight.formats.qrels import read_qrels
 from shopsight.prepare.kddcup.parser import read_labels
 from shopsight.prepare.kddcup.raw_folder import RawFolder
 from shopsight.text.vocabulary import Vocabulary, load_vocabulary
@@ -32,7 +32,7 @@ class SmallInputs:
         """Read them. Raises InputError or DataError for what cannot be read."""
         return cls(
             labels=read_labels(folder.labels) if folder.labels else None,
-            answers={one.name: read_answers(one.answers) for one in folder.splits if one.answers},
+            answers={one.name: read_qrels(one.answers) for one in folder.splits if one.answers},
             vocabulary=load_vocabulary(config.tokenizer) if config.tokenizer else None,
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xxhash
 
-from shopsight.formats.append_npy import GrowingArray
+from shopsight.formats.append_npy import AppendableArray
 from shopsight.prepare.journal import GrowingFiles
 from shopsight.prepare.kddcup.id_map import KnownIds
 from shopsight.prepare.kddcup.parser import ParsedRows
@@ -40,7 +40,7 @@ class ShardedFeatures:
             self._shard.append(features[start:stop])
             start = stop
 
-    def _open(self, number: int) -> GrowingArray:
+    def _open(self, number: int) -> AppendableArray:
         return self._files.array(f"data/features-{number:05d}", self._dtype, (self._width,))
 
 

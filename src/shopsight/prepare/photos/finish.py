@@ -24,9 +24,9 @@ from shopsight.prepare.tables import (
     remove_leftovers,
     train_on,
     write_array,
+    write_manifest,
     write_products,
     write_split,
-    write_summary,
     write_table,
 )
 from shopsight.text.query_stats import describe_queries
@@ -103,7 +103,7 @@ def finish(
         "skipped": _skipped(state),
         "warnings": warnings,
     }
-    write_summary(data, summary)
+    write_manifest(data, summary)
 
 
 def _write_photos(partial: Path) -> None:

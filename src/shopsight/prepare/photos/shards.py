@@ -40,7 +40,7 @@ from shopsight.prepare.photos.ingest import (
 )
 from shopsight.prepare.photos.state import PhotosState
 from shopsight.prepare.photos.writers import ProductFiles, RegionFiles, ShardContent
-from shopsight.prepare.tables import write_summary
+from shopsight.prepare.tables import write_manifest
 from shopsight.text.vocabulary import load_vocabulary
 
 
@@ -95,7 +95,7 @@ def prepare_shard(
             "state": {**asdict(work.state), "fingerprint": ""},
             "about": asdict(source.about(work), dict_factory=_plain),
         }
-        write_summary(whole, summary)
+        write_manifest(whole, summary)
         put_in_place(partial, out, "shard")
     return _read_shard(out)
 
@@ -128,7 +128,7 @@ def merge_shards(
     if out.exists() and any(out.iterdir()) and not force:
         raise OutputError(f"{out} exists; choose another --out, or replace it with --force")
     clicks = read_clicks(pairs) if pairs else None
-    first = parts[0].summary
+    first = parts[0].manifest
     about, settings = first["about"], _settings(first["about"]["settings"])
     tokenizer = settings.photos.tokenizer
     log = file_fingerprint(pairs) if pairs else "none"
@@ -168,7 +168,7 @@ def merge_shards(
 @dataclass(frozen=True)
 class _Part:
     folder: Path
-    summary: dict[str, Any]
+    manifest: dict[str, Any]
 
 
 def _in_order(folders: Sequence[Path]) -> list[_Part]:
@@ -176,12 +176,12 @@ def _in_order(folders: Sequence[Path]) -> list[_Part]:
     parts = [_Part(folder, _read_shard(folder)) for folder in folders]
     first = parts[0]
     for part in parts:
-        if part.summary["fingerprint_of_all"] != first.summary["fingerprint_of_all"]:
+        if part.manifest["fingerprint_of_all"] != first.manifest["fingerprint_of_all"]:
             reason = "are not of the same table, prepared with the same settings"
             raise DataError(f"{first.folder} and {part.folder} {reason}")
         _verify(part)
-    count = first.summary["shard"][1]
-    numbers = [part.summary["shard"][0] for part in parts]
+    count = first.manifest["shard"][1]
+    numbers = [part.manifest["shard"][0] for part in parts]
     twice = sorted(number for number in set(numbers) if numbers.count(number) > 1)
     missing = sorted(set(range(1, count + 1)) - set(numbers))
     if twice:
@@ -190,7 +190,7 @@ def _in_order(folders: Sequence[Path]) -> list[_Part]:
         raise UsageError(f"shard {missing[0]}/{count} is missing; name all {count} of them")
     if len({_extractor_digest(part) for part in parts}) > 1:
         raise DataError(f"{first.folder} and others were described by different extractors")
-    return sorted(parts, key=lambda part: part.summary["shard"])
+    return sorted(parts, key=lambda part: part.manifest["shard"])
 
 
 def _joined(
@@ -208,7 +208,7 @@ def _joined(
     products = ProductFiles(files)
     regions: RegionFiles | None = None
     for part in parts:
-        noted = PhotosState(**part.summary["state"])
+        noted = PhotosState(**part.manifest["state"])
         width = noted.feature_width
         if regions is None:
             state.feature_width = width
@@ -291,7 +291,7 @@ def _same_shard(out: Path, fingerprint: str) -> dict[str, Any]:
 
 
 def _verify(part: _Part) -> None:
-    files = part.summary["files"]
+    files = part.manifest["files"]
     for name in files:
         if not (part.folder / name).is_file():
             raise DataError(f"{part.folder / name}: missing since the shard was prepared")
@@ -301,7 +301,7 @@ def _verify(part: _Part) -> None:
 
 
 def _extractor_digest(part: _Part) -> str:
-    files = part.summary["files"]
+    files = part.manifest["files"]
     return ";".join(files[name]["sha256"] for name in sorted(files) if name.startswith(EXTRACTOR))
 
 
