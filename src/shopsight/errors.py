@@ -71,10 +71,10 @@ def unknown_name(what: str, name: str, known: list[str]) -> UsageError:
     return UsageError(f"unknown {what} '{name}'{hint} (known: {', '.join(known)})")
 
 
-def counted(number: int, noun: str, plural: str = "") -> str:
+def pluralise(number: int, noun: str, plural: str = "") -> str:
     """A number and what it counts, for a sentence.
 
-    >>> counted(1, "column"), counted(2000, "query", "queries")
+    >>> pluralise(1, "column"), pluralise(2000, "query", "queries")
     ('1 column', '2,000 queries')
     """
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

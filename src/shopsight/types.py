@@ -45,7 +45,7 @@ class Pools:
     product_ids: IdArray
 
     @classmethod
-    def from_mapping(cls, pools: Mapping[str, Iterable[str]]) -> Pools:
+    def from_dict(cls, pools: Mapping[str, Iterable[str]]) -> Pools:
         """Build from ``{query id: product ids}``, keeping the order."""
         lists = [list(products) for products in pools.values()]
         offsets = np.zeros(len(lists) + 1, np.int64)
@@ -60,7 +60,7 @@ class Pools:
         return np.diff(self.offsets)
 
     @cached_property
-    def query_index(self) -> IntArray:
+    def query_idx(self) -> IntArray:
         """(N,) which query, 0 to Q - 1, each candidate belongs to."""
         return np.repeat(np.arange(len(self.query_ids)), self.sizes)
 
@@ -71,9 +71,9 @@ class Pools:
         return np.fromiter((place[p] for p in self.product_ids), np.int64, len(self.product_ids))
 
     @cached_property
-    def order_by_id(self) -> IntArray:
+    def by_id_descending(self) -> IntArray:
         """(N,) positions of the candidates, query by query, product ids descending."""
-        return np.lexsort((-self.id_rank, self.query_index))
+        return np.lexsort((-self.id_rank, self.query_idx))
 
     def of(self, query_id: str) -> list[str]:
         """The candidates of one query. Raises KeyError for a query that is not here."""
@@ -105,14 +105,14 @@ class Run:
     name: str = "run"
 
     @classmethod
-    def from_mapping(cls, scores: Mapping[str, Mapping[str, float]], name: str = "run") -> Run:
+    def from_dict(cls, scores: Mapping[str, Mapping[str, float]], name: str = "run") -> Run:
         """Build from ``{query id: {product id: score}}``.
 
-        >>> Run.from_mapping({"q1": {"a": 0.5, "b": 2.0}}).pools.of("q1")
+        >>> Run.from_dict({"q1": {"a": 0.5, "b": 2.0}}).pools.of("q1")
         ['a', 'b']
         """
         flat = [score for row in scores.values() for score in row.values()]
-        return cls(Pools.from_mapping(scores), np.asarray(flat, np.float64), name)
+        return cls(Pools.from_dict(scores), np.asarray(flat, np.float64), name)
 
     @cached_property
     def order(self) -> IntArray:
@@ -122,15 +122,15 @@ class Run:
         equal scores the product id that is greater as a string ("b" before "a", "9" before
         "10").
 
-        >>> run = Run.from_mapping({"q1": {"10": 1.0, "9": 1.0, "7": 2.0}})
+        >>> run = Run.from_dict({"q1": {"10": 1.0, "9": 1.0, "7": 2.0}})
         >>> [str(product) for product in run.pools.product_ids[run.order]]
         ['7', '9', '10']
         """
-        by_id = self.pools.order_by_id
+        by_id = self.pools.by_id_descending
         keys = -self.scores[by_id]
         widest = int(self.pools.sizes.max(initial=0))
         if len(self) * widest > 4 * len(keys):  # very uneven pools: padding would cost more
-            order: IntArray = by_id[np.lexsort((keys, self.pools.query_index))]
+            order: IntArray = by_id[np.lexsort((keys, self.pools.query_idx))]
             return order
         real = np.arange(widest) < self.pools.sizes[:, None]
         padded = np.full(real.shape, np.inf)  # (Q, widest)

@@ -40,7 +40,7 @@ SHAPES = {
 
 def as_mapping(run: Run) -> Scores:
     scores: Scores = {query: {} for query in run.pools.query_ids}
-    for place, query in enumerate(run.pools.query_index):
+    for place, query in enumerate(run.pools.query_idx):
         scores[run.pools.query_ids[query]][run.pools.product_ids[place]] = float(run.scores[place])
     return scores
 
@@ -88,7 +88,7 @@ def test_names() -> None:
 
 
 def test_written_best_first(tmp_path: Path) -> None:
-    run = Run.from_mapping({"q": {"9": 0.5, "10": 0.5, "7": 2.0}, "r": {"a": -0.0}}, "my run")
+    run = Run.from_dict({"q": {"9": 0.5, "10": 0.5, "7": 2.0}, "r": {"a": -0.0}}, "my run")
     texts = {}
     for ending in ("json", "trec", "csv", "tsv"):
         write_run(run, tmp_path / f"run.{ending}")
@@ -100,7 +100,7 @@ def test_written_best_first(tmp_path: Path) -> None:
 
 
 def test_written_gzipped_is_gzip_and_repeatable(tmp_path: Path) -> None:
-    run = Run.from_mapping({"q": {"a": 0.1}})
+    run = Run.from_dict({"q": {"a": 0.1}})
     write_run(run, tmp_path / "run.tsv.gz")
     first = (tmp_path / "run.tsv.gz").read_bytes()
     write_run(run, tmp_path / "run.tsv.gz")
@@ -109,7 +109,7 @@ def test_written_gzipped_is_gzip_and_repeatable(tmp_path: Path) -> None:
 
 
 def test_unknown_ending_and_shape(tmp_path: Path) -> None:
-    run = Run.from_mapping({"q": {"a": 0.1}})
+    run = Run.from_dict({"q": {"a": 0.1}})
     with pytest.raises(UsageError, match="ending does not tell"):
         write_run(run, tmp_path / "run.xlsx")
     with pytest.raises(UsageError, match="did you mean 'json'"):
@@ -122,7 +122,7 @@ def test_unknown_ending_and_shape(tmp_path: Path) -> None:
 def test_ids_that_do_not_fit_are_refused(tmp_path: Path, ending: str, product: str) -> None:
     path = tmp_path / f"run.{ending}"
     with pytest.raises(OutputError, match="write JSON instead"):
-        write_run(Run.from_mapping({"q": {product: 1.0}}), path)
+        write_run(Run.from_dict({"q": {product: 1.0}}), path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -137,7 +137,7 @@ def some_scores(ids: st.SearchStrategy[str]) -> st.SearchStrategy[Scores]:
 
 
 def round_trip(scores: Scores, path: Path) -> None:
-    write_run(Run.from_mapping(scores), path)
+    write_run(Run.from_dict(scores), path)
     again = read_run(path)
     assert as_mapping(again) == scores
     assert np.array_equal(again.order, np.arange(len(again.scores)))  # it was written best first

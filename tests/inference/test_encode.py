@@ -65,7 +65,7 @@ def test_it_equals_scoring_pair_by_pair(
     texts = dict(zip(table.ids, table.texts, strict=True))
     first = torch.zeros(1, dtype=torch.int64)
     for at in np.random.default_rng(5).integers(0, len(run.scores), 12):
-        query = run.pools.query_ids[run.pools.query_index[at]]
+        query = run.pools.query_ids[run.pools.query_idx[at]]
         tokens = pad_tokens(vocabulary.encode([texts[query]]), vocabulary.pad)
         regions = data.store.read(data.store.index_of([run.pools.product_ids[at]]))
         with torch.no_grad():
@@ -82,7 +82,7 @@ def test_other_pools_of_the_split_can_be_ranked(data: PreparedData, folder: RunF
     again = rank_split(model, data, vocabulary, "valid", pools=best)
     for start, stop in zip(whole.pools.offsets[:-1], whole.pools.offsets[1:], strict=True):
         top = np.sort(whole.scores[start:stop])[-4:]
-        query = whole.pools.query_index[start]
+        query = whole.pools.query_idx[start]
         assert np.sort(again.scores[query * 4 : query * 4 + 4]) == pytest.approx(top, abs=1e-6)
 
 

@@ -30,7 +30,7 @@ def runs() -> dict[str, Run]:
     truth = {f"q{i}": {f"p{j}": float(j < 4) for j in range(20)} for i in range(40)}
     noise = {"word-match": (1.0, 1.2), "sentence-match": (30.0, 1.5), "dual": (0.01, 1.0)}
     return {
-        name: Run.from_mapping(
+        name: Run.from_dict(
             {
                 query: {p: scale * (value + rng.normal(0, spread)) for p, value in row.items()}
                 for query, row in truth.items()
@@ -48,19 +48,19 @@ def judge() -> Evaluator:
 
 def fitted(runs: dict[str, Run], judge: Evaluator, config: FusionConfig) -> dict[str, Ensemble]:
     def values(run: Run) -> FloatArray:
-        return judge.values(run, "ndcg@5")
+        return judge.per_query(run, "ndcg@5")
 
     return {one.name: one for one in fit_ensembles(runs, values, config, seed=0)}
 
 
 def test_it_is_at_least_as_good_as_its_best_member(runs: dict[str, Run], judge: Evaluator) -> None:
     ensemble = fitted(runs, judge, ZSCORE)[ENSEMBLE]
-    single = [judge.values(run, "ndcg@5").mean() for run in runs.values()]
+    single = [judge.per_query(run, "ndcg@5").mean() for run in runs.values()]
     assert ensemble.in_sample > max(single)
     assert ensemble.held_out <= ensemble.in_sample
     assert list(ensemble.weights) == list(runs)
     assert sum(ensemble.weights.values()) == pytest.approx(1)
-    again = judge.values(ensemble.fuse(runs), "ndcg@5").mean()
+    again = judge.per_query(ensemble.fuse(runs), "ndcg@5").mean()
     assert again == pytest.approx(ensemble.in_sample, abs=1e-12)
 
 
@@ -88,7 +88,7 @@ def test_curves_go_from_without_a_member_to_it_alone(
         assert (curve.weights[0], curve.weights[-1]) == (0, 1)
         assert curve.weights[curve.chosen] == ensemble.weights[curve.member]
         assert curve.means[curve.chosen] == pytest.approx(ensemble.in_sample, abs=1e-9)
-        alone = judge.values(runs[curve.member], "ndcg@5").mean()
+        alone = judge.per_query(runs[curve.member], "ndcg@5").mean()
         assert curve.means[-1] == pytest.approx(alone, abs=1e-9)
 
 

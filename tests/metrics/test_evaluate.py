@@ -58,13 +58,13 @@ def reference_models(metric: str, ranked: list[str], judged: dict[str, int]) -> 
 def test_equals_naive(given_scores: Scores, judged: Grades) -> None:
     metrics = (*METRICS, "hit@1", "hit@4")
     config = EvaluateConfig(metrics, resamples=1)
-    found = evaluate(Run.from_mapping(given_scores), Qrels(judged), config)
+    found = evaluate(Run.from_dict(given_scores), Qrels(judged), config)
     for place, query in enumerate(judged):
         pool = given_scores.get(query, {})
         ranked = sorted(pool, key=lambda product: (pool[product], product), reverse=True)
         for metric in metrics:
             expected = reference_models(metric, ranked, judged[query])
-            assert found.values[metric][place] == pytest.approx(expected), (metric, query)
+            assert found.per_query[metric][place] == pytest.approx(expected), (metric, query)
 
 
 @given(given_scores=scores, judged=binary, graded=grades)
@@ -82,8 +82,8 @@ def test_equals_trec_eval(given_scores: Scores, judged: Grades, graded: Grades) 
         "map@3": AP @ 3,
     }
     for answers, names in ((judged, list(theirs)), (graded, ["ndcg@3", "ndcg", "recall@3"])):
-        judge, run = Evaluator(Qrels(answers)), Run.from_mapping(given_scores)
-        ours = {name: judge.values(run, name) for name in names}
+        judge, run = Evaluator(Qrels(answers)), Run.from_dict(given_scores)
+        ours = {name: judge.per_query(run, name) for name in names}
         provider = ir_measures.pytrec_eval.evaluator([theirs[name] for name in names], answers)
         for one in provider.iter_calc(given_scores):
             name = next(name for name in names if theirs[name] == one.measure)
@@ -92,7 +92,7 @@ def test_equals_trec_eval(given_scores: Scores, judged: Grades, graded: Grades) 
 
 
 def test_mean_is_over_the_answers() -> None:
-    run = Run.from_mapping({"1": {"a": 1.0}, "9": {"a": 1.0}})
+    run = Run.from_dict({"1": {"a": 1.0}, "9": {"a": 1.0}})
     qrels = Qrels({"1": {"a": 1}, "2": {"a": 1}, "3": {"a": 0}})
     found = evaluate(run, qrels, EvaluateConfig(("ndcg@5",)))
     assert found.estimates["ndcg@5"].mean == pytest.approx(1 / 3)
@@ -102,12 +102,12 @@ def test_mean_is_over_the_answers() -> None:
 
 def test_a_judge_serves_many_runs_and_pools() -> None:
     judge = Evaluator(Qrels({"1": {"a": 1}}))
-    run = Run.from_mapping({"1": {"a": 1.0, "b": 0.0}})
-    other = Run.from_mapping({"1": {"c": 1.0, "b": 0.5, "a": 0.0}})
-    assert judge.values(run, "mrr").tolist() == [1.0]
-    assert judge.values(run.with_scores(np.array([0.0, 1.0])), "mrr").tolist() == [0.5]
-    assert judge.values(other, "mrr").tolist() == [1 / 3]
-    assert judge.values(run, "mrr").tolist() == [1.0]
+    run = Run.from_dict({"1": {"a": 1.0, "b": 0.0}})
+    other = Run.from_dict({"1": {"c": 1.0, "b": 0.5, "a": 0.0}})
+    assert judge.per_query(run, "mrr").tolist() == [1.0]
+    assert judge.per_query(run.with_scores(np.array([0.0, 1.0])), "mrr").tolist() == [0.5]
+    assert judge.per_query(other, "mrr").tolist() == [1 / 3]
+    assert judge.per_query(run, "mrr").tolist() == [1.0]
 
 
 def test_interval_of_constants_is_a_point() -> None:
@@ -135,5 +135,5 @@ def test_bad_interval_settings(config: EvaluateConfig) -> None:
 
 
 def test_no_metrics_no_values() -> None:
-    run = Run.from_mapping({"1": {"a": 1.0}})
+    run = Run.from_dict({"1": {"a": 1.0}})
     assert evaluate(run, Qrels({"1": {"a": 1}}), EvaluateConfig(())).estimates == {}

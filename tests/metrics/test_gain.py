@@ -12,7 +12,7 @@ from shopsight.metrics.gain import Metric, parse_metric
 from shopsight.types import Qrels, Run
 
 # Ranking: x1 r2 x3 r4 r5 (r relevant); a fourth relevant product, "far", is not a candidate.
-RUN = Run.from_mapping({"q": {"x1": 5.0, "r2": 4.0, "x3": 3.0, "r4": 2.0, "r5": 1.0}})
+RUN = Run.from_dict({"q": {"x1": 5.0, "r2": 4.0, "x3": 3.0, "r4": 2.0, "r5": 1.0}})
 QRELS = Qrels({"q": {"r2": 1, "r4": 1, "r5": 1, "far": 1, "x1": 0, "x3": -1}})
 GRADED = Qrels({"q": {"r2": 1, "r4": 3, "far": 2}})
 
@@ -44,12 +44,12 @@ GRADED = Qrels({"q": {"r2": 1, "r4": 3, "far": 2}})
     ],
 )
 def test_by_hand(name: str, expected: float) -> None:
-    assert Evaluator(QRELS).values(RUN, name).tolist() == pytest.approx([expected])
+    assert Evaluator(QRELS).per_query(RUN, name).tolist() == pytest.approx([expected])
 
 
 def test_grades_are_linear_gains() -> None:
     expected = (1 / log2(3) + 3 / log2(5)) / (3 + 2 / log2(3) + 1 / 2)
-    assert Evaluator(GRADED).values(RUN, "ndcg@5").tolist() == pytest.approx([expected])
+    assert Evaluator(GRADED).per_query(RUN, "ndcg@5").tolist() == pytest.approx([expected])
 
 
 def test_names() -> None:

@@ -60,9 +60,9 @@ def three_runs() -> tuple[list[Run], Qrels]:
     queries = [str(query) for query in range(30)]
     good, bad = {"r": 1.0, "x": 0.0}, {"r": 0.0, "x": 1.0}
     runs = [
-        Run.from_mapping(dict.fromkeys(queries, good), "good"),
-        Run.from_mapping(dict.fromkeys(queries, bad), "bad"),
-        Run.from_mapping({q: bad if q in "01" else good for q in queries}, "nearly"),
+        Run.from_dict(dict.fromkeys(queries, good), "good"),
+        Run.from_dict(dict.fromkeys(queries, bad), "bad"),
+        Run.from_dict({q: bad if q in "01" else good for q in queries}, "nearly"),
     ]
     return runs, Qrels({query: {"r": 1} for query in queries})
 

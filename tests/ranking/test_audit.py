@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shopsight.metrics.evaluate import bootstrap_interval
-from shopsight.ranking.audit import Audit, Relevance, audit, expected_dcg
+from shopsight.ranking.audit import Audit, RelevanceCount, audit, expected_dcg
 from shopsight.types import Pools, Qrels
 
 
@@ -40,7 +40,7 @@ def leaking(queries: int = 40) -> tuple[dict[str, list[str]], Qrels]:
 
 
 def check(pools: dict[str, list[str]], qrels: Qrels | None, **more: dict[str, str]) -> Audit:
-    return audit(Pools.from_mapping(pools), qrels, bootstrap_interval, **more)
+    return audit(Pools.from_dict(pools), qrels, bootstrap_interval, **more)
 
 
 def test_leaking_pools_are_called_so() -> None:
@@ -50,7 +50,10 @@ def test_leaking_pools_are_called_so() -> None:
     assert found.leak.random < 0.4
     assert found.leak.leaks
     assert found.verdict.startswith("These pools LEAK: ")
-    assert found.leak.relevance_by_pool_count == {1: Relevance(80, 80), 40: Relevance(600, 0)}
+    assert found.leak.relevance_by_pool_count == {
+        1: RelevanceCount(80, 80),
+        40: RelevanceCount(600, 0),
+    }
 
 
 def test_fair_pools_are_not() -> None:

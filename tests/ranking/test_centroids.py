@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shopsight.ranking.centroids import pooled, score_pools, word_centroids
+from shopsight.ranking.centroids import pool_regions, score_pools, word_centroids
 from shopsight.types import Pools
 
 PAIRS = [["red", "dress"], ["dress"], ["red", "sofa", "red"]]
@@ -16,7 +16,7 @@ VECTORS = np.array([[3, 0], [1, 0], [2, 6]], np.float32)
 
 
 def test_by_hand() -> None:
-    learned = word_centroids([(PAIRS, VECTORS)], least_pairs=1)
+    learned = word_centroids([(PAIRS, VECTORS)], min_pairs=1)
     assert learned.mean.tolist() == [2, 2]
     assert list(learned.words) == ["red", "dress", "sofa"]
     # means: red (2.5, 3), dress (2, 0), sofa (2, 6); seen from (2, 2), at length one
@@ -24,7 +24,7 @@ def test_by_hand() -> None:
     np.testing.assert_allclose(learned.vectors, [red, [0, -1], [0, 1]], rtol=1e-6)
     np.testing.assert_allclose(learned.idf, np.log([1 + 3 / 2, 1 + 3 / 2, 1 + 3]), rtol=1e-12)
 
-    pools = Pools.from_mapping({"q": ["a", "b"]})
+    pools = Pools.from_dict({"q": ["a", "b"]})
     products = np.array([[2, 5], [6, 2]], np.float32)  # seen from the mean: up, right
     run = score_pools(learned, pools, [["red", "dress"]], products, np.array([0, 1]))
     weight = math.log(2.5)
@@ -60,9 +60,9 @@ def test_equals_a_naive_version_in_any_batches(batch: int) -> None:
     products = rng.random((9, 6)).astype(np.float32)
     starts = range(0, 50, batch)
     batches = ((pairs[i : i + batch], clicked[i : i + batch]) for i in starts)
-    learned = word_centroids(batches, least_pairs=1)
+    learned = word_centroids(batches, min_pairs=1)
     queries = [["w1", "w2", "w1"], ["w3", "never"], ["w0", "w4", "w5", "w6"]]
-    pools = Pools.from_mapping({"a": "012", "b": "5678", "c": "08"})
+    pools = Pools.from_dict({"a": "012", "b": "5678", "c": "08"})
     index = np.array([int(product) for product in pools.product_ids])
     run = score_pools(learned, pools, queries, products, index)
     for i, query in enumerate(queries):
@@ -72,8 +72,8 @@ def test_equals_a_naive_version_in_any_batches(batch: int) -> None:
 
 
 def test_scores_do_not_depend_on_the_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
-    learned = word_centroids([(PAIRS, VECTORS)], least_pairs=1)
-    pools = Pools.from_mapping({"p": "abc", "q": "cb"})
+    learned = word_centroids([(PAIRS, VECTORS)], min_pairs=1)
+    pools = Pools.from_dict({"p": "abc", "q": "cb"})
     index = np.array([0, 1, 2, 2, 1])
     whole = score_pools(learned, pools, [["red"], ["dress"]], VECTORS, index).scores
     monkeypatch.setattr("shopsight.ranking.centroids._CHUNK", 2)
@@ -83,22 +83,22 @@ def test_scores_do_not_depend_on_the_chunk(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_query_of_unknown_words_scores_zero_and_stays_ranked() -> None:
-    learned = word_centroids([(PAIRS, VECTORS)], least_pairs=1)
-    pools = Pools.from_mapping({"q": ["a", "b"]})
+    learned = word_centroids([(PAIRS, VECTORS)], min_pairs=1)
+    pools = Pools.from_dict({"q": ["a", "b"]})
     run = score_pools(learned, pools, [["never", "seen"]], VECTORS, np.array([0, 2]))
     assert run.scores.tolist() == [0, 0]
 
 
 def test_a_product_at_the_mean_scores_zero() -> None:
-    learned = word_centroids([(PAIRS, VECTORS)], least_pairs=1)
-    pools = Pools.from_mapping({"q": ["a"]})
+    learned = word_centroids([(PAIRS, VECTORS)], min_pairs=1)
+    pools = Pools.from_dict({"q": ["a"]})
     run = score_pools(learned, pools, [["red"]], np.array([[2, 2]], np.float32), np.array([0]))
     assert run.scores.tolist() == [0]
 
 
 def test_rare_words_say_nothing() -> None:
-    learned = word_centroids([(PAIRS, VECTORS)], least_pairs=2)
-    everything = word_centroids([(PAIRS, VECTORS)], least_pairs=1)
+    learned = word_centroids([(PAIRS, VECTORS)], min_pairs=2)
+    everything = word_centroids([(PAIRS, VECTORS)], min_pairs=1)
     assert learned.words == {"red": 0, "dress": 1}
     assert learned.vectors.tolist() == everything.vectors[:2].tolist()
     assert learned.mean.tolist() == everything.mean.tolist()
@@ -115,7 +115,7 @@ def test_pooling_equals_a_loop_and_is_done_in_float32(how: Any) -> None:
     rng = np.random.default_rng(0)
     lengths = np.array([3, 1, 40, 2])
     features = (rng.random((46, 5)) * 1000).astype(np.float16)
-    vectors = pooled(features, lengths, how)
+    vectors = pool_regions(features, lengths, how)
     assert vectors.dtype == np.float32
     loop = [getattr(part.astype(float), how)(0) for part in np.split(features, [3, 4, 44])]
     np.testing.assert_allclose(vectors, loop, rtol=1e-6)

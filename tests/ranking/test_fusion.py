@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from shopsight.config import FusionConfig
 from shopsight.errors import UsageError
 from shopsight.ranking.fusion import fuse, normalise, reciprocal_ranks, weighted_sum
-from shopsight.ranking.run import top
+from shopsight.ranking.run import top_k
 from shopsight.types import Run
 
 Scores = dict[str, dict[str, float]]
@@ -28,9 +28,7 @@ def by_query(run: Run) -> list[list[float]]:
 
 
 def test_by_hand() -> None:
-    run = Run.from_mapping(
-        {"q": {"a": 1.0, "b": 3.0, "c": 2.0, "d": 2.0}, "r": {"a": 5.0}, "s": {}}
-    )
+    run = Run.from_dict({"q": {"a": 1.0, "b": 3.0, "c": 2.0, "d": 2.0}, "r": {"a": 5.0}, "s": {}})
     assert by_query(normalise(run, "minmax")) == [[0.0, 1.0, 0.5, 0.5], [0.0], []]
     root = 2**0.5
     zscore = by_query(normalise(run, "zscore"))
@@ -42,20 +40,20 @@ def test_by_hand() -> None:
 
 def test_unknown_normalisation() -> None:
     with pytest.raises(UsageError, match="did you mean 'zscore'"):
-        normalise(Run.from_mapping({"q": {"a": 1.0}}), "z-score")
+        normalise(Run.from_dict({"q": {"a": 1.0}}), "z-score")
 
 
 @given(one=scores, how=st.sampled_from(HOW))
 def test_constants_become_zero_and_nothing_is_nan(one: Scores, how: str) -> None:
-    run = Run.from_mapping(one)
+    run = Run.from_dict(one)
     assert np.all(np.isfinite(normalise(run, how).scores))
     assert not normalise(run.with_scores(np.full(len(run.scores), 0.1)), how).scores.any()
 
 
 @given(one=scores, how=st.sampled_from(HOW))
 def test_normalising_keeps_the_order(one: Scores, how: str) -> None:
-    run = Run.from_mapping(one)
-    assert top(normalise(run, how)) == top(run)
+    run = Run.from_dict(one)
+    assert top_k(normalise(run, how)) == top_k(run)
 
 
 @given(
@@ -70,7 +68,7 @@ def test_normalised_fusion_ignores_scale_and_shift(
 ) -> None:
     # Powers of two and whole shifts change no bit but the exponent's, so equality is exact.
     config = FusionConfig(normalise=how)  # type: ignore[arg-type]
-    first, second = Run.from_mapping(one), Run.from_mapping(other)
+    first, second = Run.from_dict(one), Run.from_dict(other)
     scaled = first.with_scores(first.scores * 2.0**power + (shift * 2.0**power))
     plain = fuse([first, second], [0.5, 0.5], config)
     moved = fuse([scaled, second], [0.5, 0.5], config)
@@ -85,22 +83,22 @@ def test_fusion_ignores_the_order_of_rows(one: Scores, other: Scores, how: str, 
     )
     mixed = {q: dict(chance.sample(list(pool.items()), len(pool))) for q, pool in one.items()}
     mixed = dict(chance.sample(list(mixed.items()), len(mixed)))
-    runs = [Run.from_mapping(pools) for pools in (one, mixed, other)]
+    runs = [Run.from_dict(pools) for pools in (one, mixed, other)]
     plain, moved = (fuse([run, runs[2]], [0.5, 0.25], config) for run in runs[:2])
-    assert top(moved) == top(plain)
+    assert top_k(moved) == top_k(plain)
 
 
 def test_reciprocal_ranks() -> None:
-    first = Run.from_mapping({"q": {"a": 0.9, "b": 0.5, "c": 0.1}})
-    second = Run.from_mapping({"q": {"a": 1.0, "b": 9.0, "c": 5.0}})
+    first = Run.from_dict({"q": {"a": 0.9, "b": 0.5, "c": 0.1}})
+    second = Run.from_dict({"q": {"a": 1.0, "b": 9.0, "c": 5.0}})
     assert reciprocal_ranks(first, 60).scores.tolist() == [1 / 61, 1 / 62, 1 / 63]
     fused = fuse([first, second], [1, 1], FusionConfig(method="rrf"))
     assert fused.scores.tolist() == [1 / 61 + 1 / 63, 1 / 62 + 1 / 61, 1 / 63 + 1 / 62]
-    assert top(fused) == {"q": ["b", "a", "c"]}
+    assert top_k(fused) == {"q": ["b", "a", "c"]}
 
 
 def test_equal_weights_by_default() -> None:
-    runs = [Run.from_mapping({"q": {"a": 1.0}}), Run.from_mapping({"q": {"a": 2.0}})]
+    runs = [Run.from_dict({"q": {"a": 1.0}}), Run.from_dict({"q": {"a": 2.0}})]
     assert fuse(runs).scores.tolist() == [1.5]
 
 
@@ -117,7 +115,7 @@ def test_equal_weights_by_default() -> None:
     ],
 )
 def test_wrong_weights(weights: list[float], words: str) -> None:
-    run = Run.from_mapping({"q": {"a": 10.0, "b": -10.0}})
+    run = Run.from_dict({"q": {"a": 10.0, "b": -10.0}})
     with pytest.raises(UsageError, match=words):
         fuse([run, run], weights)
 
@@ -139,6 +137,6 @@ def test_settings_that_make_no_sense(settings: dict[str, Any], words: str) -> No
 
 
 def test_weighted_sum_refuses_runs_that_are_not_aligned() -> None:
-    runs = [Run.from_mapping({"q": {"a": 1.0}}), Run.from_mapping({"q": {"a": 2.0}})]
+    runs = [Run.from_dict({"q": {"a": 1.0}}), Run.from_dict({"q": {"a": 2.0}})]
     with pytest.raises(ValueError, match="align them first"):
         weighted_sum(runs, [1, 1])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from shopsight.errors import UsageError
 from shopsight.ranking.rerank import exclusive, rerank_exclusive
-from shopsight.ranking.run import top
+from shopsight.ranking.run import top_k
 from shopsight.types import Run
 
 Scores = dict[str, dict[str, float]]
@@ -47,15 +47,15 @@ TWO = {"1": {"a": 0.9, "b": 0.5, "c": 0.2}, "2": {"a": 0.7, "c": 0.1, "d": 0.0}}
 
 
 def test_by_hand() -> None:
-    assert top(rerank_exclusive(Run.from_mapping(TWO))) == {
+    assert top_k(rerank_exclusive(Run.from_dict(TWO))) == {
         "1": ["a", "b", "c"],
         "2": ["d", "a", "c"],
     }
-    assert top(rerank_exclusive(Run.from_mapping(TWO), 0.15)) == {
+    assert top_k(rerank_exclusive(Run.from_dict(TWO), 0.15)) == {
         "1": ["a", "b", "c"],  # a leads by 0.2; c, which leads by 0.1 only, is demoted
         "2": ["d", "a", "c"],
     }
-    assert exclusive(Run.from_mapping(TWO), 0.15).tolist() == [
+    assert exclusive(Run.from_dict(TWO), 0.15).tolist() == [
         True,
         True,
         False,
@@ -66,20 +66,20 @@ def test_by_hand() -> None:
 
 
 def test_kept_scores_stay() -> None:
-    run = Run.from_mapping(TWO)
+    run = Run.from_dict(TWO)
     kept = exclusive(run)
     assert np.array_equal(rerank_exclusive(run).scores[kept], run.scores[kept])
 
 
 def test_a_query_that_keeps_nothing_is_left_alone() -> None:
-    run = Run.from_mapping({"1": {"a": 0.1}, "2": {"a": 0.9}})
+    run = Run.from_dict({"1": {"a": 0.1}, "2": {"a": 0.9}})
     assert rerank_exclusive(run).scores.tolist() == [0.1, 0.9]
 
 
 @given(given_scores=scores, margin=margins)
 def test_equals_naive(given_scores: Scores, margin: float | None) -> None:
-    after = rerank_exclusive(Run.from_mapping(given_scores), margin)
-    assert top(after) == naive_top(given_scores, margin)
+    after = rerank_exclusive(Run.from_dict(given_scores), margin)
+    assert top_k(after) == naive_top(given_scores, margin)
 
 
 @given(given_scores=scores, margin=margins, scale=st.sampled_from([1e-300, 1e-12, 1e12, 1e90]))
@@ -89,11 +89,11 @@ def test_any_scale_keeps_the_order(
     scaled = {q: {p: s * scale for p, s in pool.items()} for q, pool in given_scores.items()}
     if margin is not None:
         margin *= scale
-    after = rerank_exclusive(Run.from_mapping(scaled), margin)
-    assert top(after) == naive_top(scaled, margin)
+    after = rerank_exclusive(Run.from_dict(scaled), margin)
+    assert top_k(after) == naive_top(scaled, margin)
 
 
 @pytest.mark.parametrize("margin", [math.nan, math.inf])
 def test_margin_must_be_finite(margin: float) -> None:
     with pytest.raises(UsageError, match="finite"):
-        rerank_exclusive(Run.from_mapping(TWO), margin)
+        rerank_exclusive(Run.from_dict(TWO), margin)

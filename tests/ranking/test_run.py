@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shopsight.ranking.run import align, places, top
+from shopsight.ranking.run import align, ranks, top_k
 from shopsight.types import Pools, Run
 
 Scores = dict[str, dict[str, float]]
@@ -28,44 +28,44 @@ def naive_top(given: Scores) -> dict[str, list[str]]:
 def shuffled(given: Scores, seed: int) -> Run:
     """The same scores with candidates in another order (queries keep theirs)."""
     chance = random.Random(seed)
-    return Run.from_mapping(
+    return Run.from_dict(
         {query: dict(chance.sample(list(pool.items()), len(pool))) for query, pool in given.items()}
     )
 
 
 def test_ties_go_to_the_greater_string() -> None:
-    run = Run.from_mapping({"q": {"10": 1.0, "9": 1.0, "b": 1.0, "a": 1.0, "5": 2.0}})
-    assert top(run) == {"q": ["5", "b", "a", "9", "10"]}
-    assert top(run, 2) == {"q": ["5", "b"]}
-    assert places(run).tolist() == [5, 4, 2, 3, 1]
+    run = Run.from_dict({"q": {"10": 1.0, "9": 1.0, "b": 1.0, "a": 1.0, "5": 2.0}})
+    assert top_k(run) == {"q": ["5", "b", "a", "9", "10"]}
+    assert top_k(run, 2) == {"q": ["5", "b"]}
+    assert ranks(run).tolist() == [5, 4, 2, 3, 1]
 
 
 def test_very_uneven_pools() -> None:
     chance = random.Random(0)
     pools = {str(q): {str(p): float(chance.randint(0, 3)) for p in range(3)} for q in range(50)}
     pools["wide"] = {str(p): float(chance.randint(0, 3)) for p in range(400)}
-    assert top(Run.from_mapping(pools)) == naive_top(pools)
+    assert top_k(Run.from_dict(pools)) == naive_top(pools)
 
 
 def test_negative_zero_is_zero() -> None:
-    assert top(Run.from_mapping({"q": {"a": 0.0, "b": -0.0}})) == {"q": ["b", "a"]}
+    assert top_k(Run.from_dict({"q": {"a": 0.0, "b": -0.0}})) == {"q": ["b", "a"]}
 
 
 @given(given_scores=scores, seed=st.integers(0, 99))
 def test_order_equals_naive_however_rows_stand(given_scores: Scores, seed: int) -> None:
-    assert top(shuffled(given_scores, seed)) == naive_top(given_scores)
+    assert top_k(shuffled(given_scores, seed)) == naive_top(given_scores)
 
 
 @given(given_scores=scores)
 def test_order_is_a_permutation_query_by_query(given_scores: Scores) -> None:
-    run = Run.from_mapping(given_scores)
+    run = Run.from_dict(given_scores)
     assert sorted(run.order) == list(range(len(run.scores)))
-    assert np.array_equal(run.pools.query_index[run.order], run.pools.query_index)
+    assert np.array_equal(run.pools.query_idx[run.order], run.pools.query_idx)
 
 
 def test_align_fills_with_the_lowest_score() -> None:
-    first = Run.from_mapping({"1": {"a": 0.3, "b": 0.9}, "2": {"x": 1.0}})
-    second = Run.from_mapping({"3": {"y": 4.0}, "1": {"c": 5.0, "a": 7.0}})
+    first = Run.from_dict({"1": {"a": 0.3, "b": 0.9}, "2": {"x": 1.0}})
+    second = Run.from_dict({"3": {"y": 4.0}, "1": {"c": 5.0, "a": 7.0}})
     aligned = align([first, second])
     assert aligned.filled == (2, 2)
     pools = aligned.runs[0].pools
@@ -84,7 +84,7 @@ def test_align_fills_with_the_lowest_score() -> None:
         strict=True,
     ):
         assert run.pools is pools
-        found = zip(run.pools.query_index, run.pools.product_ids, run.scores, strict=True)
+        found = zip(run.pools.query_idx, run.pools.product_ids, run.scores, strict=True)
         assert {(pools.query_ids[q], p): s for q, p, s in found} == {
             (q, p): s for q, pool in expected.items() for p, s in pool.items()
         }
@@ -92,18 +92,18 @@ def test_align_fills_with_the_lowest_score() -> None:
 
 @given(first=scores, seed=st.integers(0, 99))
 def test_aligning_a_run_with_its_shuffled_self_changes_nothing(first: Scores, seed: int) -> None:
-    aligned = align([Run.from_mapping(first), shuffled(first, seed)])
+    aligned = align([Run.from_dict(first), shuffled(first, seed)])
     assert aligned.filled == (0, 0)
     assert np.array_equal(aligned.runs[0].scores, aligned.runs[1].scores)
-    assert top(aligned.runs[0]) == naive_top(first)
+    assert top_k(aligned.runs[0]) == naive_top(first)
 
 
 def test_runs_that_share_pools_are_left_alone() -> None:
-    run = Run.from_mapping({"q": {"a": 1.0}})
+    run = Run.from_dict({"q": {"a": 1.0}})
     assert align([run, run.with_scores(np.array([2.0]))]).runs[0] is run
 
 
 def test_empty_run() -> None:
-    run = Run(Pools.from_mapping({}), np.empty(0))
-    assert top(run) == {}
-    assert align([run, Run.from_mapping({})]).filled == (0, 0)
+    run = Run(Pools.from_dict({}), np.empty(0))
+    assert top_k(run) == {}
+    assert align([run, Run.from_dict({})]).filled == (0, 0)

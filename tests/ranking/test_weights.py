@@ -19,7 +19,7 @@ PRODUCTS = ["a", "b", "c", "d", "e"]
 def drawn_runs(count: int, queries: int, seed: int) -> list[Run]:
     chance = np.random.default_rng(seed)
     return [
-        Run.from_mapping(
+        Run.from_dict(
             {
                 str(query): dict(zip(PRODUCTS, chance.integers(0, 9, 5) / 4, strict=True))
                 for query in range(queries)
@@ -55,8 +55,8 @@ def test_never_worse_in_sample_than_the_best_member(count: int, seed: int, how: 
 
 def test_the_grid_takes_the_first_best_t() -> None:
     # "a" is best under t * first + (1 - t) * second from t = 0.25 on: 4t > 1 - t + ... by hand.
-    first = Run.from_mapping({q: {"a": 3.0, "c": 0.0} for q in "xy"})
-    second = Run.from_mapping({q: {"a": 0.0, "c": 1.0} for q in "xy"})
+    first = Run.from_dict({q: {"a": 3.0, "c": 0.0} for q in "xy"})
+    second = Run.from_dict({q: {"a": 0.0, "c": 1.0} for q in "xy"})
     fitted = fit_weights([first, second], first_is_a)
     # 3t > 1 - t, strictly, because the tie at t = 0.25 goes to "c": the first step is 0.26.
     assert fitted.weights == (0.26, 0.74)
@@ -90,7 +90,7 @@ def test_coordinate_finds_a_mixture_no_member_has() -> None:
     # "a" is second everywhere, under each run behind another product; only the sum has it first.
     rivals = ["c", "d", "e"]
     runs = [
-        Run.from_mapping({q: {"a": 2.0, **{r: 3.0 * (r == rival) for r in rivals}} for q in "xyz"})
+        Run.from_dict({q: {"a": 2.0, **{r: 3.0 * (r == rival) for r in rivals}} for q in "xyz"})
         for rival in rivals
     ]
     assert fit_weights(runs, first_is_a).in_sample.tolist() == [1.0, 1.0, 1.0]

@@ -53,8 +53,8 @@ class Outline(HTMLParser):
 @pytest.fixture
 def report() -> Report:
     queries = [f"q{i}" for i in range(12)]
-    good = Run.from_mapping({q: {"a": 2.0, "b": 1.0, "c": 0.0} for q in queries}, "good one")
-    bad = Run.from_mapping({q: {"a": 0.0, "b": 1.0, "c": 2.0} for q in queries}, "bad one")
+    good = Run.from_dict({q: {"a": 2.0, "b": 1.0, "c": 0.0} for q in queries}, "good one")
+    bad = Run.from_dict({q: {"a": 0.0, "b": 1.0, "c": 2.0} for q in queries}, "bad one")
     qrels = Qrels({q: {"a": 1} for q in queries})
     product = Candidate("p1", 1, True, f"red dress {HOSTILE}", ((0, 0, 1, 1),), (HOSTILE,), 0.5)
     story = QueryExample("q1", f"{HOSTILE} dress", 0.5, 2, (product,), (9,))
@@ -169,7 +169,7 @@ def test_words_are_shaded_by_their_weights(report: Report) -> None:
 def test_a_leak_is_marked(report: Report) -> None:
     mapping = {f"q{i}": {"x": 0.0, "y": 1.0, f"own{i}": 0.0} for i in range(12)}
     leaking = audit(
-        Run.from_mapping(mapping).pools,
+        Run.from_dict(mapping).pools,
         Qrels({f"q{i}": {f"own{i}": 1} for i in range(12)}),
         bootstrap_interval,
     )

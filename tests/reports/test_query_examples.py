@@ -11,7 +11,7 @@ from shopsight.config import EvaluateConfig
 from shopsight.data.dataset import PreparedData
 from shopsight.metrics.evaluate import evaluate
 from shopsight.prepare.kddcup.ingest import prepare_kddcup
-from shopsight.ranking.run import top
+from shopsight.ranking.run import top_k
 from shopsight.reports.dataset import dataset_figures, split_grid
 from shopsight.reports.query_examples import SHOWN, QueryExamples, best_and_worst
 from shopsight.types import Qrels, Run
@@ -36,7 +36,7 @@ def test_a_story_shows_the_head_of_the_ranking_and_what_it_missed(
     queries = data.queries("valid")
     for query, text in zip(queries.ids, queries.texts, strict=True):
         story = narrator.tell(query, 0.25)
-        ranking = top(run)[query]
+        ranking = top_k(run)[query]
         relevant = set(qrels.relevance[query])
         assert (story.text, story.value, story.relevant) == (text, 0.25, len(relevant))
         assert [one.product_id for one in story.candidates] == ranking[:SHOWN]
@@ -63,7 +63,7 @@ def test_a_query_that_was_not_ranked_has_an_empty_story(data: PreparedData, run:
 
 
 def test_best_and_worst_by_value_then_by_length() -> None:
-    run = Run.from_mapping({q: {"good": 1.0, "bad": 0.0} for q in "abcde"})
+    run = Run.from_dict({q: {"good": 1.0, "bad": 0.0} for q in "abcde"})
     answers = {"a": "good", "b": "bad", "c": "good", "d": "bad", "e": "good"}
     qrels = Qrels({query: {product: 1} for query, product in answers.items()})
     evaluation = evaluate(run, qrels, EvaluateConfig(("mrr",)))

@@ -9,7 +9,7 @@ from shopsight.ranking.audit import audit
 from shopsight.reports.tables import audit_grids, comparison_grid, evaluation_grid, rich_table
 from shopsight.types import Pools, Qrels, Run
 
-RUN = Run.from_mapping({"1": {"a": 0.5, "b": 0.1}, "2": {"a": 0.1, "b": 0.2}}, "mine")
+RUN = Run.from_dict({"1": {"a": 0.5, "b": 0.1}, "2": {"a": 0.1, "b": 0.2}}, "mine")
 QRELS = Qrels({"1": {"a": 1}, "2": {"b": 1}})
 
 
@@ -29,7 +29,7 @@ def test_comparison() -> None:
 def test_audit_counts_many_pools_together() -> None:
     pools = {str(q): ["x", *(["y"] if q < 5 else [])] for q in range(9)}
     qrels = Qrels({"0": {"x": 1}})
-    grids = audit_grids(audit(Pools.from_mapping(pools), qrels, bootstrap_interval))
+    grids = audit_grids(audit(Pools.from_dict(pools), qrels, bootstrap_interval))
     assert grids[1].rows == (("5", "1", "0", "0.0%"), ("6 or more", "1", "1", "100.0%"))
     assert ("queries without candidates", "none") in grids[0].rows
     assert ("pool, but no answers", "8 (1, 2, 3, ...)") in grids[2].rows

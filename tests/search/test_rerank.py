@@ -13,7 +13,7 @@ from shopsight.data.dataset import PreparedData
 from shopsight.inference.ensemble import Ensemble
 from shopsight.inference.ranker import Ranker
 from shopsight.inference.run_folder import RunFolder
-from shopsight.ranking.run import top
+from shopsight.ranking.run import top_k
 from shopsight.search.encoders import SearchModels
 from shopsight.search.index import build_index
 from shopsight.search.rerank import Ranked, candidates, rerank
@@ -44,9 +44,9 @@ def test_scores_are_those_of_rank(
 ) -> None:
     wanted = Ranker(mixed_run, shop_data, "cpu").rank(name, "testA")
     found = ranked(index, shop_data, "testA", "" if name == "ensemble" else name)
-    pairs = zip(found.run.pools.query_index.tolist(), found.run.pools.product_ids, strict=True)
+    pairs = zip(found.run.pools.query_idx.tolist(), found.run.pools.product_ids, strict=True)
     scores = dict(zip(pairs, found.run.scores.tolist(), strict=True))
-    asked = zip(wanted.pools.query_index.tolist(), wanted.pools.product_ids, strict=True)
+    asked = zip(wanted.pools.query_idx.tolist(), wanted.pools.product_ids, strict=True)
     assert [scores[pair] for pair in asked] == pytest.approx(wanted.scores.tolist(), abs=error)
     assert len(scores) == 1200
     assert len(wanted.scores) == (480 if name == "sentence-match" else 1200)
@@ -63,7 +63,7 @@ def test_smaller_formats_rank_nearly_alike(
     config = IndexConfig(precision=precision, regions=False)
     build_index(mixed_run, shop_data, tmp_path / "index", config)
     exact, small = (ranked(one, shop_data, "testA").run for one in (index, tmp_path / "index"))
-    best, near = top(exact, 5), top(small, 5)
+    best, near = top_k(exact, 5), top_k(small, 5)
     shares = [len(set(best[query]) & set(near[query])) / 5 for query in best]
     assert np.mean(shares) >= least
     size = [sum(f.stat().st_size for f in one.glob("part-*/*.npy"))

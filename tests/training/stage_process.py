@@ -80,7 +80,7 @@ def judge_with(data: PreparedData):
 
     def score(model, source):
         run = rank_split(model, data, data.vocabulary(), "valid", source=source)
-        return float(judge.values(run, "ndcg@5").mean())
+        return float(judge.per_query(run, "ndcg@5").mean())
 
     return score
 
@@ -89,13 +89,13 @@ def die_at(step: int) -> None:
     """Let the Nth step be the last thing that this process does."""
     original, left = loop.average_gradients, [step]
 
-    def counted(*args):
+    def pluralise(*args):
         left[0] -= 1
         if not left[0]:
             os.kill(os.getpid(), signal.SIGKILL)
         return original(*args)
 
-    loop.average_gradients = counted
+    loop.average_gradients = pluralise
 
 
 def main(data_folder: str, run_folder: str, options: dict[str, str]) -> None:

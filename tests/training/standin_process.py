@@ -34,13 +34,13 @@ def die_at(where: str) -> None:
     owner, attribute = PLACES[name]
     original, left = getattr(owner, attribute), [int(count)]
 
-    def counted(*args, **kwargs):
+    def pluralise(*args, **kwargs):
         left[0] -= 1
         if not left[0]:
             os.kill(os.getpid(), signal.SIGKILL)
         return original(*args, **kwargs)
 
-    setattr(owner, attribute, counted)
+    setattr(owner, attribute, pluralise)
 
 
 def main(folder: Path, options: dict[str, str]) -> None:

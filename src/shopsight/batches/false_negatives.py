@@ -47,10 +47,10 @@ def subsets(queries: Tokens, words: Tokens, ignored: Tensor) -> Tensor:
     >>> subsets(queries, words, torch.tensor([0])).tolist()
     [[True, True], [False, True]]
     """
-    counted = queries.mask & ~torch.isin(queries.ids, ignored)
+    pluralise = queries.mask & ~torch.isin(queries.ids, ignored)
     size = int(max(queries.ids.max(), words.ids.max())) + 1
     missing = torch.ones(len(words), size, dtype=torch.bool, device=words.ids.device)
     owner, place = words.mask.nonzero(as_tuple=True)
     missing[owner, words.ids[owner, place]] = False
-    lacks = (missing[:, queries.ids] & counted).any(2).T  # (P, Q, T) to (Q, P)
-    return ~lacks & counted.any(1)[:, None]
+    lacks = (missing[:, queries.ids] & pluralise).any(2).T  # (P, Q, T) to (Q, P)
+    return ~lacks & pluralise.any(1)[:, None]

@@ -230,7 +230,7 @@ def _through_trunk(loader: Loader, task: Task, world: BenchWorld, device: torch.
 def _rank(world: BenchWorld, given: Any, rate: float) -> Iterator[Pace]:
     device = torch.device(given.device)
     ids = np.array(world.store.product_ids, object)
-    pools = Pools.from_mapping(
+    pools = Pools.from_dict(
         {
             str(query): world.rng.choice(ids, min(given.pool, len(ids)), replace=False).tolist()
             for query in range(given.queries)
@@ -279,7 +279,7 @@ def _plain_ranking_seconds(
     started = time.perf_counter()
     with torch.inference_mode():
         at = world.store.index_of(pools.product_ids[:count].tolist())
-        lists = world.vocabulary.encode([world.texts[i] for i in pools.query_index[:count]])
+        lists = world.vocabulary.encode([world.texts[i] for i in pools.query_idx[:count]])
         tokens = pad_tokens(lists, world.vocabulary.pad).to(device)
         regions = as_regions(world.store.read(at)).to(device)
         score(model, regions, tokens)

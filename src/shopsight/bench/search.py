@@ -17,9 +17,9 @@ import numpy as np
 
 from shopsight.cli.output import print_grid, print_json
 from shopsight.cli.parser import Parser
-from shopsight.cli.progress import progress_bar, teller
+from shopsight.cli.progress import progress_bar, progress_callback
 from shopsight.config import WorldConfig
-from shopsight.errors import UsageError, counted
+from shopsight.errors import UsageError, pluralise
 from shopsight.reports.tables import Grid
 
 if TYPE_CHECKING:
@@ -116,7 +116,9 @@ def _measured(given: Any, folder: Path) -> Figures:
         out, started = Path(given.folder or folder / "grown"), time.perf_counter()
         if not (out / "index.json").exists():
             with progress_bar(quiet=given.quiet or given.json) as bar:
-                grow_index(Snapshot.current(path), given.products, out, given.seed, teller(bar))
+                grow_index(
+                    Snapshot.current(path), given.products, out, given.seed, progress_callback(bar)
+                )
         path = out
     built = time.perf_counter() - started
     snapshot = Snapshot.current(path)
@@ -223,7 +225,7 @@ def _values(searcher: Searcher, snapshot: Snapshot, given: Any) -> dict[str, flo
             if query in judged
         }
         values[name] = float(
-            Evaluator(Qrels(judged)).values(Run.from_mapping(found), HEADLINE).mean()
+            Evaluator(Qrels(judged)).per_query(Run.from_dict(found), HEADLINE).mean()
         )
     return values
 
@@ -271,7 +273,7 @@ def _print(figures: Figures) -> None:
         for name, one in figures.times.items()
     ]
     note = (
-        f"{counted(figures.products, 'product')}, recall index {figures.kind}; it finds"
+        f"{pluralise(figures.products, 'product')}, recall index {figures.kind}; it finds"
         f" {figures.share:.2%} of the {_RECALLED} truly nearest. Made in {figures.built:,.0f} s."
         f" Memory {figures.memory[0]:,.0f} MiB after opening, {figures.memory[1]:,.0f} at most."
     )

@@ -12,7 +12,7 @@ from shopsight.errors import InputError
 from shopsight.formats.candidates import CandidateFile, read_candidates
 from shopsight.formats.qrels import read_qrels
 from shopsight.metrics.evaluate import bootstrap_interval
-from shopsight.ranking.audit import Audit, Leak, audit
+from shopsight.ranking.audit import Audit, LabelLeak, audit
 from shopsight.reports.tables import audit_grids
 from shopsight.types import FloatArray, Qrels
 
@@ -88,7 +88,7 @@ def _as_json(result: Audit) -> dict[str, object]:
     }
 
 
-def _leak(leak: Leak) -> dict[str, object]:
+def _leak(leak: LabelLeak) -> dict[str, object]:
     by_count = leak.relevance_by_pool_count.items()
     rates = {count: {**asdict(one), "rate": one.rate} for count, one in by_count}
     return {**asdict(leak), "relevance_by_pool_count": rates}

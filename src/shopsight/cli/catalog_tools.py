@@ -11,7 +11,7 @@ from shopsight.cli.parser import Parser
 from shopsight.cli.progress import progress_bar
 from shopsight.config import DedupeConfig, JudgeConfig
 from shopsight.data.dataset import PreparedData
-from shopsight.errors import UsageError, counted
+from shopsight.errors import UsageError, pluralise
 from shopsight.formats.atomic import atomic_write
 from shopsight.reports.tables import Grid
 
@@ -67,7 +67,7 @@ def _tag(arguments: list[str]) -> None:
     if given.json:
         print_json({"products": len(ids), "out": given.out})
     elif not given.quiet:
-        print(f"{counted(len(ids), 'product')} tagged; written: {given.out}")
+        print(f"{pluralise(len(ids), 'product')} tagged; written: {given.out}")
 
 
 def _dedupe(arguments: list[str]) -> None:
@@ -110,7 +110,7 @@ def _dedupe(arguments: list[str]) -> None:
         ]
         note = f"{len(groups) - _SHOWN:,} more groups with --json" if len(groups) > _SHOWN else ""
         print_grid(Grid(("products", "cosine", "same file", ""), tuple(rows), note))
-    print(f"{counted(len(groups), 'group')}; {counted(spare, 'product')} could go")
+    print(f"{pluralise(len(groups), 'group')}; {pluralise(spare, 'product')} could go")
 
 
 def _judge(arguments: list[str]) -> None:
@@ -154,10 +154,11 @@ def _judge(arguments: list[str]) -> None:
              "judged": len(answers), "pairs": pairs, "out": given.out}
         )  # fmt: skip
     elif not given.quiet:
-        of = counted(len(log.counts), "query", "queries")
+        of = pluralise(len(log.counts), "query", "queries")
         print(
-            f"{counted(pairs, 'relevant product')} of {counted(len(answers), 'query', 'queries')}"
-            f" ({of} in {counted(log.lines, 'line')}); written: {given.out}"
+            f"{pluralise(pairs, 'relevant product')} of"
+            f" {pluralise(len(answers), 'query', 'queries')} ({of} in"
+            f" {pluralise(log.lines, 'line')}); written: {given.out}"
         )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from shopsight.cli.demo_datasets import World, drawn_shop, raw_files
 from shopsight.cli.output import print_grid, print_json
 from shopsight.cli.parser import Parser
-from shopsight.cli.step_log import Steps
+from shopsight.cli.step_log import StepLog
 from shopsight.config import STAGES, EvaluateConfig, SyntheticShopConfig
 from shopsight.config.recipes import load_recipe
 from shopsight.demo.baseline import BASELINE, centroid_run
@@ -36,7 +36,7 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
     out = Path(given.out)
     _claim(out)
     silent = given.quiet or given.json
-    steps = Steps(silent=silent)
+    steps = StepLog(silent=silent)
     world = (
         drawn_shop(out, given.products, given.seed, steps)
         if given.world == SHOP
@@ -91,7 +91,9 @@ def _claim(out: Path) -> None:
     (out / MARKER).touch()  # first of all, so that a demo that was cut off can be run again
 
 
-def _trained(out: Path, world: World, seed: int, steps: Steps, quiet: bool) -> tuple[Results, Path]:
+def _trained(
+    out: Path, world: World, seed: int, steps: StepLog, quiet: bool
+) -> tuple[Results, Path]:
     from shopsight.cli.train import train_and_report
 
     data = world.data
@@ -114,7 +116,7 @@ def _trained(out: Path, world: World, seed: int, steps: Steps, quiet: bool) -> t
     return found
 
 
-def _indexed(out: Path, world: World, steps: Steps) -> bool:
+def _indexed(out: Path, world: World, steps: StepLog) -> bool:
     """Make an index of all products, where what search needs is installed."""
     if find_spec("faiss") is None:
         steps.done("index", "left out: pip install 'shopsight[search]' brings what search needs")

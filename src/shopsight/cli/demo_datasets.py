@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from shopsight.cli.step_log import Steps
+from shopsight.cli.step_log import StepLog
 from shopsight.config import PhotoColumnsConfig, SyntheticShopConfig, WorldConfig
 from shopsight.data.dataset import PreparedData
 from shopsight.demo.world import make_world
@@ -31,7 +31,7 @@ class World(NamedTuple):
     note: Callable[[str], str] | None
 
 
-def drawn_shop(out: Path, products: int, seed: int, steps: Steps) -> World:
+def drawn_shop(out: Path, products: int, seed: int, steps: StepLog) -> World:
     """A shop as `shopsight.demo.shop` draws it, prepared with classic regions.
 
     Args:
@@ -69,7 +69,7 @@ def drawn_shop(out: Path, products: int, seed: int, steps: Steps) -> World:
     return World(data, "photos", "A shop of drawn products, ranked", None)
 
 
-def raw_files(out: Path, seed: int, steps: Steps) -> World:
+def raw_files(out: Path, seed: int, steps: StepLog) -> World:
     """The small world of regions, as raw files, prepared.
 
     Args:

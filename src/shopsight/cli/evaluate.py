@@ -21,7 +21,7 @@ from shopsight.cli.options import (
 from shopsight.cli.output import print_grid, print_json
 from shopsight.cli.parser import Parser
 from shopsight.config import CompareConfig, EvaluateConfig
-from shopsight.errors import UsageError, counted
+from shopsight.errors import UsageError, pluralise
 from shopsight.formats.atomic import atomic_write, resolve_output
 from shopsight.formats.candidates import read_candidates
 from shopsight.formats.qrels import read_qrels
@@ -144,7 +144,7 @@ def _rerank(arguments: list[str]) -> None:
     if given.json:
         print_json(result)
     else:
-        said = counted(kept, "candidate")
+        said = pluralise(kept, "candidate")
         print(f"{said} kept, {result['demoted']:,} demoted; written: {given.out}")
 
 
@@ -174,7 +174,7 @@ def _submit(arguments: list[str]) -> None:
     if given.json:
         print_json({"queries": queries, "out": given.out})
     else:
-        said = counted(queries, "query", "queries")
+        said = pluralise(queries, "query", "queries")
         print(f"{said}, five products each; written: {given.out}")
 
 
@@ -214,12 +214,12 @@ def _comparison_json(result: Comparison) -> dict[str, Any]:
 
 
 def _write_per_query(result: Evaluation, path: str) -> None:
-    table = np.stack(list(result.values.values()), axis=1)
+    table = np.stack(list(result.per_query.values()), axis=1)
     with atomic_write(path) as file:
         writer = csv.writer(
             file, "excel" if path.endswith(".csv") else "excel-tab", lineterminator="\n"
         )
-        writer.writerow(["query_id", *result.values])
+        writer.writerow(["query_id", *result.per_query])
         writer.writerows(
             [query, *map(repr, row)]
             for query, row in zip(result.query_ids, table.tolist(), strict=True)

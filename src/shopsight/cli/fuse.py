@@ -18,7 +18,7 @@ from shopsight.cli.options import (
 from shopsight.cli.output import print_grid, print_json
 from shopsight.cli.parser import Parser
 from shopsight.config import EvaluateConfig, FusionConfig
-from shopsight.errors import UsageError, counted
+from shopsight.errors import UsageError, pluralise
 from shopsight.formats.qrels import read_qrels
 from shopsight.formats.runs import run_name, write_run
 from shopsight.metrics.evaluate import Estimate, Evaluator, estimate
@@ -108,7 +108,7 @@ def _outcome(runs: Sequence[Run], config: FusionConfig, given: Any) -> _Outcome:
     judge = Evaluator(read_qrels(given.answers))
 
     def values(one: Run) -> FloatArray:
-        return judge.values(one, given.metric)
+        return judge.per_query(one, given.metric)
 
     members = estimate({one.name: values(one) for one in runs}, seed=given.seed)
     if fixed is not None:
@@ -125,7 +125,7 @@ def _warn_filled(aligned: Aligned) -> None:
             log.warning(
                 "%s lacks %s, which %s its lowest score of the query",
                 one.name,
-                counted(filled, "(query, product) pair"),
+                pluralise(filled, "(query, product) pair"),
                 "gets" if filled == 1 else "get",
             )
 

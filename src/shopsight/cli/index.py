@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from shopsight.cli.output import print_json
 from shopsight.cli.parser import Parser
-from shopsight.cli.progress import progress_bar, teller
+from shopsight.cli.progress import progress_bar, progress_callback
 from shopsight.config import IndexConfig
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import UsageError
@@ -145,4 +145,4 @@ def _say(given: Any, path: Path, found: Generation, seconds: float) -> None:
 @contextmanager
 def _told(given: Any) -> Iterator[Callable[[str, int, int], None]]:
     with progress_bar(quiet=given.quiet or given.json) as bar:
-        yield teller(bar)
+        yield progress_callback(bar)

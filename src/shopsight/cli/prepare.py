@@ -15,7 +15,7 @@ from shopsight.cli.progress import progress_bar
 from shopsight.config import KddcupConfig, NegativesConfig
 from shopsight.data.dataset import PreparedData
 from shopsight.data.split_names import TRAIN
-from shopsight.errors import UsageError, counted, unknown_name
+from shopsight.errors import UsageError, pluralise, unknown_name
 from shopsight.prepare.kddcup.ingest import IngestProgress, prepare_kddcup
 
 _SECONDS_BETWEEN_LINES = 30.0
@@ -181,7 +181,7 @@ def _negatives(arguments: list[str]) -> None:
         about = groups.about
         print(
             f"{data.path / 'negatives'}: {about['texts']:,} distinct queries in "
-            f"{counted(about['last_words'], 'last-word group')} and "
-            f"{counted(about['clusters'], 'cluster')}, "
+            f"{pluralise(about['last_words'], 'last-word group')} and "
+            f"{pluralise(about['clusters'], 'cluster')}, "
             f"{groups.neighbours.shape[1]} overlap neighbours each"
         )

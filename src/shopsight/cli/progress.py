@@ -35,7 +35,7 @@ def progress_bar(*, quiet: bool) -> Iterator[Progress]:
         yield progress
 
 
-def teller(bar: Progress) -> Callable[[str, int, int], None]:
+def progress_callback(bar: Progress) -> Callable[[str, int, int], None]:
     """What shows stages on a progress display: told a stage, how much is done, and of how much.
 
     Args:

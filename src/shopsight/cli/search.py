@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from shopsight.cli.output import print_grid, print_json
 from shopsight.cli.parser import Parser
-from shopsight.errors import InputError, UsageError, counted
+from shopsight.errors import InputError, UsageError, pluralise
 from shopsight.reports.tables import Grid
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def _print(results: Results, given: Any) -> None:
         for place, hit in enumerate(results.hits, start=1)
     ]
     times = ", ".join(f"{name} {1000 * one:,.1f} ms" for name, one in results.seconds.items())
-    note = f"{counted(results.total, 'product')} to choose from; {times}"
+    note = f"{pluralise(results.total, 'product')} to choose from; {times}"
     if not results.hits:
         print(f"nothing found; {note}")
         return

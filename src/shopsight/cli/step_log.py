@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 
-class Steps:
+class StepLog:
     """Says what was done, and how long it took.
 
     Args:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from shopsight.cli.output import print_grid, print_json
 from shopsight.cli.parser import Parser
-from shopsight.cli.step_log import Steps
+from shopsight.cli.step_log import StepLog
 from shopsight.config import STAGES, EvaluateConfig, Recipe
 from shopsight.config.recipes import load_recipe, recipe_names
 from shopsight.data.dataset import PreparedData
@@ -99,7 +99,7 @@ def _refuse_old(out: Path, given: Any) -> None:
 
 def _train(data: PreparedData, recipe: Recipe, stages: list[str], given: Any) -> None:
     silent = given.quiet or given.json
-    steps = Steps(silent)
+    steps = StepLog(silent)
     reuse = [Path(one) for one in given.reuse]
     found = train_and_report(
         data, recipe, stages, Path(given.out), steps, silent, given.device, reuse=reuse
@@ -120,7 +120,7 @@ def train_and_report(
     recipe: Recipe,
     stages: Sequence[str],
     out: Path,
-    steps: Steps,
+    steps: StepLog,
     quiet: bool,
     device: str = "auto",
     *,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from shopsight.data.dataset import PreparedData
-from shopsight.ranking.centroids import Vectors, pooled, score_pools, word_centroids
+from shopsight.ranking.centroids import Vectors, pool_regions, score_pools, word_centroids
 from shopsight.text.normalise import words
 from shopsight.text.stopwords import stop_words
 from shopsight.types import Run
@@ -29,7 +29,7 @@ def centroid_run(data: PreparedData, split: str) -> Run:
     stored = data.store.index_of(pools.product_ids.tolist())
     products, row = np.unique(stored, return_inverse=True)
     regions = data.store.read(products)
-    vectors = pooled(regions.features, regions.lengths, "max")
+    vectors = pool_regions(regions.features, regions.lengths, "max")
     tokens = [_tokens(texts[query]) for query in pools.query_ids]
     return score_pools(learned, pools, tokens, vectors, row, BASELINE)
 
@@ -41,7 +41,7 @@ def _clicks(data: PreparedData) -> Iterator[tuple[list[list[str]], Vectors]]:
         part = slice(start, start + _PAIRS_AT_ONCE)
         regions = data.store.read(pairs.products[part])
         asked = [tokens[query] for query in pairs.queries[part].tolist()]
-        yield asked, pooled(regions.features, regions.lengths, "max")
+        yield asked, pool_regions(regions.features, regions.lengths, "max")
 
 
 def _tokens(text: str) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from shopsight.errors import InputError, counted
+from shopsight.errors import InputError, pluralise
 from shopsight.formats.content import BOM, decoded, opened
 from shopsight.formats.fields import Columns, find_columns, parse_id
 from shopsight.formats.runs import pack_rows
@@ -85,7 +85,7 @@ def _add_row(
     extra = len(fields) - width
     at = columns.query_text
     if extra < 0 or (extra and at is None):
-        reason = f"{counted(len(fields), 'column')}, where the header has {width}"
+        reason = f"{pluralise(len(fields), 'column')}, where the header has {width}"
         raise InputError(reason, path=path, line=number)
     if extra and at is not None:
         fields[at : at + extra + 1] = [b"\t".join(fields[at : at + extra + 1])]

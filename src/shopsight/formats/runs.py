@@ -65,8 +65,8 @@ def pack_rows(rows: ScoreRows) -> tuple[Pools, IntArray]:
 
 def first_duplicate(pools: Pools) -> tuple[int, int] | None:
     """Two positions that hold the same product for the same query, if there are any."""
-    by_id = pools.order_by_id
-    rank, query = pools.id_rank[by_id], pools.query_index[by_id]
+    by_id = pools.by_id_descending
+    rank, query = pools.id_rank[by_id], pools.query_idx[by_id]
     same = np.flatnonzero((rank[1:] == rank[:-1]) & (query[1:] == query[:-1]))
     if not len(same):
         return None

@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from shopsight.errors import InputError, counted
+from shopsight.errors import InputError, pluralise
 from shopsight.formats.content import JsonObject, is_json, numbered_lines, parse_json, read_text
 from shopsight.formats.fields import (
     KNOWN_NAMES,
@@ -136,7 +136,7 @@ def _from_lines(text: str, path: str | Path) -> ScoreRows:
     for number, line in lines if layout.header else chain([start], lines):
         fields = layout.split(line)
         if len(fields) != layout.width:
-            reason = f"{counted(len(fields), 'column')}, where the first line has {layout.width}"
+            reason = f"{pluralise(len(fields), 'column')}, where the first line has {layout.width}"
             raise InputError(reason, path=path, line=number)
         _add_row(rows, fields, layout, path, number)
     return rows
@@ -186,7 +186,7 @@ def _layout(
         return _Layout(split, 3, 0, 1, 2)
     if width == 6:
         return _Layout(split, 6, 0, 2, 4)
-    reason = f"{counted(width, 'column')}; expected {_SHAPES}"
+    reason = f"{pluralise(width, 'column')}; expected {_SHAPES}"
     if width == 4 and re.fullmatch(r"-?[0-9]+", fields[3]):
         reason = "4 columns; this looks like TREC qrels (answers), not a run"
     raise InputError(reason, path=path, line=line)
@@ -210,7 +210,7 @@ def _from_submission(
     for number, line in lines:
         query, *products = split(line)
         if len(products) != width - 1:
-            reason = f"{counted(len(products) + 1, 'column')}, where the header has {width}"
+            reason = f"{pluralise(len(products) + 1, 'column')}, where the header has {width}"
             raise InputError(reason, path=path, line=number)
         if query in rows.query_ids:
             raise InputError(f"query {query!r} stands here twice", path=path, line=number)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shopsight.errors import InputError, counted
+from shopsight.errors import InputError, pluralise
 from shopsight.formats.atomic import atomic_write
 from shopsight.formats.runs import best_first
 from shopsight.types import Pools, Run
@@ -30,7 +30,7 @@ def submission(run: Run, pools: Pools | None = None) -> dict[str, list[str]]:
     chosen = {query: [product for product, _ in pairs[:PLACES]] for query, pairs in best_first(run)}
     short = [query for query, products in chosen.items() if len(set(products)) < PLACES]
     if short:
-        has = counted(len(set(chosen[short[0]])), "distinct product")
+        has = pluralise(len(set(chosen[short[0]])), "distinct product")
         raise _refusal(run, f"has {has}, a submission needs {PLACES}", short)
     if pools is not None:
         _check_against(chosen, pools, run)
@@ -78,6 +78,6 @@ def _fits(ids: list[str]) -> bool:
 
 
 def _refusal(run: Run, what: str, queries: list[str]) -> InputError:
-    others = counted(len(queries) - 1, "more query", "more queries")
+    others = pluralise(len(queries) - 1, "more query", "more queries")
     more = f" (and {others})" if len(queries) > 1 else ""
     return InputError(f"query {queries[0]!r} {what}{more}", path=run.name)

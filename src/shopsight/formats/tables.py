@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import xxhash
 
-from shopsight.errors import InputError, counted
+from shopsight.errors import InputError, pluralise
 from shopsight.formats.content import BOM
 from shopsight.formats.fields import shortened
 
@@ -253,7 +253,7 @@ class DelimitedText(_Lines):
         return text if keep_end else text.removesuffix("\n").removesuffix("\r")
 
     def _wrong_count(self, cells: list[str], number: int) -> InputError:
-        reason = f"{counted(len(cells), 'column')}, where the header has {len(self.names)}"
+        reason = f"{pluralise(len(cells), 'column')}, where the header has {len(self.names)}"
         return InputError(reason, path=self.path, line=number)
 
 

@@ -49,7 +49,7 @@ class Encoded:
     def scores(self, model: RankingModel[Any, Any]) -> FloatArray:
         """(N,) scores of the candidates by the model that encoded them."""
         device = next(iter(self.queries.tensors().values())).device
-        query_idx = torch.from_numpy(self.pools.query_index).to(device)
+        query_idx = torch.from_numpy(self.pools.query_idx).to(device)
         product_idx = torch.from_numpy(self.product_idx).to(device)
         found = model.score_pairs(self.queries, self.products, query_idx, product_idx)
         return found.double().cpu().numpy()
@@ -137,12 +137,12 @@ def read_regions(source: RegionSource, products: IntArray) -> Iterator[Regions]:
 def best_of(run: Run, count: int) -> Pools:
     """The best candidates of each query.
 
-    >>> best_of(Run.from_mapping({"q": {"a": 1.0, "b": 3.0, "c": 2.0}}), 2).of("q")
+    >>> best_of(Run.from_dict({"q": {"a": 1.0, "b": 3.0, "c": 2.0}}), 2).of("q")
     ['b', 'c']
     """
     bounds = run.pools.offsets
     ranked = run.pools.product_ids[run.order]
-    return Pools.from_mapping(
+    return Pools.from_dict(
         {
             query: ranked[bounds[i] : min(bounds[i] + count, bounds[i + 1])].tolist()
             for i, query in enumerate(run.pools.query_ids)

@@ -13,7 +13,7 @@ import numpy as np
 from shopsight.config import FusionConfig
 from shopsight.errors import DataError
 from shopsight.formats.atomic import atomic_write
-from shopsight.ranking.fusion import fuse, prepared, weighted_sum
+from shopsight.ranking.fusion import fuse, fusion_terms, weighted_sum
 from shopsight.ranking.run import align
 from shopsight.ranking.weights import fit_weights
 from shopsight.types import FloatArray, Run
@@ -118,7 +118,7 @@ def _fitted(
 ) -> Ensemble:
     if config.method == "grid" and len(runs) != 2:
         config = replace(config, method="coordinate")
-    terms = prepared(align(list(runs.values())).runs, config)
+    terms = fusion_terms(align(list(runs.values())).runs, config)
     found = fit_weights(list(runs.values()), judge, config, seed)
     weights = np.array(found.weights)
     shown = 1 if len(runs) == 2 else len(runs)

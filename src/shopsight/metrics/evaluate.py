@@ -11,7 +11,7 @@ import numpy as np
 from shopsight.config import EvaluateConfig
 from shopsight.errors import UsageError
 from shopsight.metrics.gain import Hits, parse_metric
-from shopsight.ranking.run import places
+from shopsight.ranking.run import ranks
 from shopsight.types import FloatArray, IntArray, Pools, Qrels, Run
 
 # Resampled values held at once, 8 bytes each: what fits the processor's cache.
@@ -35,7 +35,7 @@ class Evaluation:
     Attributes:
         name: the run's name.
         query_ids: (Q,) the queries with answers.
-        values: ``{metric: (Q,)}``.
+        per_query: ``{metric: (Q,)}``.
         estimates: ``{metric: Estimate}``.
         unranked: queries with answers that the run does not rank; they count as 0.
         ignored: queries of the run that have no answers.
@@ -44,7 +44,7 @@ class Evaluation:
 
     name: str
     query_ids: tuple[str, ...]
-    values: dict[str, FloatArray]
+    per_query: dict[str, FloatArray]
     estimates: dict[str, Estimate]
     unranked: tuple[str, ...]
     ignored: tuple[str, ...]
@@ -75,7 +75,7 @@ class Evaluator:
         first = np.cumsum(self.relevant) - self.relevant
         self._ideal_place = np.arange(len(self._ideal_gain)) - first[self._ideal_query] + 1
 
-    def values(self, run: Run, metric: str) -> FloatArray:
+    def per_query(self, run: Run, metric: str) -> FloatArray:
         """(Q,) value of each query with answers under one metric; 0 where not ranked."""
         return parse_metric(metric)(self.hits(run))
 
@@ -84,7 +84,7 @@ class Evaluator:
         judged = self._known.get(run.pools)
         if judged is None:
             judged = self._known[run.pools] = _judge(run.pools, self._qrels)
-        place = places(run)[judged.candidate]
+        place = ranks(run)[judged.candidate]
         order = np.lexsort((place, judged.query))
         return Hits(
             judged.query[order],
@@ -116,7 +116,7 @@ def evaluate(
     Raises:
         UsageError: an unknown metric; settings out of range.
 
-    >>> run = Run.from_mapping({"q": {"a": 0.9, "b": 0.5}})
+    >>> run = Run.from_dict({"q": {"a": 0.9, "b": 0.5}})
     >>> evaluate(run, Qrels({"q": {"b": 1}}), EvaluateConfig(("mrr",))).estimates["mrr"].mean
     0.5
     """
@@ -129,7 +129,7 @@ def evaluate(
     return Evaluation(
         name=run.name,
         query_ids=judge.query_ids,
-        values=values,
+        per_query=values,
         estimates=estimate(values, config, seed),
         unranked=tuple(query for query in judge.query_ids if query not in ranked),
         ignored=tuple(query for query in run.pools.query_ids if query not in judged),

@@ -77,12 +77,12 @@ def compare(
     judge = Evaluator(qrels)
     evaluations = tuple(evaluate(run, qrels, evaluation, seed, judge) for run in runs)
     raw, adjusted = {}, {}
-    for metric in evaluations[0].values:
+    for metric in evaluations[0].per_query:
         pairs = list(combinations(range(len(runs)), 2))
         p_values = [
             randomisation_test(
-                evaluations[i].values[metric],
-                evaluations[j].values[metric],
+                evaluations[i].per_query[metric],
+                evaluations[j].per_query[metric],
                 config.permutations,
                 seed,
             )

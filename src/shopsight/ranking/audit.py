@@ -23,7 +23,7 @@ Interval = Callable[[FloatArray], tuple[float, float]]
 
 
 @dataclass(frozen=True)
-class Structure:
+class PoolStatistics:
     """What can be said of pools without answers.
 
     Attributes:
@@ -51,7 +51,7 @@ class Structure:
 
 
 @dataclass(frozen=True)
-class Relevance:
+class RelevanceCount:
     """How often products offered by a number of pools are relevant."""
 
     candidates: int
@@ -64,7 +64,7 @@ class Relevance:
 
 
 @dataclass(frozen=True)
-class Leak:
+class LabelLeak:
     """What can be said of pools with answers; every nDCG@5 is an exact expectation over ties.
 
     Attributes:
@@ -72,7 +72,7 @@ class Leak:
         count_only: nDCG@5 of ranking by how few pools offer the product.
         random: nDCG@5 of random order.
         difference: low and high of the 95% interval of count_only - random over queries.
-        relevance_by_pool_count: ``{pools that offer it: Relevance}``.
+        relevance_by_pool_count: ``{pools that offer it: RelevanceCount}``.
         unreachable: ``{query id: answers that are not in its pool}``.
         without_pool: queries with answers and no pool.
         without_answers: queries with a pool and no answers.
@@ -82,7 +82,7 @@ class Leak:
     count_only: float
     random: float
     difference: tuple[float, float]
-    relevance_by_pool_count: dict[int, Relevance]
+    relevance_by_pool_count: dict[int, RelevanceCount]
     unreachable: dict[str, list[str]]
     without_pool: list[str]
     without_answers: list[str]
@@ -97,8 +97,8 @@ class Leak:
 class Audit:
     """The two halves of an audit; ``leak`` is None without answers."""
 
-    structure: Structure
-    leak: Leak | None
+    structure: PoolStatistics
+    leak: LabelLeak | None
 
     @property
     def verdict(self) -> str:
@@ -164,12 +164,12 @@ def _without_repeats(pools: Pools) -> tuple[Pools, list[tuple[str, str]]]:
         counts = Counter(pools.of(query))
         unique[query] = list(counts)
         repeated += [(query, product) for product, count in counts.items() if count > 1]
-    return Pools.from_mapping(unique), repeated
+    return Pools.from_dict(unique), repeated
 
 
 def _structure(
     pools: Pools, repeated: list[tuple[str, str]], texts: Mapping[str, str] | None
-) -> Structure:
+) -> PoolStatistics:
     counts = Counter(Counter(pools.product_ids.tolist()).values())
     sizes = pools.sizes
     spread = (
@@ -182,7 +182,7 @@ def _structure(
             by_text.setdefault(normalise(texts.get(query, "")), []).append(query)
         empty = by_text.pop("", [])
         duplicate = [queries for queries in by_text.values() if len(queries) > 1]
-    return Structure(
+    return PoolStatistics(
         queries=len(pools),
         candidates=len(pools.product_ids),
         products=sum(counts.values()),
@@ -195,7 +195,7 @@ def _structure(
     )
 
 
-def _leak(pools: Pools, qrels: Qrels, interval: Interval) -> Leak:
+def _leak(pools: Pools, qrels: Qrels, interval: Interval) -> LabelLeak:
     offered = Counter(pools.product_ids.tolist())
     known = set(pools.query_ids)
     by_count: dict[int, list[float]] = {}
@@ -214,13 +214,13 @@ def _leak(pools: Pools, qrels: Qrels, interval: Interval) -> Leak:
         if missing and query in known:
             unreachable[query] = sorted(missing)
     ours, chance = np.array(count_only), np.array(random)
-    return Leak(
+    return LabelLeak(
         queries=len(qrels),
         count_only=float(ours.mean()),
         random=float(chance.mean()),
         difference=interval(ours - chance),
         relevance_by_pool_count={
-            count: Relevance(len(gains), sum(gain > 0 for gain in gains))
+            count: RelevanceCount(len(gains), sum(gain > 0 for gain in gains))
             for count, gains in sorted(by_count.items())
         },
         unreachable=unreachable,

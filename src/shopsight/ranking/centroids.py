@@ -42,7 +42,7 @@ class WordCentroids:
     mean: Vectors
 
 
-def pooled(features: Vectors, lengths: IntArray, how: Literal["mean", "max"]) -> Vectors:
+def pool_regions(features: Vectors, lengths: IntArray, how: Literal["mean", "max"]) -> Vectors:
     """One vector per product: the mean, or the maximum, over its regions.
 
     Args:
@@ -53,7 +53,7 @@ def pooled(features: Vectors, lengths: IntArray, how: Literal["mean", "max"]) ->
     Returns:
         (B, F).
 
-    >>> pooled(np.array([[1, 4], [3, 2], [5, 5]], np.float32), np.array([2, 1]), "mean")
+    >>> pool_regions(np.array([[1, 4], [3, 2], [5, 5]], np.float32), np.array([2, 1]), "mean")
     array([[2., 3.],
            [5., 5.]], dtype=float32)
     """
@@ -67,14 +67,14 @@ def pooled(features: Vectors, lengths: IntArray, how: Literal["mean", "max"]) ->
 
 
 def word_centroids(
-    batches: Iterable[tuple[Sequence[Sequence[str]], Vectors]], least_pairs: int = 4
+    batches: Iterable[tuple[Sequence[Sequence[str]], Vectors]], min_pairs: int = 4
 ) -> WordCentroids:
     """Learn the centroids from clicked pairs, batch by batch, in one pass.
 
     Args:
         batches: for each batch of B pairs, the words of each query and the (B, F) vectors of
             the clicked products. A word counts once per query.
-        least_pairs: words of fewer pairs say nothing: their mean is one product's accident.
+        min_pairs: words of fewer pairs say nothing: their mean is one product's accident.
 
     Raises:
         ValueError: no pairs.
@@ -86,7 +86,7 @@ def word_centroids(
     if seen is None or not seen.pairs:
         raise ValueError("there are no clicked pairs to learn words from")
     mean = seen.total / seen.pairs
-    kept = np.flatnonzero(seen.pairs_of_word >= least_pairs)
+    kept = np.flatnonzero(seen.pairs_of_word >= min_pairs)
     names = list(seen.words)
     often = seen.pairs_of_word[kept]
     return WordCentroids(
@@ -102,7 +102,7 @@ def score_pools(
     pools: Pools,
     tokens: Sequence[Sequence[str]],
     vectors: Vectors,
-    product_index: IntArray,
+    product_idx: IntArray,
     name: str = "word centroids",
 ) -> Run:
     """Score every candidate of every pool.
@@ -112,7 +112,7 @@ def score_pools(
         pools: Q queries, N candidates.
         tokens: the words of each of the Q queries; words never seen say nothing.
         vectors: (P, F) vectors of distinct products, pooled as in training.
-        product_index: (N,) the row of ``vectors`` of each candidate.
+        product_idx: (N,) the row of ``vectors`` of each candidate.
         name: of the run.
     """
     queries = np.zeros((len(pools), centroids.vectors.shape[1]), np.float32)
@@ -120,10 +120,10 @@ def score_pools(
         known = [centroids.words[word] for word in dict.fromkeys(words) if word in centroids.words]
         queries[i] = centroids.idf[known] @ centroids.vectors[known]
     products = _unit(vectors - centroids.mean)
-    scores = np.empty(len(product_index))
+    scores = np.empty(len(product_idx))
     for start in range(0, len(scores), _CHUNK):
         part = slice(start, start + _CHUNK)
-        asked, offered = queries[pools.query_index[part]], products[product_index[part]]
+        asked, offered = queries[pools.query_idx[part]], products[product_idx[part]]
         scores[part] = np.einsum("nf,nf->n", asked, offered, dtype=np.float64)
     return Run(pools, scores, name)
 

@@ -9,7 +9,7 @@ import numpy as np
 from shopsight.config import FusionConfig
 from shopsight.errors import UsageError, unknown_name
 from shopsight.formats.fields import LARGEST_SCORE
-from shopsight.ranking.run import align, places
+from shopsight.ranking.run import align, ranks
 from shopsight.types import FloatArray, Pools, Run
 
 
@@ -25,7 +25,7 @@ def normalise(run: Run, how: str = "none") -> Run:
     Raises:
         UsageError: an unknown name.
 
-    >>> normalise(Run.from_mapping({"q": {"a": 2.0, "b": 4.0, "c": 3.0}}), "minmax").scores.tolist()
+    >>> normalise(Run.from_dict({"q": {"a": 2.0, "b": 4.0, "c": 3.0}}), "minmax").scores.tolist()
     [0.0, 1.0, 0.5]
     """
     if how not in _NORMALISERS:
@@ -53,13 +53,13 @@ def fuse(
     Raises:
         UsageError: see `weighted_sum`.
 
-    >>> first, second = Run.from_mapping({"q": {"a": 1.0}}), Run.from_mapping({"q": {"a": 3.0}})
+    >>> first, second = Run.from_dict({"q": {"a": 1.0}}), Run.from_dict({"q": {"a": 3.0}})
     >>> fuse([first, second], [0.25, 0.75]).scores.tolist()
     [2.5]
     """
     if weights is None:
         weights = [1.0 / len(runs)] * len(runs)
-    terms = prepared(align(runs).runs, config or FusionConfig())
+    terms = fusion_terms(align(runs).runs, config or FusionConfig())
     return weighted_sum(terms, weights, name)
 
 
@@ -92,10 +92,10 @@ def reciprocal_ranks(run: Run, k: float = FusionConfig.rrf_k) -> Run:
 
     Source: Cormack, Clarke, Büttcher, *Reciprocal Rank Fusion outperforms Condorcet*, 2009.
     """
-    return run.with_scores(1.0 / (k + places(run).astype(np.float64)))
+    return run.with_scores(1.0 / (k + ranks(run).astype(np.float64)))
 
 
-def prepared(runs: Sequence[Run], config: FusionConfig) -> list[Run]:
+def fusion_terms(runs: Sequence[Run], config: FusionConfig) -> list[Run]:
     """Aligned runs as they enter the sum under ``config``."""
     if config.method == "rrf":
         return [reciprocal_ranks(run, config.rrf_k) for run in runs]
@@ -105,12 +105,12 @@ def prepared(runs: Sequence[Run], config: FusionConfig) -> list[Run]:
 def _minmax(pools: Pools, scores: FloatArray) -> FloatArray:
     low, high = _extremes(pools, scores)
     spread = np.where(high > low, high - low, 1.0)
-    return (scores - low[pools.query_index]) / spread[pools.query_index]
+    return (scores - low[pools.query_idx]) / spread[pools.query_idx]
 
 
 def _zscore(pools: Pools, scores: FloatArray) -> FloatArray:
     low, high = _extremes(pools, scores)
-    query = pools.query_index
+    query = pools.query_idx
     sizes = np.maximum(pools.sizes, 1)
     mean = np.bincount(query, scores, len(pools)) / sizes
     centred = scores - mean[query]
@@ -120,7 +120,7 @@ def _zscore(pools: Pools, scores: FloatArray) -> FloatArray:
 
 
 def _rank(pools: Pools, scores: FloatArray) -> FloatArray:
-    query = pools.query_index
+    query = pools.query_idx
     order = np.lexsort((scores, query))
     place = np.arange(len(scores)) - pools.offsets[:-1][query]  # (N,) from 0, worst first
     ordered, owner = scores[order], query[order]
@@ -138,8 +138,8 @@ def _rank(pools: Pools, scores: FloatArray) -> FloatArray:
 def _extremes(pools: Pools, scores: FloatArray) -> tuple[FloatArray, FloatArray]:
     """(Q,) lowest and highest score of each query; 0 and 0 for one without candidates."""
     low, high = np.full(len(pools), np.inf), np.full(len(pools), -np.inf)
-    np.minimum.at(low, pools.query_index, scores)
-    np.maximum.at(high, pools.query_index, scores)
+    np.minimum.at(low, pools.query_idx, scores)
+    np.maximum.at(high, pools.query_idx, scores)
     empty = pools.sizes == 0
     low[empty] = high[empty] = 0.0
     return low, high

@@ -30,7 +30,7 @@ def rerank_exclusive(run: Run, margin: float | None = None) -> Run:
     Raises:
         UsageError: a margin that is not a finite number.
 
-    >>> run = Run.from_mapping({"q1": {"a": 0.9, "b": 0.5}, "q2": {"a": 0.7, "c": 0.1}})
+    >>> run = Run.from_dict({"q1": {"a": 0.9, "b": 0.5}, "q2": {"a": 0.7, "c": 0.1}})
     >>> rerank_exclusive(run).scores.tolist()
     [0.9, 0.5, -0.9, 0.1]
     """
@@ -45,7 +45,7 @@ def exclusive(run: Run, margin: float | None = None) -> BoolArray:
     Of queries that score a product equally, the one whose id is greater as a string is best.
     """
     pools = run.pools
-    query_rank = np.argsort(np.argsort(np.array(pools.query_ids, object)))[pools.query_index]
+    query_rank = np.argsort(np.argsort(np.array(pools.query_ids, object)))[pools.query_idx]
     order = np.lexsort((-query_rank, -run.scores, pools.id_rank))
     product, score = pools.id_rank[order], run.scores[order]
     first = np.ones(len(order), bool)
@@ -66,18 +66,18 @@ def _demoted(run: Run, kept: BoolArray) -> FloatArray:
     """Scores in which the candidates not kept stand below the kept ones, in unchanged order."""
     pools = run.pools
     lowest = np.full(len(pools), np.inf)
-    np.minimum.at(lowest, pools.query_index[kept], run.scores[kept])
+    np.minimum.at(lowest, pools.query_idx[kept], run.scores[kept])
     floor = np.where(np.isfinite(lowest), lowest, 0.0)
     step = np.maximum(1.0, 4.0 * np.spacing(np.abs(floor)))  # so that floor - step is less
-    below = floor[pools.query_index] - step[pools.query_index] * _levels(run, ~kept)
+    below = floor[pools.query_idx] - step[pools.query_idx] * _levels(run, ~kept)
     # Where nothing of a query is kept, there is nothing to go below.
-    return np.where(kept | np.isinf(lowest)[pools.query_index], run.scores, below)
+    return np.where(kept | np.isinf(lowest)[pools.query_idx], run.scores, below)
 
 
 def _levels(run: Run, chosen: BoolArray) -> IntArray:
     """(N,) of the chosen, the number of different chosen scores of its query from it upwards."""
-    order = np.flatnonzero(chosen)[np.lexsort((-run.scores[chosen], run.pools.query_index[chosen]))]
-    score, query = run.scores[order], run.pools.query_index[order]
+    order = np.flatnonzero(chosen)[np.lexsort((-run.scores[chosen], run.pools.query_idx[chosen]))]
+    score, query = run.scores[order], run.pools.query_idx[order]
     new_query = np.ones(len(order), bool)
     new_query[1:] = query[1:] != query[:-1]
     new_level = new_query.copy()

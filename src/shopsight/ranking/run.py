@@ -16,10 +16,10 @@ import numpy as np
 from shopsight.types import FloatArray, IntArray, Pools, Run
 
 
-def places(run: Run) -> IntArray:
+def ranks(run: Run) -> IntArray:
     """(N,) the place of each candidate in its query's ranking, from 1.
 
-    >>> places(Run.from_mapping({"q": {"a": 0.1, "b": 0.9}, "r": {"a": 1.0}})).tolist()
+    >>> ranks(Run.from_dict({"q": {"a": 0.1, "b": 0.9}, "r": {"a": 1.0}})).tolist()
     [2, 1, 1]
     """
     result = np.empty(len(run.scores), np.int64)
@@ -27,10 +27,10 @@ def places(run: Run) -> IntArray:
     return result + 1
 
 
-def top(run: Run, k: int | None = None) -> dict[str, list[str]]:
+def top_k(run: Run, k: int | None = None) -> dict[str, list[str]]:
     """The best ``k`` products of each query (all of them if left out), best first.
 
-    >>> top(Run.from_mapping({"q": {"a": 0.1, "b": 0.9, "c": 0.9}}), 2)
+    >>> top_k(Run.from_dict({"q": {"a": 0.1, "b": 0.9, "c": 0.9}}), 2)
     {'q': ['c', 'b']}
     """
     products = run.pools.product_ids[run.order].tolist()
@@ -58,8 +58,8 @@ class Aligned:
 def align(runs: Sequence[Run]) -> Aligned:
     """Bring runs to the union of their candidates.
 
-    >>> first = Run.from_mapping({"q": {"a": 0.3, "b": 0.9}})
-    >>> second = Run.from_mapping({"q": {"c": 5.0, "a": 7.0}})
+    >>> first = Run.from_dict({"q": {"a": 0.3, "b": 0.9}})
+    >>> second = Run.from_dict({"q": {"c": 5.0, "a": 7.0}})
     >>> aligned = align([first, second])
     >>> [run.scores.tolist() for run in aligned.runs], aligned.filled
     ([[0.3, 0.9, 0.3], [7.0, 5.0, 5.0]], (1, 1))
@@ -87,7 +87,7 @@ def _pair_keys(
     for run in runs:
         query = np.array([query_code[one] for one in run.pools.query_ids], np.int64)
         product = [product_code[one] for one in run.pools.product_ids.tolist()]
-        keys.append(query[run.pools.query_index] * len(products) + np.array(product, np.int64))
+        keys.append(query[run.pools.query_idx] * len(products) + np.array(product, np.int64))
     return keys
 
 
@@ -96,7 +96,7 @@ def _filled(run: Run, keys: IntArray, union: IntArray, pools: Pools) -> Run:
     scores[np.searchsorted(union, keys)] = run.scores
     missing = np.isnan(scores)
     lowest: FloatArray = np.full(len(pools), np.inf)
-    np.minimum.at(lowest, pools.query_index[~missing], scores[~missing])
+    np.minimum.at(lowest, pools.query_idx[~missing], scores[~missing])
     lowest[np.isinf(lowest)] = 0.0
-    scores[missing] = lowest[pools.query_index[missing]]
+    scores[missing] = lowest[pools.query_idx[missing]]
     return Run(pools, scores, run.name)

@@ -14,7 +14,7 @@ import numpy as np
 
 from shopsight.config import FusionConfig
 from shopsight.errors import UsageError
-from shopsight.ranking.fusion import prepared, weighted_sum
+from shopsight.ranking.fusion import fusion_terms, weighted_sum
 from shopsight.ranking.run import align
 from shopsight.types import BoolArray, FloatArray, IntArray, Run
 
@@ -66,7 +66,7 @@ def fit_weights(
     """
     config = config or FusionConfig()
     search = _search(config, len(runs))
-    trials = _Trials(prepared(align(runs).runs, config), score_queries, config.steps)
+    trials = _Trials(fusion_terms(align(runs).runs, config), score_queries, config.steps)
     fold_of = _folds(len(trials.values(trials.equal())), config.folds, seed)
     held_out = np.empty(len(fold_of))
     chosen = []

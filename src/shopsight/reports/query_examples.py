@@ -82,7 +82,7 @@ def best_and_worst(
         count: how many of each; fewer where there are not twice as many queries.
         relevant: how many relevant products a query has; alike if left out.
     """
-    values = dict(zip(evaluation.query_ids, evaluation.values[metric].tolist(), strict=True))
+    values = dict(zip(evaluation.query_ids, evaluation.per_query[metric].tolist(), strict=True))
     many = relevant or {}
     asked = sorted(
         values, key=lambda query: (-many.get(query, 0), -len(texts.get(query, "")), query)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from shopsight.metrics.evaluate import Estimate, Evaluation
 from shopsight.metrics.significance import Comparison, letter
-from shopsight.ranking.audit import Audit, Leak, Relevance, Structure
+from shopsight.ranking.audit import Audit, LabelLeak, PoolStatistics, RelevanceCount
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -80,7 +80,7 @@ def comparison_grid(comparison: Comparison, confidence: float) -> Grid:
     return Grid(("run", *metrics), tuple(rows), note)
 
 
-def structure_grid(structure: Structure) -> Grid:
+def structure_grid(structure: PoolStatistics) -> Grid:
     """What an audit found in the pools themselves."""
     smallest, mean, largest = structure.pool_sizes
     rows = [
@@ -101,7 +101,7 @@ def structure_grid(structure: Structure) -> Grid:
     return Grid(("pools", ""), tuple(rows))
 
 
-def leak_grid(leak: Leak) -> Grid:
+def leak_grid(leak: LabelLeak) -> Grid:
     """What an audit found with the answers."""
     low, high = leak.difference
     rows = [
@@ -116,13 +116,15 @@ def leak_grid(leak: Leak) -> Grid:
     return Grid(("answers", ""), tuple(rows))
 
 
-def relevance_grid(leak: Leak) -> Grid:
+def relevance_grid(leak: LabelLeak) -> Grid:
     """How often a candidate is relevant, by how many pools offer it."""
-    groups: dict[str, Relevance] = {}
+    groups: dict[str, RelevanceCount] = {}
     for count, one in leak.relevance_by_pool_count.items():
         name = str(count) if count < _MANY_POOLS else f"{_MANY_POOLS} or more"
-        sum_ = groups.get(name, Relevance(0, 0))
-        groups[name] = Relevance(sum_.candidates + one.candidates, sum_.relevant + one.relevant)
+        sum_ = groups.get(name, RelevanceCount(0, 0))
+        groups[name] = RelevanceCount(
+            sum_.candidates + one.candidates, sum_.relevant + one.relevant
+        )
     rows = [
         (name, f"{one.candidates:,}", f"{one.relevant:,}", f"{one.rate:.1%}")
         for name, one in groups.items()
@@ -146,7 +148,7 @@ def _interval_heading(confidence: float) -> str:
     return f"{confidence:.0%} interval"
 
 
-def _in_several(structure: Structure) -> int:
+def _in_several(structure: PoolStatistics) -> int:
     counts = structure.products_by_pool_count
     return sum(products for count, products in counts.items() if count > 1)
 

@@ -66,7 +66,7 @@ def build_report(
         words=looks.words if looks else None,
         regions=looks.regions if looks else None,
     )
-    values = dict(zip(evaluation.query_ids, evaluation.values[HEADLINE].tolist(), strict=True))
+    values = dict(zip(evaluation.query_ids, evaluation.per_query[HEADLINE].tolist(), strict=True))
     best, worst = (
         [narrator.tell(query, values[query]) for query in queries]
         for queries in best_and_worst(

@@ -18,7 +18,7 @@ from shopsight.batches.batch import as_regions
 from shopsight.config import IndexConfig
 from shopsight.data.dataset import PreparedData
 from shopsight.data.region_store import RegionBatch
-from shopsight.errors import DataError, OutputError, UsageError, counted
+from shopsight.errors import DataError, OutputError, UsageError, pluralise
 from shopsight.formats.atomic import atomic_write
 from shopsight.inference.run_folder import RunFolder
 from shopsight.search.encoders import SearchModels, copy_models, models_of
@@ -406,5 +406,5 @@ def _refuse_foreign(folder: Path) -> None:
 
 def said(found: Generation) -> str:
     """An index in a sentence."""
-    parts = counted(len(found.parts), "part")
-    return f"{counted(found.products, 'product')} in {parts}, state {found.number}"
+    parts = pluralise(len(found.parts), "part")
+    return f"{pluralise(found.products, 'product')} in {parts}, state {found.number}"

@@ -16,7 +16,7 @@ import torch
 
 from shopsight.inference.encode import best_of
 from shopsight.models.base import Encodings
-from shopsight.ranking.fusion import prepared, weighted_sum
+from shopsight.ranking.fusion import fusion_terms, weighted_sum
 from shopsight.ranking.run import align
 from shopsight.search.encoders import SENTENCE_MATCH, WORD_MATCH, SearchModels
 from shopsight.search.snapshot import Snapshot
@@ -91,7 +91,7 @@ def rerank(
             runs[name] = _run(models, snapshot, queries, pools, rows, name)
     every = Run(pools, np.zeros(len(rows)))  # also what the models at a depth left out
     aligned = align([every, *runs.values()]).runs[1:]
-    terms = [_in_order(one, pools) for one in prepared(aligned, ensemble.config)]
+    terms = [_in_order(one, pools) for one in fusion_terms(aligned, ensemble.config)]
     weights = list(ensemble.weights.values())
     shares = {
         name: weight * term.scores
@@ -115,7 +115,7 @@ def _run(
 ) -> Run:
     scores = np.empty(len(rows))
     order = np.argsort(rows, kind="stable")  # so that codes are read once, and in their order
-    query_of = pools.query_index
+    query_of = pools.query_idx
     with torch.inference_mode():
         for start in range(0, len(rows), _PRODUCTS):
             part = order[start : start + _PRODUCTS]
@@ -137,11 +137,11 @@ def _in_order(run: Run, pools: Pools) -> Run:
     known = {
         (query, product): score
         for query, product, score in zip(
-            run.pools.query_index.tolist(), run.pools.product_ids.tolist(), run.scores.tolist(),
+            run.pools.query_idx.tolist(), run.pools.product_ids.tolist(), run.scores.tolist(),
             strict=True,
         )
     }  # fmt: skip
-    keys = zip(pools.query_index.tolist(), pools.product_ids.tolist(), strict=True)
+    keys = zip(pools.query_idx.tolist(), pools.product_ids.tolist(), strict=True)
     return Run(pools, np.array([known[key] for key in keys]), run.name)
 
 

@@ -139,7 +139,7 @@ def judge_all(
     recipe, judge, times = folder.recipe, Evaluator(qrels), Times(folder.path)
 
     def values(one: Run) -> FloatArray:
-        return judge.values(one, HEADLINE)
+        return judge.per_query(one, HEADLINE)
 
     with times.of(f"rank {VALID}"):
         members = {name: ranking.kept(name, VALID) for name in ranking.models}
@@ -168,7 +168,7 @@ def judge_all(
             last = _rank_unseen(data, ranking, ensembles, split)
         said = f"written: {folder.path / 'submissions' / f'{split}.csv'}"
         if data.has_qrels(split):
-            unseen[split] = float(Evaluator(data.qrels(split)).values(last, HEADLINE).mean())
+            unseen[split] = float(Evaluator(data.qrels(split)).per_query(last, HEADLINE).mean())
             said += f"; nothing was fitted to it: {HEADLINE} {unseen[split]:.4f}"
         done(f"rank {split}", said)
     return Results(folder, valid, comparison, ensembles, unseen, times.seconds)
@@ -228,7 +228,7 @@ def _train(
         run = rank_split(
             model, data, vocabulary, VALID, pools=pools, source=source, device=world.device
         )
-        return float(judge.values(run, HEADLINE).mean())
+        return float(judge.per_query(run, HEADLINE).mean())
 
     def train() -> StageResult:
         return train_stage(

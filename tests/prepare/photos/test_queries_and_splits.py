@@ -78,7 +78,7 @@ def assert_pools_give_nothing_away(rows: Any, found: Shoppers) -> int:
             pools.setdefault(ids[query], []).append(rows.ids[product])
         texts = dict(zip(ids, split.texts.to_pylist(), strict=True))
         result = audit(
-            Pools.from_mapping(pools),
+            Pools.from_dict(pools),
             split.answers,
             lambda values: bootstrap_interval(values, seed=0),
             texts,

@@ -83,16 +83,16 @@ def make_world(folder: Path, config: WorldConfig) -> None:
 def _clicks(shopper: Shopper, count: int, rng: np.random.Generator) -> Rows:
     """``count`` clicked pairs in random order: a query about once, twice, seldom more often."""
     queries: list[Query] = []
-    query_index: list[int] = []
-    product_index: list[int] = []
-    while len(product_index) < count:
+    query_idx: list[int] = []
+    product_idx: list[int] = []
+    while len(product_idx) < count:
         query = shopper.ask()
-        clicked = shopper.matches(query, min(rng.geometric(0.45), count - len(product_index)))
-        product_index.extend(clicked.tolist())
-        query_index.extend([len(queries)] * (len(product_index) - len(query_index)))
+        clicked = shopper.matches(query, min(rng.geometric(0.45), count - len(product_idx)))
+        product_idx.extend(clicked.tolist())
+        query_idx.extend([len(queries)] * (len(product_idx) - len(query_idx)))
         queries.append(query)
     order = rng.permutation(count)
-    return Rows(queries, np.array(query_index)[order], np.array(product_index)[order])
+    return Rows(queries, np.array(query_idx)[order], np.array(product_idx)[order])
 
 
 def _check(config: WorldConfig) -> None:

@@ -28,28 +28,28 @@ class Rows(NamedTuple):
 
     Attributes:
         queries: texts; the id of a query is its index.
-        query_index: (N,) which query.
-        product_index: (N,) which product.
+        query_idx: (N,) which query.
+        product_idx: (N,) which product.
     """
 
     queries: Sequence[Query]
-    query_index: IntArray
-    product_index: IntArray
+    query_idx: IntArray
+    product_idx: IntArray
 
 
 def write_rows(path: Path, rows: Rows, products: Products, features: Features) -> None:
     """Write one split's TSV file, with its header."""
     ends = [f"\t{query.text}\t{i}\n".encode() for i, query in enumerate(rows.queries)]
-    length = np.diff(products.offsets)[rows.product_index]
+    length = np.diff(products.offsets)[rows.product_idx]
     block = (np.cumsum(length) * features.width * 4) // _BLOCK_BYTES
     starts = np.flatnonzero(np.diff(block, prepend=-1))
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path, "wb") as file:
         file.write(HEADER)
         for start, stop in zip(starts, [*starts[1:], len(block)], strict=True):
-            wanted = rows.product_index[start:stop]
+            wanted = rows.product_idx[start:stop]
             encoded = _encode(products, np.unique(wanted), features)
-            pieces = zip(wanted.tolist(), rows.query_index[start:stop].tolist(), strict=True)
+            pieces = zip(wanted.tolist(), rows.query_idx[start:stop].tolist(), strict=True)
             file.writelines(part for p, q in pieces for part in (*encoded[p], ends[q]))
 
 

@@ -11,7 +11,7 @@ import xxhash
 
 from shopsight.config import ShopperConfig
 from shopsight.data.split_names import TRAIN
-from shopsight.errors import counted
+from shopsight.errors import pluralise
 from shopsight.formats.click_logs import Click
 from shopsight.prepare.photos.candidate_pools import Pool, build_pools
 from shopsight.prepare.photos.product_words import ProductWords, key_of, made_up_queries
@@ -171,7 +171,7 @@ def _logged(rows: ProductRows, clicks: Sequence[Click], warnings: list[str]) -> 
         else:
             found.setdefault(click.query, []).append((-click.clicks, product))
     if unknown:
-        pairs = counted(unknown, "pair")
+        pairs = pluralise(unknown, "pair")
         warnings.append(f"{pairs} of the click log left out: no such product was prepared")
     return [Asked(text, [one for _, one in sorted(pairs)]) for text, pairs in found.items()]
 
@@ -196,7 +196,7 @@ def _made_up(
         for text in queries:
             found.setdefault(text, []).append(product)
     if silent:
-        products = counted(silent, "product")
+        products = pluralise(silent, "product")
         reason = "no word that enough others have, so no_progress asks for them"
         warnings.append(f"{products} with {reason} (--word-share, --word-products)")
     return [Asked(text, products) for text, products in found.items()]

@@ -11,7 +11,7 @@ import xxhash
 
 from shopsight.config import ShopperConfig
 from shopsight.data.split_names import TRAIN
-from shopsight.errors import counted
+from shopsight.errors import pluralise
 from shopsight.prepare.photos.columns import split_of
 from shopsight.prepare.photos.product_words import key_of
 from shopsight.types import IntArray
@@ -76,7 +76,7 @@ def given_splits(written: Sequence[str], warnings: list[str]) -> IntArray:
     names = [split_of(one) for one in written]
     other = Counter(name for name in names if name not in SPLITS)
     for name, count in sorted(other.items()):
-        products = counted(count, "product")
+        products = pluralise(count, "product")
         verb = "is" if count == 1 else "are"
         warnings.append(f"{products} of split '{name}' {verb} stored, and in no split")
     return np.array([SPLITS.index(one) if one in SPLITS else NONE for one in names], np.int64)
@@ -90,7 +90,7 @@ def count_shared_photos(splits: IntArray, photos: Sequence[bytes], warnings: lis
             where.setdefault(photo, set()).add(split)
     shared = sum(len(found) > 1 for found in where.values())
     if shared:
-        photos_of = counted(shared, "photo")
+        photos_of = pluralise(shared, "photo")
         warnings.append(f"{photos_of} of more than one split, as the table has it")
 
 
