@@ -66,8 +66,8 @@ class DrawnShop:
         k: int = 10,
         *,
         filters: Mapping[str, str] | None = None,
-        depth: int | None = None,
-        recall_only: bool = False,
+        candidates: int | None = None,
+        rerank: bool = True,
         explain: bool = False,
     ) -> list[Results]:
         self.batches.append(len(queries))
@@ -128,7 +128,7 @@ class DrawnShop:
 
     def info(self) -> dict[str, Any]:
         return {
-            "products": len(self.products), "generation": 1, "depth": 200,
+            "products": len(self.products), "generation": 1, "candidates": 200,
             "models": {"dual": 0.6, "word-match": 0.4},
             "engine": "embedded", "photos": self.has_photos, "fields": True,
             "regions": True, "extractor": True, "shopsight": "0",
@@ -164,7 +164,7 @@ class DrawnShop:
                 hits.append(Hit(product_id, score - 0.05, fields, shares, why))
         hits.sort(key=lambda hit: -hit.score)
         unknown = tuple(word for word in words if word.lower().strip(",.") not in known)
-        seconds = {"encode": 0.004, "recall": 0.001, "rerank": 0.03}
+        seconds = {"encode": 0.004, "retrieve": 0.001, "rerank": 0.03}
         return Results(query, tuple(hits[:k]), unknown, seconds, len(allowed))
 
 

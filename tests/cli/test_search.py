@@ -27,7 +27,7 @@ def test_index_says_what_it_made(
     out = str(tmp_path / "index")
     command = ["index", str(trained[0]), str(small_data), "--out", out]
     assert main([*command, "--precision", "int8", "--regions", "false"]) == 0
-    assert "654 products in 1 part, state 1" in capsys.readouterr().out
+    assert "654 products in 1 segment, state 1" in capsys.readouterr().out
     first, second = PreparedData.open(small_data).store.product_ids[:2]
     assert main(["index", out, "--remove", first, "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
@@ -37,7 +37,7 @@ def test_index_says_what_it_made(
     assert main(["index", out, "--update", str(small_data)]) == 0
     assert main(["index", out, "--compact"]) == 0
     assert main(["index", "--check", out]) == 0
-    assert "654 products in 1 part, state 5; every checksum fits" in capsys.readouterr().out
+    assert "654 products in 1 segment, state 5; every checksum fits" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_index_says_what_it_made(
         (["INDEX", "--add", "RUN"], "not a prepared folder"),
         (["INDEX", "--remove", "nothing"], "no product 'nothing' in the index"),
         (["INDEX", "--remove-from", "nowhere"], "nowhere: no such file"),
-        (["RUN", "DATA", "--out", "x", "--depth", "0"], "depth must be at least 1"),
+        (["RUN", "DATA", "--out", "x", "--candidates", "0"], "candidates must be at least 1"),
         (["INDEX", "--engine", "http://127.0.0.1:9"], "127.0.0.1:9"),
     ],
 )
@@ -82,12 +82,12 @@ def test_search_prints_json(index: Path, capsys: Capture) -> None:
     said = json.loads(capsys.readouterr().out)
     assert (len(said["hits"]), said["query"]) == (2, "small shoe \ufffd")
     first = said["hits"][0]
-    assert sum(first["shares"].values()) == pytest.approx(first["score"])
+    assert sum(first["contributions"].values()) == pytest.approx(first["score"])
     command = ["search", str(index), "--like", first["product_id"], "--json"]
     assert main(command) == 0
     like = json.loads(capsys.readouterr().out)
     assert first["product_id"] not in [hit["product_id"] for hit in like["hits"]]
-    assert main(["search", str(index), "x", "--recall-only", "--depth", "5", "--json"]) == 0
+    assert main(["search", str(index), "x", "--no-rerank", "--candidates", "5", "--json"]) == 0
     assert "rerank" not in json.loads(capsys.readouterr().out)["seconds"]
 
 
@@ -96,7 +96,7 @@ def test_search_prints_json(index: Path, capsys: Capture) -> None:
     [
         ([], "give a query, or --like PRODUCT, or --photo FILE"),
         (["x", "--like", "3"], "give a query, or --like"),
-        (["x", "-k", "0"], "-k and --depth must be at least 1"),
+        (["x", "-k", "0"], "-k and --candidates must be at least 1"),
         (["x", "--threads", "0"], "--threads must be at least 1"),
         (["x", "--filter", "price"], "is no filter"),
         (["x", "--filter", "price=1"], "have no fields"),
@@ -141,7 +141,7 @@ def test_bench_search_measures_a_grown_index(
     said = json.loads(capsys.readouterr().out)
     assert said["products"] == 3000
     assert said["recall@200"] >= 0.99
-    assert {"encode", "recall", "rank 50 again", "rank 200 again", "rank 1000 again"} <= set(
+    assert {"encode", "retrieve", "rank 50 again", "rank 200 again", "rank 1000 again"} <= set(
         said["milliseconds"]
     )
     assert said["bytes"]["codes of dual"] >= 3000 * 64

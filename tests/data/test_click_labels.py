@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shopsight.config import JudgeConfig
+from shopsight.config import ClickLabelConfig
 from shopsight.data.click_labels import judged, read_log, write_pairs
 from shopsight.errors import InputError, UsageError
 from shopsight.formats.qrels import read_qrels
@@ -35,12 +35,12 @@ def test_counts_are_added_by_normal_form(tmp_path: Path) -> None:
 def test_a_smoothed_rate_by_hand(tmp_path: Path) -> None:
     """With p = 0.1 and w = 10: a 41/60, b 2/11, c 2/110; three tenths of a's is 0.205."""
     log = read_log(written(tmp_path, TABLE))
-    assert judged(log, JudgeConfig(prior=0.1)) == {"red shoe": {"a": 1}}
-    assert judged(log, JudgeConfig(prior=0.1, share=0.2)) == {"red shoe": {"a": 1, "b": 1}}
-    graded = judged(log, JudgeConfig(prior=0.1, share=0.0, grades=4))
+    assert judged(log, ClickLabelConfig(prior=0.1)) == {"red shoe": {"a": 1}}
+    assert judged(log, ClickLabelConfig(prior=0.1, share=0.2)) == {"red shoe": {"a": 1, "b": 1}}
+    graded = judged(log, ClickLabelConfig(prior=0.1, share=0.0, grades=4))
     assert graded == {"red shoe": {"a": 4, "b": 2, "c": 1}}
-    assert judged(log, JudgeConfig(prior=0.1, share=0.2, clicks=2)) == {"red shoe": {"a": 1}}
-    raw = judged(log, JudgeConfig(prior=0.1, weight=0))
+    assert judged(log, ClickLabelConfig(prior=0.1, share=0.2, clicks=2)) == {"red shoe": {"a": 1}}
+    raw = judged(log, ClickLabelConfig(prior=0.1, weight=0))
     assert raw == {"red shoe": {"a": 1, "b": 1}}
 
 
@@ -48,7 +48,7 @@ def test_without_impressions_all_clicks_of_the_query_count(tmp_path: Path) -> No
     log = read_log(written(tmp_path, "query\tproduct\tclicks\nx\ta\t8\nx\tb\t2\n"))
     assert not log.seen
     assert {one.impressions for one in log.counts["x"].values()} == {10}
-    found = judged(log, JudgeConfig(prior=0.5, weight=2, share=0.4))
+    found = judged(log, ClickLabelConfig(prior=0.5, weight=2, share=0.4))
     assert found == {"x": {"a": 1}}  # (8 + 1) / 12 and (2 + 1) / 12
 
 
@@ -67,7 +67,7 @@ def test_events_are_counted(tmp_path: Path) -> None:
 
 def test_pairs_are_a_table(tmp_path: Path) -> None:
     log = read_log(written(tmp_path, TABLE.replace("Red  Shoe,a", '"Red, Shoe",a')))
-    answers = judged(log, JudgeConfig(prior=0.1, share=0.2))
+    answers = judged(log, ClickLabelConfig(prior=0.1, share=0.2))
     write_pairs(log, answers, tmp_path / "pairs.csv")
     assert (tmp_path / "pairs.csv").read_text() == (
         'query,product_id,clicks\nred shoe,b,1\n"red, shoe",a,40\n'
@@ -105,7 +105,7 @@ def test_bad_logs_are_named_by_line(text: str, sentence: str, tmp_path: Path) ->
 def test_settings_that_make_no_sense() -> None:
     for wrong in ({"prior": 1.0}, {"clicks": 0}, {"grades": 0}, {"share": -0.1}, {"weight": -1}):
         with pytest.raises(UsageError):
-            JudgeConfig(**wrong)
+            ClickLabelConfig(**wrong)
 
 
 def test_the_command_writes_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from shopsight.search.index import remove_products
-from shopsight.search.retrievers.milvus import load_engine
+from shopsight.search.retrievers.milvus import load_retriever
 from shopsight.search.searcher import Searcher
 
 
@@ -32,13 +32,13 @@ def main(index: str, work: str, queries: list[str]) -> None:
 
 def compared(index: str, url: str, queries: list[str]) -> dict[str, object]:
     """What both engines find, before and after a change."""
-    loaded = [load_engine(url, index)]
+    loaded = [load_retriever(url, index)]
     found = []
     for change in (False, True):
         if change:
             first = Searcher.open(index).search(queries[0], 1).hits[0].product_id
             remove_products(index, [first])
-            loaded.append(load_engine(url, index))
+            loaded.append(load_retriever(url, index))
         searchers = [Searcher.open(index), Searcher.open(index, url)]
         for filters in ({}, {"price": "20..60", "in_stock": "true"}, {"category": "shoes"}):
             answers = [one.search_many(queries, 10, filters=filters) for one in searchers]

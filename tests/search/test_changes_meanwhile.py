@@ -62,10 +62,10 @@ def kills(index: Path, datas: list[str], count: int) -> None:
     assert numbers[-1] > 1
     add_products(index, PreparedData.open(datas[0]), update=True)
     found = check_index(index)
-    kept = {part.name for part in found.parts} | {
-        part.name for part in read_generation(index).parts
+    kept = {part.name for part in found.segments} | {
+        part.name for part in read_generation(index).segments
     }
-    there = {path.name for path in index.glob("part-*")}
+    there = {path.name for path in index.glob("segment-*")}
     assert kept <= there
     assert not list(index.glob("pending-*"))
     assert not list(index.glob("*.tmp"))
@@ -94,7 +94,7 @@ def reads(index: Path, datas: list[str], seconds: float) -> None:
         count = 0
         while going():
             try:
-                answer = searcher.search("red shoe", 55, depth=60)
+                answer = searcher.search("red shoe", 55, candidates=60)
                 versions = {str(hit.fields["title"]).split()[0] for hit in answer.hits}
                 if len(versions) != 1 or len(answer.hits) < 50:
                     wrong.append(f"torn: {versions}, {len(answer.hits)} hits")

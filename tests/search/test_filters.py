@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from shopsight.search.errors import FilterError
-from shopsight.search.filters import Condition, Fields, parse_filter
+from shopsight.search.filters import FieldTable, Filter, parse_filter
 from shopsight.search.searcher import Searcher
 
 TABLE = pa.table(
@@ -45,13 +45,13 @@ TABLE = pa.table(
     ],
 )
 def test_conditions_by_hand(field: str, text: str, rows: list[int]) -> None:
-    fields = Fields([TABLE], [5])
+    fields = FieldTable([TABLE], [5])
     met = fields.allowed(fields.conditions({field: text}))
     assert np.flatnonzero(met).tolist() == rows
 
 
 def test_conditions_are_all_met_at_once() -> None:
-    fields = Fields([TABLE], [5])
+    fields = FieldTable([TABLE], [5])
     met = fields.allowed(fields.conditions({"colour": "red", "price": "<100"}))
     assert np.flatnonzero(met).tolist() == [0]
     assert fields.allowed([]) is None
@@ -72,9 +72,9 @@ def test_conditions_are_all_met_at_once() -> None:
 )
 def test_filters_that_are_refused(filters: dict[str, str], sentence: str) -> None:
     with pytest.raises(FilterError, match=sentence.replace("?", r"\?")):
-        Fields([TABLE], [5]).conditions(filters)
+        FieldTable([TABLE], [5]).conditions(filters)
     with pytest.raises(FilterError, match="have no fields"):
-        Fields([None], [5]).conditions({"price": "1"})
+        FieldTable([None], [5]).conditions({"price": "1"})
 
 
 @pytest.mark.parametrize("text", ["", "price", "=3", "  =3", "price 10"])
@@ -92,25 +92,25 @@ def test_a_filter_is_cut_at_its_first_comparison() -> None:
 
 def test_tables_are_joined_and_missing_columns_are_empty() -> None:
     more = pa.table({"colour": ["green"], "size": ["L"]})
-    fields = Fields([TABLE, None, more], [5, 2, 1])
+    fields = FieldTable([TABLE, None, more], [5, 2, 1])
     assert fields.names == ["colour", "price", "sold", "stars", "size"]
     assert fields.of(0) == {"colour": "Red", "price": 10.0, "sold": True, "stars": 1}
     assert fields.of(4) == {"colour": "Dark Red", "sold": False}
     assert fields.of(5) == {}
     assert fields.of(7) == {"colour": "green", "size": "L"}
-    met = fields.allowed([Condition("size", "text", "l")])
+    met = fields.allowed([Filter("size", "text", "l")])
     assert np.flatnonzero(met).tolist() == [7]
 
 
 def test_facets_say_what_can_be_asked() -> None:
     alive = np.array([True, True, True, True, False])
-    colour, price, sold, stars = Fields([TABLE], [5]).facets(alive)
+    colour, price, sold, stars = FieldTable([TABLE], [5]).facets(alive)
     assert (colour.kind, colour.values) == ("choice", {"Red": 1, "blue": 1, "RED": 1})
     assert (price.kind, price.low, price.high) == ("number", 10.0, 30.0)
     assert (sold.kind, sold.values) == ("flag", {"true": 2, "false": 1})
     assert (stars.kind, stars.low, stars.high) == ("number", 1.0, 4.0)
     titles = pa.table({"title": [f"t{i}" for i in range(200)], "none": pa.nulls(200, pa.float64())})
-    title, none = Fields([titles], [200]).facets()
+    title, none = FieldTable([titles], [200]).facets()
     assert (title.kind, title.values, none.low) == ("text", {}, None)
 
 
@@ -129,14 +129,14 @@ def test_a_filter_equals_filtering_everything_afterwards(
 ) -> None:
     searcher = Searcher.open(index)
     count = searcher.info()["products"]
-    every = searcher.search("red shoe", count, recall_only=True)
+    every = searcher.search("red shoe", count, rerank=False)
     wanted = [hit.product_id for hit in every.hits if _meets(dict(hit.fields), filters)]
-    found = searcher.search("red shoe", count, recall_only=True, filters=filters)
+    found = searcher.search("red shoe", count, rerank=False, filters=filters)
     assert [hit.product_id for hit in found.hits] == wanted
     assert found.total == len(wanted)
-    few = searcher.search("red shoe", 5, recall_only=True, filters=filters)
+    few = searcher.search("red shoe", 5, rerank=False, filters=filters)
     assert [hit.product_id for hit in few.hits] == wanted[:5]
-    again = searcher.search("red shoe", 5, filters=filters, depth=50)
+    again = searcher.search("red shoe", 5, filters=filters, candidates=50)
     assert {hit.product_id for hit in again.hits} <= set(wanted[:50])
     assert len(again.hits) == min(5, len(wanted))
     like = searcher.similar(every.hits[0].product_id, 5, filters=filters)

@@ -31,14 +31,15 @@ QUERY = "red cotton shoe"
 
 
 def answers(path: Path, k: int = 30) -> dict[str, object]:
-    hits = Searcher.open(path).search(QUERY, k, depth=100).hits
+    hits = Searcher.open(path).search(QUERY, k, candidates=100).hits
     assert len(hits) == k
     return {hit.product_id: pytest.approx(hit.score, abs=3e-3) for hit in hits}
 
 
 def scores(path: Path, k: int = 30) -> dict[str, float]:
     return {
-        hit.product_id: hit.score for hit in Searcher.open(path).search(QUERY, k, depth=100).hits
+        hit.product_id: hit.score
+        for hit in Searcher.open(path).search(QUERY, k, candidates=100).hits
     }
 
 
@@ -66,7 +67,7 @@ def test_the_searcher_says_what_is_there(index: Path, shop_data: PreparedData) -
     info = searcher.info()
     assert (info["products"], info["photos"], info["regions"]) == (len(shop_data.store), True, True)
     assert info["fields"] == ["title", "category", "price", "in_stock", "stars"]
-    assert (info["engine"], info["extractor"], info["depth"]) == ("embedded", False, 200)
+    assert (info["engine"], info["extractor"], info["candidates"]) == ("embedded", False, 200)
     assert str(index) not in json.dumps(info)
     first = shop_data.store.product_ids[3]
     product = searcher.product(first)
@@ -100,13 +101,13 @@ def test_add_update_remove_and_compact(
     with pytest.raises(UnknownProductError):
         searcher.product(gone[0])
     newer = add_products(tmp_path / "a", subset(250, 300, "newer"), update=True)
-    assert (newer.products, len(newer.parts)) == (400, 3)
+    assert (newer.products, len(newer.segments)) == (400, 3)
     assert check_index(tmp_path / "a") == newer
     assert answers(tmp_path / "a") == scores(tmp_path / "b")
     assert searcher.product(shop_data.store.product_ids[270]).fields["title"] == "newer 270"
     assert searcher.product(shop_data.store.product_ids[50]).fields["title"] == "thing 50"
     compact = compact_index(tmp_path / "a")
-    assert [(part.rows, part.gone) for part in compact.parts] == [(400, 0)]
+    assert [(part.rows, part.removed) for part in compact.segments] == [(400, 0)]
     assert check_index(tmp_path / "a") == compact
     assert answers(tmp_path / "a") == scores(tmp_path / "b")
     assert searcher.product(shop_data.store.product_ids[270]).fields["title"] == "newer 270"
@@ -120,14 +121,14 @@ def test_an_index_is_tidied_by_itself(mixed_run: RunFolder, subset: Subset, tmp_
     config = IndexConfig(compact_above=2, compact_fraction=0.2, regions=False)
     build_index(mixed_run, subset(0, 100), tmp_path / "a", config)
     more = [subset(0, 5, suffix=letter) for letter in "xy"]
-    assert len(add_products(tmp_path / "a", more[0]).parts) == 2
-    assert len(add_products(tmp_path / "a", more[1]).parts) == 1
+    assert len(add_products(tmp_path / "a", more[0]).segments) == 2
+    assert len(add_products(tmp_path / "a", more[1]).segments) == 1
     ids = Snapshot.current(tmp_path / "a").ids(np.arange(110))
-    assert len(remove_products(tmp_path / "a", ids[:20]).parts[0].removed) > 0
-    assert remove_products(tmp_path / "a", ids[20:30]).parts[0].removed == ""
+    assert len(remove_products(tmp_path / "a", ids[:20]).segments[0].removed_file) > 0
+    assert remove_products(tmp_path / "a", ids[20:30]).segments[0].removed_file == ""
     assert check_index(tmp_path / "a").products == 80
     names = {path.name for path in (tmp_path / "a").iterdir()}
-    assert len([name for name in names if name.startswith("part-")]) <= 2
+    assert len([name for name in names if name.startswith("segment-")]) <= 2
 
 
 def test_everything_can_be_removed(own_index: Path, shop_data: PreparedData) -> None:
@@ -193,8 +194,8 @@ def test_a_build_goes_on_where_it_was_killed(
     assert steps[0] == ("encode", 300)
     assert answers(tmp_path / "a") == scores(tmp_path / "whole")
     check_index(tmp_path / "a")
-    for path in (tmp_path / "whole").glob("part-*/*.npy"):
-        twin = next((tmp_path / "a").glob(f"part-*/{path.name}"))
+    for path in (tmp_path / "whole").glob("segment-*/*.npy"):
+        twin = next((tmp_path / "a").glob(f"segment-*/{path.name}"))
         assert twin.read_bytes() == path.read_bytes(), path.name
     assert not list((tmp_path / "a").glob("pending-*"))
 
@@ -257,13 +258,13 @@ def test_every_file_is_checked(own_index: Path) -> None:
     ("content", "sentence"),
     [
         (None, r"not an index \(no index.json\)"),
-        ("", "damaged; make the index again"),
-        ("{", "damaged; make the index again"),
+        ("", "damaged; build the index again"),
+        ("{", "damaged; build the index again"),
         ("[]", "not the description of an index"),
         ('{"format": "shopsight run folder"}', "not the description of an index"),
-        ('{"format": "shopsight index", "version": 9}', "format version 9, but this is for 1"),
-        ('{"format": "shopsight index", "version": 1}', "damaged"),
-        ({"parts": [{"name": "../x"}]}, "damaged"),
+        ('{"format": "shopsight index", "version": 9}', "format version 9 is not supported"),
+        ('{"format": "shopsight index", "version": 2}', "damaged"),
+        ({"segments": [{"name": "../x"}]}, "damaged"),
         ({"number": "x"}, "damaged"),
         ({"files": {"../../etc/passwd": {"bytes": 1, "sha256": ""}}}, "leads out of the folder"),
         ({"settings": {"precision": "float99"}}, "damaged"),
@@ -285,7 +286,7 @@ def test_a_bad_description_is_refused(content: object, sentence: str, own_index:
 
 @pytest.mark.parametrize("name", ["product_ids.npy", "dual.vectors.npy", "offsets.npy"])
 def test_files_that_do_not_fit_each_other_are_refused(name: str, own_index: Path) -> None:
-    (part,) = own_index.glob("part-*")
+    (part,) = own_index.glob("segment-*")
     np.save(part / name, np.load(part / name)[:-1])
     about = json.loads((own_index / INDEX_FILE).read_text())
     about["files"][f"{part.name}/{name}"]["bytes"] = (part / name).stat().st_size

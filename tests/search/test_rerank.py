@@ -16,7 +16,7 @@ from shopsight.inference.run_folder import RunFolder
 from shopsight.ranking.run import top_k
 from shopsight.search.encoders import SearchModels
 from shopsight.search.index import build_index
-from shopsight.search.rerank import Ranked, candidates, rerank
+from shopsight.search.rerank import Ranked, candidate_pools, rerank_pools
 from shopsight.search.searcher import Searcher
 from shopsight.search.snapshot import Snapshot
 
@@ -33,9 +33,9 @@ def ranked(index: Path, data: PreparedData, split: str, only: str = "") -> Ranke
     texts = dict(zip(table.ids, table.texts, strict=True))
     codes = models.encode_queries(models.tokens([texts[q] for q in pools.query_ids]), models.names)
     found = [snapshot.rows_of(pools.of(query)) for query in pools.query_ids]
-    own, rows = candidates(snapshot, found)
+    own, rows = candidate_pools(snapshot, found)
     assert own.product_ids.tolist() == pools.product_ids.tolist()
-    return rerank(models, snapshot, codes, own, rows)
+    return rerank_pools(models, snapshot, codes, own, rows)
 
 
 @pytest.mark.parametrize(("name", "error"), [*((one, 1e-5) for one in MODELS), ("ensemble", 3e-3)])
@@ -51,8 +51,8 @@ def test_scores_are_those_of_rank(
     assert len(scores) == 1200
     assert len(wanted.scores) == (480 if name == "sentence-match" else 1200)
     # a normalised score is a difference divided by a spread, which here is small
-    assert sum(found.shares.values()) == pytest.approx(found.run.scores, abs=1e-9)
-    assert set(found.shares) == (set(MODELS) if name == "ensemble" else {name})
+    assert sum(found.contributions.values()) == pytest.approx(found.run.scores, abs=1e-9)
+    assert set(found.contributions) == (set(MODELS) if name == "ensemble" else {name})
 
 
 @pytest.mark.parametrize(("precision", "least"), [("float16", 0.9), ("int8", 0.6)])
@@ -66,7 +66,7 @@ def test_smaller_formats_rank_nearly_alike(
     best, near = top_k(exact, 5), top_k(small, 5)
     shares = [len(set(best[query]) & set(near[query])) / 5 for query in best]
     assert np.mean(shares) >= least
-    size = [sum(f.stat().st_size for f in one.glob("part-*/*.npy"))
+    size = [sum(f.stat().st_size for f in one.glob("segment-*/*.npy"))
             for one in (index, tmp_path / "index")]  # fmt: skip
     assert size[1] < size[0] / 1.8
 
@@ -74,9 +74,9 @@ def test_smaller_formats_rank_nearly_alike(
 def test_batches_change_nothing(index: Path, shop_data: PreparedData) -> None:
     searcher = Searcher.open(index)
     queries = shop_data.queries("valid").texts[:12]
-    together = searcher.search_many(queries, 5, depth=60)
+    together = searcher.search_many(queries, 5, candidates=60)
     for query, answer in zip(queries, together, strict=True):
-        alone = searcher.search(query, 5, depth=60)
+        alone = searcher.search(query, 5, candidates=60)
         assert [one.product_id for one in alone.hits] == [one.product_id for one in answer.hits]
         assert [one.score for one in alone.hits] == pytest.approx(
             [one.score for one in answer.hits], abs=3e-3
@@ -86,22 +86,22 @@ def test_batches_change_nothing(index: Path, shop_data: PreparedData) -> None:
 def test_an_exhaustive_search_ranks_every_product(index: Path) -> None:
     searcher = Searcher.open(index)
     count = searcher.info()["products"]
-    answer = searcher.search("red shoe", count, depth=count)
+    answer = searcher.search("red shoe", count, candidates=count)
     assert len(answer.hits) == count == answer.total
     scores = [one.score for one in answer.hits]
     assert scores == sorted(scores, reverse=True)
-    assert searcher.search("red shoe", 7, depth=count).hits == answer.hits[:7]
+    assert searcher.search("red shoe", 7, candidates=count).hits == answer.hits[:7]
 
 
 def test_recall_only_gives_cosines(index: Path) -> None:
     searcher = Searcher.open(index)
-    answer = searcher.search("red shoe", 9, recall_only=True)
+    answer = searcher.search("red shoe", 9, rerank=False)
     snapshot = Snapshot.current(index)
     cosines = snapshot.vectors(np.arange(len(snapshot))) @ searcher.query_vectors(["red shoe"])[0]
     order = np.argsort(-cosines, kind="stable")[:9]
     assert [one.product_id for one in answer.hits] == snapshot.ids(order)
     assert [one.score for one in answer.hits] == pytest.approx(cosines[order].tolist(), abs=1e-5)
-    assert set(answer.seconds) == {"encode", "recall"}
+    assert set(answer.seconds) == {"encode", "retrieve"}
 
 
 def test_a_run_without_ensemble_ranks_with_its_last_model(
@@ -114,8 +114,8 @@ def test_a_run_without_ensemble_ranks_with_its_last_model(
     build_index(RunFolder.read(tmp_path / "run"), shop_data, tmp_path / "index")
     searcher = Searcher.open(tmp_path / "index")
     answer = searcher.search("red shoe", 5, explain=True)
-    alone = searcher.search("red shoe", 5, recall_only=True)
+    alone = searcher.search("red shoe", 5, rerank=False)
     assert [one.product_id for one in answer.hits] == [one.product_id for one in alone.hits]
-    assert answer.hits[0].shares == {"dual": pytest.approx(answer.hits[0].score)}
+    assert answer.hits[0].contributions == {"dual": pytest.approx(answer.hits[0].score)}
     assert [one.word for one in answer.hits[0].explanation.words] == ["red", "shoe"]
     assert answer.hits[0].explanation.boxes

@@ -40,7 +40,7 @@ def searcher(index: Path) -> Searcher:
 
 @pytest.mark.parametrize("query", ODD, ids=range(len(ODD)))
 def test_odd_queries_are_answered(query: str, searcher: Searcher) -> None:
-    answer = searcher.search(query, 3, depth=20, explain=True)
+    answer = searcher.search(query, 3, candidates=20, explain=True)
     assert len(answer.hits) == 3
     assert np.isfinite([hit.score for hit in answer.hits]).all()
     json.dumps(answer.to_json(), allow_nan=False, ensure_ascii=False).encode()
@@ -51,12 +51,14 @@ def test_odd_queries_are_answered(query: str, searcher: Searcher) -> None:
 )
 @given(st.one_of(st.text(), st.binary().map(lambda b: b.decode("utf-8", "surrogateescape"))))
 def test_any_text_is_a_query(searcher: Searcher, query: str) -> None:
-    answer = searcher.search(query, 2, depth=5, explain=True)
+    answer = searcher.search(query, 2, candidates=5, explain=True)
     assert len(answer.hits) == 2
     json.dumps(answer.to_json(), allow_nan=False, ensure_ascii=False).encode()
 
 
-@pytest.mark.parametrize("how", [{"k": 0}, {"k": -1}, {"depth": -3}, {"k": 0, "depth": 5}])
+@pytest.mark.parametrize(
+    "how", [{"k": 0}, {"k": -1}, {"candidates": -3}, {"k": 0, "candidates": 5}]
+)
 def test_numbers_below_one_are_refused(how: dict[str, int], searcher: Searcher) -> None:
     with pytest.raises(UsageError, match="must be at least 1"):
         searcher.search("red shoe", **how)
@@ -105,7 +107,7 @@ def test_regions_add_up_to_the_match(searcher: Searcher, index: Path) -> None:
         assert parts.sum(1).tolist() == pytest.approx(matches.tolist(), abs=1e-4)
     model = searcher._models.model("word-match")
     words = model.encode_queries(searcher._models.tokens(["red cotton shoe"])).words[0]
-    heads = snapshot.codes("word-match", rows).tensors()["heads"]
+    heads = snapshot.encodings("word-match", rows).tensors()["heads"]
     assert torch.allclose(seen.matches, scoring.max_sim(words, heads), atol=1e-5)
 
 

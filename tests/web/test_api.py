@@ -211,7 +211,7 @@ def test_metrics_count_what_happened(client: TestClient) -> None:
     assert 'shopsight_requests_total{method="GET",route="/search",status="200"} 1.0' in text
     assert 'route="/products/{product_id:path}",status="404"} 1.0' in text
     assert 'shopsight_requests_total{method="GET",route="none",status="404"} 1.0' in text
-    assert 'shopsight_stage_seconds_count{stage="recall"} 1.0' in text
+    assert 'shopsight_stage_seconds_count{stage="retrieve"} 1.0' in text
     assert "shopsight_batch_queries_count 1.0" in text
     assert "shopsight_products 144.0" in text
     assert "wp-login" not in text

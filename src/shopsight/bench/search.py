@@ -122,8 +122,8 @@ def _measured(given: Any, folder: Path) -> Figures:
         path = out
     built = time.perf_counter() - started
     snapshot = Snapshot.current(path)
-    parts = snapshot.generation.parts
-    kind = ", ".join(sorted({str(one.about["kind"]) for one in parts}))
+    parts = snapshot.generation.segments
+    kind = ", ".join(sorted({str(one.faiss["kind"]) for one in parts}))
     figures = Figures(snapshot.generation.products, kind, built)
     clock = time.thread_time if given.clock == "cpu" else time.perf_counter
     searcher = Searcher.open(path, clock=clock)
@@ -177,7 +177,7 @@ def _share(searcher: Searcher, snapshot: Snapshot, queries: list[str]) -> float:
     vectors = searcher.query_vectors(list(dict.fromkeys(queries))[:_RECALLED])
     rows = np.flatnonzero(snapshot.alive)
     wanted, _ = exact(vectors, rows, snapshot.vectors, min(_RECALLED, len(rows)))
-    found, _ = snapshot.recall(vectors, _RECALLED, snapshot.allowed([]))
+    found, _ = snapshot.nearest(vectors, _RECALLED, snapshot.allowed([]))
     return overlap(found, wanted)
 
 
@@ -188,10 +188,10 @@ def _time(searcher: Searcher, snapshot: Snapshot, queries: list[str], figures: F
         for depth in _DEPTHS:
             if depth > figures.products and depth != _DEPTHS[0]:
                 continue
-            seconds = searcher.search(query, 5, depth=depth).seconds
+            seconds = searcher.search(query, 5, candidates=depth).seconds
             if i < len(warm):
                 continue
-            for stage in ("encode", "recall") if depth == _RECALLED else ():
+            for stage in ("encode", "retrieve") if depth == _RECALLED else ():
                 figures.times[stage].append(1000 * seconds[stage])
             figures.times[f"rank {depth} again"].append(1000 * seconds["rerank"])
             if depth == _RECALLED:
@@ -200,8 +200,10 @@ def _time(searcher: Searcher, snapshot: Snapshot, queries: list[str], figures: F
     for one in flags[:1]:
         value = next(iter(one.values))
         for query in queries:
-            found = searcher.search(query, 5, recall_only=True, filters={one.name: value})
-            figures.times[f"recall where {one.name}={value}"].append(1000 * found.seconds["recall"])
+            found = searcher.search(query, 5, rerank=False, filters={one.name: value})
+            figures.times[f"recall where {one.name}={value}"].append(
+                1000 * found.seconds["retrieve"]
+            )
 
 
 def _values(searcher: Searcher, snapshot: Snapshot, given: Any) -> dict[str, float]:
@@ -214,9 +216,9 @@ def _values(searcher: Searcher, snapshot: Snapshot, given: Any) -> dict[str, flo
     data = PreparedData.open(given.data)
     qrels, table = answers_of(data, given.split), data.queries(given.split)
     judged = dict(list(qrels.relevance.items())[: given.judged])
-    ways: dict[str, dict[str, Any]] = {"recall only": {"recall_only": True}}
-    ways |= {f"depth {depth}": {"depth": depth} for depth in _DEPTHS}
-    ways["every product"] = {"depth": snapshot.generation.products}
+    ways: dict[str, dict[str, Any]] = {"recall only": {"rerank": False}}
+    ways |= {f"depth {depth}": {"candidates": depth} for depth in _DEPTHS}
+    ways["every product"] = {"candidates": snapshot.generation.products}
     values = {}
     for name, how in ways.items():
         found = {
@@ -240,7 +242,7 @@ def _sizes(snapshot: Snapshot) -> dict[str, int]:
 def _what(path: str) -> str:
     """What a file of an index is for."""
     name = path.rpartition("/")[2]
-    if not path.startswith("part-"):
+    if not path.startswith("segment-"):
         return "models" if path.startswith(("models", "extractor")) else "records"
     if name == "recall.faiss":
         return "recall"

@@ -19,7 +19,7 @@ from shopsight.search.index import no_progress, publish, query_vectors, settled
 from shopsight.search.manifest import MODELS, Generation, checksums_of, pending, writing
 from shopsight.search.retrievers.faiss import Vectors
 from shopsight.search.segment import DUAL
-from shopsight.search.segment_writer import PartWriter
+from shopsight.search.segment_writer import SegmentWriter
 from shopsight.search.snapshot import Snapshot
 from shopsight.types import IntArray
 
@@ -50,7 +50,7 @@ def grow_index(
     """
     rng, rows = np.random.default_rng(seed), np.flatnonzero(source.alive)
     vectors = source.vectors(rows)
-    near, _ = source.recall(vectors, _NEIGHBOURS + 1, source.allowed([]))
+    near, _ = source.nearest(vectors, _NEIGHBOURS + 1, source.allowed([]))
     place = np.full(len(source), 0)
     place[rows] = np.arange(len(rows))
     settings = replace(source.generation.settings, regions=False)
@@ -58,15 +58,15 @@ def grow_index(
         shutil.copytree(source.folder / MODELS, out / MODELS, dirs_exist_ok=True)
         begun = replace(
             source.generation, number=0, identity=uuid.UUID(int=seed).hex, settings=settings,
-            parts=(), files=checksums_of(out, [MODELS]),
+            segments=(), files=checksums_of(out, [MODELS]),
         )  # fmt: skip
         folder = pending(out, f"grown-{products}-{seed}")
         origin = rng.integers(0, len(rows), products)
-        with closing(PartWriter(folder, settings)) as writer:
+        with closing(SegmentWriter(folder, settings)) as writer:
             for start in range(0, products, _AT_ONCE):
                 progress("draw", start, products)
                 at = origin[start : start + _AT_ONCE]
-                codes = {name: source.codes(name, rows[at]) for name in begun.models}
+                codes = {name: source.encodings(name, rows[at]) for name in begun.models}
                 codes[DUAL] = DualEncodings(
                     torch.from_numpy(_drawn(vectors, at, place[near[at]], rng))
                 )

@@ -9,7 +9,7 @@ from typing import Any
 from shopsight.cli.output import print_grid, print_json
 from shopsight.cli.parser import Parser
 from shopsight.cli.progress import progress_bar
-from shopsight.config import DedupeConfig, JudgeConfig
+from shopsight.config import ClickLabelConfig, DedupeConfig
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import UsageError, pluralise
 from shopsight.formats.atomic import atomic_write
@@ -132,10 +132,10 @@ def _judge(arguments: list[str]) -> None:
         metavar="FILE",
         help="the relevant pairs as a table too (.csv or .tsv), for `prepare photos --pairs`",
     )
-    parser.add_class_arguments(JudgeConfig, None)
+    parser.add_class_arguments(ClickLabelConfig, None)
     parser.add_json()
     given = parser.read(arguments)
-    config = JudgeConfig(**_settings(JudgeConfig, given))
+    config = ClickLabelConfig(**_settings(ClickLabelConfig, given))
 
     from shopsight.data.click_labels import judged, read_log, write_pairs
 

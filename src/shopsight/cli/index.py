@@ -73,9 +73,9 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
     with _told(given) as progress:
         path, found = _done(given, progress)
         if given.engine:
-            from shopsight.search.retrievers.milvus import load_engine
+            from shopsight.search.retrievers.milvus import load_retriever
 
-            load_engine(given.engine, path, progress)
+            load_retriever(given.engine, path, progress)
     _say(given, path, found, time.perf_counter() - started)
 
 
@@ -128,9 +128,9 @@ def _say(given: Any, path: Path, found: Generation, seconds: float) -> None:
             {
                 "index": str(path),
                 "products": found.products,
-                "parts": [
-                    {"name": one.name, "rows": one.rows, "removed": one.gone, **one.about}
-                    for one in found.parts
+                "segments": [
+                    {"name": one.name, "rows": one.rows, "removed": one.removed, **one.faiss}
+                    for one in found.segments
                 ],
                 "state": found.number,
                 "bytes": sum(one["bytes"] for one in found.files.values()),

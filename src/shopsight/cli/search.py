@@ -46,9 +46,9 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
     )
     parser.add_argument("--explain", action="store_true", help="say why each was found")
     parser.add_argument(
-        "--depth", type=int, help="candidates that are ranked (default: the index says)"
+        "--candidates", type=int, help="products to re-rank (default: the index's setting)"
     )
-    parser.add_argument("--recall-only", action="store_true", help="leave out the ranking")
+    parser.add_argument("--no-rerank", action="store_true", help="score by cosine only")
     parser.add_argument("--engine", metavar="URL", help="recall with a Milvus server instead")
     parser.add_argument(
         "--threads", type=int, default=1, help="processor threads; small models want one"
@@ -57,8 +57,8 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
     given = parser.read(arguments)
     if sum(one is not None for one in (given.query, given.like, given.photo)) != 1:
         raise UsageError("give a query, or --like PRODUCT, or --photo FILE")
-    if given.k < 1 or (given.depth is not None and given.depth < 1):
-        raise UsageError("-k and --depth must be at least 1")
+    if given.k < 1 or (given.candidates is not None and given.candidates < 1):
+        raise UsageError("-k and --candidates must be at least 1")
     if given.threads < 1:
         raise UsageError("--threads must be at least 1")
     results = _found(given)
@@ -85,8 +85,8 @@ def _found(given: Any) -> Results:
             given.query,
             given.k,
             filters=filters,
-            depth=given.depth,
-            recall_only=given.recall_only,
+            candidates=given.candidates,
+            rerank=not given.no_rerank,
             explain=given.explain,
         )
     finally:
@@ -138,7 +138,7 @@ def _cell(hit: Hit, name: str) -> str:
 
 
 def _print_why(hit: Hit) -> None:
-    shares = ", ".join(f"{name} {share:+.3f}" for name, share in hit.shares.items())
+    shares = ", ".join(f"{name} {share:+.3f}" for name, share in hit.contributions.items())
     print(f"{hit.product_id}: {shares}")
     if hit.explanation is not None:
         print_grid(Grid(("word", "weight", "match", "region"), tuple(_words(hit.explanation))))

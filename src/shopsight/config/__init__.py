@@ -16,12 +16,13 @@ from shopsight.config.photos import (
 )
 from shopsight.config.recipe import STAGES, Recipe
 from shopsight.config.regions import LearnConfig, RegionsConfig
-from shopsight.config.search import DedupeConfig, IndexConfig, JudgeConfig, SearchConfig
+from shopsight.config.search import ClickLabelConfig, DedupeConfig, IndexConfig, SearchConfig
 from shopsight.config.serve import ServeConfig
 from shopsight.config.train import FalseNegatives, NegativesFrom, Precision, TrainConfig
 
 __all__ = [
     "STAGES",
+    "ClickLabelConfig",
     "CompareConfig",
     "DedupeConfig",
     "DualConfig",
@@ -31,7 +32,6 @@ __all__ = [
     "FeaturesConfig",
     "FusionConfig",
     "IndexConfig",
-    "JudgeConfig",
     "KddcupConfig",
     "LabelMatchConfig",
     "LearnConfig",

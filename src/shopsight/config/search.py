@@ -11,60 +11,58 @@ from shopsight.errors import UsageError
 
 @dataclass(frozen=True)
 class IndexConfig:
-    """How an index is made.
+    """Settings of an index.
 
     Args:
-        precision: number format of what ranks again; int8 has one factor for each vector.
-        regions: keep every product's region features, which say what region answers a word;
-            most of an index's bytes are theirs.
-        recall: kind of the recall index: flat compares with every product, ivf with those of the
-            nearest lists only; auto takes flat up to ``flat_below`` products.
-        flat_below: most products of a part of the index that auto compares with one and all.
-        lists: lists of an ivf index; 0 takes about four times the root of the products.
-        target: share of the ``depth`` truly nearest products that an ivf index shall find; the
-            lists it looks into are chosen for it, on queries of the training split.
-        depth: candidates that are recalled and ranked again where a search does not say.
-        compact_above: parts, or share of removed products, beyond which a change rewrites the index
-            into one part; see ``compact_fraction``.
-        compact_fraction: share of removed products beyond which a change rewrites it.
+        precision: number format of stored encodings; int8 has one scale per vector.
+        regions: store region features, which explanations use (most of an index's bytes).
+        index_type: flat compares with every product, ivf with the nearest lists only; auto is flat
+            for segments of up to ``flat_below`` products.
+        flat_below: largest segment that auto searches exhaustively.
+        nlist: number of IVF lists; 0 uses about 4 * sqrt(products).
+        target_recall: recall@``candidates`` that nprobe is tuned for at build time, on training
+            queries.
+        candidates: products retrieved for re-ranking by default.
+        compact_above: number of segments above which a change compacts the index.
+        compact_fraction: fraction of removed products above which a change compacts the index.
     """
 
     precision: Literal["float16", "float32", "int8"] = "float16"
     regions: bool = True
-    recall: Literal["auto", "flat", "ivf"] = "auto"
+    index_type: Literal["auto", "flat", "ivf"] = "auto"
     flat_below: int = 50_000
-    lists: int = 0
-    target: float = 0.98
-    depth: int = 200
+    nlist: int = 0
+    target_recall: float = 0.98
+    candidates: int = 200
     compact_above: int = 16
     compact_fraction: float = 0.3
 
     def __post_init__(self) -> None:
-        """Refuse numbers that make no sense."""
-        at_least(self, flat_below=0, lists=0, depth=1, compact_above=1)
-        shares(self, "target", "compact_fraction")
+        """Validate the numbers."""
+        at_least(self, flat_below=0, nlist=0, candidates=1, compact_above=1)
+        shares(self, "target_recall", "compact_fraction")
 
 
 @dataclass(frozen=True)
 class SearchConfig:
-    """How an index is searched.
+    """Limits of a search.
 
     Args:
-        most_tokens: tokens of a query that are read; the rest is left out.
-        spare: candidates that the recall index gives, as a multiple of the depth; the best of
-            them by their stored vectors stay.
-        few: a filter that allows so many products or fewer compares with every one of them.
-        photo_megapixels: most million pixels of a photo that is searched with.
+        max_tokens: tokens of a query that are read; the rest is ignored.
+        oversample: products requested from the vector index, as a multiple of the candidates;
+            rescoring with the stored vectors keeps the best.
+        exact_below: filters that allow at most this many products are searched exhaustively.
+        photo_megapixels: size limit of a query photo.
     """
 
-    most_tokens: int = 64
-    spare: float = 1.25
-    few: int = 20_000
+    max_tokens: int = 64
+    oversample: float = 1.25
+    exact_below: int = 20_000
     photo_megapixels: int = 50
 
     def __post_init__(self) -> None:
-        """Refuse numbers that make no sense."""
-        at_least(self, most_tokens=1, spare=1, few=0, photo_megapixels=1)
+        """Validate the numbers."""
+        at_least(self, max_tokens=1, oversample=1, exact_below=0, photo_megapixels=1)
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,7 @@ class DedupeConfig:
 
 
 @dataclass(frozen=True)
-class JudgeConfig:
+class ClickLabelConfig:
     """How clicks become answers.
 
     Args:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from shopsight.config import JudgeConfig
+from shopsight.config import ClickLabelConfig
 from shopsight.errors import InputError
 from shopsight.formats.atomic import atomic_write
 from shopsight.formats.content import numbered_lines, read_text
@@ -89,12 +89,12 @@ def read_log(path: str | Path) -> Log:
     return log
 
 
-def judged(log: Log, config: JudgeConfig) -> dict[str, dict[str, int]]:
+def judged(log: Log, config: ClickLabelConfig) -> dict[str, dict[str, int]]:
     """Grades above 0 by query and product; queries without any are left out.
 
     >>> log = Log(seen=True)
     >>> log.counts["red shoe"].update(a=Counts(40, 50), b=Counts(1, 1), c=Counts(1, 100))
-    >>> judged(log, JudgeConfig(prior=0.1))
+    >>> judged(log, ClickLabelConfig(prior=0.1))
     {'red shoe': {'a': 1}}
     """
     prior = config.prior or _rate_of_all(log)

@@ -58,7 +58,7 @@ def find_duplicates(
         if progress:
             progress("compare", start, len(alive))
         rows = alive[start : start + _AT_ONCE]
-        near, cosines = snapshot.recall(
+        near, cosines = snapshot.nearest(
             snapshot.vectors(rows), config.neighbours + 1, snapshot.allowed([])
         )
         for row, others, values in zip(rows.tolist(), near, cosines, strict=True):

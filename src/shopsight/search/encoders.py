@@ -92,7 +92,7 @@ class SearchModels:
 
     def tokens(self, queries: Sequence[str]) -> Tokens:
         """Queries as the models read them, cut off where they are absurdly long."""
-        most = SearchConfig().most_tokens
+        most = SearchConfig().max_tokens
         short = [query[: most * 64] for query in queries]
         return pad_tokens([ids[:most] for ids in self.vocabulary.encode(short)],
                           self.vocabulary.pad)  # fmt: skip
@@ -104,7 +104,7 @@ class SearchModels:
 
     def unknown_words(self, query: str) -> tuple[str, ...]:
         """The words of a query, as written, that no training query held."""
-        written = query[: SearchConfig().most_tokens * 64].split()
+        written = query[: SearchConfig().max_tokens * 64].split()
         return tuple(dict.fromkeys(word for word in written if not self.knows(word)))
 
     def knows(self, word: str) -> bool:
@@ -116,7 +116,7 @@ class SearchModels:
 
     def pieces(self, query: str) -> list[tuple[str, list[int]]]:
         """The words of a query as written, each with the places of its tokens."""
-        return pieces_of_words(self.vocabulary, query[: SearchConfig().most_tokens * 64])
+        return pieces_of_words(self.vocabulary, query[: SearchConfig().max_tokens * 64])
 
     @cached_property
     def _trunks(self) -> dict[str, str]:

@@ -77,7 +77,7 @@ def _matched(seen: _Seen, number: int, word: str, places: list[int], known: bool
 def _look(models: SearchModels, snapshot: Snapshot, query: str, rows: IntArray) -> _Seen:
     model: WordMatch = models.model(WORD_MATCH)
     queries = model.encode_queries(models.tokens([query]))
-    products = snapshot.codes(WORD_MATCH, rows)
+    products = snapshot.encodings(WORD_MATCH, rows)
     assert isinstance(products, WordProducts)
     each = torch.arange(len(rows))
     weights = model.word_weights(queries, products, torch.zeros_like(each), each)

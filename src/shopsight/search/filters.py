@@ -22,7 +22,7 @@ _FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0"
 
 
 @dataclass(frozen=True)
-class Condition:
+class Filter:
     """What one field must be like.
 
     Attributes:
@@ -44,7 +44,7 @@ class Condition:
     below: bool = False
 
 
-class Fields:
+class FieldTable:
     """The fields of P products, as filters and answers need them.
 
     Args:
@@ -63,7 +63,7 @@ class Fields:
         joined = pa.concat_tables(whole, promote_options="permissive") if whole else pa.table({})
         self.table = joined.drop_columns([""]) if "" in joined.column_names else joined
         self._rows = sum(rows)
-        self._columns: dict[str, _Column] = {}
+        self._columns: dict[str, _FieldColumn] = {}
 
     @property
     def names(self) -> list[str]:
@@ -79,7 +79,7 @@ class Fields:
                 found[name] = value
         return found
 
-    def conditions(self, filters: Mapping[str, str]) -> list[Condition]:
+    def conditions(self, filters: Mapping[str, str]) -> list[Filter]:
         """Filters, understood.
 
         Raises:
@@ -87,7 +87,7 @@ class Fields:
         """
         return [self._condition(str(name), str(text)) for name, text in filters.items()]
 
-    def allowed(self, conditions: Sequence[Condition]) -> BoolArray | None:
+    def allowed(self, conditions: Sequence[Filter]) -> BoolArray | None:
         """(P,) which products meet all conditions; None if there is no condition."""
         allowed: BoolArray | None = None
         for one in conditions:
@@ -111,12 +111,12 @@ class Fields:
         """The kind of every field, by name."""
         return {name: self._column(name).kind for name in self.names}
 
-    def _column(self, name: str) -> _Column:
+    def _column(self, name: str) -> _FieldColumn:
         if name not in self._columns:
-            self._columns[name] = _Column(name, self.table.column(name))
+            self._columns[name] = _FieldColumn(name, self.table.column(name))
         return self._columns[name]
 
-    def _condition(self, name: str, text: str) -> Condition:
+    def _condition(self, name: str, text: str) -> Filter:
         if name not in self.names:
             if not self.names:
                 raise FilterError("the products of this index have no fields to filter by")
@@ -124,16 +124,16 @@ class Fields:
             raise FilterError(sentence)
         column = self._column(name)
         if column.kind == "text":
-            return Condition(name, "text", text.casefold())
+            return Filter(name, "text", text.casefold())
         if column.kind == "flag":
             if text.strip().lower() not in _FLAGS:
                 raise FilterError(f"{name} is true or false, not {shortened(text)}")
-            return Condition(name, "flag", _FLAGS[text.strip().lower()])
+            return Filter(name, "flag", _FLAGS[text.strip().lower()])
         return _range(name, text)
 
 
 @dataclass(eq=False)
-class _Column:
+class _FieldColumn:
     """One field of all products."""
 
     name: str
@@ -169,7 +169,7 @@ class _Column:
         codes = texts.indices.fill_null(-1).to_numpy(zero_copy_only=False)
         return codes, texts.dictionary.to_pylist()
 
-    def meets(self, wanted: Condition) -> BoolArray:
+    def meets(self, wanted: Filter) -> BoolArray:
         met: BoolArray
         if self.kind == "number":
             low = self.numbers > wanted.low if wanted.above else self.numbers >= wanted.low
@@ -231,22 +231,22 @@ def parse_filter(text: str) -> tuple[str, str]:
     return text[:place].strip(), value if sign == "=" else sign + value
 
 
-def _range(name: str, text: str) -> Condition:
+def _range(name: str, text: str) -> Filter:
     """A number, or a range of numbers, as `Filters` are written."""
     text = text.strip()
     for sign in (">=", "<=", ">", "<"):
         if text.startswith(sign):
             limit = _number(name, text[len(sign) :])
             if sign[0] == ">":
-                return Condition(name, "number", low=limit, above=sign == ">")
-            return Condition(name, "number", high=limit, below=sign == "<")
+                return Filter(name, "number", low=limit, above=sign == ">")
+            return Filter(name, "number", high=limit, below=sign == "<")
     if ".." not in text:
         value = _number(name, text)
-        return Condition(name, "number", low=value, high=value)
+        return Filter(name, "number", low=value, high=value)
     low, _, high = text.partition("..")
     if not low.strip() and not high.strip():
         raise FilterError(f"{name}={text} says neither from where nor to where")
-    return Condition(
+    return Filter(
         name,
         "number",
         low=_number(name, low) if low.strip() else -math.inf,

@@ -29,21 +29,21 @@ from shopsight.search.manifest import (
     INDEX_FILE,
     MODELS,
     Generation,
-    Part,
+    SegmentInfo,
     check_sizes,
     checksums_of,
     drop_pending,
-    part_name,
     pending,
     read_generation,
     removed_name,
+    segment_name,
     sync_folder,
     write_generation,
     writing,
 )
 from shopsight.search.retrievers.faiss import Vectors, faiss_module
 from shopsight.search.segment import DUAL, DUAL_PART
-from shopsight.search.segment_writer import PartWriter
+from shopsight.search.segment_writer import SegmentWriter
 from shopsight.search.snapshot import Snapshot
 from shopsight.types import IntArray
 
@@ -211,12 +211,12 @@ def check_index(path: str | Path, progress: Progress = no_progress) -> Generatio
 
 def _encoded(
     folder: Path, found: Generation, data: PreparedData, wanted: IntArray, progress: Progress
-) -> Part:
+) -> SegmentInfo:
     """A new part of products (n,) of a prepared folder, encoded by the index's own models."""
     models = SearchModels(folder / MODELS, list(found.models))
     key = _key(found, data.manifest["files"])
     place, store = pending(folder, key), data.store
-    with closing(PartWriter(place, found.settings)) as writer:
+    with closing(SegmentWriter(place, found.settings)) as writer:
         saved = writer.done
         while writer.done < len(wanted):
             progress("encode", writer.done, len(wanted))
@@ -247,10 +247,10 @@ def _compacted(folder: Path, progress: Progress) -> Generation:
         return publish(folder, found, [], [], progress)
     place = pending(folder, _key(found, {"rows": found.number}))
     models = SearchModels(folder / MODELS, [DUAL])
-    with closing(PartWriter(place, found.settings)) as writer:
+    with closing(SegmentWriter(place, found.settings)) as writer:
         for some in _batches(rows[writer.done :]):
             progress("compact", writer.done, len(rows))
-            codes = {name: snapshot.codes(name, some) for name in found.models}
+            codes = {name: snapshot.encodings(name, some) for name in found.models}
             writer.append(codes, _regions(snapshot, some) if snapshot.has_regions else None)
         photos = (snapshot.photo(row) for row in rows.tolist()) if snapshot.has_photos else None
         fields = snapshot.fields.table
@@ -275,7 +275,7 @@ def _batches(rows: IntArray) -> Iterator[IntArray]:
         yield rows[start : start + _AT_ONCE]
 
 
-def settled(folder: Path, place: Path, rows: int, about: dict[str, object]) -> Part:
+def settled(folder: Path, place: Path, rows: int, about: dict[str, object]) -> SegmentInfo:
     """Give a finished part its name; nothing knows of it yet.
 
     Args:
@@ -285,34 +285,40 @@ def settled(folder: Path, place: Path, rows: int, about: dict[str, object]) -> P
         about: how they are recalled.
     """
     sync_folder(place)
-    name = part_name(folder)
+    name = segment_name(folder)
     place.rename(folder / name)
-    return Part(name, rows, about=about)
+    return SegmentInfo(name, rows, faiss=about)
 
 
-def _with_removed(folder: Path, snapshot: Snapshot, rows: IntArray) -> tuple[list[Part], list[str]]:
+def _with_removed(
+    folder: Path, snapshot: Snapshot, rows: IntArray
+) -> tuple[list[SegmentInfo], list[str]]:
     """The parts with some more rows removed, those without any left dropped; and new files."""
     gone, number = ~snapshot.alive, snapshot.generation.number + 1
     gone[rows] = True
     parts, files = [], []
-    for i, part in enumerate(snapshot.generation.parts):
+    for i, part in enumerate(snapshot.generation.segments):
         start, stop = snapshot.bounds[i : i + 2].tolist()
         local = np.flatnonzero(gone[start:stop])
         if len(local) == part.rows:
             continue
-        if len(local) == part.gone:
+        if len(local) == part.removed:
             parts.append(part)
             continue
         name = removed_name(number, part.name)
         with atomic_write(folder / name, "wb") as file:
             np.save(file, local)
         files.append(name)
-        parts.append(replace(part, removed=name, gone=len(local)))
+        parts.append(replace(part, removed=len(local), removed_file=name))
     return parts, files
 
 
 def publish(
-    folder: Path, old: Generation, parts: Sequence[Part], new: Sequence[str], progress: Progress
+    folder: Path,
+    old: Generation,
+    parts: Sequence[SegmentInfo],
+    new: Sequence[str],
+    progress: Progress,
 ) -> Generation:
     """Make these parts the index.
 
@@ -327,7 +333,7 @@ def publish(
     names = {MODELS, EXTRACTOR} | {one for part in parts for one in (part.name, part.removed)}
     files = {name: one for name, one in old.files.items() if name.split("/")[0] in names}
     files.update(checksums_of(folder, new))
-    found = replace(old, number=old.number + 1, parts=tuple(parts), files=files)
+    found = replace(old, number=old.number + 1, segments=tuple(parts), files=files)
     write_generation(folder, found)
     drop_pending(folder)
     return found
@@ -335,10 +341,10 @@ def publish(
 
 def _tidied(folder: Path, found: Generation, progress: Progress) -> Generation:
     """Compact an index of many parts, or with many removed products."""
-    rows = sum(part.rows for part in found.parts)
+    rows = sum(part.rows for part in found.segments)
     share = 1 - found.products / rows if rows else 0.0
     if (
-        len(found.parts) <= found.settings.compact_above
+        len(found.segments) <= found.settings.compact_above
         and share <= found.settings.compact_fraction
     ):
         return found
@@ -398,7 +404,7 @@ def _refuse_foreign(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder}: a file is in the way; choose another --out")
     if folder.is_dir() and not (folder / INDEX_FILE).exists():
-        ours = (MODELS, EXTRACTOR, "pending-", "part-", ".")
+        ours = (MODELS, EXTRACTOR, "pending-", "segment-", ".")
         foreign = sorted(one.name for one in folder.iterdir() if not one.name.startswith(ours))
         if foreign:
             raise OutputError(f"{folder}: not an index, but it holds {foreign[0]}")
@@ -406,5 +412,5 @@ def _refuse_foreign(folder: Path) -> None:
 
 def said(found: Generation) -> str:
     """An index in a sentence."""
-    parts = pluralise(len(found.parts), "part")
+    parts = pluralise(len(found.segments), "segment")
     return f"{pluralise(found.products, 'product')} in {parts}, state {found.number}"

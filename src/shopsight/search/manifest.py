@@ -29,29 +29,29 @@ from shopsight.formats.atomic import atomic_write
 
 INDEX_FILE = "index.json"
 FORMAT = "shopsight index"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MODELS, EXTRACTOR = "models", "extractor"
-_PART, _REMOVED, _PENDING, _PREVIOUS = "part-", "removed-", "pending-", "previous.json"
+_SEGMENT, _REMOVED, _PENDING, _PREVIOUS = "segment-", "removed-", "pending-", "previous.json"
 _LOCK = ".writing"
 
 
 @dataclass(frozen=True)
-class Part:
-    """A part of an index: products that were written together.
+class SegmentInfo:
+    """Entry of one segment in ``index.json``.
 
     Attributes:
-        name: its folder.
-        rows: products in it, removed ones included.
-        removed: the file of its removed rows, or "".
-        gone: how many rows are removed.
-        about: how its products are recalled.
+        name: folder name.
+        rows: products in the segment, including removed ones.
+        removed: number of removed rows.
+        removed_file: file that lists them, or "".
+        faiss: parameters of the segment's Faiss index.
     """
 
     name: str
     rows: int
-    removed: str = ""
-    gone: int = 0
-    about: Mapping[str, Any] = field(default_factory=dict)
+    removed: int = 0
+    removed_file: str = ""
+    faiss: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Generation:
         models: weight of each model that ranks again, by name.
         normalise: what is done to a model's scores before they are added.
         feature_width: F of the data it takes.
-        parts: in the order in which they came.
+        segments: oldest first.
         files: size and SHA-256 by path inside the folder.
         created: version of shopsight that began it.
     """
@@ -76,14 +76,14 @@ class Generation:
     models: Mapping[str, float]
     normalise: str
     feature_width: int
-    parts: tuple[Part, ...] = ()
+    segments: tuple[SegmentInfo, ...] = ()
     files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     created: str = shopsight.__version__
 
     @property
     def products(self) -> int:
         """How many products can be found."""
-        return sum(one.rows - one.gone for one in self.parts)
+        return sum(segment.rows - segment.removed for segment in self.segments)
 
     def to_json(self) -> dict[str, Any]:
         """What is written."""
@@ -108,16 +108,19 @@ def read_generation(folder: str | Path) -> Generation:
             f"{folder}: {how if unfinished else f'not an index (no {INDEX_FILE})'}"
         ) from error
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: damaged; make the index again") from error
+        raise DataError(f"{path}: damaged; build the index again") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise DataError(f"{path}: not the description of an index")
     if content.get("version") != FORMAT_VERSION:
         version = content.get("version")
-        raise DataError(f"{path}: format version {version!r}, but this is for {FORMAT_VERSION}")
+        raise DataError(
+            f"{path}: format version {version!r} is not supported (expected {FORMAT_VERSION});"
+            " build the index again"
+        )
     try:
         return _parsed(content)
     except (KeyError, TypeError, ValueError, AttributeError, ShopsightError) as error:
-        raise DataError(f"{path}: damaged ({error}); make the index again") from error
+        raise DataError(f"{path}: damaged ({error}); build the index again") from error
 
 
 def write_generation(folder: Path, found: Generation) -> None:
@@ -137,12 +140,12 @@ def clear(folder: Path) -> None:
     for name in (INDEX_FILE, _PREVIOUS):
         try:
             content = json.loads((folder / name).read_bytes())
-            for part in content["parts"]:
-                used |= {part["name"], part["removed"]}
+            for segment in content["segments"]:
+                used |= {segment["name"], segment["removed_file"]}
         except (OSError, ValueError, KeyError, TypeError):
             continue
     for path in folder.iterdir():
-        ours = path.name.startswith((_PART, _REMOVED)) or path.name.endswith(".tmp")
+        ours = path.name.startswith((_SEGMENT, _REMOVED)) or path.name.endswith(".tmp")
         if ours and path.name not in used:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
@@ -163,15 +166,15 @@ def drop_pending(folder: Path) -> None:
         shutil.rmtree(path)
 
 
-def part_name(folder: Path) -> str:
+def segment_name(folder: Path) -> str:
     """A name that no part of the folder has."""
-    numbers = [int(path.name[len(_PART) :]) for path in folder.glob(f"{_PART}*")]
-    return f"{_PART}{max(numbers, default=0) + 1:06d}"
+    numbers = [int(path.name[len(_SEGMENT) :]) for path in folder.glob(f"{_SEGMENT}*")]
+    return f"{_SEGMENT}{max(numbers, default=0) + 1:06d}"
 
 
-def removed_name(number: int, part: str) -> str:
+def removed_name(number: int, segment: str) -> str:
     """The file of a part's removed rows in a generation."""
-    return f"{_REMOVED}{number:06d}-{part}.npy"
+    return f"{_REMOVED}{number:06d}-{segment}.npy"
 
 
 def checksums_of(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -195,7 +198,7 @@ def check_sizes(folder: Path, found: Generation) -> None:
         try:
             size = path.stat().st_size
         except OSError as error:
-            raise DataError(f"{path}: missing; make the index again") from error
+            raise DataError(f"{path}: missing; build the index again") from error
         if size != entry["bytes"]:
             raise DataError(f"{path}: {size:,} bytes, not the {entry['bytes']:,} written")
 
@@ -233,16 +236,16 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def _parsed(content: dict[str, Any]) -> Generation:
-    parts = tuple(
-        Part(str(one["name"]), int(one["rows"]), str(one["removed"]), int(one["gone"]),
-             dict(one["about"]))
-        for one in content["parts"]
+    segments = tuple(
+        SegmentInfo(str(entry["name"]), int(entry["rows"]), int(entry["removed"]),
+                    str(entry["removed_file"]), dict(entry["faiss"]))
+        for entry in content["segments"]
     )  # fmt: skip
     files = {
         str(name): {"bytes": int(one["bytes"]), "sha256": str(one["sha256"])}
         for name, one in content["files"].items()
     }
-    for name in (*files, *(one.name for one in parts)):
+    for name in (*files, *(segment.name for segment in segments)):
         if name.startswith("/") or ".." in name.split("/"):
             raise ValueError(f"the name {name!r} leads out of the folder")
     return Generation(
@@ -252,7 +255,7 @@ def _parsed(content: dict[str, Any]) -> Generation:
         {str(name): float(weight) for name, weight in content["models"].items()},
         str(content["normalise"]),
         int(content["feature_width"]),
-        parts,
+        segments,
         files,
         str(content["created"]),
     )

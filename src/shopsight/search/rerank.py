@@ -32,12 +32,12 @@ class Ranked:
     Attributes:
         run: queries are named "0", "1"...
         rows: (N,) the index's row of each candidate.
-        shares: by model, (N,) what it adds to the score.
+        contributions: by model, (N,) what it adds to the score.
     """
 
     run: Run
     rows: IntArray
-    shares: Mapping[str, FloatArray]
+    contributions: Mapping[str, FloatArray]
 
     def best(self, query: int, k: int) -> IntArray:
         """(n,) places of a query's best candidates, best first."""
@@ -46,7 +46,7 @@ class Ranked:
         return order
 
 
-def candidates(snapshot: Snapshot, found: Sequence[IntArray]) -> tuple[Pools, IntArray]:
+def candidate_pools(snapshot: Snapshot, found: Sequence[IntArray]) -> tuple[Pools, IntArray]:
     """The candidates of each query as pools, and their rows end to end.
 
     Args:
@@ -60,7 +60,7 @@ def candidates(snapshot: Snapshot, found: Sequence[IntArray]) -> tuple[Pools, In
     return Pools(tuple(map(str, range(len(found)))), offsets, names[at.reshape(-1)]), rows
 
 
-def rerank(
+def rerank_pools(
     models: SearchModels,
     snapshot: Snapshot,
     queries: Mapping[str, Encodings],
@@ -93,14 +93,14 @@ def rerank(
     aligned = align([every, *runs.values()]).runs[1:]
     terms = [_in_order(one, pools) for one in fusion_terms(aligned, ensemble.config)]
     weights = list(ensemble.weights.values())
-    shares = {
+    contributions = {
         name: weight * term.scores
         for (name, weight), term in zip(ensemble.weights.items(), terms, strict=True)
     }
-    return Ranked(weighted_sum(terms, weights), rows, shares)
+    return Ranked(weighted_sum(terms, weights), rows, contributions)
 
 
-def recalled(pools: Pools, rows: IntArray, cosines: FloatArray, model: str) -> Ranked:
+def retrieved_only(pools: Pools, rows: IntArray, cosines: FloatArray, model: str) -> Ranked:
     """Candidates as they were recalled."""
     return Ranked(Run(pools, cosines), rows, {model: cosines})
 
@@ -122,7 +122,7 @@ def _run(
             distinct, at = np.unique(rows[part], return_inverse=True)
             found = models.model(name).score_pairs(
                 queries[name],
-                snapshot.codes(name, distinct),
+                snapshot.encodings(name, distinct),
                 torch.from_numpy(query_of[part]),
                 torch.from_numpy(at.reshape(-1)),
             )

@@ -61,14 +61,14 @@ class Hit(_Plain):
         product_id: its id.
         score: higher is better; comparable within one answer only.
         fields: what is known of the product (title, price...), empty if nothing is.
-        shares: by model, what it adds to the score; they add up to it.
+        contributions: by model, what it adds to the score; they add up to it.
         explanation: where one was asked for.
     """
 
     product_id: str
     score: float
     fields: Mapping[str, Value] = field(default_factory=dict)
-    shares: Mapping[str, float] = field(default_factory=dict)
+    contributions: Mapping[str, float] = field(default_factory=dict)
     explanation: Explanation | None = None
 
 
@@ -80,7 +80,7 @@ class Results(_Plain):
         query: as it was asked; the product's id, or "", where that was a product or a photo.
         hits: best first.
         unknown_words: words of the query that no training query held.
-        seconds: by stage: "encode", "recall", "rerank", "explain"; those that ran.
+        seconds: by stage: "encode", "retrieve", "rerank", "explain"; those that ran.
         total: products that the filters allow, found or not.
     """
 

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from shopsight.errors import DataError, UsageError
 from shopsight.search.encoders import SearchModels
 from shopsight.search.explain import explain as explain_hits
-from shopsight.search.filters import Condition
+from shopsight.search.filters import Filter
 from shopsight.search.image_query import PhotoEncoder
 from shopsight.search.manifest import EXTRACTOR, INDEX_FILE, MODELS
-from shopsight.search.rerank import Ranked, candidates, recalled, rerank
+from shopsight.search.rerank import Ranked, candidate_pools, rerank_pools, retrieved_only
 from shopsight.search.results import (
     Explanation,
     Facet,
@@ -27,11 +27,11 @@ from shopsight.search.results import (
     Results,
     WordMatched,
 )
-from shopsight.search.retrievers.base import Engine, open_engine
+from shopsight.search.retrievers.base import Retriever, open_retriever
 from shopsight.search.retrievers.faiss import Vectors
 from shopsight.search.segment import DUAL, DUAL_PART
 from shopsight.search.snapshot import Snapshot
-from shopsight.search.timer import Clock, Stopwatch
+from shopsight.search.timer import Clock, Timer
 
 __all__ = ["Explanation", "Facet", "Hit", "Product", "Results", "Searcher", "WordMatched"]
 
@@ -51,10 +51,10 @@ class Searcher:
         self,
         folder: Path,
         snapshot: Snapshot,
-        engine: Engine,
+        engine: Retriever,
         clock: Clock = time.perf_counter,
     ) -> None:
-        self._folder, self._snapshot, self._engine = folder, snapshot, engine
+        self._folder, self._snapshot, self._retriever = folder, snapshot, engine
         self._clock = clock
         self._stamp = _stamp(folder)
         self._models = SearchModels(folder / MODELS, list(snapshot.generation.models))
@@ -78,7 +78,7 @@ class Searcher:
         """
         folder = Path(path)
         snapshot = Snapshot.current(folder)
-        return cls(folder, snapshot, open_engine(engine, snapshot), clock)
+        return cls(folder, snapshot, open_retriever(engine, snapshot), clock)
 
     def search(
         self,
@@ -86,8 +86,8 @@ class Searcher:
         k: int = 10,
         *,
         filters: Filters | None = None,
-        depth: int | None = None,
-        recall_only: bool = False,
+        candidates: int | None = None,
+        rerank: bool = True,
         explain: bool = False,
     ) -> Results:
         """The best products for a query.
@@ -96,16 +96,16 @@ class Searcher:
             query: any text; odd characters are read as the models read them.
             k: most hits.
             filters: what products must be like.
-            depth: candidates that are ranked again; the index says how many if left out.
-            recall_only: leave out the ranking; the score is then the dual encoder's cosine.
+            candidates: products that are ranked again (default: the setting of the index).
+            rerank: False skips re-ranking; the score is then the cosine.
             explain: say why.
 
         Raises:
             FilterError: a filter names an unknown field, or a value that it cannot have.
-            UsageError: ``k`` or ``depth`` is below 1.
+            UsageError: ``k`` or ``candidates`` is below 1.
         """
         return self.search_many(
-            [query], k, filters=filters, depth=depth, recall_only=recall_only, explain=explain
+            [query], k, filters=filters, candidates=candidates, rerank=rerank, explain=explain
         )[0]
 
     def search_many(
@@ -114,8 +114,8 @@ class Searcher:
         k: int = 10,
         *,
         filters: Filters | None = None,
-        depth: int | None = None,
-        recall_only: bool = False,
+        candidates: int | None = None,
+        rerank: bool = True,
         explain: bool = False,
     ) -> list[Results]:
         """`search` for several queries at once, which is quicker than one after the other.
@@ -123,27 +123,27 @@ class Searcher:
         The seconds of each answer are those of all of them together.
         """
         snapshot, queries = self._current(), [_readable(query) for query in queries]
-        _check(k, 1 if depth is None else depth)
-        depth = max(k, snapshot.generation.settings.depth if depth is None else depth)
+        _check(k, 1 if candidates is None else candidates)
+        depth = max(k, candidates or snapshot.generation.settings.candidates)
         conditions = snapshot.fields.conditions(filters or {})
         if not queries:
             return []
-        watch = Stopwatch(self._clock)
+        watch = Timer(self._clock)
         with watch.stage("encode"):
             tokens = self._models.tokens(queries)
             codes = self._models.encode_queries(tokens, self._models.names)
             vectors: Vectors = codes[DUAL].tensors()[DUAL_PART].numpy()
-        with watch.stage("recall"):
-            rows, near = self._engine.recall(
-                snapshot, vectors, k if recall_only else depth, conditions
+        with watch.stage("retrieve"):
+            rows, near = self._retriever.search(
+                snapshot, vectors, depth if rerank else k, conditions
             )
-            pools, every = candidates(snapshot, rows)
-        if recall_only:
+            pools, every = candidate_pools(snapshot, rows)
+        if not rerank:
             cosines = np.concatenate([*near, np.empty(0)]).astype(np.float64)
-            ranked = recalled(pools, every, cosines, DUAL)
+            ranked = retrieved_only(pools, every, cosines, DUAL)
         else:
             with watch.stage("rerank"):
-                ranked = rerank(self._models, snapshot, codes, pools, every)
+                ranked = rerank_pools(self._models, snapshot, codes, pools, every)
         hits = [self._hits(snapshot, ranked, i, k) for i in range(len(queries))]
         if explain:
             with watch.stage("explain"):
@@ -167,7 +167,7 @@ class Searcher:
         _check(k, k)
         snapshot = self._current()
         vector = snapshot.vectors(np.array([snapshot.row_of(product_id)]))
-        found = self._near(snapshot, vector, k + 1, filters, product_id, Stopwatch(self._clock))
+        found = self._near(snapshot, vector, k + 1, filters, product_id, Timer(self._clock))
         others = tuple(hit for hit in found.hits if hit.product_id != product_id)[:k]
         return replace(found, hits=others)
 
@@ -189,7 +189,7 @@ class Searcher:
             PhotoError: not a photo, too large a one, or the index has no region extractor.
             FilterError: see `search`.
         """
-        snapshot, watch = self._current(), Stopwatch(self._clock)
+        snapshot, watch = self._current(), Timer(self._clock)
         snapshot.fields.conditions(filters or {})
         with watch.stage("encode"):
             vector = self._photos.vector(photo)
@@ -218,7 +218,7 @@ class Searcher:
     def info(self) -> dict[str, Any]:
         """Counts, models, settings and versions of the index, without any path.
 
-        Keys: "products", "generation", "models" (by name, its weight), "depth", "engine",
+        Keys: "products", "generation", "models" (by name, its weight), "candidates", "engine",
         "photos", "fields", "regions", "extractor" (booleans), "shopsight" (version).
         """
         snapshot = self._current()
@@ -227,9 +227,9 @@ class Searcher:
             "products": generation.products,
             "generation": generation.number,
             "models": dict(generation.models),
-            "depth": generation.settings.depth,
+            "candidates": generation.settings.candidates,
             "precision": generation.settings.precision,
-            "engine": self._engine.name,
+            "engine": self._retriever.name,
             "photos": snapshot.has_photos,
             "fields": snapshot.fields.names,
             "regions": snapshot.has_regions,
@@ -249,7 +249,7 @@ class Searcher:
 
     def close(self) -> None:
         """Let go of the engine; the index's files go with the object."""
-        self._engine.close()
+        self._retriever.close()
 
     def _current(self) -> Snapshot:
         """The newest state; one thread opens it while others go on with the one before."""
@@ -269,15 +269,15 @@ class Searcher:
         k: int,
         filters: Filters | None,
         query: str,
-        watch: Stopwatch,
+        watch: Timer,
     ) -> Results:
         """The nearest products of one vector (1, D)."""
         _check(k, k)
         conditions = snapshot.fields.conditions(filters or {})
-        with watch.stage("recall"):
-            rows, near = self._engine.recall(snapshot, vector, k, conditions)
-            pools, every = candidates(snapshot, rows)
-        ranked = recalled(pools, every, near[0].astype(np.float64), DUAL)
+        with watch.stage("retrieve"):
+            rows, near = self._retriever.search(snapshot, vector, k, conditions)
+            pools, every = candidate_pools(snapshot, rows)
+        ranked = retrieved_only(pools, every, near[0].astype(np.float64), DUAL)
         hits = self._hits(snapshot, ranked, 0, k)
         return Results(query, hits, (), watch.seconds, _count(snapshot, conditions))
 
@@ -287,7 +287,7 @@ class Searcher:
                 str(ranked.run.pools.product_ids[at]),
                 float(ranked.run.scores[at]),
                 snapshot.fields.of(int(ranked.rows[at])),
-                {name: float(share[at]) for name, share in ranked.shares.items()},
+                {name: float(share[at]) for name, share in ranked.contributions.items()},
             )
             for at in ranked.best(query, k).tolist()
         )
@@ -316,7 +316,7 @@ def _stamp(folder: Path) -> tuple[int, int]:
     return found.st_ino, found.st_mtime_ns
 
 
-def _count(snapshot: Snapshot, conditions: Sequence[Condition]) -> int:
+def _count(snapshot: Snapshot, conditions: Sequence[Filter]) -> int:
     """How many products meet all conditions."""
     if not conditions:
         return snapshot.generation.products
@@ -324,6 +324,6 @@ def _count(snapshot: Snapshot, conditions: Sequence[Condition]) -> int:
     return len(snapshot) if allowed is None else int(allowed.sum())
 
 
-def _check(k: int, depth: int) -> None:
-    if k < 1 or depth < 1:
-        raise UsageError(f"k and depth must be at least 1, not {min(k, depth)}")
+def _check(k: int, candidates: int) -> None:
+    if k < 1 or candidates < 1:
+        raise UsageError(f"k and candidates must be at least 1, not {min(k, candidates)}")

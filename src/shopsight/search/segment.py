@@ -49,7 +49,7 @@ def scale_file(model: str, tensor: str) -> str:
     return f"{model}.{tensor}.scale.npy"
 
 
-class OpenPart:
+class Segment:
     """The files of a part.
 
     Args:
@@ -86,7 +86,7 @@ class OpenPart:
         """A row for each product; None where nothing is known of them."""
         return read_fields(self.folder)
 
-    def codes(self, model: str, rows: IntArray) -> Encodings:
+    def encodings(self, model: str, rows: IntArray) -> Encodings:
         """A model's codes of products (n,), in float32."""
         tensors = {
             name: torch.from_numpy(_restored(stored, scale, rows))

@@ -18,7 +18,7 @@ from shopsight.errors import OutputError
 from shopsight.formats.append_npy import AppendableArray
 from shopsight.formats.atomic import atomic_write
 from shopsight.models.base import Encodings
-from shopsight.search.retrievers.faiss import Vectors, build_recall
+from shopsight.search.retrievers.faiss import Vectors, build_faiss_index
 from shopsight.search.segment import (
     BOXES,
     DUAL,
@@ -37,7 +37,7 @@ from shopsight.types import AnyArray, IntArray
 _STATE = "state.json"
 
 
-class PartWriter:
+class SegmentWriter:
     """Writes codes and regions as they come, then everything else.
 
     Args:
@@ -136,7 +136,7 @@ class PartWriter:
             numbers: Vectors = stored[at].astype(np.float32)
             return numbers if scale is None else numbers * scale[at]
 
-        return build_recall(rows, read, self.folder / RECALL, self._config, queries)
+        return build_faiss_index(rows, read, self.folder / RECALL, self._config, queries)
 
     def _store(self, model: str, tensor: str, numbers: Any) -> None:
         stored, scale = stored_as(numbers, self._config.precision)

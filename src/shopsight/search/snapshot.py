@@ -13,11 +13,11 @@ from shopsight.batches.batch import Regions
 from shopsight.errors import DataError
 from shopsight.models.base import Encodings
 from shopsight.search.errors import UnknownProductError
-from shopsight.search.filters import Condition, Fields
-from shopsight.search.manifest import Generation, Part, check_sizes, read_generation
+from shopsight.search.filters import FieldTable, Filter
+from shopsight.search.manifest import Generation, SegmentInfo, check_sizes, read_generation
 from shopsight.search.results import Facet
 from shopsight.search.retrievers.faiss import FaissIndex, Vectors
-from shopsight.search.segment import CODES, DUAL, DUAL_PART, RECALL, OpenPart
+from shopsight.search.segment import CODES, DUAL, DUAL_PART, RECALL, Segment
 from shopsight.types import BoolArray, Box, IntArray
 
 _OPENING = 5  # tries, where a writer is faster than we open
@@ -36,14 +36,14 @@ class Snapshot:
     """
 
     def __init__(
-        self, folder: Path, generation: Generation, known: Mapping[str, OpenPart] | None = None
+        self, folder: Path, generation: Generation, known: Mapping[str, Segment] | None = None
     ) -> None:
         self.folder, self.generation = folder, generation
         for name in generation.models:
             if name not in CODES:
                 raise DataError(f"{folder}: made with a model that is unknown here, '{name[:50]}'")
         check_sizes(folder, generation)
-        self.parts = [self._open(part, known or {}) for part in generation.parts]
+        self.parts = [self._open(part, known or {}) for part in generation.segments]
         self.bounds = np.cumsum([0, *(part.rows for part in self.parts)])
         self.alive = self._alive()
         self._recalls: dict[str, FaissIndex] = {}
@@ -79,9 +79,9 @@ class Snapshot:
         return list(self.generation.models)
 
     @cached_property
-    def fields(self) -> Fields:
+    def fields(self) -> FieldTable:
         """What is known of every row."""
-        return Fields([part.fields for part in self.parts], [part.rows for part in self.parts])
+        return FieldTable([part.fields for part in self.parts], [part.rows for part in self.parts])
 
     @cached_property
     def facets(self) -> tuple[Facet, ...]:
@@ -127,20 +127,20 @@ class Snapshot:
                 found[place] = one
         return [str(one, "utf-8") for one in found]
 
-    def codes(self, model: str, rows: IntArray) -> Encodings:
+    def encodings(self, model: str, rows: IntArray) -> Encodings:
         """A model's codes of rows (n,), in float32."""
         pieces = list(self._split(rows))
         if len(pieces) == 1:
-            return self.parts[pieces[0][0]].codes(model, pieces[0][2])
+            return self.parts[pieces[0][0]].encodings(model, pieces[0][2])
         if not pieces:
-            return self.parts[0].codes(model, rows)
-        parts = [self.parts[number].codes(model, local) for number, _, local in pieces]
+            return self.parts[0].encodings(model, rows)
+        parts = [self.parts[number].encodings(model, local) for number, _, local in pieces]
         places = torch.from_numpy(np.concatenate([at for _, at, _ in pieces]))
         return CODES[model].join(parts).take(places.argsort())
 
     def vectors(self, rows: IntArray) -> Vectors:
         """(n, D) the dual encoder's vectors of rows."""
-        return _vectors(self.codes(DUAL, rows))
+        return _vectors(self.encodings(DUAL, rows))
 
     def by_cosine(self, query: Vectors, rows: IntArray, depth: int) -> tuple[IntArray, Vectors]:
         """The nearest of rows (n,) to a query (D,), best first, and their cosines."""
@@ -173,14 +173,14 @@ class Snapshot:
         photos = self.parts[number].photos
         return None if photos is None else photos.jpeg(local)
 
-    def allowed(self, conditions: Sequence[Condition]) -> BoolArray | None:
+    def allowed(self, conditions: Sequence[Filter]) -> BoolArray | None:
         """(P,) rows that are there and meet all conditions; None if all rows do."""
         met = self.fields.allowed(conditions) if conditions else None
         if self.alive.all():
             return met
         return self.alive if met is None else met & self.alive
 
-    def recall(
+    def nearest(
         self, queries: Vectors, depth: int, allowed: BoolArray | None
     ) -> tuple[IntArray, Vectors]:
         """The nearest rows of queries (Q, D), through the parts' own recall indexes.
@@ -205,13 +205,13 @@ class Snapshot:
         order = np.argsort(-near, axis=1, kind="stable")[:, :depth]
         return np.take_along_axis(every, order, 1), np.take_along_axis(near, order, 1)
 
-    def _recall(self, part: OpenPart) -> FaissIndex:
+    def _recall(self, part: Segment) -> FaissIndex:
         name = part.folder.name
         if name not in self._recalls:
-            about = next(one.about for one in self.generation.parts if one.name == name)
+            about = next(one.faiss for one in self.generation.segments if one.name == name)
 
             def read(rows: IntArray) -> Vectors:
-                return _vectors(part.codes(DUAL, rows))
+                return _vectors(part.encodings(DUAL, rows))
 
             self._recalls[name] = FaissIndex.open(part.folder / RECALL, about, part.rows, read)
         return self._recalls[name]
@@ -222,10 +222,10 @@ class Snapshot:
             self._recall(part)
             _ = part.fields
 
-    def _open(self, part: Part, known: Mapping[str, OpenPart]) -> OpenPart:
+    def _open(self, part: SegmentInfo, known: Mapping[str, Segment]) -> Segment:
         if part.name in known:
             return known[part.name]
-        return OpenPart(self.folder / part.name, list(self.generation.models), part.rows)
+        return Segment(self.folder / part.name, list(self.generation.models), part.rows)
 
     def _share(self, known: Snapshot | None) -> None:
         if known is not None:
@@ -236,9 +236,9 @@ class Snapshot:
 
     def _alive(self) -> BoolArray:
         alive = np.ones(int(self.bounds[-1]), bool)
-        for number, part in enumerate(self.generation.parts):
-            if part.removed:
-                path = self.folder / part.removed
+        for number, part in enumerate(self.generation.segments):
+            if part.removed_file:
+                path = self.folder / part.removed_file
                 try:
                     rows = np.load(path, allow_pickle=False)
                     alive[self.bounds[number] + rows] = False

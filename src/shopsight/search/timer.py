@@ -9,7 +9,7 @@ from contextlib import contextmanager
 Clock = Callable[[], float]
 
 
-class Stopwatch:
+class Timer:
     """Adds up the time of named stages.
 
     Args:

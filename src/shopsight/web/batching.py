@@ -135,8 +135,8 @@ class Batcher:
     def _search(self, queries: list[str], options: Options) -> list[Results]:
         arguments: dict[str, Any] = {
             "filters": dict(options.filters) or None,
-            "depth": options.depth,
-            "recall_only": options.recall_only,
+            "candidates": options.depth,
+            "rerank": not options.recall_only,
             "explain": options.explain,
         }
         return self._search_many(queries, options.k, **arguments)

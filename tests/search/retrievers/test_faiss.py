@@ -9,7 +9,7 @@ import pytest
 
 from shopsight.config import IndexConfig
 from shopsight.errors import DataError
-from shopsight.search.retrievers.faiss import FaissIndex, build_recall, exact, overlap
+from shopsight.search.retrievers.faiss import FaissIndex, build_faiss_index, exact, overlap
 from shopsight.types import IntArray
 
 ROWS, WIDTH = 40_000, 32
@@ -36,8 +36,8 @@ def listed(
     vectors: np.ndarray, queries: np.ndarray, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[FaissIndex, dict[str, object]]:
     path = tmp_path_factory.mktemp("recall") / "recall.faiss"
-    config = IndexConfig(recall="ivf", lists=128, target=0.97, depth=100)
-    about = build_recall(ROWS, lambda at: vectors[at], path, config, queries)
+    config = IndexConfig(index_type="ivf", nlist=128, target_recall=0.97, candidates=100)
+    about = build_faiss_index(ROWS, lambda at: vectors[at], path, config, queries)
     return FaissIndex.open(path, about, ROWS, lambda at: vectors[at]), about
 
 
@@ -50,7 +50,7 @@ def reference_models(
 
 def test_flat_finds_the_nearest(vectors: np.ndarray, queries: np.ndarray, tmp_path: Path) -> None:
     rows, path = 5_000, tmp_path / "recall.faiss"
-    about = build_recall(rows, lambda at: vectors[at], path, IndexConfig(), None)
+    about = build_faiss_index(rows, lambda at: vectors[at], path, IndexConfig(), None)
     assert about == {"kind": "flat"}
     recall = FaissIndex.open(path, about, rows, lambda at: vectors[at])
     found, scores = recall.search(queries, 200)

@@ -15,7 +15,7 @@ import pytest
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import DataError, UsageError
 from shopsight.search.index import add_products, remove_products
-from shopsight.search.retrievers.base import open_engine
+from shopsight.search.retrievers.base import open_retriever
 from shopsight.search.searcher import Searcher
 from shopsight.search.snapshot import Snapshot
 
@@ -42,7 +42,7 @@ def same(index: Path, url: str, queries: list[str]) -> None:
     own, other = Searcher.open(index), Searcher.open(index, url)
     try:
         for filters in FILTERS:
-            for how in ({"recall_only": True}, {"depth": 40}):
+            for how in ({"rerank": False}, {"candidates": 40}):
                 wanted = own.search_many(queries, 8, filters=filters, **how)
                 found = other.search_many(queries, 8, filters=filters, **how)
                 for one, two in zip(wanted, found, strict=True):
@@ -62,23 +62,23 @@ def same(index: Path, url: str, queries: list[str]) -> None:
 def test_milvus_lite_answers_like_the_embedded_engine(
     own_index: Path, shop_data: PreparedData, tmp_path: Path
 ) -> None:
-    from shopsight.search.retrievers.milvus import load_engine
+    from shopsight.search.retrievers.milvus import load_retriever
 
     url, queries = str(tmp_path / "engine.db"), shop_data.queries("valid").texts[:4]
     with pytest.raises(DataError, match="does not hold this index; load it: shopsight index"):
         Searcher.open(own_index, url)
-    assert load_engine(url, own_index) == len(shop_data.store)
+    assert load_retriever(url, own_index) == len(shop_data.store)
     same(own_index, url, queries)
     gone = shop_data.store.product_ids[:200]
     remove_products(own_index, gone)
     with pytest.raises(DataError, match=r"holds 654 of the index's 454 products; load them again"):
         Searcher.open(own_index, url)
-    assert load_engine(url, own_index) == 454
+    assert load_retriever(url, own_index) == 454
     same(own_index, url, queries)
     add_products(own_index, shop_data, update=True)
-    assert load_engine(url, own_index) == len(shop_data.store)
+    assert load_retriever(url, own_index) == len(shop_data.store)
     same(own_index, url, queries)
-    assert load_engine(url, own_index) == len(shop_data.store)
+    assert load_retriever(url, own_index) == len(shop_data.store)
 
 
 @lite
@@ -86,7 +86,7 @@ def test_milvus_lite_answers_like_the_embedded_engine(
 def test_a_server_that_is_not_there(url: str, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shopsight.search.retrievers.milvus._SECONDS", 1.0)
     with pytest.raises(UsageError, match="the engine does not answer") as caught:
-        open_engine(url, Snapshot.current(index))
+        open_retriever(url, Snapshot.current(index))
     assert "secret" not in str(caught.value)
 
 

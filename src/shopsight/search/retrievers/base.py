@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from shopsight.errors import UsageError
-from shopsight.search.filters import Condition
+from shopsight.search.filters import Filter
 from shopsight.search.retrievers.faiss import Vectors
 from shopsight.search.snapshot import Snapshot
 from shopsight.types import IntArray
@@ -14,7 +14,7 @@ from shopsight.types import IntArray
 EMBEDDED = "embedded"
 
 
-class Engine(Protocol):
+class Retriever(Protocol):
     """Finds the products whose vectors are nearest to a query's.
 
     Attributes:
@@ -23,8 +23,8 @@ class Engine(Protocol):
 
     name: str
 
-    def recall(
-        self, snapshot: Snapshot, queries: Vectors, depth: int, conditions: Sequence[Condition]
+    def search(
+        self, snapshot: Snapshot, queries: Vectors, depth: int, conditions: Sequence[Filter]
     ) -> tuple[list[IntArray], list[Vectors]]:
         """The nearest products of each query, among those that meet all conditions.
 
@@ -44,16 +44,16 @@ class Engine(Protocol):
         ...
 
 
-class EmbeddedEngine:
+class FaissRetriever:
     """Recalls in this process, from the index's own files."""
 
     name = EMBEDDED
 
-    def recall(
-        self, snapshot: Snapshot, queries: Vectors, depth: int, conditions: Sequence[Condition]
+    def search(
+        self, snapshot: Snapshot, queries: Vectors, depth: int, conditions: Sequence[Filter]
     ) -> tuple[list[IntArray], list[Vectors]]:
-        """See `Engine.recall`."""
-        rows, near = snapshot.recall(queries, depth, snapshot.allowed(conditions))
+        """See `Retriever.search`."""
+        rows, near = snapshot.nearest(queries, depth, snapshot.allowed(conditions))
         kept = rows >= 0
         return (
             [one[here] for one, here in zip(rows, kept, strict=True)],
@@ -64,7 +64,7 @@ class EmbeddedEngine:
         """Nothing to do."""
 
 
-def open_engine(url: str | None, snapshot: Snapshot) -> Engine:
+def open_retriever(url: str | None, snapshot: Snapshot) -> Retriever:
     """The engine of a URL.
 
     Args:
@@ -77,11 +77,11 @@ def open_engine(url: str | None, snapshot: Snapshot) -> Engine:
         DataError: it does not hold the index, or another state of it.
     """
     if url is None or url == EMBEDDED:
-        return EmbeddedEngine()
+        return FaissRetriever()
     if url.startswith(("http://", "https://")) or url.endswith(".db"):
-        from shopsight.search.retrievers.milvus import MilvusEngine
+        from shopsight.search.retrievers.milvus import MilvusRetriever
 
-        return MilvusEngine.open(url, snapshot)
+        return MilvusRetriever.open(url, snapshot)
     raise UsageError(
         f"'{url[:200]}' is no engine: leave it out for the embedded one, or give the URL of a"
         " Milvus server (http://host:19530) or a Milvus Lite file (name.db)"

@@ -43,7 +43,7 @@ def faiss_module() -> Any:
     return faiss
 
 
-def build_recall(
+def build_faiss_index(
     rows: int, read: Read, path: Path, config: IndexConfig, queries: Vectors | None, seed: int = 0
 ) -> dict[str, Any]:
     """Write a part's recall index.
@@ -61,7 +61,9 @@ def build_recall(
         What `FaissIndex` needs to know, and the share of the truly nearest that was found.
     """
     faiss = faiss_module()
-    flat = config.recall == "flat" or (config.recall == "auto" and rows <= config.flat_below)
+    flat = config.index_type == "flat" or (
+        config.index_type == "auto" and rows <= config.flat_below
+    )
     width = read(np.zeros(1, np.int64)).shape[1]
     if flat:
         index = faiss.IndexScalarQuantizer(
@@ -70,7 +72,7 @@ def build_recall(
         _fill(index, rows, read)
         faiss.write_index(index, str(path))
         return {"kind": "flat"}
-    lists = min(config.lists or _lists(rows), rows)
+    lists = min(config.nlist or _lists(rows), rows)
     index = _trained(faiss, rows, read, lists, width, seed)
     _fill(index, rows, read)
     faiss.write_index(index, str(path))
@@ -98,11 +100,11 @@ class FaissIndex:
 
     @classmethod
     def open(cls, path: Path, about: Mapping[str, Any], rows: int, read: Read) -> FaissIndex:
-        """Open what `build_recall` wrote.
+        """Open what `build_faiss_index` wrote.
 
         Args:
             path: the file.
-            about: what `build_recall` said.
+            about: what `build_faiss_index` said.
             rows: P.
             read: reads vectors of the part.
 
@@ -138,11 +140,11 @@ class FaissIndex:
         blank = np.full((len(queries), depth), -1, np.int64)
         if not depth or not len(queries):
             return blank, blank.astype(np.float32)
-        few = allowed is not None and count <= SearchConfig().few
+        few = allowed is not None and count <= SearchConfig().exact_below
         if few or depth == count:
             rows = np.arange(self.rows) if allowed is None else np.flatnonzero(allowed)
             return exact(queries, rows, self._read, depth)
-        wanted = min(count, math.ceil(depth * SearchConfig().spare))
+        wanted = min(count, math.ceil(depth * SearchConfig().oversample))
         found = self._found(queries, wanted, allowed, probes or self._probes)
         return self._rescored(queries, found, depth)
 
@@ -257,14 +259,14 @@ def _tuned(
     index: Any, lists: int, rows: int, read: Read, queries: Vectors, config: IndexConfig
 ) -> dict[str, Any]:
     """The fewest lists that find the wanted share of the nearest products."""
-    depth = min(config.depth, rows)
+    depth = min(config.candidates, rows)
     wanted, _ = exact(queries, np.arange(rows), read, depth)
     opened = FaissIndex(index, rows, read, lists)
     probes = 1
     while True:
         found, _ = opened.search(queries, depth, probes=probes)
         share = overlap(found, wanted)
-        if share >= config.target or probes >= lists:
+        if share >= config.target_recall or probes >= lists:
             break
         probes = min(lists, max(probes + 1, round(probes * _GROWTH)))
     return {"kind": "ivf", "lists": lists, "probes": probes, "found": round(share, 4)}

@@ -22,7 +22,7 @@ import numpy as np
 from shopsight.config import SearchConfig
 from shopsight.errors import DataError, UsageError
 from shopsight.formats.fields import LONGEST_ID
-from shopsight.search.filters import Condition
+from shopsight.search.filters import Filter
 from shopsight.search.retrievers.faiss import Vectors
 from shopsight.search.snapshot import Snapshot
 from shopsight.types import IntArray
@@ -38,7 +38,7 @@ _GRAPH = {"M": 24, "efConstruction": 300}
 _LOOKED_AT = 3  # nodes of the graph, as a multiple of the candidates
 
 
-class MilvusEngine:
+class MilvusRetriever:
     """An index's products in a Milvus server or a Milvus Lite file.
 
     Args:
@@ -54,11 +54,11 @@ class MilvusEngine:
         self._client, self._collection, self._lite = client, collection, lite
 
     @classmethod
-    def open(cls, url: str, snapshot: Snapshot) -> MilvusEngine:
+    def open(cls, url: str, snapshot: Snapshot) -> MilvusRetriever:
         """Connect, and see that the index is there.
 
         Args:
-            url: see `shopsight.search.retrievers.base.open_engine`.
+            url: see `shopsight.search.retrievers.base.open_retriever`.
             snapshot: the index.
 
         Raises:
@@ -78,13 +78,13 @@ class MilvusEngine:
             )
         return engine
 
-    def recall(
-        self, snapshot: Snapshot, queries: Vectors, depth: int, conditions: Sequence[Condition]
+    def search(
+        self, snapshot: Snapshot, queries: Vectors, depth: int, conditions: Sequence[Filter]
     ) -> tuple[list[IntArray], list[Vectors]]:
-        """See `shopsight.search.retrievers.base.Engine.recall`."""
+        """See `shopsight.search.retrievers.base.Retriever.search`."""
         if depth > _MOST:
             raise UsageError(f"Milvus gives at most {_MOST:,} candidates, not {depth:,}")
-        wanted = min(_MOST, math.ceil(depth * SearchConfig().spare))
+        wanted = min(_MOST, math.ceil(depth * SearchConfig().oversample))
         found = self._client.search(
             self._collection,
             data=[one.tolist() for one in queries],
@@ -130,7 +130,7 @@ class MilvusEngine:
 
     def follow(self, snapshot: Snapshot, progress: Callable[[str, int, int], None]) -> None:
         """Bring the collection to the index's state: what is there already stays."""
-        parts = snapshot.generation.parts
+        parts = snapshot.generation.segments
         names = [json.dumps(part.name) for part in parts]
         outside = f"{_PART} not in [{', '.join(names)}]" if names else f'{_PART} != ""'
         self._client.delete(self._collection, filter=outside)
@@ -178,7 +178,7 @@ class MilvusEngine:
         return int(found[0]["count(*)"])
 
 
-def load_engine(
+def load_retriever(
     url: str, path: str | Path, progress: Callable[[str, int, int], None] | None = None
 ) -> int:
     """Load an index into a Milvus server or file, or bring one that is there up to date.
@@ -191,7 +191,7 @@ def load_engine(
         DataError: not an index; the engine lost products on the way.
     """
     snapshot = Snapshot.current(path)
-    with closing(MilvusEngine(_connected(url), _name(snapshot), _is_file(url))) as engine:
+    with closing(MilvusRetriever(_connected(url), _name(snapshot), _is_file(url))) as engine:
         width = snapshot.vectors(np.zeros(1, np.int64)).shape[1]
         _asked(url, engine.make, width)
         _asked(url, engine.follow, snapshot, progress or (lambda *_: None))
@@ -211,10 +211,10 @@ def column(field: str) -> str:
     return f"f_{field.encode('utf-8', 'surrogatepass').hex()}"
 
 
-def expression(condition: Condition) -> str:
+def expression(condition: Filter) -> str:
     """A condition in Milvus's language.
 
-    >>> expression(Condition("price", "number", low=10.0, high=20.0, below=True))
+    >>> expression(Filter("price", "number", low=10.0, high=20.0, below=True))
     'f_7072696365 >= 10.0 and f_7072696365 < 20.0'
     """
     name = column(condition.field)

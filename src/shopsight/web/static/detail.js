@@ -8,7 +8,7 @@ import { allWords, boxes } from "./why.js";
 const section = (title, ...children) => [el("h3", {}, title), ...children];
 
 function sharesOf(hit) {
-  const parts = Object.entries(hit.shares);
+  const parts = Object.entries(hit.contributions);
   const most = Math.max(...parts.map(([, value]) => Math.abs(value)), 1e-9);
   const row = ([name, value]) => el("tr", { class: value < 0 ? "minus" : "" },
     el("th", { scope: "row" }, humanly(name)), el("td", {}, meter(Math.abs(value) / most)),
@@ -43,7 +43,7 @@ export function showDetail(dialog, product, hit, options) {
     el("h2", { id: "detail-title", tabindex: "-1" }, titleOf(product.fields, id)),
     price && el("p", { class: "price" }, price),
     ...(why.words.length ? section("Words: how much each counts, and how well the photo suits it", allWords(why)) : []),
-    ...(hit && Object.keys(hit.shares).length ? section("Share of each model", sharesOf(hit)) : []),
+    ...(hit && Object.keys(hit.contributions).length ? section("Share of each model", sharesOf(hit)) : []),
     ...fieldsOf(product.fields),
     ...section("Similar products", strip),
     el("p", { class: "more" }, el("a", { class: "pill", href: options.similar(id), "data-similar": id },
