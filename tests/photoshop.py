@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from shopsight.config import PhotoColumnsConfig, PhotosConfig, ShopperConfig
-from shopsight.prepare.photos.extract_regions import Describing
+from shopsight.config import PhotoColumnsConfig, PhotosConfig, QueryGenerationConfig
+from shopsight.prepare.photos.extract_regions import RegionSource
 from shopsight.prepare.photos.ingest import PhotosSettings
 
 COLOURS = {
@@ -166,9 +166,9 @@ def load_means(folder: Path) -> Means:
     return Means(**json.loads((folder / "settings.json").read_text()))
 
 
-def means(in_workers: bool = True) -> Describing:
+def means(in_workers: bool = True) -> RegionSource:
     """Regions by `Means`."""
-    return Describing({"name": "means"}, lambda: Means(in_workers), load_means)
+    return RegionSource({"name": "means"}, lambda: Means(in_workers), load_means)
 
 
 def settings(workers: int = 1, **shoppers: Any) -> PhotosSettings:
@@ -177,5 +177,5 @@ def settings(workers: int = 1, **shoppers: Any) -> PhotosSettings:
     return PhotosSettings(
         PhotosConfig(workers=workers, vocabulary_size=200),
         PhotoColumnsConfig(),
-        shoppers=ShopperConfig(**asked),
+        shoppers=QueryGenerationConfig(**asked),
     )

@@ -8,10 +8,10 @@ import pytest
 
 from photoshop import items, write_csv
 from shopsight.cli.main import main
-from shopsight.regions.factory import describing
+from shopsight.regions.factory import region_source
 
 SHOP = items(60)
-ASKED = ["--word-products", "3", "--word-share", "0", "--workers", "1", "--most", "2"]
+ASKED = ["--word-products", "3", "--word-fraction", "0", "--workers", "1", "--most", "2"]
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +57,12 @@ def test_its_pools_pass_the_audit(data, capsys):
 def test_a_saved_extractor_describes_another_catalogue(data, table, tmp_path):
     out = tmp_path / "again"
     command = ["prepare", "photos", table, "--out", str(out), "--quiet", *ASKED]
-    assert main([*command, "--regions", str(data)]) == 0
+    assert main([*command, "--extractor", str(data)]) == 0
     for name in ("features-00000.npy", "extractor/settings.json"):
         assert (out / name).read_bytes() == (data / name).read_bytes()
     about = json.loads((out / "data.json").read_text())["extractor"]
     assert about["name"] == "saved"
-    assert describing(str(data)).settings == describing(str(data / "extractor")).settings
+    assert region_source(str(data)).settings == region_source(str(data / "extractor")).settings
 
 
 def test_shards_are_merged(table, data, tmp_path, capsys):
@@ -99,13 +99,13 @@ def test_a_bad_photo_is_one_sentence_with_its_id(tmp_path, capsys):
         (["nowhere.csv", "--out", "data"], "nowhere.csv: no such file"),
         (["shop.csv", "--out", "data", "--text", "titel"], "did you mean 'title'?"),
         (["shop.csv", "--out", "data", "--id", "code"], "unknown column of --id, 'code'"),
-        (["shop.csv", "--out", "data", "--regions", "clasic"], "clasic"),
-        (["shop.csv", "--out", "data", "--regions", "features"], "column of --features"),
-        (["shop.csv", "--out", "data", "--pairs", "none.tsv"], "none.tsv: no such file"),
+        (["shop.csv", "--out", "data", "--extractor", "clasic"], "clasic"),
+        (["shop.csv", "--out", "data", "--extractor", "features"], "column of --features"),
+        (["shop.csv", "--out", "data", "--clicks", "none.tsv"], "none.tsv: no such file"),
         (["shop.csv", "--out", "data", "--shard", "3/2"], "--shard must be I/N, such as 1/4"),
         (["shop.csv", "--out", "data", "--shard", "1/2", "--learn"], "--learn looks at the whole"),
-        (["shop.csv", "--out", "data", "--shard", "1/2", "--pairs", "x"], "belongs to shopsight"),
-        (["shop.csv", "--out", "data", "--learn", "--regions", "hf:x"], "--learn makes its own"),
+        (["shop.csv", "--out", "data", "--shard", "1/2", "--clicks", "x"], "belongs to shopsight"),
+        (["shop.csv", "--out", "data", "--learn", "--extractor", "hf:x"], "--learn makes its own"),
         (["shop.csv", "--out", "data", "--lern"], "did you mean '--learn'?"),
         (["shop.csv", "--out", "data", "--photo-side", "1"], "--photo-side must be from 16"),
     ],

@@ -242,8 +242,8 @@ def test_too_many_bytes_are_refused(tmp_path):
     path = tmp_path / "large.jpg"
     path.write_bytes(saved(two_tone(), "JPEG") + b"x" * (1 << 20))
     for source in (path, path.read_bytes()):
-        error = refusal(source, SmallPhotoConfig(max_mebibytes=1))
-        assert str(error) == "the photo has more than 1 MiB (--max-mebibytes)"
+        error = refusal(source, SmallPhotoConfig(max_mb=1))
+        assert str(error) == "the photo has more than 1 MiB (--max-mb)"
 
 
 def test_text_that_unpacks_to_very_much_is_refused():

@@ -16,10 +16,10 @@ from shopsight.data.dataset import PreparedData
 from shopsight.errors import UsageError
 from shopsight.formats.images import decode_photo
 from shopsight.regions import describe
-from shopsight.regions.factory import describing
+from shopsight.regions.factory import region_source
 
 SHOP = items(90)
-ASKED = ["--word-products", "3", "--word-share", "0", "--workers", "1", "--quiet", "--most", "3"]
+ASKED = ["--word-products", "3", "--word-fraction", "0", "--workers", "1", "--quiet", "--most", "3"]
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_a_published_backbone_and_detector(
             id2label={0: "dress", 1: "shoe"},
         )
     ).save_pretrained(detector)
-    named = ["--regions", f"hf:{backbone}", "--detector", detector, "--threshold", "0.3"]
+    named = ["--extractor", f"hf:{backbone}", "--detector", detector, "--threshold", "0.3"]
     named += ["--size", "32"]
     data = prepared(table, tmp_path / "data", *named, "--batch", "8")
     alone = prepared(table, tmp_path / "alone", *named, "--batch", "1")
@@ -94,7 +94,7 @@ def test_a_learned_network(table: str, tmp_path: Path, quick_recipe: Path) -> No
     assert data.store.width == 32
     assert_describes_new_photos_alike(data)
     assert_ranks(data, quick_recipe, tmp_path / "run")
-    again = prepared(table, tmp_path / "again", "--regions", str(data.path))
+    again = prepared(table, tmp_path / "again", "--extractor", str(data.path))
     same = "features-00000.npy"
     assert (again.path / same).read_bytes() == (data.path / same).read_bytes()
 
@@ -107,12 +107,14 @@ def test_classic_in_two_processes_is_classic_in_one(table: str, tmp_path: Path) 
 
 
 def test_settings_tell_what_was_found_and_not_where() -> None:
-    fast = describing("hf:x", RegionsConfig(batch=64, device="cuda"))
-    assert fast.settings == describing("hf:x", RegionsConfig()).settings
-    assert fast.settings != describing("hf:x", RegionsConfig(most=3)).settings
-    learned = describing("classic", learning=LearnConfig(threads=2))
-    assert learned.settings == describing("classic", learning=LearnConfig()).settings
+    fast = region_source("hf:x", RegionsConfig(batch=64, device="cuda"))
+    assert fast.settings == region_source("hf:x", RegionsConfig()).settings
+    assert fast.settings != region_source("hf:x", RegionsConfig(most=3)).settings
+    learned = region_source("classic", learning=LearnConfig(threads=2))
+    assert learned.settings == region_source("classic", learning=LearnConfig()).settings
     assert learned.settings["name"] == "learned"
-    assert describing("features").ready_made
-    with pytest.raises(UsageError, match="--learn makes its own regions, and --regions hf:x names"):
-        describing("hf:x", learning=LearnConfig())
+    assert region_source("features").precomputed
+    with pytest.raises(
+        UsageError, match="--learn makes its own regions, and --extractor hf:x names"
+    ):
+        region_source("hf:x", learning=LearnConfig())

@@ -130,7 +130,7 @@ def _judge(arguments: list[str]) -> None:
     parser.add_argument(
         "--pairs",
         metavar="FILE",
-        help="the relevant pairs as a table too (.csv or .tsv), for `prepare photos --pairs`",
+        help="the relevant pairs as a table too (.csv or .tsv), for `prepare photos --clicks`",
     )
     parser.add_class_arguments(ClickLabelConfig, None)
     parser.add_json()

@@ -51,7 +51,7 @@ def drawn_shop(out: Path, products: int, seed: int, steps: StepLog) -> World:
             " without photos: shopsight demo --world regions"
         ) from error
     from shopsight.prepare.photos.ingest import PhotosSettings, prepare_photos
-    from shopsight.regions.factory import describing
+    from shopsight.regions.factory import region_source
 
     shop = out / "shop"
     draw_catalogue(shop, SyntheticShopConfig(products=products, queries=products, seed=seed))
@@ -59,9 +59,9 @@ def drawn_shop(out: Path, products: int, seed: int, steps: StepLog) -> World:
     data = prepare_photos(
         str(shop / TABLE),
         out / "data",
-        describing("classic"),
+        region_source("classic"),
         PhotosSettings(columns=PhotoColumnsConfig(text=("title",)), seed=seed),
-        pairs=shop / CLICKS,
+        clicks=shop / CLICKS,
         force=True,
     )
     count = data.manifest["regions"]["total"]

@@ -18,13 +18,13 @@ def run(arguments: list[str]) -> None:
         "into a prepared folder: the same as the whole table prepared at once.",
         [
             "prepare merge part1 part2 --out data",
-            "prepare merge part* --out data --pairs clicks.tsv",
+            "prepare merge part* --out data --clicks clicks.tsv",
         ],
     )
     parser.add_argument("shards", metavar="SHARD", nargs="+", help="folders of all shards")
     parser.add_argument("--out", metavar="DATA", required=True, help="prepared folder to make")
     parser.add_argument(
-        "--pairs",
+        "--clicks",
         metavar="FILE",
         default=None,
         help="click log: a table with columns query, product_id and, perhaps, clicks",
@@ -41,7 +41,7 @@ def run(arguments: list[str]) -> None:
     data = merge_shards(
         [Path(one) for one in given.shards],
         given.out,
-        pairs=Path(given.pairs) if given.pairs else None,
+        clicks=Path(given.clicks) if given.clicks else None,
         drop_repeated=given.on_error == "skip",
         force=given.force,
     )

@@ -19,8 +19,8 @@ from shopsight.config import (
     LearnConfig,
     PhotoColumnsConfig,
     PhotosConfig,
+    QueryGenerationConfig,
     RegionsConfig,
-    ShopperConfig,
     SmallPhotoConfig,
 )
 from shopsight.data.dataset import PreparedData
@@ -33,7 +33,7 @@ _SHARD = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5})")
 
 def run(arguments: list[str]) -> None:
     """Carry out ``shopsight prepare photos ...``."""
-    from shopsight.regions.factory import describing
+    from shopsight.regions.factory import region_source
 
     parser = _parser()
     given = parser.read(arguments)
@@ -41,13 +41,13 @@ def run(arguments: list[str]) -> None:
         config_from(PhotosConfig, given),
         config_from(PhotoColumnsConfig, given),
         config_from(SmallPhotoConfig, given),
-        config_from(ShopperConfig, given),
+        config_from(QueryGenerationConfig, given),
         given.seed,
     )
     regions = _regions(given)
     learning = _learning(given, regions) if given.learn else None
-    source = describing(given.regions, regions, learning)
-    pairs = Path(given.pairs) if given.pairs else None
+    source = region_source(given.extractor, regions, learning)
+    clicks = Path(given.clicks) if given.clicks else None
     with progress_bar(quiet=given.quiet) as bar:
         reporter = Reporter(bar, quiet=given.quiet)
         if given.shard:
@@ -69,7 +69,7 @@ def run(arguments: list[str]) -> None:
                 given.out,
                 source,
                 settings,
-                pairs=pairs,
+                clicks=clicks,
                 force=given.force,
                 progress=reporter,
             )
@@ -94,9 +94,9 @@ def _parser() -> Parser:
         "command continues it.",
         [
             "prepare photos products.csv --out data --text title",
-            "prepare photos products.parquet --out data --text title --pairs clicks.tsv",
+            "prepare photos products.parquet --out data --text title --clicks clicks.tsv",
             "prepare photos products.csv --out data --learn --on-error skip",
-            "prepare photos products.csv --out data --regions hf:facebook/dinov2-small",
+            "prepare photos products.csv --out data --extractor hf:facebook/dinov2-small",
             "prepare photos owner/dataset --out data --id sku --image photo --split-column split",
             "prepare photos products.csv --out part1 --shard 1/2",
         ],
@@ -108,13 +108,13 @@ def _parser() -> Parser:
     )
     parser.add_argument("--out", metavar="DATA", required=True, help="prepared folder to make")
     parser.add_argument(
-        "--pairs",
+        "--clicks",
         metavar="FILE",
         default=None,
         help="click log: a table with columns query, product_id and, perhaps, clicks",
     )
     parser.add_argument(
-        "--regions",
+        "--extractor",
         metavar="NAME",
         default=RegionsConfig.extractor,
         help="what describes photos: classic; hf:MODEL, a Hugging Face backbone; features, for"
@@ -138,7 +138,7 @@ def _parser() -> Parser:
         help="columns whose words describe the product",
     )
     parser.add_class_arguments(PhotoColumnsConfig, None, skip={"text"})
-    for config in (PhotosConfig, SmallPhotoConfig, ShopperConfig):
+    for config in (PhotosConfig, SmallPhotoConfig, QueryGenerationConfig):
         parser.add_class_arguments(config, None)
     parser.add_class_arguments(RegionsConfig, None, skip={"extractor"})
     parser.add_class_arguments(LearnConfig, "learning", skip={"regions"})
@@ -163,11 +163,11 @@ def _shard(text: str) -> tuple[int, int]:
 
 
 def _refuse_with_shard(given: Any) -> None:
-    if given.pairs:
-        raise UsageError("--pairs belongs to shopsight prepare merge, which sees all products")
+    if given.clicks:
+        raise UsageError("--clicks belongs to shopsight prepare merge, which sees all products")
     if given.learn:
         reason = "--learn looks at the whole catalogue, which a shard is not"
-        raise UsageError(f"{reason}: learn first, then describe the shards with --regions FOLDER")
+        raise UsageError(f"{reason}: learn first, then describe the shards with --extractor FOLDER")
 
 
 class Reporter:

@@ -11,7 +11,7 @@ from shopsight.config.matching import LabelMatchConfig, SentenceMatchConfig, Wor
 from shopsight.config.photos import (
     PhotoColumnsConfig,
     PhotosConfig,
-    ShopperConfig,
+    QueryGenerationConfig,
     SmallPhotoConfig,
 )
 from shopsight.config.recipe import STAGES, Recipe
@@ -40,12 +40,12 @@ __all__ = [
     "PhotoColumnsConfig",
     "PhotosConfig",
     "Precision",
+    "QueryGenerationConfig",
     "Recipe",
     "RegionsConfig",
     "SearchConfig",
     "SentenceMatchConfig",
     "ServeConfig",
-    "ShopperConfig",
     "SmallPhotoConfig",
     "SyntheticShopConfig",
     "TrainConfig",

@@ -17,20 +17,20 @@ class SmallPhotoConfig:
         photo_side: the longer side of a stored photo, at most, in pixels.
         photo_quality: JPEG quality of stored photos.
         max_megapixels: photos of more million pixels are refused before they are decoded.
-        max_mebibytes: photos of more MiB are refused.
+        max_mb: photos of more MiB are refused.
     """
 
     photo_side: int = 320
     photo_quality: int = 85
     max_megapixels: int = 100
-    max_mebibytes: int = 64
+    max_mb: int = 64
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
         check_range(self, "photo_side", 16, 65_000)
         check_range(self, "photo_quality", 1, 100)
         check_range(self, "max_megapixels", 1, 170)  # Pillow itself refuses more than 178
-        check_range(self, "max_mebibytes", 1)
+        check_range(self, "max_mb", 1)
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class PhotoColumnsConfig:
             it, products are drawn at random.
         queries: column of queries that shoppers found the product with, as a list or with "|"
             between them.
-        features: column of ready-made region features, with ``--regions features``.
+        features: column of ready-made region features, with ``--extractor features``.
         boxes: column of their boxes.
         labels: column of their labels, numbers or names; may be missing.
     """
@@ -61,7 +61,7 @@ class PhotoColumnsConfig:
 
 
 @dataclass(frozen=True)
-class ShopperConfig:
+class QueryGenerationConfig:
     """Which queries, splits and candidate pools are made of a catalogue.
 
     Args:
@@ -106,7 +106,7 @@ class ShopperConfig:
         check_range(self, "relevant", 1, self.pool_size - 1)
         if self.valid_fraction + self.test_fraction >= 1:
             reason = "leave no product to train on"
-            raise UsageError(f"--valid-share and --test-share {reason}")
+            raise UsageError(f"--valid-fraction and --test-fraction {reason}")
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,7 @@ def judged(log: Log, config: ClickLabelConfig) -> dict[str, dict[str, int]]:
 
 
 def write_pairs(log: Log, answers: dict[str, dict[str, int]], path: str | Path) -> None:
-    """Write the relevant pairs as a table for ``shopsight prepare photos --pairs``.
+    """Write the relevant pairs as a table for ``shopsight prepare photos --clicks``.
 
     Columns: query, product_id, clicks; tab-separated where the name ends in ``.tsv``.
     """

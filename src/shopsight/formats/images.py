@@ -50,7 +50,7 @@ class PhotoLimits(Protocol):
         """Most million pixels of a photo."""
 
     @property
-    def max_mebibytes(self) -> int:
+    def max_mb(self) -> int:
         """Most MiB of a photo."""
 
 
@@ -144,7 +144,7 @@ def _pillow() -> Any:
 
 
 def _read(path: Path, config: PhotoLimits) -> bytes:
-    limit = config.max_mebibytes << 20
+    limit = config.max_mb << 20
     try:
         if not path.is_file():  # a folder, a pipe, a device: reading could last for ever
             what = "is not a file" if path.exists() else "does not exist"
@@ -161,9 +161,9 @@ def _opened(data: bytes, config: PhotoLimits) -> Image:
     """The photo with only its header read, if it is none of those that are refused."""
     if not data:
         raise PhotoError("no-photo", "the photo is empty, 0 bytes")
-    if len(data) > config.max_mebibytes << 20:
-        reason = f"the photo has more than {config.max_mebibytes} MiB"
-        raise PhotoError("too-large", f"{reason} (--max-mebibytes)")
+    if len(data) > config.max_mb << 20:
+        reason = f"the photo has more than {config.max_mb} MiB"
+        raise PhotoError("too-large", f"{reason} (--max-mb)")
     pillow = _pillow()
     pillow.init()
     known = [name for name in FORMATS if name in pillow.OPEN]

@@ -51,7 +51,7 @@ def make_extractor(config: RegionsConfig) -> Extractor:
     if Path(name).is_dir():
         return load_extractor(Path(name))
     raise UsageError(
-        f"--regions: no extractor '{name}'; take classic, hf:MODEL, or a folder with a saved one"
+        f"--extractor: no extractor '{name}'; take classic, hf:MODEL, or a folder with a saved one"
     )
 
 

@@ -37,7 +37,7 @@ class Extractor(Protocol):
     """Describes photos by their regions; the same photo always in the same way.
 
     Attributes:
-        name: what ``--regions`` calls it.
+        name: what ``--extractor`` calls it.
         width: F, the numbers per region feature; a multiple of 16.
         label_names: what a region can be called.
         in_workers: cheap to send to other processes, which then call `describe` with one photo

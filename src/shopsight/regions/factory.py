@@ -10,16 +10,16 @@ import xxhash
 
 from shopsight.config import LearnConfig, RegionsConfig
 from shopsight.errors import UsageError
-from shopsight.prepare.photos.extract_regions import Describing, Pixels
+from shopsight.prepare.photos.extract_regions import Pixels, RegionSource
 from shopsight.regions import Extractor, learn_extractor, load_extractor, make_extractor
 
 READY_MADE = "features"
 LEARNED = "learned"
 
 
-def describing(
+def region_source(
     name: str, config: RegionsConfig | None = None, learning: LearnConfig | None = None
-) -> Describing:
+) -> RegionSource:
     """Where the regions of a catalogue come from.
 
     Args:
@@ -35,20 +35,20 @@ def describing(
     folder = _saved(Path(name))
     if learning is not None:
         if name not in (LEARNED, RegionsConfig.extractor):
-            raise UsageError(f"--learn makes its own regions, and --regions {name} names others")
+            raise UsageError(f"--learn makes its own regions, and --extractor {name} names others")
         return _learning(replace(learning, regions=config))
     if name == READY_MADE:
-        return Describing({"name": READY_MADE})
+        return RegionSource({"name": READY_MADE})
     if folder:
         settings = {"name": "saved", "digest": _digest(folder)}
-        return Describing(settings, lambda: load_extractor(folder), load_extractor)
+        return RegionSource(settings, lambda: load_extractor(folder), load_extractor)
     named = replace(config, extractor=name)
     # Where it runs and how many photos at once is no part of what it finds.
     found = {k: v for k, v in asdict(named).items() if k not in ("extractor", "batch", "device")}
-    return Describing({"name": name, **found}, lambda: make_extractor(named), load_extractor)
+    return RegionSource({"name": name, **found}, lambda: make_extractor(named), load_extractor)
 
 
-def _learning(config: LearnConfig) -> Describing:
+def _learning(config: LearnConfig) -> RegionSource:
     def learn(
         photos: Sequence[Pixels],
         words: Sequence[Sequence[str]],
@@ -58,7 +58,7 @@ def _learning(config: LearnConfig) -> Describing:
         return learn_extractor(photos, words, config, seed, say)
 
     settings = {"name": LEARNED, **asdict(replace(config, threads=0))}
-    return Describing(settings, None, load_extractor, learn)
+    return RegionSource(settings, None, load_extractor, learn)
 
 
 def _saved(path: Path) -> Path | None:

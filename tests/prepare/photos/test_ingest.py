@@ -35,7 +35,7 @@ from shopsight.data.dataset import PreparedData
 from shopsight.errors import DataError, InputError, OutputError, UsageError
 from shopsight.formats.images import decode_photo
 from shopsight.prepare.journal import Journal
-from shopsight.prepare.photos.extract_regions import Describing
+from shopsight.prepare.photos.extract_regions import RegionSource
 from shopsight.prepare.photos.ingest import PhotosSettings, prepare_photos
 
 SHOP = items(90)
@@ -52,7 +52,7 @@ def tree(folder: Path, *without: str) -> dict[str, str]:
 
 def prepared(table: Path, out: Path, **how: Any) -> PreparedData:
     given = how.pop("settings", settings())
-    return prepare_photos(str(table), out, how.pop("describing", means()), given, **how)
+    return prepare_photos(str(table), out, how.pop("region_source", means()), given, **how)
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_every_kind_of_table_gives_the_same_store(table, tmp_path):
 def test_bytes_do_not_depend_on_the_number_of_processes(table, tmp_path):
     one = prepared(table, tmp_path / "one")
     many = prepared(table, tmp_path / "many", settings=settings(workers=2))
-    alone = prepared(table, tmp_path / "alone", describing=means(in_workers=False))
+    alone = prepared(table, tmp_path / "alone", region_source=means(in_workers=False))
     assert tree(one.path) == tree(many.path)
     same = ("features-00000.npy", "pools-valid.parquet", "photos.bin")
     assert all(tree(one.path)[name] == tree(alone.path)[name] for name in same)
@@ -147,7 +147,7 @@ def test_a_click_log_says_what_is_asked(table, tmp_path):
         f"find {one.colour} {one.kind} {i}\t{one.id}\t{i + 1}" for i in range(3) for one in SHOP
     ]
     log.write_text("\n".join(["query\tproduct_id\tclicks", *lines]))
-    data = prepared(table, tmp_path / "data", pairs=log)
+    data = prepared(table, tmp_path / "data", clicks=log)
     assert data.manifest["asked"]["from"] == "log"
     texts = [text for split in data.splits for text in data.queries(split).texts]
     assert all(text.startswith("find ") for text in texts)
@@ -284,11 +284,13 @@ def test_features_that_cannot_be_stored(table, tmp_path):
             found[0].features[0, 0] = 1e6
             return found
 
-    loud = Describing({"name": "loud"}, Loud, lambda folder: Loud(False))
+    loud = RegionSource({"name": "loud"}, Loud, lambda folder: Loud(False))
     with pytest.raises(DataError, match=r"a feature of 1e\+06 cannot be stored as float16"):
-        prepared(table, tmp_path / "data", describing=loud)
+        prepared(table, tmp_path / "data", region_source=loud)
     given = replace(settings(), photos=PhotosConfig(workers=1, dtype="float32"))
-    assert prepared(table, tmp_path / "data", describing=loud, settings=given).store.dtype == "f4"
+    assert (
+        prepared(table, tmp_path / "data", region_source=loud, settings=given).store.dtype == "f4"
+    )
 
 
 # Where it goes, and going on --------------------------------------------------------------------
@@ -319,8 +321,8 @@ def test_an_existing_folder_is_replaced_only_by_force(table, tmp_path):
 def test_stopped_anywhere_and_continued(table, tmp_path, monkeypatch, share, in_workers):
     monkeypatch.setattr(Journal, "offer", lambda self, files, state: self.note(files, state()))
     steps: list[Any] = []
-    describing = means(in_workers)
-    prepared(table, tmp_path / "whole", progress=steps.append, describing=describing)
+    region_source = means(in_workers)
+    prepared(table, tmp_path / "whole", progress=steps.append, region_source=region_source)
     last, seen = round(share * (len(steps) - 1)), []
 
     def interrupt(now):
@@ -329,10 +331,10 @@ def test_stopped_anywhere_and_continued(table, tmp_path, monkeypatch, share, in_
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        prepared(table, tmp_path / "cut", progress=interrupt, describing=describing)
+        prepared(table, tmp_path / "cut", progress=interrupt, region_source=region_source)
     assert not (tmp_path / "cut").exists()
     rest: list[Any] = []
-    prepared(table, tmp_path / "cut", progress=rest.append, describing=describing)
+    prepared(table, tmp_path / "cut", progress=rest.append, region_source=region_source)
     assert tree(tmp_path / "cut") == tree(tmp_path / "whole")
     if share:
         assert sum(one.stage == "reading" for one in rest) < sum(
@@ -355,7 +357,8 @@ ingest.prepare_photos(sys.argv[1], Path(sys.argv[2]), means(), settings(), progr
 def test_killed_at_any_moment_and_run_again_gives_the_same_bytes(tmp_path, repository):
     table = write_parquet(tmp_path / "shop", items(700))
     command = [sys.executable, "-c", CHILD, str(table)]
-    env = {**os.environ, "PYTHONPATH": str(repository / "tests")}
+    path = os.pathsep.join([str(repository / "tests"), os.environ.get("PYTHONPATH", "")])
+    env = {**os.environ, "PYTHONPATH": path}
     whole = subprocess.run(
         [*command, str(tmp_path / "whole")], check=True, stdout=subprocess.PIPE, text=True, env=env
     )
@@ -388,9 +391,9 @@ def test_changed_settings_start_over(table, tmp_path, monkeypatch):
 
     with pytest.raises(KeyboardInterrupt):
         prepared(table, tmp_path / "data", progress=interrupt)
-    other = Describing({"name": "other"}, Means, load_means)
+    other = RegionSource({"name": "other"}, Means, load_means)
     steps: list[Any] = []
-    data = prepared(table, tmp_path / "data", describing=other, progress=steps.append)
+    data = prepared(table, tmp_path / "data", region_source=other, progress=steps.append)
     assert steps[0].done == 0
     assert data.manifest["extractor"]["name"] == "other"
 
@@ -408,7 +411,9 @@ def test_an_extractor_that_cannot_be_had_touches_nothing(table, tmp_path, monkey
     with pytest.raises(KeyboardInterrupt):
         prepared(table, tmp_path / "data", progress=interrupt)
     with pytest.raises(UsageError, match="no such extractor"):
-        prepared(table, tmp_path / "data", describing=Describing({"name": "x"}, none, load_means))
+        prepared(
+            table, tmp_path / "data", region_source=RegionSource({"name": "x"}, none, load_means)
+        )
     steps: list[Any] = []
     prepared(table, tmp_path / "data", progress=steps.append)
     assert "reading" not in {one.stage for one in steps}
@@ -430,8 +435,8 @@ class School:
         return Means(False)
 
     @property
-    def describing(self) -> Describing:
-        return Describing({"name": "learned"}, None, load_means, self.learn)
+    def region_source(self) -> RegionSource:
+        return RegionSource({"name": "learned"}, None, load_means, self.learn)
 
 
 def test_a_network_learns_from_training_products_only_and_once(table, tmp_path, monkeypatch):
@@ -443,8 +448,8 @@ def test_a_network_learns_from_training_products_only_and_once(table, tmp_path, 
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        prepared(table, tmp_path / "data", describing=school.describing, progress=interrupt)
-    data = prepared(table, tmp_path / "data", describing=school.describing)
+        prepared(table, tmp_path / "data", region_source=school.region_source, progress=interrupt)
+    data = prepared(table, tmp_path / "data", region_source=school.region_source)
     assert len(school.lessons) == 1
     count, words, seed = school.lessons[0]
     train = {i for i, split in enumerate(_splits(data)) if split == "train"}
@@ -468,7 +473,7 @@ def test_where_no_text_describes_products_their_queries_do(tmp_path):
     table.write_text("\n".join(map(json.dumps, rows)))
     school = School()
     given = replace(settings(), columns=PhotoColumnsConfig(queries="q"))
-    prepared(table, tmp_path / "data", describing=school.describing, settings=given)
+    prepared(table, tmp_path / "data", region_source=school.region_source, settings=given)
     words = school.lessons[0][1]
     assert any("dress" in one for one in words)
     assert not any("brand0" in one for one in words)
@@ -496,8 +501,8 @@ def write_features(folder: Path, *, photos: bool) -> Path:
 @pytest.mark.parametrize("photos", [True, False])
 def test_ready_made_features(tmp_path, photos):
     table = write_features(tmp_path / "shop", photos=photos)
-    ready = Describing({"name": "features"})
-    data = prepared(table, tmp_path / "data", describing=ready)
+    ready = RegionSource({"name": "features"})
+    data = prepared(table, tmp_path / "data", region_source=ready)
     assert (data.photos is not None) == photos
     batch = data.store.read([5])
     assert batch.features.tolist() == [[5, 1, 0.5], [0, 0, 5]]
@@ -514,19 +519,19 @@ def test_bad_ready_made_features(tmp_path):
     lines = table.read_text().splitlines()
     lines[3] = lines[3].replace('"boxes": [[0, 0, 1, 1]', '"boxes": [[0, 0, 0, 1]')
     table.write_text("\n".join(lines))
-    ready = Describing({"name": "features"})
+    ready = RegionSource({"name": "features"})
     sentence = "line 4, column features: product '00003': a box that is outside the photo"
     with pytest.raises(InputError, match=sentence):
-        prepared(table, tmp_path / "data", describing=ready)
+        prepared(table, tmp_path / "data", region_source=ready)
     given = replace(settings(), photos=SKIP)
-    data = prepared(table, tmp_path / "data", describing=ready, settings=given)
+    data = prepared(table, tmp_path / "data", region_source=ready, settings=given)
     assert data.manifest["skipped"]["table"]["features"]["count"] == 1
     assert len(data.store) == 89
     with pytest.raises(UsageError, match="unknown column of --boxes, 'rectangles'"):
         prepared(
             table,
             tmp_path / "other",
-            describing=ready,
+            region_source=ready,
             settings=PhotosSettings(columns=PhotoColumnsConfig(boxes="rectangles")),
         )
 

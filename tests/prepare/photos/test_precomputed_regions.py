@@ -7,7 +7,7 @@ import pytest
 
 from shopsight.formats.images import SmallPhoto
 from shopsight.prepare.photos.columns import PhotoRow
-from shopsight.prepare.photos.precomputed_regions import ready_made
+from shopsight.prepare.photos.precomputed_regions import precomputed
 
 PHOTO = SmallPhoto(b"", 100, 50, original_height=400, original_width=200)
 FEATURES = [[1.0, 2.0], [3.0, 4.0]]
@@ -21,7 +21,7 @@ def row(features=FEATURES, boxes=PIXELS, labels=None) -> PhotoRow:
 
 @pytest.mark.parametrize("boxes", [PIXELS, SHARES])
 def test_boxes_become_pixels_of_the_stored_photo(boxes):
-    found = ready_made(row(boxes=boxes), PHOTO, 0, [])
+    found = precomputed(row(boxes=boxes), PHOTO, 0, [])
     assert found.boxes.tolist() == [[0, 0, 100, 50], [25, 12.5, 50, 37.5]]
     assert found.features.tolist() == FEATURES
     assert found.labels.tolist() == [0, 0]
@@ -29,22 +29,22 @@ def test_boxes_become_pixels_of_the_stored_photo(boxes):
 
 
 def test_shares_need_no_photo():
-    found = ready_made(row(boxes=SHARES), None, 0, [])
+    found = precomputed(row(boxes=SHARES), None, 0, [])
     height, width = found.size
     assert (found.boxes / [height, width, height, width]).tolist() == SHARES
 
 
 def test_flat_lists_are_cut_into_regions():
-    found = ready_made(row([1, 2, 3, 4], [0, 0, 1, 1, 0, 0, 1, 0.5]), None, 0, [])
+    found = precomputed(row([1, 2, 3, 4], [0, 0, 1, 1, 0, 0, 1, 0.5]), None, 0, [])
     assert found.features.tolist() == [[1, 2], [3, 4]]
-    assert ready_made(row([1, 2, 3, 4], [0, 0, 1, 1]), None, 4, []).features.shape == (1, 4)
+    assert precomputed(row([1, 2, 3, 4], [0, 0, 1, 1]), None, 4, []).features.shape == (1, 4)
 
 
 def test_labels_are_numbers_or_names():
     names = ["dress"]
-    assert ready_made(row(labels=["shoe", "dress"]), PHOTO, 2, names).labels.tolist() == [1, 0]
+    assert precomputed(row(labels=["shoe", "dress"]), PHOTO, 2, names).labels.tolist() == [1, 0]
     assert names == ["dress", "shoe"]
-    assert ready_made(row(labels=[7, 0]), PHOTO, 2, []).labels.tolist() == [7, 0]
+    assert precomputed(row(labels=[7, 0]), PHOTO, 2, []).labels.tolist() == [7, 0]
 
 
 @pytest.mark.parametrize(
@@ -69,4 +69,4 @@ def test_labels_are_numbers_or_names():
 )
 def test_what_does_not_fit(values, photo, sentence):
     with pytest.raises(ValueError, match=sentence):
-        ready_made(row(**values), photo, 2, [])
+        precomputed(row(**values), photo, 2, [])

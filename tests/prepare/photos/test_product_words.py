@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shopsight.config import ShopperConfig
+from shopsight.config import QueryGenerationConfig
 from shopsight.prepare.photos.product_words import ProductWords, key_of, made_up_queries, singular
 
 TEXTS = [
@@ -18,7 +18,7 @@ TEXTS = [
 
 
 def test_rare_words_are_left_out_of_queries():
-    found = ProductWords.of(TEXTS, ShopperConfig(word_products=2, word_fraction=0))
+    found = ProductWords.of(TEXTS, QueryGenerationConfig(word_products=2, word_fraction=0))
     assert found.used == {"acme", "red", "blue", "dress", "shoe", "women"}
     assert found.clean(0) == ["acme", "red", "dress"]
     assert found.clean(3) == ["blue", "shoes", "women"]
@@ -26,17 +26,17 @@ def test_rare_words_are_left_out_of_queries():
 
 
 def test_the_share_of_products_counts_too():
-    found = ProductWords.of(TEXTS, ShopperConfig(word_products=1, word_fraction=0.5))
+    found = ProductWords.of(TEXTS, QueryGenerationConfig(word_products=1, word_fraction=0.5))
     assert found.used == {"red", "dress"}
 
 
 def test_numbers_are_never_used():
-    found = ProductWords.of(["a 100", "b 100", "c 100"], ShopperConfig(word_products=1))
+    found = ProductWords.of(["a 100", "b 100", "c 100"], QueryGenerationConfig(word_products=1))
     assert "100" not in found.used
 
 
 def test_products_with_all_words():
-    found = ProductWords.of(TEXTS, ShopperConfig())
+    found = ProductWords.of(TEXTS, QueryGenerationConfig())
     assert found.having_all(key_of("dresses red")) == {0, 4}
     assert found.having_all(key_of("women blue")) == {1, 3}
     assert found.having_all(["unknown"]) == set()
@@ -45,7 +45,7 @@ def test_products_with_all_words():
 
 def test_the_kind_of_thing_is_the_word_that_is_mostly_last():
     texts = ["red dress", "blue dress", "dress red", "red shoe", "blue shoe", "green shoe"]
-    found = ProductWords.of(texts, ShopperConfig(word_products=1))
+    found = ProductWords.of(texts, QueryGenerationConfig(word_products=1))
     assert found.head_of(key_of("dress blue")) == "dress"
     assert found.head_of(key_of("shoe red")) == "shoe"
     assert found.head_of(["unknown"]) == "unknown"
@@ -53,7 +53,7 @@ def test_the_kind_of_thing_is_the_word_that_is_mostly_last():
 
 def test_queries_are_subsets_of_the_words():
     words = ["long", "red", "silk", "evening", "dress"]
-    config = ShopperConfig(queries_per_product=50, least_words=2, most_words=3, shuffle=0.5)
+    config = QueryGenerationConfig(queries_per_product=50, least_words=2, most_words=3, shuffle=0.5)
     queries = [query.split() for query in made_up_queries(words, config, [0])]
     assert len(queries) > 20
     assert all(2 <= len(query) <= 3 and set(query) <= set(words) for query in queries)
@@ -65,22 +65,22 @@ def test_queries_are_subsets_of_the_words():
 
 
 def test_queries_are_in_order_without_shuffling():
-    config = ShopperConfig(queries_per_product=20, shuffle=0)
+    config = QueryGenerationConfig(queries_per_product=20, shuffle=0)
     words = ["long", "red", "silk", "dress"]
     for query in made_up_queries(words, config, [1]):
         assert query.split() == sorted(query.split(), key=words.index)
 
 
 def test_few_words_give_few_queries():
-    config = ShopperConfig(least_words=2)
+    config = QueryGenerationConfig(least_words=2)
     assert made_up_queries([], config, [0]) == []
     assert made_up_queries(["dress"], config, [0]) == ["dress"]
 
 
 def test_queries_depend_on_the_seed_alone():
     words = ["long", "red", "silk", "dress"]
-    one = [made_up_queries(words, ShopperConfig(), [0, i]) for i in range(20)]
-    assert one == [made_up_queries(words, ShopperConfig(), [0, i]) for i in range(20)]
+    one = [made_up_queries(words, QueryGenerationConfig(), [0, i]) for i in range(20)]
+    assert one == [made_up_queries(words, QueryGenerationConfig(), [0, i]) for i in range(20)]
     assert len({tuple(queries) for queries in one}) > 5
 
 

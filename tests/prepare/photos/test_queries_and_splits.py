@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shopsight.config import ShopperConfig
+from shopsight.config import QueryGenerationConfig
 from shopsight.errors import UsageError
 from shopsight.formats.click_logs import Click
 from shopsight.metrics.evaluate import bootstrap_interval
@@ -45,8 +45,10 @@ def catalogue(count: int, seed: int = 0) -> Any:
     )
 
 
-def shop(rows: Any, config: ShopperConfig | None = None, seed: int = 0, **how: Any) -> Shoppers:
-    config = config or ShopperConfig()
+def shop(
+    rows: Any, config: QueryGenerationConfig | None = None, seed: int = 0, **how: Any
+) -> Shoppers:
+    config = config or QueryGenerationConfig()
     photos = how.pop("photos", [b""] * len(rows.ids))
     shelves = Shelves.of(rows, photos, config, seed, as_given=how.pop("as_given", False))
     clicks, from_column = how.pop("clicks", None), how.pop("from_column", False)
@@ -212,7 +214,7 @@ def test_given_splits_by_hand():
 def test_the_same_photo_is_in_one_split_only():
     ids = [f"p{i}" for i in range(3000)]
     photos = [f"photo {i // 3}".encode() for i in range(3000)]
-    found = drawn_splits(ids, photos, ShopperConfig(), 0).reshape(-1, 3)
+    found = drawn_splits(ids, photos, QueryGenerationConfig(), 0).reshape(-1, 3)
     assert (found == found[:, :1]).all()
     shares = np.bincount(found.ravel(), minlength=3) / 3000
     assert abs(shares - [0.8, 0.1, 0.1]).max() < 0.03
@@ -226,7 +228,7 @@ def test_photos_of_two_splits_are_noted():
 
 
 def test_no_evaluation_where_none_is_wanted():
-    found = shop(catalogue(100), ShopperConfig(valid_fraction=0, test_fraction=0))
+    found = shop(catalogue(100), QueryGenerationConfig(valid_fraction=0, test_fraction=0))
     assert [split.name for split in found.rows] == ["train"]
 
 
@@ -247,7 +249,7 @@ def test_pools_by_hand():
         Question("c y", ("c", "y"), frozenset({2}), frozenset({2})),
         Question("d y", ("d", "y"), frozenset({3}), frozenset({3})),
     ]
-    config = ShopperConfig(pool_size=3, relevant=1)
+    config = QueryGenerationConfig(pool_size=3, relevant=1)
     rng = np.random.default_rng(0)
     pools = build_pools(
         questions, np.arange(4), lambda word: set(), lambda key: key[0], config, rng
@@ -268,7 +270,7 @@ def test_a_split_no_larger_than_a_pool_is_a_candidate_as_a_whole():
         np.arange(5),
         lambda word: set(),
         lambda key: key[0],
-        ShopperConfig(),
+        QueryGenerationConfig(),
         np.random.default_rng(0),
     )
     assert sorted(pools[0].candidates.tolist()) == [0, 1, 3, 4]
@@ -277,18 +279,23 @@ def test_a_split_no_larger_than_a_pool_is_a_candidate_as_a_whole():
 
 def test_no_questions_no_pools():
     rng = np.random.default_rng(0)
-    found = build_pools([], np.arange(5), lambda w: set(), lambda k: k[0], ShopperConfig(), rng)
+    found = build_pools(
+        [], np.arange(5), lambda w: set(), lambda k: k[0], QueryGenerationConfig(), rng
+    )
     assert found == []
 
 
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"valid_fraction": 0.6, "test_fraction": 0.4}, "--valid-share and --test-share leave no"),
+        (
+            {"valid_fraction": 0.6, "test_fraction": 0.4},
+            "--valid-fraction and --test-fraction leave no",
+        ),
         ({"least_words": 3, "most_words": 2}, "--most-words must be at least 3, not 2"),
         ({"relevant": 30}, "--relevant must be from 1 to 29, not 30"),
     ],
 )
 def test_settings_that_make_no_sense(values, sentence):
     with pytest.raises(UsageError, match=sentence):
-        ShopperConfig(**values)
+        QueryGenerationConfig(**values)

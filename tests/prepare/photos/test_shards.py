@@ -13,7 +13,7 @@ from photoshop import Means, items, load_means, means, settings, write_csv, writ
 from shopsight.config import PhotosConfig
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import DataError, OutputError, UsageError
-from shopsight.prepare.photos.extract_regions import Describing
+from shopsight.prepare.photos.extract_regions import RegionSource
 from shopsight.prepare.photos.ingest import prepare_photos
 from shopsight.prepare.photos.shards import merge_shards, prepare_shard
 
@@ -25,11 +25,13 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
-def in_shards(table: Path, folder: Path, count: int, describing: Describing | None = None, **how):
+def in_shards(
+    table: Path, folder: Path, count: int, region_source: RegionSource | None = None, **how
+):
     given = how.pop("settings", settings())
     for number in range(1, count + 1):
         out = folder / f"part{number}"
-        prepare_shard(str(table), out, describing or means(), given, (number, count), **how)
+        prepare_shard(str(table), out, region_source or means(), given, (number, count), **how)
     return [folder / f"part{number}" for number in range(1, count + 1)]
 
 
@@ -53,9 +55,9 @@ def test_with_a_log_and_with_what_was_left_out(tmp_path):
     log.write_text("\n".join(["query,id,clicks", *rows]))
     skip = PhotosConfig(workers=1, vocabulary_size=200, on_error="skip")
     given = replace(settings(), photos=skip)
-    whole = prepare_photos(str(table), tmp_path / "whole", means(), given, pairs=log)
+    whole = prepare_photos(str(table), tmp_path / "whole", means(), given, clicks=log)
     shards = in_shards(table, tmp_path, 3, settings=given)
-    merged = merge_shards(shards, tmp_path / "merged", pairs=log)
+    merged = merge_shards(shards, tmp_path / "merged", clicks=log)
     assert tree(merged.path) == tree(whole.path)
     assert merged.manifest["skipped"]["table"]["not-a-photo"]["count"] == 3
 
@@ -68,7 +70,7 @@ def test_shards_of_ready_made_features_agree_on_label_names(tmp_path):
         lines.append(json.dumps(row))
     table = tmp_path / "t.jsonl"
     table.write_text("\n".join(lines))
-    ready = Describing({"name": "features"})
+    ready = RegionSource({"name": "features"})
     whole = prepare_photos(str(table), tmp_path / "whole", ready, settings())
     merged = merge_shards(in_shards(table, tmp_path, 4, ready), tmp_path / "merged")
     assert tree(merged.path) == tree(whole.path)
@@ -145,7 +147,7 @@ def test_merging_replaces_by_force_only(tmp_path):
 
 def test_nothing_is_learned_on_a_shard(tmp_path):
     table = write_csv(tmp_path / "shop", SHOP)
-    school = Describing({"name": "learned"}, None, load_means, lambda *_: Means())
+    school = RegionSource({"name": "learned"}, None, load_means, lambda *_: Means())
     with pytest.raises(UsageError, match="--learn looks at the whole catalogue"):
         prepare_shard(str(table), tmp_path / "part", school, settings(), (1, 2))
     shutil.rmtree(tmp_path / "part.partial", ignore_errors=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from shopsight.config import ShopperConfig
+from shopsight.config import QueryGenerationConfig
 from shopsight.data.photo_store import PHOTOS
 from shopsight.data.split_names import TRAIN
 from shopsight.formats.click_logs import Click
@@ -18,7 +18,7 @@ from shopsight.types import IntArray
 
 def ask(
     partial: Path,
-    config: ShopperConfig,
+    config: QueryGenerationConfig,
     seed: int,
     clicks: Sequence[Click] | None,
     *,

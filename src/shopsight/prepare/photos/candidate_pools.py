@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shopsight.config import ShopperConfig
+from shopsight.config import QueryGenerationConfig
 from shopsight.prepare.photos.splits import Question
 from shopsight.types import IntArray
 
@@ -45,7 +45,7 @@ def build_pools(
     products: IntArray,
     having: Having,
     head_of: HeadOf,
-    config: ShopperConfig,
+    config: QueryGenerationConfig,
     rng: np.random.Generator,
 ) -> list[Pool]:
     """The pools of an evaluation split; a query none of whose products has a place is left out.

@@ -129,13 +129,13 @@ class PhotoRow:
     regions: tuple[Any, Any, Any] | None
 
 
-def find_columns(table: Table, config: ColumnNames, *, ready_made: bool = False) -> PhotoColumns:
+def find_columns(table: Table, config: ColumnNames, *, precomputed: bool = False) -> PhotoColumns:
     """Which column is what: as named, else by what such columns are usually called.
 
     Args:
         table: the table.
         config: the names that were given.
-        ready_made: its rows hold features and boxes.
+        precomputed: its rows hold features and boxes.
 
     Raises:
         UsageError: a named column is not there, or none can be found.
@@ -143,13 +143,13 @@ def find_columns(table: Table, config: ColumnNames, *, ready_made: bool = False)
     columns = PhotoColumns(
         id=_named(table, config.id, "--id") or _found(table, "id", "--id"),
         image=_named(table, config.image, "--image")
-        or _found(table, "image", "--image", needed=not ready_made),
+        or _found(table, "image", "--image", needed=not precomputed),
         text=tuple(_named(table, one, "--text") for one in config.text) or _text(table, config),
         split=_named(table, config.split_column, "--split-column"),
         queries=_named(table, config.queries, "--queries"),
-        features=_named(table, config.features, "--features") if ready_made else "",
-        boxes=_named(table, config.boxes, "--boxes") if ready_made else "",
-        labels=config.labels if ready_made and config.labels in table.names else "",
+        features=_named(table, config.features, "--features") if precomputed else "",
+        boxes=_named(table, config.boxes, "--boxes") if precomputed else "",
+        labels=config.labels if precomputed and config.labels in table.names else "",
     )
     if columns.id == columns.image:
         raise UsageError(f"{table.path}: --id and --image both name column '{columns.id}'")

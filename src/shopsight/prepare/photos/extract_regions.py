@@ -27,7 +27,7 @@ goes on describes every photo among the same others."""
 _TASK = 8  # photos that a process describes before it answers
 
 
-class Captioner(Protocol):
+class RegionExtractor(Protocol):
     """What describes photos; see `shopsight.regions.Extractor`."""
 
     name: str
@@ -43,7 +43,7 @@ class Captioner(Protocol):
 
 
 @dataclass(frozen=True)
-class Describing:
+class RegionSource:
     """How regions come about, handed in from above.
 
     Attributes:
@@ -56,15 +56,17 @@ class Describing:
     """
 
     settings: dict[str, Any] = field(default_factory=dict)
-    make: Callable[[], Captioner] | None = None
-    load: Callable[[Path], Captioner] | None = None
+    make: Callable[[], RegionExtractor] | None = None
+    load: Callable[[Path], RegionExtractor] | None = None
     learn: (
-        Callable[[Sequence[Pixels], Sequence[Sequence[str]], int, Callable[[str], None]], Captioner]
+        Callable[
+            [Sequence[Pixels], Sequence[Sequence[str]], int, Callable[[str], None]], RegionExtractor
+        ]
         | None
     ) = None
 
     @property
-    def ready_made(self) -> bool:
+    def precomputed(self) -> bool:
         """Whether regions come with the table."""
         return self.make is None and self.learn is None
 
@@ -109,7 +111,7 @@ class StoredPhotos(Sequence[Pixels]):
 
 
 def describe_all(
-    extractor: Captioner, photos: StoredPhotos, start: int, workers: int
+    extractor: RegionExtractor, photos: StoredPhotos, start: int, workers: int
 ) -> Iterator[list[Described]]:
     """The regions of all photos from ``start`` on, a multiple of `BATCH`, batch by batch."""
     starts = range(start, len(photos), BATCH)
@@ -139,10 +141,10 @@ def _joined(
             batch = []
 
 
-_extractor: Captioner | None = None  # of this process
+_extractor: RegionExtractor | None = None  # of this process
 
 
-def _take_extractor(extractor: Captioner) -> None:
+def _take_extractor(extractor: RegionExtractor) -> None:
     global _extractor
     _extractor = extractor
 

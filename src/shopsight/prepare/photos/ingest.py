@@ -17,7 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from shopsight.config import PhotoColumnsConfig, PhotosConfig, ShopperConfig, SmallPhotoConfig
+from shopsight.config import (
+    PhotoColumnsConfig,
+    PhotosConfig,
+    QueryGenerationConfig,
+    SmallPhotoConfig,
+)
 from shopsight.data.dataset import FORMAT_VERSION, PreparedData
 from shopsight.data.photo_store import PHOTOS
 from shopsight.errors import InputError, UsageError
@@ -30,8 +35,8 @@ from shopsight.prepare.output_dir import check_place, put_in_place, the_same
 from shopsight.prepare.photos.asking import ask, asked_words
 from shopsight.prepare.photos.columns import PhotoColumns, find_columns
 from shopsight.prepare.photos.extract_regions import (
-    Captioner,
-    Describing,
+    RegionExtractor,
+    RegionSource,
     StoredPhotos,
     describe_all,
 )
@@ -80,7 +85,7 @@ class PhotosSettings:
     photos: PhotosConfig = field(default_factory=PhotosConfig)
     columns: PhotoColumnsConfig = field(default_factory=PhotoColumnsConfig)
     small: SmallPhotoConfig = field(default_factory=SmallPhotoConfig)
-    shoppers: ShopperConfig = field(default_factory=ShopperConfig)
+    shoppers: QueryGenerationConfig = field(default_factory=QueryGenerationConfig)
     seed: int = 0
 
     def as_dict(self) -> dict[str, Any]:
@@ -95,10 +100,10 @@ Progress = Callable[[PhotosProgress], None]
 def prepare_photos(
     table: str,
     out: Path | str,
-    describing: Describing,
+    region_source: RegionSource,
     settings: PhotosSettings | None = None,
     *,
-    pairs: Path | None = None,
+    clicks: Path | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> PreparedData:
@@ -110,9 +115,9 @@ def prepare_photos(
     Args:
         table: CSV, TSV, JSON Lines, Parquet, a dataset's folder, or a hub id.
         out: the prepared folder to make.
-        describing: where regions come from.
+        region_source: where regions come from.
         settings: everything else.
-        pairs: a click log; without one, queries come from the column or are made from texts.
+        clicks: a click log; without one, queries come from the column or are made from texts.
         force: replace the prepared folder that is at ``out``, once the new one is complete.
         progress: told how far it is.
 
@@ -121,7 +126,7 @@ def prepare_photos(
         UsageError: columns that are not there.
         OutputError: ``out`` exists and is something else, or cannot be written.
     """
-    source = PhotoSource(table, settings or PhotosSettings(), describing, pairs)
+    source = PhotoSource(table, settings or PhotosSettings(), region_source, clicks)
     out = Path(out)
     check_place(out, source.place)
     partial = out.with_name(f"{out.name}.partial")
@@ -145,18 +150,18 @@ class PhotoSource:
     Args:
         table: the table's name.
         settings: of everything.
-        describing: where regions come from.
+        region_source: where regions come from.
         pairs: the click log, if there is one.
     """
 
     def __init__(
-        self, table: str, settings: PhotosSettings, describing: Describing, pairs: Path | None
+        self, table: str, settings: PhotosSettings, region_source: RegionSource, pairs: Path | None
     ) -> None:
-        self.settings, self.describing, self.pairs = settings, describing, pairs
+        self.settings, self.region_source, self.pairs = settings, region_source, pairs
         self.table: Table = open_table(table)
         self.place = Path(table)
         self.columns: PhotoColumns = find_columns(
-            self.table, settings.columns, ready_made=describing.ready_made
+            self.table, settings.columns, precomputed=region_source.precomputed
         )
         if not len(self.table):
             raise InputError("no row in the table", path=table)
@@ -166,7 +171,7 @@ class PhotoSource:
         log = file_fingerprint(pairs) if pairs else "none"
         self.fingerprint_before_log = (
             f"format={FORMAT_VERSION}; table:{self.table.fingerprint()}; "
-            f"{json.dumps(settings.as_dict())}; {json.dumps(describing.settings)}"
+            f"{json.dumps(settings.as_dict())}; {json.dumps(region_source.settings)}"
         )
         self.fingerprint = f"{self.fingerprint_before_log}; pairs:{log}"
 
@@ -195,7 +200,7 @@ class Preparation:
         partial: Path,
         source: PhotoSource,
         fingerprint: str,
-        extractor: Captioner | None,
+        extractor: RegionExtractor | None,
         progress: Progress | None,
     ) -> None:
         self.partial, self._source, self._progress = partial, source, progress
@@ -249,7 +254,7 @@ class Preparation:
 
     def describe(self, shoppers: Shoppers | None) -> None:
         """Store the regions of the products whose regions are not stored yet."""
-        if not self._source.describing.ready_made:
+        if not self._source.region_source.precomputed:
             extractor = self._saved_extractor(shoppers)
             photos, state = self._photos(), self.state
             state.feature_width = extractor.width
@@ -264,8 +269,8 @@ class Preparation:
 
     def extractor_about(self) -> dict[str, Any]:
         """Name, settings and label names of what described the photos."""
-        settings = self._source.describing.settings
-        if self._source.describing.ready_made:
+        settings = self._source.region_source.settings
+        if self._source.region_source.precomputed:
             return {**settings, "label_names": self.state.label_names}
         assert self._extractor is not None
         return {**settings, "label_names": list(self._extractor.label_names)}
@@ -301,10 +306,10 @@ class Preparation:
             self._regions = RegionFiles(self._files, width, config.dtype, config.shard_mib)
         return self._regions
 
-    def _saved_extractor(self, shoppers: Shoppers | None) -> Captioner:
+    def _saved_extractor(self, shoppers: Shoppers | None) -> RegionExtractor:
         """The extractor as it was saved, after it was made or learned if it is not there yet."""
-        folder, describing = self.partial / EXTRACTOR, self._source.describing
-        assert describing.load is not None
+        folder, region_source = self.partial / EXTRACTOR, self._source.region_source
+        assert region_source.load is not None
         if not folder.is_dir():
             extractor = self._extractor or self._learn(shoppers)
             unfinished = folder.with_name(f"{EXTRACTOR}.tmp")
@@ -312,15 +317,15 @@ class Preparation:
             unfinished.mkdir()
             extractor.save(unfinished)
             unfinished.rename(folder)
-        self._extractor = describing.load(folder)
+        self._extractor = region_source.load(folder)
         return self._extractor
 
-    def _learn(self, shoppers: Shoppers | None) -> Captioner:
-        learn = self._source.describing.learn
+    def _learn(self, shoppers: Shoppers | None) -> RegionExtractor:
+        learn = self._source.region_source.learn
         assert learn is not None
         if shoppers is None:
             reason = "--learn looks at the whole catalogue, which a shard does not have"
-            raise UsageError(f"{reason}: learn first, then describe shards with --regions FOLDER")
+            raise UsageError(f"{reason}: learn first, then describe shards with --extractor FOLDER")
         which = np.flatnonzero(shoppers.splits == 0)
         labels = [sorted(shoppers.words.sets[i]) for i in which.tolist()]
         if not any(labels):
@@ -339,7 +344,7 @@ def preparation(
     partial: Path, source: PhotoSource, fingerprint: str, progress: Progress | None
 ) -> Iterator[Preparation]:
     """A preparation locked by this process; recorded progress is kept on interruption."""
-    make = source.describing.make
+    make = source.region_source.make
     extractor = make() if make else None  # first: if there is none, nothing is touched
     partial.mkdir(parents=True, exist_ok=True)
     with lock_folder(partial):

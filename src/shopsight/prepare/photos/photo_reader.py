@@ -13,7 +13,7 @@ from shopsight.formats.images import PhotoError, SmallPhoto, small_photo
 from shopsight.formats.processes import Pool
 from shopsight.formats.tables import Table, TableRow
 from shopsight.prepare.photos.columns import PhotoColumns, PhotoRow, read_row
-from shopsight.prepare.photos.precomputed_regions import ReadyMade, ready_made
+from shopsight.prepare.photos.precomputed_regions import ReadyMade, precomputed
 from shopsight.prepare.photos.state import PhotosState
 from shopsight.prepare.photos.writers import ProductFiles, RegionFiles
 
@@ -139,7 +139,7 @@ class PhotoReader:
         regions: Callable[[int], RegionFiles],
     ) -> None:
         try:
-            found = ready_made(product, photo, self._state.feature_width, self._state.label_names)
+            found = precomputed(product, photo, self._state.feature_width, self._state.label_names)
         except ValueError as error:
             self._refuse(read, "features", str(error), products)
             return

@@ -33,7 +33,7 @@ class ReadyMade:
     size: tuple[int, int]
 
 
-def ready_made(
+def precomputed(
     row: PhotoRow, photo: SmallPhoto | None, width: int, label_names: list[str]
 ) -> ReadyMade:
     """The regions that a row holds.

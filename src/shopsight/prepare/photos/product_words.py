@@ -14,7 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
-from shopsight.config import ShopperConfig
+from shopsight.config import QueryGenerationConfig
 from shopsight.text.normalise import normalise, words
 from shopsight.text.stopwords import stop_words
 
@@ -59,7 +59,7 @@ class ProductWords:
     used: frozenset[str]
 
     @classmethod
-    def of(cls, texts: Sequence[str], config: ShopperConfig) -> ProductWords:
+    def of(cls, texts: Sequence[str], config: QueryGenerationConfig) -> ProductWords:
         """Read the texts of all products."""
         stop = stop_words()
         found = [_distinct(word for word in words(text) if word not in stop) for text in texts]
@@ -113,7 +113,9 @@ class ProductWords:
         return [word for word in self.words[product] if singular(word) in self.used]
 
 
-def made_up_queries(words: Sequence[str], config: ShopperConfig, seed: Sequence[int]) -> list[str]:
+def made_up_queries(
+    words: Sequence[str], config: QueryGenerationConfig, seed: Sequence[int]
+) -> list[str]:
     """What shoppers might type to find a product: some of its words, mostly in their order.
 
     The last word, in English titles mostly the kind of thing it is, is kept more often than not.

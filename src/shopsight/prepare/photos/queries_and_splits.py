@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
-from shopsight.config import ShopperConfig
+from shopsight.config import QueryGenerationConfig
 from shopsight.data.split_names import TRAIN
 from shopsight.errors import pluralise
 from shopsight.formats.click_logs import Click
@@ -67,7 +67,7 @@ class Shelves:
         cls,
         rows: ProductRows,
         photos: Sequence[bytes],
-        config: ShopperConfig,
+        config: QueryGenerationConfig,
         seed: int,
         *,
         as_given: bool,
@@ -94,7 +94,7 @@ def follow_shoppers(
     rows: ProductRows,
     shelves: Shelves,
     clicks: Sequence[Click] | None,
-    config: ShopperConfig,
+    config: QueryGenerationConfig,
     seed: int,
     *,
     from_column: bool,
@@ -185,7 +185,11 @@ def _listed(rows: ProductRows) -> list[Asked]:
 
 
 def _made_up(
-    rows: ProductRows, words: ProductWords, config: ShopperConfig, seed: int, warnings: list[str]
+    rows: ProductRows,
+    words: ProductWords,
+    config: QueryGenerationConfig,
+    seed: int,
+    warnings: list[str],
 ) -> list[Asked]:
     found: dict[str, list[int]] = {}
     silent = 0
@@ -198,7 +202,7 @@ def _made_up(
     if silent:
         products = pluralise(silent, "product")
         reason = "no word that enough others have, so no_progress asks for them"
-        warnings.append(f"{products} with {reason} (--word-share, --word-products)")
+        warnings.append(f"{products} with {reason} (--word-fraction, --word-products)")
     return [Asked(text, products) for text, products in found.items()]
 
 

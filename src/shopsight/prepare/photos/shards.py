@@ -16,7 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from shopsight.config import PhotoColumnsConfig, PhotosConfig, ShopperConfig, SmallPhotoConfig
+from shopsight.config import (
+    PhotoColumnsConfig,
+    PhotosConfig,
+    QueryGenerationConfig,
+    SmallPhotoConfig,
+)
 from shopsight.data.dataset import (
     DATA_FILE,
     FORMAT_VERSION,
@@ -30,7 +35,7 @@ from shopsight.formats.tables import file_fingerprint
 from shopsight.prepare.journal import GrowingFiles, lock_folder
 from shopsight.prepare.output_dir import check_place, put_in_place
 from shopsight.prepare.photos.asking import ask
-from shopsight.prepare.photos.extract_regions import BATCH, Describing
+from shopsight.prepare.photos.extract_regions import BATCH, RegionSource
 from shopsight.prepare.photos.finish import EXTRACTOR, About, finish
 from shopsight.prepare.photos.ingest import (
     PhotoSource,
@@ -47,7 +52,7 @@ from shopsight.text.vocabulary import load_vocabulary
 def prepare_shard(
     table: str,
     out: Path | str,
-    describing: Describing,
+    region_source: RegionSource,
     settings: PhotosSettings | None = None,
     shard: tuple[int, int] = (1, 1),
     *,
@@ -59,7 +64,7 @@ def prepare_shard(
     Args:
         table: see `prepare_photos`.
         out: the shard's folder.
-        describing: where regions come from; nothing that is learned.
+        region_source: where regions come from; nothing that is learned.
         settings: everything else.
         shard: which part, from 1, of how many.
         force: replace what is at ``out``.
@@ -68,7 +73,7 @@ def prepare_shard(
     Returns:
         What the shard's ``data.json`` says.
     """
-    source = PhotoSource(table, settings or PhotosSettings(), describing, None)
+    source = PhotoSource(table, settings or PhotosSettings(), region_source, None)
     out, (number, count) = Path(out), shard
     check_place(out, source.place)
     fingerprint = f"{source.fingerprint_before_log}; shard:{number}/{count}"
@@ -104,7 +109,7 @@ def merge_shards(
     shards: Sequence[Path],
     out: Path | str,
     *,
-    pairs: Path | None = None,
+    clicks: Path | None = None,
     drop_repeated: bool = False,
     force: bool = False,
 ) -> PreparedData:
@@ -113,7 +118,7 @@ def merge_shards(
     Args:
         shards: their folders, in any order; all parts of one table.
         out: the prepared folder to make.
-        pairs: a click log.
+        clicks: a click log.
         drop_repeated: keep the first of products that stand in two shards; else that is an error.
         force: replace the prepared folder that is at ``out``.
 
@@ -127,11 +132,11 @@ def merge_shards(
         check_place(out, part.folder)
     if out.exists() and any(out.iterdir()) and not force:
         raise OutputError(f"{out} exists; choose another --out, or replace it with --force")
-    clicks = read_clicks(pairs) if pairs else None
+    click_log = read_clicks(clicks) if clicks else None
     first = parts[0].manifest
     about, settings = first["about"], _settings(first["about"]["settings"])
     tokenizer = settings.photos.tokenizer
-    log = file_fingerprint(pairs) if pairs else "none"
+    log = file_fingerprint(clicks) if clicks else "none"
     partial = out.with_name(f"{out.name}.partial")
     partial.mkdir(parents=True, exist_ok=True)
     with lock_folder(partial):
@@ -141,7 +146,7 @@ def merge_shards(
                 partial,
                 settings.shoppers,
                 settings.seed,
-                clicks,
+                click_log,
                 as_given=bool(settings.columns.split_column),
                 from_column=bool(settings.columns.queries),
             )
@@ -311,7 +316,7 @@ def _settings(saved: dict[str, Any]) -> PhotosSettings:
         PhotosConfig(**saved["photos"]),
         PhotoColumnsConfig(**columns),
         SmallPhotoConfig(**saved["small"]),
-        ShopperConfig(**saved["shoppers"]),
+        QueryGenerationConfig(**saved["shoppers"]),
         saved["seed"],
     )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import xxhash
 
-from shopsight.config import ShopperConfig
+from shopsight.config import QueryGenerationConfig
 from shopsight.data.split_names import TRAIN
 from shopsight.errors import pluralise
 from shopsight.prepare.photos.columns import split_of
@@ -53,7 +53,7 @@ class Question:
 
 
 def drawn_splits(
-    ids: Sequence[str], photos: Sequence[bytes], config: ShopperConfig, seed: int
+    ids: Sequence[str], photos: Sequence[bytes], config: QueryGenerationConfig, seed: int
 ) -> IntArray:
     """(P,) places in `SPLITS`, drawn by what the photo is: the same photo is in one split only.
 
@@ -115,7 +115,7 @@ class Questions:
         splits: IntArray,
         satisfies: Callable[[Iterable[str]], set[int]],
         by_text: bool,
-        config: ShopperConfig,
+        config: QueryGenerationConfig,
         seed: int,
     ) -> None:
         self._asked, self._splits, self._satisfies = asked, splits, satisfies
