@@ -57,7 +57,7 @@ def test_very_large_logits_do_not_overflow():
 
 def test_captions_sum_tokens_and_average_captions():
     logits = torch.tensor([[0.0, 0.0], [math.log(3), 0.0], [5.0, 5.0]])
-    loss = losses.caption(logits, torch.tensor([1, 0, -1]), rows=2)
+    loss = losses.caption_cross_entropy(logits, torch.tensor([1, 0, -1]), rows=2)
     assert loss.item() == pytest.approx((math.log(2) + math.log(4 / 3)) / 2)
 
 
@@ -142,4 +142,4 @@ def test_losses_of_bf16_scores_are_float32():
     scores = SCORES.bfloat16()
     assert losses.info_nce(scores, torch.arange(3), NONE, 3.0).dtype == torch.float32
     assert losses.bce_with_hard_negatives(scores, NONE, 2).dtype == torch.float32
-    assert losses.caption(scores, torch.tensor([0, 1, 2]), 3).dtype == torch.float32
+    assert losses.caption_cross_entropy(scores, torch.tensor([0, 1, 2]), 3).dtype == torch.float32

@@ -40,7 +40,7 @@ def bce_with_hard_negatives(logits: Tensor, labels: Tensor, hardest: int) -> Ten
     return loss / len(logits)
 
 
-def caption(logits: Tensor, targets: Tensor, rows: int) -> Tensor:
+def caption_cross_entropy(logits: Tensor, targets: Tensor, rows: int) -> Tensor:
     """Cross entropy, summed over the tokens of a caption and averaged over the captions.
 
     Args:

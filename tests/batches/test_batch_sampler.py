@@ -3,14 +3,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shopsight.batches.batch_sampler import distinct_batches, like_batches, mixed_batches
+from shopsight.batches.batch_sampler import distinct_batches, grouped_batches, shuffled_batches
 
 TEXTS = st.lists(st.integers(0, 9), min_size=2, max_size=80).map(np.array)
 
 
 @given(TEXTS, st.integers(1, 12), st.integers(0, 5))
 def test_no_text_stands_twice_in_a_batch_and_no_pair_twice_in_an_epoch(texts, size, seed):
-    batches = mixed_batches(texts, size, np.random.default_rng(seed))
+    batches = shuffled_batches(texts, size, np.random.default_rng(seed))
     assert batches.shape[1] == min(size, len(np.unique(texts)))
     assert all(len(set(texts[batch])) == len(batch) for batch in batches)
     assert len(np.unique(batches)) == batches.size
@@ -18,27 +18,27 @@ def test_no_text_stands_twice_in_a_batch_and_no_pair_twice_in_an_epoch(texts, si
 
 @given(TEXTS, st.integers(1, 12), st.integers(0, 5))
 def test_what_is_left_out_makes_no_batch(texts, size, seed):
-    batches = mixed_batches(texts, size, np.random.default_rng(seed))
+    batches = shuffled_batches(texts, size, np.random.default_rng(seed))
     left = np.setdiff1d(np.arange(len(texts)), batches)
     assert len(np.unique(texts[left])) < batches.shape[1]
 
 
 def test_without_repetition_nothing_but_the_rest_is_left_out():
-    batches = mixed_batches(np.arange(103), 10, np.random.default_rng(0))
+    batches = shuffled_batches(np.arange(103), 10, np.random.default_rng(0))
     assert batches.shape == (10, 10)
     assert not np.array_equal(batches.ravel(), np.sort(batches.ravel()))
 
 
 def test_one_frequent_text_stands_in_every_batch():
     texts = np.append(np.zeros(50, int), np.arange(1, 51))
-    batches = mixed_batches(texts, 5, np.random.default_rng(0))
+    batches = shuffled_batches(texts, 5, np.random.default_rng(0))
     assert len(batches) >= 12
     assert all((texts[batch] == 0).sum() == 1 for batch in batches[1:])
 
 
 def test_batches_follow_the_generator():
     texts = np.arange(40)
-    first, again, other = (mixed_batches(texts, 8, np.random.default_rng(s)) for s in (1, 1, 2))
+    first, again, other = (shuffled_batches(texts, 8, np.random.default_rng(s)) for s in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 
@@ -46,7 +46,7 @@ def test_batches_follow_the_generator():
 def test_like_batches_hold_few_groups():
     texts = np.arange(400)
     labels = np.arange(400) % 4
-    batches = like_batches(texts, labels, 20, np.random.default_rng(0))
+    batches = grouped_batches(texts, labels, 20, np.random.default_rng(0))
     assert batches.shape == (20, 20)
     assert all(len(set(labels[batch])) == 1 for batch in batches)
     order = labels[batches[:, 0]]
@@ -55,7 +55,7 @@ def test_like_batches_hold_few_groups():
 
 def test_small_groups_share_a_batch():
     labels = np.repeat(np.arange(30), 2)
-    batches = like_batches(np.arange(60), labels, 6, np.random.default_rng(0))
+    batches = grouped_batches(np.arange(60), labels, 6, np.random.default_rng(0))
     assert [len(set(labels[batch])) for batch in batches] == [3] * 10
 
 

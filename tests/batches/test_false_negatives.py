@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from shopsight.batches.batch import PairBatch, Regions, pad_tokens
-from shopsight.batches.false_negatives import known_positives, subsets
+from shopsight.batches.false_negatives import positive_mask, subset_mask
 
 UNK = torch.tensor([1])
 
@@ -24,12 +24,12 @@ def batch():
 
 def test_clicks_of_the_same_query_are_no_negatives():
     expected = [[True, False, True], [False, True, False]]
-    found = known_positives(batch(), "duplicates", UNK)
+    found = positive_mask(batch(), "duplicates", UNK)
     assert found.tolist() == [*expected[:2], expected[0], expected[1]]
 
 
 def test_products_that_hold_all_words_are_no_negatives():
-    found = known_positives(batch(), "subset", UNK)
+    found = positive_mask(batch(), "subset", UNK)
     assert found.tolist() == [
         [True, False, True],
         [True, True, False],  # "6" is among the words of product 0
@@ -40,7 +40,7 @@ def test_products_that_hold_all_words_are_no_negatives():
 
 def test_the_subset_rule_needs_the_words():
     with pytest.raises(ValueError, match="product_words"):
-        known_positives(replace(batch(), product_words=None), "subset", UNK)
+        positive_mask(replace(batch(), product_words=None), "subset", UNK)
 
 
 def test_subsets_against_sets():
@@ -51,11 +51,11 @@ def test_subsets_against_sets():
     ]
     queries, products = lists
     expected = [[bool(set(q) - {1}) and set(q) - {1} <= set(p) for p in products] for q in queries]
-    found = subsets(pad_tokens(queries, 0), pad_tokens(products, 2), UNK)
+    found = subset_mask(pad_tokens(queries, 0), pad_tokens(products, 2), UNK)
     assert found.tolist() == expected
     assert 5 < found.sum() < 1000
 
 
 def test_padding_is_no_word():
-    assert not subsets(pad_tokens([[4, 5]], 0), pad_tokens([[4], [6, 7]], 5), UNK).any()
-    assert not subsets(pad_tokens([[1]], 0), pad_tokens([[1]], 0), UNK).any()
+    assert not subset_mask(pad_tokens([[4, 5]], 0), pad_tokens([[4], [6, 7]], 5), UNK).any()
+    assert not subset_mask(pad_tokens([[1]], 0), pad_tokens([[1]], 0), UNK).any()

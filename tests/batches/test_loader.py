@@ -118,7 +118,7 @@ def test_a_share_of_the_batches_is_of_like_queries():
         keys = [batch.query_keys.numpy() for batch in loader.epoch(epoch)]
         return sum(len(set(labels[one])) == 1 for one in keys) / len(keys)
 
-    options = {"like": labels, "like_from": 1, "batch": 3}
+    options = {"group_labels": labels, "hard_from_epoch": 1, "batch": 3}
     all_like = make_loader(hard_fraction=1.0, **options)
     half_like = make_loader(hard_fraction=0.5, **options)
     assert like(all_like, 0) < 0.4

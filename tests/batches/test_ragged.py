@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from shopsight.batches.batch import PairBatch, Regions, Tokens, as_regions, pad_tokens
-from shopsight.batches.ragged import Packing, owners, pad_ids, pad_packed, unpack
+from shopsight.batches.ragged import Packing, pad_ids, pad_packed, segment_ids, unpack
 from shopsight.data.region_store import RegionBatch
 
 LENGTHS = torch.tensor([2, 1, 3])
@@ -15,8 +15,8 @@ def rows(*shape):
 
 def test_where_packed_rows_belong():
     packing = Packing.of(LENGTHS)
-    assert packing.owner.tolist() == [0, 0, 1, 2, 2, 2] == owners(LENGTHS).tolist()
-    assert packing.position.tolist() == [0, 1, 0, 0, 1, 2]
+    assert packing.segment_ids.tolist() == [0, 0, 1, 2, 2, 2] == segment_ids(LENGTHS).tolist()
+    assert packing.position_ids.tolist() == [0, 1, 0, 0, 1, 2]
     assert packing.longest == 3
     assert packing.mask.tolist() == [[True, True, False], [True, False, False], [True] * 3]
 

@@ -28,7 +28,7 @@ class Counting:
         if self.calls == self.fail_at:
             raise KeyboardInterrupt
         packing = regions.packing
-        together = packing.mean(regions.features.float())[packing.owner]
+        together = packing.mean(regions.features.float())[packing.segment_ids]
         return regions.features.float() + 2 * together + regions.boxes[:, 4:]
 
 

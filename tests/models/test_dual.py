@@ -90,9 +90,9 @@ def test_the_order_of_words_counts_where_it_should():
 def test_the_mean_region_is_in_front():
     model = made(image_layers=0, image_pool="first", boxes=False)
     side, regions = model.towers[0].image, some_regions()
-    rows = side.enter(side.features(regions.features))
+    rows = side.input_proj(side.features(regions.features))
     means = torch.stack([part.mean(0) for part in rows.split(regions.lengths.tolist())])
-    expected = side.leave.out(side.leave.norm(means + side.mean_region))
+    expected = side.output_proj.out(side.output_proj.norm(means + side.mean_region))
     same(side(regions), expected)
 
 

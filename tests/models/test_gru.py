@@ -22,9 +22,9 @@ def test_tokens_are_laid_out_step_by_step_longest_row_first():
     steps = Steps.of(torch.tensor([1, 3, 2]))
     assert steps.order.tolist() == [1, 2, 0]
     assert steps.sizes == [3, 2, 1]
-    assert steps.row.tolist() == [1, 2, 0, 1, 2, 1]
-    assert steps.position.tolist() == [0, 0, 0, 1, 1, 2]
-    assert steps.in_order_given(torch.tensor([10, 20, 30])).tolist() == [30, 10, 20]
+    assert steps.row_ids.tolist() == [1, 2, 0, 1, 2, 1]
+    assert steps.position_ids.tolist() == [0, 0, 0, 1, 1, 2]
+    assert steps.unsort(torch.tensor([10, 20, 30])).tolist() == [30, 10, 20]
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
@@ -35,7 +35,7 @@ def test_it_is_pytorchs_gru(layers, started):
     states, finals, steps = gru(vectors(tokens)[tokens.mask], tokens, None, start)
     every = None if start is None else start.expand(2 * layers, -1, -1)
     padded, ends = reference_models.gru(gru, vectors(tokens), tokens, every)
-    same(states, padded[steps.row, steps.position])
+    same(states, padded[steps.row_ids, steps.position_ids])
     same(finals, torch.cat([ends[-2], ends[-1]], 1))
     scale = torch.arange(2 * HIDDEN)
     ours, theirs = (finals * scale).sum(), (torch.cat([ends[-2], ends[-1]], 1) * scale).sum()

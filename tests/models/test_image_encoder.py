@@ -132,7 +132,7 @@ def test_features_are_standardised_after_the_transform():
     features = FeaturesConfig("sqrt", standardise=True)
     encoder = ImageEncoder(2, 3, replace(ENCODER, features=features)).double()
     sample = torch.tensor([[1.0, 4.0], [9.0, 4.0]], dtype=torch.float64)
-    encoder.trunk.features.measure(sample)
+    encoder.trunk.features.fit(sample)
     expected = torch.tensor([[-1 / 1.001, 0.0], [1 / 1.001, 0.0]], dtype=torch.float64)
     torch.testing.assert_close(encoder.trunk.features(sample), expected, rtol=1e-6, atol=1e-9)
     assert {"trunk.features.mean", "trunk.features.deviation"} <= set(encoder.state_dict())

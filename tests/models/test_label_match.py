@@ -63,7 +63,7 @@ def test_both_losses_are_the_plain_ones(hardest):
     label = losses.bce_with_hard_negatives(
         model.label_logits(code), model.label_targets(tokens), hardest
     )
-    caption = losses.caption(*model.caption_logits(code.caption, tokens), len(tokens))
+    caption = losses.caption_cross_entropy(*model.caption_logits(code.caption, tokens), len(tokens))
     plain = reference_models.pretrain_loss(model, some_regions(), tokens, hardest)
     same((label, caption), plain)
     same_value_and_gradients(model, label + caption, sum(plain), least=30)

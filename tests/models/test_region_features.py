@@ -17,7 +17,7 @@ def sample(rows: int = 200, width: int = 6) -> torch.Tensor:
 
 def measured(**settings: object) -> tuple[RegionFeatures, torch.Tensor]:
     features = RegionFeatures(6, FeaturesConfig(**settings)).double()  # type: ignore[arg-type]
-    features.measure(sample())
+    features.fit(sample())
     return features.eval(), features(sample())
 
 
@@ -25,7 +25,7 @@ def test_nothing_is_done_unless_asked_for() -> None:
     features, seen = measured()
     torch.testing.assert_close(seen, sample().double())
     assert features.out == 6
-    assert not features.measures
+    assert not features.needs_fit
 
 
 def test_standardised_features_have_mean_0_and_deviation_1() -> None:
@@ -63,7 +63,7 @@ def test_components_are_saved_with_the_model() -> None:
 
 def test_constant_features_stay_finite() -> None:
     features = RegionFeatures(4, FeaturesConfig(standardise=True, components=2))
-    features.measure(torch.ones(5, 4))
+    features.fit(torch.ones(5, 4))
     assert bool(features(torch.ones(3, 4)).isfinite().all())
 
 

@@ -17,7 +17,7 @@ from shopsight.negatives.groups import (
     save_query_groups,
 )
 from shopsight.negatives.overlap import WEIGHT_STEPS, overlap_neighbours, word_weights
-from shopsight.negatives.words import read_words
+from shopsight.negatives.words import index_words
 from shopsight.text.normalise import last_word, normalise, words
 
 WHOLE = 10_000
@@ -45,7 +45,7 @@ def naive_neighbours(texts, count):
 
 def overlap(texts, count=5, postings=WHOLE, seed=0, workers=1):
     rng = np.random.default_rng(seed)
-    return overlap_neighbours(read_words(texts), count, postings, rng, workers)
+    return overlap_neighbours(index_words(texts), count, postings, rng, workers)
 
 
 def drawn_queries(count, seed=0):
@@ -88,7 +88,7 @@ def test_with_samples_neighbours_still_share_words_and_are_nearly_the_best():
     texts = drawn_queries(1_000)
     sets = [set(words(text)) for text in texts]
     found, exact = overlap(texts, 10, postings=16), np.array(naive_neighbours(texts, 10))
-    weight = word_weights(read_words(texts)) / WEIGHT_STEPS
+    weight = word_weights(index_words(texts)) / WEIGHT_STEPS
     name = {w: weight[i] for i, w in enumerate(dict.fromkeys(w for t in texts for w in words(t)))}
 
     def shared(neighbours):
@@ -119,7 +119,7 @@ def test_without_shared_words_there_are_no_neighbours(texts):
 
 @given(QUERIES)
 def test_last_words(texts):
-    found = read_words(texts)
+    found = index_words(texts)
     names = [found.last_word_names[group] for group in found.last_words]
     assert names == [last_word(text) for text in texts]
     assert len(set(found.last_word_names)) == len(found.last_word_names) == len(set(names))
@@ -129,21 +129,21 @@ def test_groups_are_of_last_words():
     texts = ["red dress", "table of oak", "dress!", "Red dress", "women's dress"]
     groups = build_query_groups(texts, SMALL, 0)
     assert groups.last_word[groups.text].tolist() == [0, 1, 0, 0, 0]
-    assert groups.about["largest_last_words"] == {"dress": 3, "oak": 1}
-    assert (groups.about["last_words"], groups.about["last_words_of_one_text"]) == (2, 1)
+    assert groups.manifest["largest_last_words"] == {"dress": 3, "oak": 1}
+    assert (groups.manifest["last_words"], groups.manifest["last_words_of_one_text"]) == (2, 1)
 
 
 @settings(max_examples=20)  # each one fits K-means
 @given(QUERIES, st.integers(1, 6))
 def test_every_query_is_in_one_cluster(texts, clusters):
-    found = cluster_queries(read_words(texts), clusters, 3, 0)
+    found = cluster_queries(index_words(texts), clusters, 3, 0)
     assert found.shape == (len(texts),)
     assert 0 <= found.min() <= found.max() < clusters
 
 
 def test_clusters_separate_what_shares_no_word():
     texts = [f"red cotton dress {i}a" for i in range(20)] + [f"oak table {i}b" for i in range(20)]
-    found = cluster_queries(read_words(texts), 2, 5, 0)
+    found = cluster_queries(index_words(texts), 2, 5, 0)
     assert len(set(found[:20])) == len(set(found[20:])) == 1
     assert found[0] != found[-1]
 
@@ -153,7 +153,7 @@ def test_the_same_text_in_two_spellings_is_one_text():
     assert groups.text.tolist() == [0, 0, 1]
     assert groups.query.tolist() == [0, 2]
     assert groups.neighbours[:, 0].tolist() == [1, 0]
-    assert (groups.about["queries"], groups.about["texts"]) == (3, 2)
+    assert (groups.manifest["queries"], groups.manifest["texts"]) == (3, 2)
 
 
 def test_building_is_repeatable_by_seed():
@@ -161,7 +161,7 @@ def test_building_is_repeatable_by_seed():
     config = NegativesConfig(clusters=10, dimensions=8, neighbours=5, postings=4)
     one, same, other = (build_query_groups(texts, config, seed) for seed in (3, 3, 4))
     assert all((getattr(one, name) == getattr(same, name)).all() for name in ARRAYS)
-    assert one.about == same.about
+    assert one.manifest == same.manifest
     assert (one.neighbours != other.neighbours).any()
     assert (one.cluster != other.cluster).any()
 
@@ -190,8 +190,8 @@ def test_saved_and_loaded_they_are_the_same(folder):
     for name in ARRAYS:
         assert isinstance(getattr(loaded, name), np.memmap)
         assert (getattr(loaded, name) == getattr(built, name)).all()
-    assert loaded.about == built.about
-    assert loaded.about["settings"]["clusters"] == 4
+    assert loaded.manifest == built.manifest
+    assert loaded.manifest["settings"]["clusters"] == 4
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         [*(f"{name}.npy" for name in ARRAYS), "negatives.json"]
     )
@@ -199,7 +199,7 @@ def test_saved_and_loaded_they_are_the_same(folder):
 
 def test_saving_again_replaces(folder):
     save_query_groups(build_query_groups(["sofa"], SMALL, 0), folder)
-    assert load_query_groups(folder).about["queries"] == 1
+    assert load_query_groups(folder).manifest["queries"] == 1
 
 
 def test_a_save_that_was_cut_short_is_not_taken_for_whole(folder, monkeypatch):
@@ -255,11 +255,11 @@ def test_the_real_queries(shared_data):
     texts = (shared_data / "kddcup2020" / "queries.txt").read_text(encoding="utf-8").splitlines()
     texts += [json.loads(row)["query"] for row in rows]
     groups = build_query_groups(texts, NegativesConfig(neighbours=10), 0)
-    assert groups.about["queries"] == len(groups.text) == 23_271
-    assert groups.about["texts"] == len({normalise(text) for text in texts})
-    assert groups.about["clusters"] > 200
-    assert groups.about["largest_last_words"]["suit"] > 800
-    assert groups.about["without_neighbours"] < 300
+    assert groups.manifest["queries"] == len(groups.text) == 23_271
+    assert groups.manifest["texts"] == len({normalise(text) for text in texts})
+    assert groups.manifest["clusters"] > 200
+    assert groups.manifest["largest_last_words"]["suit"] > 800
+    assert groups.manifest["without_neighbours"] < 300
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from shopsight.errors import DataError
 from shopsight.negatives.groups import QueryGroups, build_query_groups
 from shopsight.negatives.sampler import NegativeSampler
 
-FLAVOURS = ("word-match", "sentence-match", "overlap")
+SOURCES = ("word-match", "sentence-match", "overlap")
 
 
 def rng(seed=0):
@@ -40,7 +40,7 @@ def worlds(draw):
     pairs = draw(st.lists(pair, min_size=1, max_size=20))
     share = draw(st.sampled_from([0.0, 0.8, 1.0]))
     config = NegativesConfig(tries=draw(st.integers(0, 3)), last_word_fraction=share)
-    return groups, np.array(pairs, np.int64), config, draw(st.sampled_from(FLAVOURS))
+    return groups, np.array(pairs, np.int64), config, draw(st.sampled_from(SOURCES))
 
 
 def is_possible(clicked):
@@ -56,14 +56,14 @@ def is_possible(clicked):
 @settings(max_examples=500)
 @given(worlds(), st.integers(0, 3))
 def test_never_a_positive_and_never_without_end(world, seed):
-    groups, pairs, config, flavour = world
+    groups, pairs, config, source = world
     queries, products = np.repeat(pairs, 5, axis=0).T
     clicked = {(int(groups.text[q]), int(p)) for q, p in pairs}
     if not is_possible(clicked):
         with pytest.raises(DataError, match="negative"):
-            NegativeSampler(groups, queries, products, config, flavour)
+            NegativeSampler(groups, queries, products, config, source)
         return
-    sampler = NegativeSampler(groups, queries, products, config, flavour)
+    sampler = NegativeSampler(groups, queries, products, config, source)
     drawn = sampler.draw(queries, products, rng(seed))
     for q, p, other, negative in zip(queries, products, *drawn, strict=True):
         assert groups.text[other] != groups.text[q]
@@ -76,32 +76,32 @@ def test_never_a_positive_and_never_without_end(world, seed):
     assert (drawn.products == again.products).all()
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
-def test_two_spellings_of_a_query_share_their_clicks(flavour):
+@pytest.mark.parametrize("source", SOURCES)
+def test_two_spellings_of_a_query_share_their_clicks(source):
     texts = ["red dress", "Red  Dress", "blue dress", "green dress", "lamp"]
     groups = build_query_groups(texts, NegativesConfig(clusters=2, dimensions=2), 0)
     queries, products = np.array([0, 1, 2, 3, 4]), np.array([0, 1, 2, 3, 4])
-    sampler = NegativeSampler(groups, queries, products, flavour=flavour)
+    sampler = NegativeSampler(groups, queries, products, source=source)
     drawn = sampler.draw(np.tile([0, 1], 100), np.tile([0, 1], 100), rng())
     assert {2, 3} <= set(drawn.queries) <= {2, 3, 4}
     assert {2, 3} <= set(drawn.products) <= {2, 3, 4}
 
 
-def big_world(flavour, share=0.8):
+def big_world(source, share=0.8):
     """400 queries in 10 last words and 4 clusters across them, one product each, as numbered."""
     number = np.arange(400)
     neighbours = (number[:, None] + np.arange(1, 4)) % 400
     groups = grouped(number % 10, number // 10 % 4, neighbours)
     config = NegativesConfig(last_word_fraction=share)
     queries = np.tile(number, 50)
-    drawn = NegativeSampler(groups, number, number, config, flavour).draw(queries, queries, rng())
+    drawn = NegativeSampler(groups, number, number, config, source).draw(queries, queries, rng())
     return groups, queries, drawn
 
 
-@pytest.mark.parametrize("flavour", ["word-match", "sentence-match"])
+@pytest.mark.parametrize("source", ["word-match", "sentence-match"])
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.8, 1.0])
-def test_the_share_of_the_same_last_word(flavour, share):
-    groups, queries, drawn = big_world(flavour, share)
+def test_the_share_of_the_same_last_word(source, share):
+    groups, queries, drawn = big_world(source, share)
     # What is not drawn from the last word meets it by chance, one time in ten.
     expected = share + (1 - share) * 0.1
     for negatives in drawn:
@@ -109,9 +109,9 @@ def test_the_share_of_the_same_last_word(flavour, share):
         assert same.mean() == pytest.approx(expected, abs=0.012)
 
 
-@pytest.mark.parametrize(("flavour", "expected"), [("word-match", 1), ("sentence-match", 0.625)])
-def test_the_rest_is_from_the_cluster_or_for_sentences_half_from_everywhere(flavour, expected):
-    groups, queries, drawn = big_world(flavour, share=0.0)
+@pytest.mark.parametrize(("source", "expected"), [("word-match", 1), ("sentence-match", 0.625)])
+def test_the_rest_is_from_the_cluster_or_for_sentences_half_from_everywhere(source, expected):
+    groups, queries, drawn = big_world(source, share=0.0)
     for negatives in drawn:
         same = groups.cluster[negatives] == groups.cluster[queries]
         assert same.mean() == pytest.approx(expected, abs=0.012)
@@ -183,8 +183,8 @@ def test_one_negative_among_thousands_is_found_by_scanning():
 def test_queries_without_clicks_are_never_drawn():
     groups = grouped([0] * 6, neighbours=[[1, 2, 3]] * 6)
     clicked = np.array([0, 4, 5])
-    for flavour in FLAVOURS:
-        sampler = NegativeSampler(groups, clicked, clicked, flavour=flavour)
+    for source in SOURCES:
+        sampler = NegativeSampler(groups, clicked, clicked, source=source)
         drawn = sampler.draw(np.repeat(clicked, 50), np.repeat(clicked, 50), rng())
         assert set(drawn.queries) == set(drawn.products) == {0, 4, 5}
 

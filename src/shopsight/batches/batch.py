@@ -57,7 +57,7 @@ class Regions(_Moves):
         """(r,) the rows of the regions of (b,) products, product after product."""
         starts = self.lengths.cumsum(0) - self.lengths
         taken = Packing.of(self.lengths[products])
-        return starts[products][taken.owner] + taken.position
+        return starts[products][taken.segment_ids] + taken.position_ids
 
     def take(self, products: Tensor) -> Regions:
         """The regions of (b,) products, in their order; one may be asked for twice."""

@@ -7,7 +7,7 @@ import numpy as np
 from shopsight.types import AnyArray, IntArray
 
 
-def mixed_batches(texts: IntArray, size: int, rng: np.random.Generator) -> IntArray:
+def shuffled_batches(texts: IntArray, size: int, rng: np.random.Generator) -> IntArray:
     """All pairs in random order, cut into batches in which no text stands twice.
 
     Args:
@@ -21,7 +21,7 @@ def mixed_batches(texts: IntArray, size: int, rng: np.random.Generator) -> IntAr
     return distinct_batches(texts, rng.permutation(len(texts)), size)
 
 
-def like_batches(
+def grouped_batches(
     texts: IntArray, labels: AnyArray, size: int, rng: np.random.Generator
 ) -> IntArray:
     """Batches of pairs whose texts are like each other, as far as there are enough of them.
@@ -32,7 +32,7 @@ def like_batches(
     Args:
         texts: (N,) the text of each pair.
         labels: (U,) the group of each text.
-        size: B, as in `mixed_batches`.
+        size: B, as in `shuffled_batches`.
         rng: the same state of it gives the same batches.
 
     Returns:

@@ -10,8 +10,7 @@ import numpy as np
 import torch
 
 from shopsight.batches.batch import Tokens
-from shopsight.config import NegativesConfig
-from shopsight.config.train import NegativesFrom
+from shopsight.config import NegativesConfig, NegativesFrom
 from shopsight.data.dataset import PreparedData
 from shopsight.data.region_store import packed_ranges
 from shopsight.errors import DataError

@@ -9,7 +9,7 @@ from shopsight.batches.batch import PairBatch, Tokens
 from shopsight.config import FalseNegatives
 
 
-def known_positives(batch: PairBatch, rule: FalseNegatives, ignored: Tensor) -> Tensor:
+def positive_mask(batch: PairBatch, rule: FalseNegatives, ignored: Tensor) -> Tensor:
     """(B, U) True where a query of the batch is not to have a product as its negative.
 
     Args:
@@ -31,10 +31,10 @@ def known_positives(batch: PairBatch, rule: FalseNegatives, ignored: Tensor) -> 
         return known
     if batch.product_words is None:
         raise ValueError("the batch holds no product_words, which the rule 'subset' needs")
-    return known | subsets(batch.queries, batch.product_words, ignored)
+    return known | subset_mask(batch.queries, batch.product_words, ignored)
 
 
-def subsets(queries: Tokens, words: Tokens, ignored: Tensor) -> Tensor:
+def subset_mask(queries: Tokens, words: Tokens, ignored: Tensor) -> Tensor:
     """(Q, P) True where all words of a query are among a product's.
 
     Args:
@@ -44,7 +44,7 @@ def subsets(queries: Tokens, words: Tokens, ignored: Tensor) -> Tensor:
 
     >>> from shopsight.batches.batch import pad_tokens
     >>> queries, words = pad_tokens([[4], [4, 5]], 0), pad_tokens([[4, 6], [5, 4]], 0)
-    >>> subsets(queries, words, torch.tensor([0])).tolist()
+    >>> subset_mask(queries, words, torch.tensor([0])).tolist()
     [[True, True], [False, True]]
     """
     pluralise = queries.mask & ~torch.isin(queries.ids, ignored)

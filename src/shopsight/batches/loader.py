@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from shopsight.batches.batch import PairBatch, Tokens, as_regions
-from shopsight.batches.batch_sampler import like_batches, mixed_batches
+from shopsight.batches.batch_sampler import grouped_batches, shuffled_batches
 from shopsight.batches.click_dataset import ClickedPairs
 from shopsight.data.region_store import RegionBatch
 from shopsight.errors import DataError, UsageError
@@ -42,9 +42,9 @@ class Loader:
         batch: clicked pairs in a batch, over all processes together.
         seed: of the order and of negatives.
         negatives: draws a negative query and product for each pair; None for none.
-        like: (U,) group of each text, for batches of like queries.
+        group_labels: (U,) group of each text, for batches of like queries.
         hard_fraction: share of the batches that hold like queries only.
-        like_from: epochs before such batches come.
+        hard_from_epoch: epochs before such batches come.
         with_words: fill ``product_words``.
         through_trunk: the source holds trunk outputs.
         rank: number of this process.
@@ -61,9 +61,9 @@ class Loader:
     batch: int
     seed: int
     negatives: NegativeSampler | None = None
-    like: AnyArray | None = None
+    group_labels: AnyArray | None = None
     hard_fraction: float = 0.0
-    like_from: int = 0
+    hard_from_epoch: int = 0
     with_words: bool = False
     through_trunk: bool = False
     rank: int = 0
@@ -156,12 +156,12 @@ class Loader:
     def _plan(self, epoch: int) -> IntArray:
         rng = self._generator("order", epoch)
         texts, share = self.pairs.texts, self.hard_fraction
-        if self.like is None or not share or epoch < self.like_from:
-            return mixed_batches(texts, self.batch, rng)
-        like = like_batches(texts, self.like, self.batch, rng)
+        if self.group_labels is None or not share or epoch < self.hard_from_epoch:
+            return shuffled_batches(texts, self.batch, rng)
+        like = grouped_batches(texts, self.group_labels, self.batch, rng)
         if share >= 1:
             return like
-        mixed = mixed_batches(texts, self.batch, rng)
+        mixed = shuffled_batches(texts, self.batch, rng)
         count = min(round(share * len(mixed)), len(like))
         return rng.permutation(np.concatenate([like[:count], mixed[: len(mixed) - count]]))
 

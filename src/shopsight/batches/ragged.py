@@ -21,20 +21,20 @@ class Packing:
 
     Attributes:
         lengths: (B,) int64 rows of each owner.
-        owner: (R,) int64 the owner of each row.
-        position: (R,) int64 the place of each row among those of its owner.
+        segment_ids: (R,) int64 the owner of each row.
+        position_ids: (R,) int64 the place of each row among those of its owner.
         longest: most rows of an owner.
     """
 
     lengths: Tensor
-    owner: Tensor
-    position: Tensor
+    segment_ids: Tensor
+    position_ids: Tensor
     longest: int
 
     @classmethod
     def of(cls, lengths: Tensor) -> Packing:
         """From the number of rows of each owner."""
-        owner = owners(lengths)
+        owner = segment_ids(lengths)
         starts = lengths.cumsum(0) - lengths
         position = torch.arange(len(owner), device=lengths.device) - starts[owner]
         return cls(lengths, owner, position, int(lengths.max()) if len(lengths) else 0)
@@ -53,11 +53,11 @@ class Packing:
     def pad(self, rows: Tensor, fill: float = 0.0) -> Tensor:
         """(B, longest, ...) from packed (R, ...); other places hold ``fill``."""
         shape = (len(self.lengths), self.longest, *rows.shape[1:])
-        return rows.new_full(shape, fill).index_put((self.owner, self.position), rows)
+        return rows.new_full(shape, fill).index_put((self.segment_ids, self.position_ids), rows)
 
     def unpad(self, padded: Tensor) -> Tensor:
         """(R, ...) the real places of (B, longest, ...)."""
-        return padded[self.owner, self.position]
+        return padded[self.segment_ids, self.position_ids]
 
     def sum(self, rows: Tensor) -> Tensor:
         """(B, ...) sum of each owner's rows (R, ...)."""
@@ -73,10 +73,10 @@ class Packing:
         return self.unpad(self.pad(rows, -torch.inf).softmax(1))
 
 
-def owners(lengths: Tensor) -> Tensor:
+def segment_ids(lengths: Tensor) -> Tensor:
     """(R,) the owner of each packed row, from the (B,) rows of each owner.
 
-    >>> owners(torch.tensor([2, 0, 3])).tolist()
+    >>> segment_ids(torch.tensor([2, 0, 3])).tolist()
     [0, 0, 2, 2, 2]
     """
     return torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)

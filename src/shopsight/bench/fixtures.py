@@ -42,7 +42,7 @@ PAPER = Size()
 SMALL = Size(64, 64, EncoderConfig(attention_heads=4, feedforward=128, embed_hidden=128))
 
 
-class BenchWorld:
+class BenchData:
     """A store of random products of the competition's shape, and queries clicked for them.
 
     Args:

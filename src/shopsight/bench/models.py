@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from shopsight.batches.batch import PairBatch, Regions, Tokens, as_regions, pad_tokens
 from shopsight.batches.loader import Loader
 from shopsight.bench import reference_models as reference_models
-from shopsight.bench.fixtures import PAPER, SMALL, BenchWorld, Size
+from shopsight.bench.fixtures import PAPER, SMALL, BenchData, Size
 from shopsight.cli.output import print_grid, print_json
 from shopsight.cli.parser import Parser
 from shopsight.config import (
@@ -77,7 +77,7 @@ def run_train(arguments: list[str]) -> None:
     parser.add_argument("--steps", type=int, default=4, help="timed steps of ours; one is plain")
     given = parser.read(arguments)
     with tempfile.TemporaryDirectory(prefix="shopsight-bench-") as folder:
-        world = BenchWorld(Path(folder), _size(given), 600, 1200, given.seed)
+        world = BenchData(Path(folder), _size(given), 600, 1200, given.seed)
         rate = _matrix_rate(given)
         _print(list(_train(world, given, rate)), given, rate)
 
@@ -94,7 +94,7 @@ def run_rank(arguments: list[str]) -> None:
     parser.add_argument("--pool", type=int, default=30, help="candidates a query")
     given = parser.read(arguments)
     with tempfile.TemporaryDirectory(prefix="shopsight-bench-") as folder:
-        world = BenchWorld(Path(folder), _size(given), given.products, given.queries, given.seed)
+        world = BenchData(Path(folder), _size(given), given.products, given.queries, given.seed)
         rate = _matrix_rate(given)
         _print(list(_rank(world, given, rate)), given, rate)
 
@@ -119,7 +119,7 @@ def _size(given: Any) -> Size:
     return PAPER if given.size == "paper" else SMALL
 
 
-def _train(world: BenchWorld, given: Any, rate: float) -> Iterator[Pace]:
+def _train(world: BenchData, given: Any, rate: float) -> Iterator[Pace]:
     device = torch.device(given.device)
     pretrain, word, sentence = world.models()
     ignored = torch.tensor([world.vocabulary.unk])
@@ -209,7 +209,7 @@ def _plain_pretrain(model: LabelMatch, batch: PairBatch) -> Tensor:
     return labels + caption
 
 
-def _loader(task: Task, world: BenchWorld, given: Any) -> Loader:
+def _loader(task: Task, world: BenchData, given: Any) -> Loader:
     pairs = world.pairs()
     negatives = None
     if not isinstance(task, LabelMatchTask):
@@ -217,7 +217,7 @@ def _loader(task: Task, world: BenchWorld, given: Any) -> Loader:
     return Loader(pairs, world.store, given.batch, given.seed, negatives)
 
 
-def _through_trunk(loader: Loader, task: Task, world: BenchWorld, device: torch.device) -> Loader:
+def _through_trunk(loader: Loader, task: Task, world: BenchData, device: torch.device) -> Loader:
     encoder = task.model.encoder
     assert isinstance(encoder, ImageEncoder)
     encoder.eval()
@@ -227,7 +227,7 @@ def _through_trunk(loader: Loader, task: Task, world: BenchWorld, device: torch.
     return replace(loader, source=cached, through_trunk=True)
 
 
-def _rank(world: BenchWorld, given: Any, rate: float) -> Iterator[Pace]:
+def _rank(world: BenchData, given: Any, rate: float) -> Iterator[Pace]:
     device = torch.device(given.device)
     ids = np.array(world.store.product_ids, object)
     pools = Pools.from_dict(
@@ -257,7 +257,7 @@ def _rank(world: BenchWorld, given: Any, rate: float) -> Iterator[Pace]:
 
 
 def _ranking_seconds(
-    world: BenchWorld, model: Any, pools: Pools, source: RegionStore, given: Any
+    world: BenchData, model: Any, pools: Pools, source: RegionStore, given: Any
 ) -> tuple[float, int]:
     """Seconds to rank all pools, reading included, and the operations of matrix products."""
     device, texts = torch.device(given.device), {str(i): one for i, one in enumerate(world.texts)}
@@ -272,7 +272,7 @@ def _ranking_seconds(
 
 
 def _plain_ranking_seconds(
-    world: BenchWorld, model: Any, score: Callable[..., Tensor], pools: Pools, device: torch.device
+    world: BenchData, model: Any, score: Callable[..., Tensor], pools: Pools, device: torch.device
 ) -> float:
     """Seconds a pair, every pair read and encoded anew."""
     count = min(_NAIVE_PAIRS, len(pools.product_ids))

@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from shopsight import losses
 from shopsight.batches.batch import Regions, Tokens, pad_tokens
 from shopsight.batches.ragged import pad_packed
-from shopsight.models.gru import BiGRU, Direction
+from shopsight.models.gru import BiGRU, GRUDirection
 from shopsight.models.image_encoder import ImageEncoder
 from shopsight.models.label_match import LabelMatch
 from shopsight.models.sentence_match import SentenceMatch
@@ -29,11 +29,11 @@ def encode(encoder: ImageEncoder, regions: Regions) -> Tensor:
     features, mask = pad_packed(regions.features, regions.lengths)  # (B, R, F)
     boxes, _ = pad_packed(regions.boxes, regions.lengths)
     trunk, heads = encoder.trunk, encoder.heads
-    seen = trunk.dropout(trunk.norm(trunk.features(features) + trunk.boxes(boxes)))
+    seen = trunk.dropout(trunk.norm(trunk.features(features) + trunk.box_mlp(boxes)))
     seen = trunk.activation(seen + _attention(encoder, seen, mask))
     seen = trunk.feedforward(seen)
-    weights = heads.weigh(seen)[..., 0].masked_fill(~mask, -torch.inf).softmax(1)
-    regional = heads.last(heads.embed(seen))  # (B, R, (1 + H) E)
+    weights = heads.weight_mlp(seen)[..., 0].masked_fill(~mask, -torch.inf).softmax(1)
+    regional = heads.output_proj(heads.embed_mlp(seen))  # (B, R, (1 + H) E)
     pooled: Tensor = (weights[..., None] * regional).sum(1)
     return pooled.view(len(pooled), heads.count, -1)
 
@@ -175,7 +175,7 @@ def _caption_loss(model: LabelMatch, starts: Tensor, tokens: Tokens) -> Tensor:
         [_weights(model.decoder)], model.words.normalised(given.ids), given, starts[None]
     )
     logits = model.caption_out(states) @ model.words.raw(model.output_ids).T  # (B, T + 1, V + 1)
-    return losses.caption(logits.flatten(0, 1), targets.flatten(), len(rows))
+    return losses.caption_cross_entropy(logits.flatten(0, 1), targets.flatten(), len(rows))
 
 
 def _packed_gru(
@@ -205,6 +205,6 @@ def _packed_gru(
 
 def _weights(direction: nn.Module) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The weights of one direction in the order of PyTorch's GRU."""
-    assert isinstance(direction, Direction)
+    assert isinstance(direction, GRUDirection)
     inputs, states = direction.inputs, direction.states
     return inputs.weight, states.weight, inputs.bias, states.bias

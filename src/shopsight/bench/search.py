@@ -111,12 +111,12 @@ def _measured(given: Any, folder: Path) -> Figures:
     started = time.perf_counter()
     path = Path(given.index) if given.index else _small_index(folder, given.seed)
     if given.products:
-        from shopsight.bench.synthetic_index import grow_index
+        from shopsight.bench.synthetic_index import build_synthetic_index
 
         out, started = Path(given.folder or folder / "grown"), time.perf_counter()
         if not (out / "index.json").exists():
             with progress_bar(quiet=given.quiet or given.json) as bar:
-                grow_index(
+                build_synthetic_index(
                     Snapshot.current(path), given.products, out, given.seed, progress_callback(bar)
                 )
         path = out

@@ -28,7 +28,7 @@ _NEIGHBOURS = 10
 _NOISE = 0.3  # length of the noise, as a share of the way to the neighbour
 
 
-def grow_index(
+def build_synthetic_index(
     source: Snapshot,
     products: int,
     out: Path,

@@ -176,9 +176,9 @@ def _negatives(arguments: list[str]) -> None:
         )
     save_query_groups(groups, data.path / "negatives")
     if given.json:
-        print_json(groups.about)
+        print_json(groups.manifest)
     elif not given.quiet:
-        about = groups.about
+        about = groups.manifest
         print(
             f"{data.path / 'negatives'}: {about['texts']:,} distinct queries in "
             f"{pluralise(about['last_words'], 'last-word group')} and "

@@ -58,7 +58,7 @@ def _by_head(qkv: Tensor, heads: int) -> tuple[Tensor, ...]:
 
 def benefits_from_length_sort(packing: Packing) -> bool:
     """Whether `attend` would gain from owners in order of length."""
-    return not packing.owner.is_cuda and len(packing.runs) > packing.longest
+    return not packing.segment_ids.is_cuda and len(packing.runs) > packing.longest
 
 
 class PackedLayer(nn.Module):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from shopsight.models.image_encoder import ImageCode
+from shopsight.models.image_encoder import ImageEncoding
 from shopsight.models.label_match import LabelMatch
 from shopsight.scoring import at_least_float32
 
@@ -39,7 +39,7 @@ class Tag:
 
 
 @torch.no_grad()
-def tag(model: LabelMatch, code: ImageCode, count: int) -> list[list[Tag]]:
+def tag(model: LabelMatch, code: ImageEncoding, count: int) -> list[list[Tag]]:
     """The most likely labels of B photos, best first; at most ``count`` each."""
     chances = at_least_float32(model.label_logits(code)).sigmoid()
     values, places = chances.topk(min(count, chances.shape[1]), dim=1)

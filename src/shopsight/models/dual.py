@@ -61,23 +61,23 @@ class ImageTower(nn.Module):
                 f"the data's feature width {width} cannot be divided among dual.heads = "
                 f"{config.heads}, which dual.direct asks for"
             )
-        self.enter = nn.Identity() if config.direct else nn.Linear(seen, width)
-        self.boxes = _box_layers(width) if config.boxes else None
+        self.input_proj = nn.Identity() if config.direct else nn.Linear(seen, width)
+        self.box_mlp = _box_layers(width) if config.boxes else None
         self.mean_region = nn.Parameter(torch.zeros(width)) if config.mean_region else None
         self.layers = _layers(config.image_layers, width, config)
-        self.leave = _Leave(width, config.image_pool, config)
+        self.output_proj = PoolingHead(width, config.image_pool, config)
 
     def forward(self, regions: Regions) -> Tensor:
         """(B, D) from B products."""
         packing = regions.packing
-        rows = self.enter(self.features(regions.features))
-        if self.boxes is not None:
-            rows = rows + self.boxes(regions.boxes.to(rows.dtype))
+        rows = self.input_proj(self.features(regions.features))
+        if self.box_mlp is not None:
+            rows = rows + self.box_mlp(regions.boxes.to(rows.dtype))
         if self.mean_region is not None:
             rows, packing = _with_mean(rows, packing, self.mean_region)
         for layer in self.layers:
             rows = layer(rows, packing)
-        return self.leave(rows, packing)  # type: ignore[no-any-return]
+        return self.output_proj(rows, packing)  # type: ignore[no-any-return]
 
 
 class TextTower(nn.Module):
@@ -98,13 +98,13 @@ class TextTower(nn.Module):
         super().__init__()
         width, self.unknown = config.width, unknown
         self.shared = shared
-        self.enter: nn.Module
+        self.input_proj: nn.Module
         if shared is None:
-            self.enter = nn.Embedding(vocabulary_size, width)
-            nn.init.normal_(self.enter.weight, std=0.5)
+            self.input_proj = nn.Embedding(vocabulary_size, width)
+            nn.init.normal_(self.input_proj.weight, std=0.5)
         else:
             shared.requires_grad_(False)
-            self.enter = nn.Linear(shared.width, width)
+            self.input_proj = nn.Linear(shared.width, width)
         self.register_buffer("known", torch.ones(vocabulary_size, dtype=torch.bool))
         self.dropout = nn.Dropout(config.word_dropout)
         self.positions = nn.Embedding(_POSITIONS, width) if config.positions else None
@@ -113,7 +113,7 @@ class TextTower(nn.Module):
         self.gru = BiGRU(width, width // 2, 1, 0.0) if config.text == "gru" else None
         count = 0 if config.text == "bag" else config.text_layers
         self.layers = _layers(count, width, config)
-        self.leave = _Leave(width, config.text_pool, config)
+        self.output_proj = PoolingHead(width, config.text_pool, config)
 
     def forward(self, tokens: Tokens) -> Tensor:
         """(B, D) from B queries."""
@@ -121,20 +121,20 @@ class TextTower(nn.Module):
         ids = tokens.ids[tokens.mask]
         ids = torch.where(self.known[ids], ids, self.unknown)
         words = ids if self.shared is None else self.shared.normalised(ids)
-        rows = self.dropout(self.enter(words))
+        rows = self.dropout(self.input_proj(words))
         if self.positions is not None:
-            rows = rows + self.positions(packing.position.clamp(max=_POSITIONS - 1))
+            rows = rows + self.positions(packing.position_ids.clamp(max=_POSITIONS - 1))
         if self.gru is not None:
             states, _, steps = self.gru(rows, tokens)
             starts = packing.lengths.cumsum(0) - packing.lengths
-            place = (starts[steps.row] + steps.position).argsort()
+            place = (starts[steps.row_ids] + steps.position_ids).argsort()
             rows = rows + states[place]
         for layer in self.layers:
             rows = layer(rows, packing)
-        return self.leave(rows, packing)  # type: ignore[no-any-return]
+        return self.output_proj(rows, packing)  # type: ignore[no-any-return]
 
 
-class Tower(nn.Module):
+class DualTower(nn.Module):
     """Both sides of one dual encoder.
 
     Args:
@@ -183,7 +183,7 @@ class Dual(nn.Module):
             text = TextTower(vocabulary_size, config, unknown, words)
             if counts is not None:
                 text.known.copy_(counts >= config.min_count)
-            self.towers.append(Tower(image, text))
+            self.towers.append(DualTower(image, text))
         self.log_scale = nn.Parameter(torch.tensor(math.log(config.scale)), config.learn_scale)
 
     @property
@@ -235,13 +235,13 @@ class Dual(nn.Module):
             torch.cat([scoring.unit(one) for one in vectors], 1) / len(vectors) ** 0.5
         )
 
-    def _towers(self) -> Iterator[Tower]:
+    def _towers(self) -> Iterator[DualTower]:
         for one in self.towers:
-            assert isinstance(one, Tower)
+            assert isinstance(one, DualTower)
             yield one
 
 
-class _Leave(nn.Module):
+class PoolingHead(nn.Module):
     """Rows of an owner to its vector: norm, pooling, dropout, Linear."""
 
     def __init__(self, width: int, how: str, config: DualConfig) -> None:
@@ -250,6 +250,7 @@ class _Leave(nn.Module):
         self.dropout, self.out = nn.Dropout(config.dropout), nn.Linear(width, config.out)
 
     def forward(self, rows: Tensor, packing: Packing) -> Tensor:
+        """(B, out) from packed (R, width)."""
         return self.out(self.dropout(self.pool(self.norm(rows), packing)))  # type: ignore[no-any-return]
 
 
@@ -257,8 +258,8 @@ def _with_mean(rows: Tensor, packing: Packing, offset: Tensor) -> tuple[Tensor, 
     """The same with the mean region of each product, plus an offset, in front of its regions."""
     means = packing.mean(scoring.at_least_float32(rows)) + offset
     longer = Packing.of(packing.lengths + 1)
-    region = torch.arange(len(longer.owner), device=rows.device) - longer.owner - 1
-    at = torch.where(longer.position == 0, longer.owner, len(means) + region)
+    region = torch.arange(len(longer.segment_ids), device=rows.device) - longer.segment_ids - 1
+    at = torch.where(longer.position_ids == 0, longer.segment_ids, len(means) + region)
     return torch.cat([means.to(rows.dtype), rows])[at], longer
 
 

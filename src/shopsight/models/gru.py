@@ -23,14 +23,14 @@ class Steps:
     """How N rows of tokens, M in all, are laid out step by step.
 
     Attributes:
-        row: (M,) the row of each token.
-        position: (M,) its place in the row.
+        row_ids: (M,) the row of each token.
+        position_ids: (M,) its place in the row.
         order: (N,) the rows, longest first.
         sizes: rows that are still running at each step; they are the first of ``order``.
     """
 
-    row: Tensor
-    position: Tensor
+    row_ids: Tensor
+    position_ids: Tensor
     order: Tensor
     sizes: list[int]
 
@@ -43,12 +43,12 @@ class Steps:
         position, place = running.nonzero(as_tuple=True)
         return cls(order[place], position, order, running.sum(1).tolist())
 
-    def in_order_given(self, states: Tensor) -> Tensor:
+    def unsort(self, states: Tensor) -> Tensor:
         """(N, ...) states of rows in the order of ``order``, put back into the order of rows."""
         return states[self.order.argsort()]
 
 
-class Direction(nn.Module):
+class GRUDirection(nn.Module):
     """One direction of one layer.
 
     Args:
@@ -71,7 +71,7 @@ class Direction(nn.Module):
         new = (gates[:, 2 * hidden :] + reset * moved[:, 2 * hidden :]).tanh()
         return torch.lerp(new, state, update)
 
-    def forwards(self, gates: Tensor, steps: Steps, start: Tensor) -> tuple[Tensor, Tensor]:
+    def scan_forward(self, gates: Tensor, steps: Steps, start: Tensor) -> tuple[Tensor, Tensor]:
         """(M, H) states after each token and (N, H) last states, in the order of ``steps``."""
         state, outputs, done = start, [], []
         for step in torch.split(gates, steps.sizes):
@@ -82,7 +82,7 @@ class Direction(nn.Module):
             outputs.append(state)
         return torch.cat(outputs), torch.cat([state, *reversed(done)])
 
-    def backwards(self, gates: Tensor, steps: Steps, start: Tensor) -> tuple[Tensor, Tensor]:
+    def scan_backward(self, gates: Tensor, steps: Steps, start: Tensor) -> tuple[Tensor, Tensor]:
         """The same from the last token of each row to its first."""
         state, outputs = start[:0], []
         for step in reversed(torch.split(gates, steps.sizes)):
@@ -107,8 +107,8 @@ class BiGRU(nn.Module):
         super().__init__()
         widths = [width] + [2 * hidden] * (layers - 1)
         self.hidden, self.dropout = hidden, dropout
-        self.forward_layers = nn.ModuleList(Direction(one, hidden) for one in widths)
-        self.backward_layers = nn.ModuleList(Direction(one, hidden) for one in widths)
+        self.forward_layers = nn.ModuleList(GRUDirection(one, hidden) for one in widths)
+        self.backward_layers = nn.ModuleList(GRUDirection(one, hidden) for one in widths)
 
     def forward(
         self,
@@ -137,20 +137,23 @@ class BiGRU(nn.Module):
         if start is None:
             start = at_least_float32(words).new_zeros(len(lengths), self.hidden)
         start = at_least_float32(start)[steps.order]
-        word_idx = firsts[steps.row] + steps.position  # (M,)
+        word_idx = firsts[steps.row_ids] + steps.position_ids  # (M,)
         inputs, finals = words, start
         for depth, (ahead, back) in enumerate(self._layers()):
             gates = [direction.inputs(inputs) for direction in (ahead, back)]
             if depth == 0:
                 gates = [one[word_idx] for one in gates]
-            forth, forth_end = ahead.forwards(gates[0], steps, start)
-            hither, hither_end = back.backwards(gates[1], steps, start)
-            outputs, finals = torch.cat([forth, hither], 1), torch.cat([forth_end, hither_end], 1)
+            forward_out, forward_final = ahead.scan_forward(gates[0], steps, start)
+            backward_out, backward_final = back.scan_backward(gates[1], steps, start)
+            outputs, finals = (
+                torch.cat([forward_out, backward_out], 1),
+                torch.cat([forward_final, backward_final], 1),
+            )
             inputs = functional.dropout(outputs, self.dropout, self.training)
-        return outputs, steps.in_order_given(finals), steps
+        return outputs, steps.unsort(finals), steps
 
-    def _layers(self) -> Iterator[tuple[Direction, Direction]]:
+    def _layers(self) -> Iterator[tuple[GRUDirection, GRUDirection]]:
         for ahead, back in zip(self.forward_layers, self.backward_layers, strict=True):
-            assert isinstance(ahead, Direction)
-            assert isinstance(back, Direction)
+            assert isinstance(ahead, GRUDirection)
+            assert isinstance(back, GRUDirection)
             yield ahead, back

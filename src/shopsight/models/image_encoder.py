@@ -22,7 +22,7 @@ from shopsight.scoring import at_least_float32
 
 
 @dataclass(frozen=True, eq=False)
-class ImageCode:
+class ImageEncoding:
     """What the encoder says about B photos with R regions in all.
 
     Attributes:
@@ -68,7 +68,7 @@ class Trunk(nn.Module):
                 f" = {config.attention_heads}"
             )
         self.attention_heads, self.attention_dropout = config.attention_heads, config.dropout
-        self.boxes = nn.Sequential(
+        self.box_mlp = nn.Sequential(
             nn.Linear(5, config.box_hidden), nn.PReLU(), nn.Linear(config.box_hidden, width)
         )
         self.norm, self.dropout = nn.LayerNorm(width), nn.Dropout(config.dropout)
@@ -84,7 +84,7 @@ class Trunk(nn.Module):
     def forward(self, features: Tensor, boxes: Tensor, packing: Packing) -> Tensor:
         """(R, G) from features (R, F) and boxes (R, 5)."""
         seen = self.features(features)
-        seen = self.dropout(self.norm(seen + self.boxes(boxes.to(seen.dtype))))
+        seen = self.dropout(self.norm(seen + self.box_mlp(boxes.to(seen.dtype))))
         dropout = self.attention_dropout if self.training else 0.0
         others = self.out(attend(self.qkv(seen), packing, self.attention_heads, dropout))
         return self.feedforward(self.activation(seen + others))  # type: ignore[no-any-return]
@@ -102,25 +102,25 @@ class Heads(nn.Module):
     def __init__(self, width: int, word_width: int, config: EncoderConfig) -> None:
         super().__init__()
         self.count = 1 + config.label_heads
-        self.weigh = nn.Sequential(
+        self.weight_mlp = nn.Sequential(
             nn.Linear(width, config.weight_hidden),
             nn.PReLU(),
             nn.Dropout(config.dropout),
             nn.Linear(config.weight_hidden, 1),
         )
-        self.embed = nn.Sequential(
+        self.embed_mlp = nn.Sequential(
             nn.Linear(width, config.embed_hidden), nn.PReLU(), nn.Dropout(config.dropout)
         )
-        self.last = nn.Linear(config.embed_hidden, self.count * word_width)
+        self.output_proj = nn.Linear(config.embed_hidden, self.count * word_width)
 
-    def forward(self, regions: Tensor, packing: Packing) -> ImageCode:
+    def forward(self, regions: Tensor, packing: Packing) -> ImageEncoding:
         """Encodings of B photos from the trunk's output (R, G)."""
-        weights = packing.softmax(at_least_float32(self.weigh(regions)[:, 0]))
+        weights = packing.softmax(at_least_float32(self.weight_mlp(regions)[:, 0]))
         photos = packing.sum(
-            weights[:, None] * at_least_float32(self.embed(regions))
+            weights[:, None] * at_least_float32(self.embed_mlp(regions))
         )  # (B, hidden)
-        heads = at_least_float32(self.last(photos))
-        return ImageCode(heads.view(len(heads), self.count, -1), weights)
+        heads = at_least_float32(self.output_proj(photos))
+        return ImageEncoding(heads.view(len(heads), self.count, -1), weights)
 
 
 class ImageEncoder(nn.Module):
@@ -156,20 +156,20 @@ class ImageEncoder(nn.Module):
     def through_trunk(self, regions: Regions) -> Tensor:
         """(R, G) the trunk's output for the regions, in their order; what a cache keeps."""
         if regions.through_trunk:
-            return regions.features.to(self.heads.last.weight.dtype)
+            return regions.features.to(self.heads.output_proj.weight.dtype)
         return self.trunk(  # type: ignore[no-any-return]
             regions.features, regions.boxes, regions.packing
         )
 
-    def forward(self, regions: Regions) -> ImageCode:
+    def forward(self, regions: Regions) -> ImageEncoding:
         """Encodings of the B photos in input order, from raw or trunk-encoded regions."""
         if regions.through_trunk or not benefits_from_length_sort(regions.packing):
             return self._encode(regions)
         order = regions.lengths.argsort(stable=True)
         code = self._encode(regions.take(order))
         back = regions.rows_of(order).argsort()
-        return ImageCode(code.heads[order.argsort()], code.weights[back])
+        return ImageEncoding(code.heads[order.argsort()], code.weights[back])
 
-    def _encode(self, regions: Regions) -> ImageCode:
-        code: ImageCode = self.heads(self.through_trunk(regions), regions.packing)
+    def _encode(self, regions: Regions) -> ImageEncoding:
+        code: ImageEncoding = self.heads(self.through_trunk(regions), regions.packing)
         return code

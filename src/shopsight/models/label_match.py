@@ -16,8 +16,8 @@ from shopsight import scoring
 from shopsight.batches.batch import Regions, Tokens
 from shopsight.config import EncoderConfig
 from shopsight.models.base import Encodings
-from shopsight.models.gru import Direction, Steps
-from shopsight.models.image_encoder import ImageCode, ImageEncoder
+from shopsight.models.gru import GRUDirection, Steps
+from shopsight.models.image_encoder import ImageEncoder, ImageEncoding
 from shopsight.models.word_vectors import WordVectors
 
 _PAIRS = 4096
@@ -75,7 +75,7 @@ class LabelMatch(nn.Module):
         width = words.width
         self.words, self.special = words, special
         self.encoder = ImageEncoder(feature_width, width, config)
-        self.decoder = Direction(width, width)
+        self.decoder = GRUDirection(width, width)
         self.caption_out = nn.Sequential(
             nn.Linear(width, width), nn.PReLU(), nn.Dropout(config.dropout), nn.Linear(width, width)
         )
@@ -94,7 +94,7 @@ class LabelMatch(nn.Module):
         column = torch.where(self.label_ids[place] == ids, place, -1)
         return torch.where(ids == self.special.end, len(self.label_ids), column)
 
-    def label_logits(self, code: ImageCode) -> Tensor:
+    def label_logits(self, code: ImageEncoding) -> Tensor:
         """(B, V) logit of each label: the head that suits it best decides."""
         vectors = self.words.raw(self.label_ids)
         found = functional.linear(code.labels.flatten(0, 1), vectors)  # (B * H, V)
@@ -129,10 +129,10 @@ class LabelMatch(nn.Module):
         ends = torch.arange(ids.shape[1], device=ids.device) == tokens.lengths[:, None]
         following = following.masked_fill(ends, self.special.end)
         steps = Steps.of(tokens.lengths + 1)
-        inputs = self.words.normalised(ids[steps.row, steps.position])
+        inputs = self.words.normalised(ids[steps.row_ids, steps.position_ids])
         first = scoring.at_least_float32(starts)[steps.order]
-        states, _ = self.decoder.forwards(self.decoder.inputs(inputs), steps, first)
-        targets = self.columns(following[steps.row, steps.position])
+        states, _ = self.decoder.scan_forward(self.decoder.inputs(inputs), steps, first)
+        targets = self.columns(following[steps.row_ids, steps.position_ids])
         return self.next_logits(states), targets
 
     def next_logits(self, states: Tensor) -> Tensor:
@@ -141,7 +141,7 @@ class LabelMatch(nn.Module):
 
     def encode_products(self, regions: Regions) -> LabelProducts:
         """Encodings for label match."""
-        code: ImageCode = self.encoder(regions)
+        code: ImageEncoding = self.encoder(regions)
         return LabelProducts(code.labels)
 
     def encode_queries(self, tokens: Tokens) -> LabelQueries:

@@ -21,18 +21,18 @@ class Pooling(nn.Module):
     def __init__(self, width: int, how: str) -> None:
         super().__init__()
         self.how = how
-        self.weigh = nn.Linear(width, 1) if how == "attention" else None
-        if self.weigh is not None:
-            nn.init.zeros_(self.weigh.weight)
+        self.weight_proj = nn.Linear(width, 1) if how == "attention" else None
+        if self.weight_proj is not None:
+            nn.init.zeros_(self.weight_proj.weight)
 
     def forward(self, rows: Tensor, packing: Packing) -> Tensor:
         """(B, D) from packed (R, D)."""
         rows = at_least_float32(rows)
         if self.how == "first":
-            return rows[packing.position == 0]
+            return rows[packing.position_ids == 0]
         if self.how == "max":
             return packing.pad(rows, -torch.inf).amax(1)
-        if self.weigh is None:
+        if self.weight_proj is None:
             return packing.mean(rows)
-        weights = packing.softmax(at_least_float32(self.weigh(rows)))  # (R, 1)
+        weights = packing.softmax(at_least_float32(self.weight_proj(rows)))  # (R, 1)
         return packing.sum(weights * rows)

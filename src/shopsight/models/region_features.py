@@ -45,12 +45,12 @@ class RegionFeatures(nn.Module):
             self.register_buffer("basis", torch.eye(width, config.components))
 
     @property
-    def measures(self) -> bool:
+    def needs_fit(self) -> bool:
         """Whether `measure` is needed."""
         return self.config.standardise or self.config.components > 0
 
     @torch.no_grad()
-    def measure(self, features: Tensor) -> None:
+    def fit(self, features: Tensor) -> None:
         """Take mean, deviation and components from a sample (N, F) of raw features."""
         changed = self._transformed(features.to(self.mean))
         self.mean.copy_(changed.mean(0))
@@ -62,7 +62,7 @@ class RegionFeatures(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(R, G) in the model's number format from (R, F) in any."""
         changed = self._transformed(features.to(self.mean.dtype))
-        if self.measures:
+        if self.needs_fit:
             changed = (changed - self.mean) / self.deviation
         if self.config.components:
             changed = changed @ self.basis

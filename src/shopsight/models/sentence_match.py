@@ -16,7 +16,7 @@ from shopsight.batches.batch import Regions, Tokens
 from shopsight.config import EncoderConfig, SentenceMatchConfig
 from shopsight.models.base import Encodings
 from shopsight.models.gru import BiGRU
-from shopsight.models.image_encoder import ImageCode, ImageEncoder
+from shopsight.models.image_encoder import ImageEncoder, ImageEncoding
 from shopsight.models.word_vectors import WordVectors
 
 _PAIRS = 1024
@@ -65,7 +65,7 @@ class SentenceMatch(nn.Module):
 
     def encode_products(self, regions: Regions) -> SentenceProducts:
         """Encodings of B products."""
-        code: ImageCode = self.encoder(regions)
+        code: ImageEncoding = self.encoder(regions)
         return SentenceProducts(scoring.at_least_float32(self.start(code.caption)))
 
     def encode_queries(self, tokens: Tokens) -> SentenceQueries:

@@ -16,7 +16,7 @@ from shopsight.batches.ragged import Packing
 from shopsight.config import EncoderConfig, WordMatchConfig
 from shopsight.models.base import Encodings
 from shopsight.models.gru import BiGRU
-from shopsight.models.image_encoder import ImageCode, ImageEncoder
+from shopsight.models.image_encoder import ImageEncoder, ImageEncoding
 from shopsight.models.pairwise import PairwiseLogits
 from shopsight.models.word_vectors import WordVectors
 
@@ -82,7 +82,7 @@ class WordMatch(nn.Module):
 
     def encode_products(self, regions: Regions) -> WordProducts:
         """Encodings of B products."""
-        code: ImageCode = self.encoder(regions)
+        code: ImageEncoding = self.encoder(regions)
         hidden = scoring.at_least_float32(self.photo_half(code.caption))
         return WordProducts(code.labels, hidden)
 
@@ -92,7 +92,7 @@ class WordMatch(nn.Module):
         forth, back = states.chunk(2, dim=1)
         hidden = scoring.at_least_float32(self.text_half((forth + back) / 2))
         blank = hidden.new_zeros(*tokens.ids.shape, hidden.shape[1])
-        hidden = blank.index_put((steps.row, steps.position), hidden)
+        hidden = blank.index_put((steps.row_ids, steps.position_ids), hidden)
         return WordQueries(self.words.raw(tokens.ids), hidden, tokens.mask)
 
     def score_matrix(self, queries: WordQueries, products: WordProducts) -> Tensor:

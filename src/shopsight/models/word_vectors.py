@@ -56,14 +56,14 @@ class WordVectors(nn.Module):
 
 
 def make_word_vectors(
-    config: WordVectorsConfig, size: int, together: Sequence[Sequence[int]] = ()
+    config: WordVectorsConfig, size: int, cooccurring: Sequence[Sequence[int]] = ()
 ) -> WordVectors:
     """Word vectors to begin a training with.
 
     Args:
         config: where they come from.
         size: V, ids of the vocabulary that queries are encoded with.
-        together: lists of token ids that stand together, such as all words that a product was
+        cooccurring: lists of token ids that stand cooccurring, such as all words that a product was
             clicked for; only "cooccurrence" asks for them.
 
     Returns:
@@ -78,7 +78,7 @@ def make_word_vectors(
         nn.init.normal_(learned.table, std=config.spread)
         if config.start == "cooccurrence":
             with torch.no_grad():
-                _start_from(learned.table, together, config.spread)
+                _start_from(learned.table, cooccurring, config.spread)
         return learned
     model = _published(config.source)
     table = model.get_input_embeddings().weight
@@ -98,7 +98,7 @@ def make_word_vectors(
     return taken
 
 
-def _start_from(table: Tensor, together: Sequence[Sequence[int]], spread: float) -> None:
+def _start_from(table: Tensor, cooccurring: Sequence[Sequence[int]], spread: float) -> None:
     """Overwrite the vectors of words that stand with others (Levy and Goldberg, 2014).
 
     The leading singular vectors of the PPMI matrix, each word at the length that random vectors of
@@ -107,7 +107,7 @@ def _start_from(table: Tensor, together: Sequence[Sequence[int]], spread: float)
     from scipy.sparse import coo_array
     from sklearn.utils.extmath import randomized_svd
 
-    rows = [sorted(set(ids)) for ids in together]
+    rows = [sorted(set(ids)) for ids in cooccurring]
     place = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
     word = np.array([one for row in rows for one in row], np.int64)
     held = coo_array((np.ones(len(word)), (place, word)), shape=(len(rows), len(table))).tocsr()

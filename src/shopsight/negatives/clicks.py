@@ -18,7 +18,7 @@ from shopsight.types import BoolArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
-class Clicks:
+class ClickIndex:
     """Which products were clicked for which text.
 
     Attributes:
@@ -34,7 +34,7 @@ class Clicks:
     offsets: IntArray
 
     @classmethod
-    def of(cls, texts: NDArray[Any], products: NDArray[Any], count: int) -> Clicks:
+    def of(cls, texts: NDArray[Any], products: NDArray[Any], count: int) -> ClickIndex:
         """From (n,) texts below ``count`` and their (n,) products; pairs may repeat.
 
         Raises:
@@ -76,7 +76,7 @@ class Clicks:
 
 
 @dataclass(frozen=True, eq=False)
-class Pool:
+class NegativePool:
     """For each text, the clicked texts that are like it (itself can be among them).
 
     Attributes:
@@ -90,7 +90,7 @@ class Pool:
     sizes: IntArray
 
     @classmethod
-    def by_label(cls, labels: NDArray[np.int32], clicks: Clicks) -> Pool:
+    def by_label(cls, labels: NDArray[np.int32], clicks: ClickIndex) -> NegativePool:
         """Texts with the same one of (U,) labels are like each other."""
         clicked = np.flatnonzero(clicks.counts)
         members = clicked[np.argsort(labels[clicked], kind="stable")]
@@ -99,14 +99,14 @@ class Pool:
         return cls(members, starts[labels], sizes[labels])
 
     @classmethod
-    def by_neighbours(cls, neighbours: NDArray[np.int32], clicks: Clicks) -> Pool:
+    def by_neighbours(cls, neighbours: NDArray[np.int32], clicks: ClickIndex) -> NegativePool:
         """The (U, M) neighbours of each text are like it; -1 stands for none."""
         kept = (neighbours >= 0) & (clicks.counts > 0)[neighbours]
         sizes = kept.sum(axis=1)
         return cls(neighbours[kept], np.cumsum(sizes) - sizes, sizes)
 
     @classmethod
-    def of_all(cls, clicks: Clicks) -> Pool:
+    def of_all(cls, clicks: ClickIndex) -> NegativePool:
         """All clicked texts are like each text."""
         return cls.by_label(np.zeros(len(clicks.counts), np.int32), clicks)
 

@@ -23,7 +23,7 @@ from shopsight.errors import DataError, OutputError
 from shopsight.formats.atomic import atomic_write
 from shopsight.negatives.clusters import cluster_queries
 from shopsight.negatives.overlap import overlap_neighbours
-from shopsight.negatives.words import Progress, read_words
+from shopsight.negatives.words import Progress, index_words
 from shopsight.text.normalise import normalise
 from shopsight.types import IntArray
 
@@ -42,7 +42,7 @@ class QueryGroups:
         cluster: (U,) the cluster of each text.
         neighbours: (U, M) the texts that share most words with each, best first, -1 after the
             last one; M is at most U - 1, and at least 1.
-        about: settings, counts, seed and fingerprint, as they stand in ``negatives.json``.
+        manifest: settings, counts, seed and fingerprint, as they stand in ``negatives.json``.
     """
 
     text: NDArray[np.int32]
@@ -50,7 +50,7 @@ class QueryGroups:
     last_word: NDArray[np.int32]
     cluster: NDArray[np.int32]
     neighbours: NDArray[np.int32]
-    about: dict[str, Any]
+    manifest: dict[str, Any]
 
 
 ARRAYS = ("text", "query", "last_word", "cluster", "neighbours")
@@ -84,7 +84,7 @@ def build_query_groups(
     _, first = np.unique(text, return_index=True)
     distinct = list(places)
     del places
-    found = read_words(distinct, progress)
+    found = index_words(distinct, progress)
     cluster = cluster_queries(found, config.clusters, config.dimensions, seed, progress)
     neighbours = overlap_neighbours(
         found,
@@ -155,7 +155,7 @@ def save_query_groups(groups: QueryGroups, folder: str | Path) -> None:
         with atomic_write(folder / f"{name}.npy", "wb") as file:
             np.save(file, getattr(groups, name))
     with atomic_write(folder / ABOUT) as file:
-        json.dump(groups.about, file, indent=1, ensure_ascii=False)
+        json.dump(groups.manifest, file, indent=1, ensure_ascii=False)
 
 
 def load_query_groups(folder: str | Path, texts: Sequence[str] | None = None) -> QueryGroups:
@@ -177,7 +177,7 @@ def load_query_groups(folder: str | Path, texts: Sequence[str] | None = None) ->
             raise DataError(f"{folder / name}.npy: does not fit {ABOUT}; build the groups again")
     if texts is not None and fingerprint(texts) != about["fingerprint"]:
         raise DataError(f"{folder}: built from other queries than these; build the groups again")
-    return QueryGroups(**arrays, about=about)
+    return QueryGroups(**arrays, manifest=about)
 
 
 def _largest(names: list[str], groups: IntArray, count: int = 10) -> dict[str, int]:

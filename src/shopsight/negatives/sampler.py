@@ -7,18 +7,15 @@ the next wider group.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from shopsight.config import NegativesConfig
+from shopsight.config import NegativesConfig, NegativesFrom
 from shopsight.errors import DataError
-from shopsight.negatives.clicks import Clicks, Pool
+from shopsight.negatives.clicks import ClickIndex, NegativePool
 from shopsight.negatives.groups import QueryGroups
 from shopsight.types import BoolArray, IntArray
-
-NegativesFrom = Literal["word-match", "sentence-match", "overlap"]
-"""What negatives are like the query in; see `NegativeSampler`."""
 
 _BLOCK = 4096
 
@@ -37,7 +34,7 @@ class NegativeSampler:
     group, else from its other group:
 
     ============== ================= ======================================================
-    flavour        first             other
+    source        first             other
     ============== ================= ======================================================
     word-match     same last word    same cluster (the reference's word match)
     sentence-match same last word    half same cluster, half everything (its sentence match)
@@ -54,7 +51,7 @@ class NegativeSampler:
         queries: (N,) query, 0 to Q - 1, of each clicked pair.
         products: (N,) product, from 0, of each clicked pair.
         config: the share, and how many tries come before a scan.
-        flavour: which groups.
+        source: which groups.
 
     Raises:
         DataError: there is no clicked pair, or a clicked pair without any negative.
@@ -66,22 +63,22 @@ class NegativeSampler:
         queries: IntArray,
         products: IntArray,
         config: NegativesConfig | None = None,
-        flavour: NegativesFrom = "word-match",
+        source: NegativesFrom = "word-match",
     ) -> None:
         self._config = config or NegativesConfig()
         self._groups = groups
-        self._clicks = Clicks.of(groups.text[queries], products, len(groups.query))
+        self._clicks = ClickIndex.of(groups.text[queries], products, len(groups.query))
         _check_possible(self._clicks, groups)
         self._pools = [
-            Pool.by_label(groups.last_word, self._clicks),
-            Pool.by_label(groups.cluster, self._clicks),
-            Pool.of_all(self._clicks),
+            NegativePool.by_label(groups.last_word, self._clicks),
+            NegativePool.by_label(groups.cluster, self._clicks),
+            NegativePool.of_all(self._clicks),
         ]
-        if flavour == "overlap":
-            self._pools.insert(0, Pool.by_neighbours(groups.neighbours, self._clicks))
+        if source == "overlap":
+            self._pools.insert(0, NegativePool.by_neighbours(groups.neighbours, self._clicks))
         everything = len(self._pools) - 1
         cluster = everything - 1
-        self._others = [cluster, everything if flavour == "sentence-match" else cluster]
+        self._others = [cluster, everything if source == "sentence-match" else cluster]
 
     def draw(self, queries: IntArray, products: IntArray, rng: np.random.Generator) -> Negatives:
         """Draw a negative query and a negative product for each positive.
@@ -131,11 +128,11 @@ class NegativeSampler:
 class _Draw:
     """What is drawn for (B,) texts with their (B,) products: here, negative queries."""
 
-    def __init__(self, clicks: Clicks, texts: IntArray, products: IntArray) -> None:
+    def __init__(self, clicks: ClickIndex, texts: IntArray, products: IntArray) -> None:
         self.clicks, self.texts, self.products = clicks, texts, products
 
     def guess(
-        self, pool: Pool, rows: IntArray, rng: np.random.Generator
+        self, pool: NegativePool, rows: IntArray, rng: np.random.Generator
     ) -> tuple[IntArray, BoolArray]:
         """(n,) a random value for each row, and (n,) whether it is a negative."""
         texts, products = self.texts[rows], self.products[rows]
@@ -153,7 +150,7 @@ class _ProductDraw(_Draw):
     """Negative products instead."""
 
     def guess(
-        self, pool: Pool, rows: IntArray, rng: np.random.Generator
+        self, pool: NegativePool, rows: IntArray, rng: np.random.Generator
     ) -> tuple[IntArray, BoolArray]:
         texts = self.texts[rows]
         products = self.clicks.any_product(pool.any_member(texts, rng), rng)
@@ -164,7 +161,7 @@ class _ProductDraw(_Draw):
         return products.compress(~self.clicks.contain(self.texts[row], products))
 
 
-def _scan(draw: _Draw, pool: Pool, row: int, rng: np.random.Generator) -> int:
+def _scan(draw: _Draw, pool: NegativePool, row: int, rng: np.random.Generator) -> int:
     """The first negative from a random place of the pool on, round to that place; -1 if none."""
     members = pool.all_members(int(draw.texts[row]))
     members = np.roll(members, -int(rng.integers(len(members))))
@@ -175,7 +172,7 @@ def _scan(draw: _Draw, pool: Pool, row: int, rng: np.random.Generator) -> int:
     return -1
 
 
-def _check_possible(clicks: Clicks, groups: QueryGroups) -> None:
+def _check_possible(clicks: ClickIndex, groups: QueryGroups) -> None:
     """Refuse clicks in which some pair has no negative."""
     texts, products = int((clicks.counts > 0).sum()), np.bincount(clicks.products)
     if texts == 1:

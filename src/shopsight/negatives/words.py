@@ -42,10 +42,10 @@ class QueryWords:
         return int(self.incidence.shape[0])
 
 
-def read_words(texts: Sequence[str], progress: Progress | None = None) -> QueryWords:
+def index_words(texts: Sequence[str], progress: Progress | None = None) -> QueryWords:
     """Cut texts into words.
 
-    >>> found = read_words(["red dress", "the Dress"])
+    >>> found = index_words(["red dress", "the Dress"])
     >>> found.incidence.toarray().tolist(), found.last_words.tolist()
     ([[1.0, 1.0, 0.0], [0.0, 1.0, 1.0]], [0, 0])
     """

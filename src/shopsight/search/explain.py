@@ -102,11 +102,11 @@ def _by_region(
     """
     regions, layers = snapshot.regions(rows), model.encoder.heads
     through = model.encoder.through_trunk(regions)
-    counts = regions.packing.softmax(scoring.at_least_float32(layers.weigh(through)[:, 0]))
-    embedded = scoring.at_least_float32(layers.embed(through)) * counts[:, None]  # (R, hidden)
-    last = layers.last.weight.view(layers.count, words.shape[1], -1)[1:]  # (H, E, hidden)
+    counts = regions.packing.softmax(scoring.at_least_float32(layers.weight_mlp(through)[:, 0]))
+    embedded = scoring.at_least_float32(layers.embed_mlp(through)) * counts[:, None]  # (R, hidden)
+    last = layers.output_proj.weight.view(layers.count, words.shape[1], -1)[1:]  # (H, E, hidden)
     asked = torch.einsum("te,heg->thg", words, last)  # (T, H, hidden)
-    bias = words @ layers.last.bias.view(layers.count, -1)[1:].T  # (T, H)
+    bias = words @ layers.output_proj.bias.view(layers.count, -1)[1:].T  # (T, H)
     lengths = regions.lengths.tolist()
     token = torch.arange(len(words))
     return [

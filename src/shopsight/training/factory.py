@@ -104,12 +104,12 @@ def make_task(
     world = world or DistributedContext()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stage_seed(recipe, stage, "weights"))
-        together = _together(pairs) if recipe.words.start == "cooccurrence" else ()
-        words = make_word_vectors(recipe.words, vocabulary.size, together)
+        cooccurring = _cooccurring(pairs) if recipe.words.start == "cooccurrence" else ()
+        words = make_word_vectors(recipe.words, vocabulary.size, cooccurring)
         counts = _occurrences(pairs, vocabulary)
         ids = torch.from_numpy(np.flatnonzero(counts))
         model = _make_model(stage, recipe, store.width, vocabulary, words, ids, counts)
-    _measure(model, pairs, store)
+    _fit_features(model, pairs, store)
     if pretrained is not None:
         for name, part in (("encoder", getattr(model, "encoder", None)), ("words", words)):
             if part is not None:
@@ -117,7 +117,7 @@ def make_task(
     return _as_task(model, recipe, vocabulary, world).to(world.device)
 
 
-def _together(pairs: ClickedPairs) -> list[list[int]]:
+def _cooccurring(pairs: ClickedPairs) -> list[list[int]]:
     """For each product, the words of all queries that it was clicked for."""
     words = pairs.product_words
     return [part.tolist() for part in np.split(words.ids, words.offsets[1:-1])]
@@ -147,12 +147,12 @@ def make_loader(
     """
     config, train = stage_config(recipe, stage), train_config(recipe, stage, phase)
     world = world or DistributedContext()
-    negatives, like, share, first, words = None, None, 0.0, 0, False
+    negatives, labels, share, first, words = None, None, 0.0, 0, False
     if isinstance(config, WordMatchConfig | SentenceMatchConfig):
         negatives = pairs.sampler(config.negatives, recipe.negatives)
     if isinstance(config, DualConfig):
         groups = pairs.groups
-        like = groups.last_word if config.phase2_by == "last-word" else groups.cluster
+        labels = groups.last_word if config.phase2_by == "last-word" else groups.cluster
         share, first = (config.hard_fraction, config.hard_from_epoch) if phase == 1 else (1.0, 0)
     if isinstance(config, DualConfig | WordMatchConfig):
         words = config.false_negatives == "subset"
@@ -164,9 +164,9 @@ def make_loader(
         train.batch,
         stage_seed(recipe, stage, f"batches {phase}"),
         negatives=negatives,
-        like=like,
+        group_labels=labels,
         hard_fraction=share,
-        like_from=first,
+        hard_from_epoch=first,
         with_words=words,
         through_trunk=bool(getattr(source, "through_trunk", False)),
         rank=world.rank,
@@ -230,14 +230,14 @@ def _occurrences(pairs: ClickedPairs, vocabulary: Vocabulary) -> Tensor:
     return torch.bincount(ordered[new & (ordered >= 0)], minlength=vocabulary.size)
 
 
-def _measure(model: nn.Module, pairs: ClickedPairs, store: RegionStore) -> None:
+def _fit_features(model: nn.Module, pairs: ClickedPairs, store: RegionStore) -> None:
     """Let the model see what features look like, where it standardises or reduces them."""
     wanted = [one for one in model.modules() if isinstance(one, RegionFeatures)]
-    if not any(one.measures for one in wanted):
+    if not any(one.needs_fit for one in wanted):
         return
     products = np.unique(pairs.products)
     few = products[:: max(len(products) // _MEASURED, 1)]
     sample = torch.from_numpy(store.read(few).features)
     for one in wanted:
-        if one.measures:
-            one.measure(sample)
+        if one.needs_fit:
+            one.fit(sample)

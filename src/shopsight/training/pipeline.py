@@ -202,7 +202,7 @@ def _clicked_pairs(
     if world.main:
         with Times(folder.path).of("negatives"):
             groups = query_groups(data, recipe.negatives, recipe.seed, own)
-        about = groups.about
+        about = groups.manifest
         done(
             "negatives",
             f"{about['texts']:,} distinct queries in {about['last_words']:,} last-word groups and"
@@ -294,7 +294,9 @@ def query_groups(data: PreparedData, config: NegativesConfig, seed: int, own: Pa
         except DataError:
             continue
         wanted = {**asdict(config), **_DRAWING}
-        if {**groups.about["settings"], **_DRAWING} == wanted and groups.about["seed"] == seed:
+        if {**groups.manifest["settings"], **_DRAWING} == wanted and groups.manifest[
+            "seed"
+        ] == seed:
             return groups
     groups = build_query_groups(texts, config, seed)
     save_query_groups(groups, own)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from shopsight import losses
 from shopsight.batches.augment import drop_token, mask_token
 from shopsight.batches.batch import PairBatch
-from shopsight.batches.false_negatives import known_positives
+from shopsight.batches.false_negatives import positive_mask
 from shopsight.config import (
     DualConfig,
     LabelMatchConfig,
@@ -78,7 +78,9 @@ class LabelMatchTask(Task):
             read = batch.queries
             if self.training:
                 read = mask_token(read, config.word_drop, self.model.special.unk)
-            found = losses.caption(*self.model.caption_logits(code.caption[at], read), len(batch))
+            found = losses.caption_cross_entropy(
+                *self.model.caption_logits(code.caption[at], read), len(batch)
+            )
             parts["caption"] = config.caption_weight * found
         return parts
 
@@ -204,7 +206,7 @@ class DualTask(Task):
 
 
 def _positives(whole: GlobalBatch, rule: FalseNegatives, ignored: Tensor) -> Tensor:
-    return known_positives(whole.batch, rule, ignored)
+    return positive_mask(whole.batch, rule, ignored)
 
 
 def _group(parameters: Iterable[nn.Parameter], rate: float, decay: float) -> dict[str, Any]:
