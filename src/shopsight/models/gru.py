@@ -145,10 +145,8 @@ class BiGRU(nn.Module):
                 gates = [one[word_idx] for one in gates]
             forward_out, forward_final = ahead.scan_forward(gates[0], steps, start)
             backward_out, backward_final = back.scan_backward(gates[1], steps, start)
-            outputs, finals = (
-                torch.cat([forward_out, backward_out], 1),
-                torch.cat([forward_final, backward_final], 1),
-            )
+            outputs = torch.cat([forward_out, backward_out], 1)
+            finals = torch.cat([forward_final, backward_final], 1)
             inputs = functional.dropout(outputs, self.dropout, self.training)
         return outputs, steps.unsort(finals), steps
 

@@ -294,9 +294,8 @@ def query_groups(data: PreparedData, config: NegativesConfig, seed: int, own: Pa
         except DataError:
             continue
         wanted = {**asdict(config), **_DRAWING}
-        if {**groups.manifest["settings"], **_DRAWING} == wanted and groups.manifest[
-            "seed"
-        ] == seed:
+        built = groups.manifest
+        if {**built["settings"], **_DRAWING} == wanted and built["seed"] == seed:
             return groups
     groups = build_query_groups(texts, config, seed)
     save_query_groups(groups, own)
