@@ -1,3 +1,3 @@
 """shopsight: match shoppers' queries to product photos, and search a catalogue with them."""
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
