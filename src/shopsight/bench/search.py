@@ -210,11 +210,11 @@ def _values(searcher: Searcher, snapshot: Snapshot, given: Any) -> dict[str, flo
     """nDCG@5 over the full catalogue; what no answer names counts as wrong."""
     from shopsight.data.dataset import PreparedData
     from shopsight.metrics.evaluate import Evaluator
-    from shopsight.training.pipeline import HEADLINE, answers_of
+    from shopsight.training.pipeline import HEADLINE
     from shopsight.types import Qrels, Run
 
     data = PreparedData.open(given.data)
-    qrels, table = answers_of(data, given.split), data.queries(given.split)
+    qrels, table = data.qrels(given.split), data.queries(given.split)
     judged = dict(list(qrels.relevance.items())[: given.judged])
     ways: dict[str, dict[str, Any]] = {"recall only": {"rerank": False}}
     ways |= {f"depth {depth}": {"candidates": depth} for depth in _DEPTHS}

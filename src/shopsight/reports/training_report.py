@@ -18,7 +18,7 @@ from shopsight.reports.dataset import dataset_figures, split_grid
 from shopsight.reports.html import Fusion, FusionCurve, Learning, Report
 from shopsight.reports.learning_curves import learning_of
 from shopsight.reports.query_examples import QueryExample, QueryExamples, best_and_worst
-from shopsight.training.pipeline import HEADLINE, Results, answers_of
+from shopsight.training.pipeline import HEADLINE, Results
 from shopsight.types import Qrels
 
 ABOUT = {
@@ -53,7 +53,7 @@ def build_report(
     Raises:
         DataError: the validation split has no answers.
     """
-    qrels = answers_of(data)
+    qrels = data.qrels(VALID)
     comparison, ensembles = results.comparison, {one.name: one for one in results.ensembles}
     evaluation = comparison.evaluations[-1]
     looks = _looks(data, results, device)

@@ -40,7 +40,7 @@ from shopsight.training.reuse import take_over
 from shopsight.training.stages import train_stage
 from shopsight.training.state import StageResult
 from shopsight.training.validate import check
-from shopsight.types import FloatArray, Pools, Qrels, Run
+from shopsight.types import FloatArray, Pools, Run
 
 HEADLINE = EvaluateConfig.metrics[0]
 Done = Callable[[str, str], None]
@@ -135,7 +135,7 @@ def judge_all(
         baselines: runs of the validation split that are shown beside them.
         done: told about every finished step.
     """
-    folder, qrels = ranking.folder, answers_of(data)
+    folder, qrels = ranking.folder, data.qrels(VALID)
     recipe, judge, times = folder.recipe, Evaluator(qrels), Times(folder.path)
 
     def values(one: Run) -> FloatArray:
@@ -222,7 +222,7 @@ def _train(
     progress: Callback,
     done: Done,
 ) -> None:
-    vocabulary, judge, pools = folder.vocabulary(), Evaluator(answers_of(data)), data.pools(VALID)
+    vocabulary, judge, pools = folder.vocabulary(), Evaluator(data.qrels(VALID)), data.pools(VALID)
 
     def score(model: Any, source: RegionSource) -> float:
         run = rank_split(
@@ -271,11 +271,6 @@ def _rank_unseen(
 def random_run(pools: Pools, seed: int) -> Run:
     """The candidates in random order: what no model may fall behind."""
     return Run(pools, np.random.default_rng(seed).random(len(pools.product_ids)), "random")
-
-
-def answers_of(data: PreparedData, split: str = VALID) -> Qrels:
-    """A split's answers. Raises DataError if it has none."""
-    return data.qrels(split)
 
 
 def query_groups(data: PreparedData, config: NegativesConfig, seed: int, own: Path) -> QueryGroups:
