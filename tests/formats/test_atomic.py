@@ -9,10 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from shopsight.errors import OutputError
-from shopsight.formats.atomic import atomic_write, resolve_output
+from shopsight.formats.atomic import (
+    atomic_folder,
+    atomic_write,
+    resolve_output,
+    write_json,
+    write_npy,
+)
 
 
 @contextmanager
@@ -157,3 +164,23 @@ def test_standard_output_is_no_place(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_unknown_mode(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="mode must be"), atomic_write(tmp_path / "a", "a"):
         pass
+
+
+def test_a_folder_appears_when_it_is_complete(tmp_path: Path) -> None:
+    target = tmp_path / "models"
+    (tmp_path / ".models.tmp").mkdir()
+    (tmp_path / ".models.tmp" / "of a killed process").touch()
+    with atomic_folder(target) as folder:
+        (folder / "a").write_text("x")
+        assert not target.exists()
+    assert [file.name for file in target.iterdir()] == ["a"]
+    with pytest.raises(OutputError, match="other: cannot write"), atomic_folder(tmp_path / "other"):
+        raise OSError(28, "No space left on device")
+    assert [path.name for path in tmp_path.iterdir()] == ["models"]
+
+
+def test_json_and_arrays(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"é": [1]}, indent=None)
+    assert (tmp_path / "a.json").read_text(encoding="utf-8") == '{"é": [1]}\n'
+    write_npy(tmp_path / "a.npy", np.arange(3))
+    assert np.load(tmp_path / "a.npy").tolist() == [0, 1, 2]
