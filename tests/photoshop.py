@@ -143,7 +143,7 @@ class Means:
     width: int = 16
     label_names: tuple[str, ...] = ("photo", "half")
 
-    def describe(self, photos: Sequence[np.ndarray]) -> list[Regions]:
+    def extract(self, photos: Sequence[np.ndarray]) -> list[Regions]:
         return [self._one(photo) for photo in photos]
 
     def _one(self, photo: np.ndarray) -> Regions:

@@ -11,7 +11,7 @@ from shopsight.cli.main import main
 from shopsight.regions.factory import region_source
 
 SHOP = items(60)
-ASKED = ["--word-products", "3", "--word-fraction", "0", "--workers", "1", "--most", "2"]
+ASKED = ["--word-products", "3", "--word-fraction", "0", "--workers", "1", "--max-regions", "2"]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_json_is_the_description(table, tmp_path, capsys):
     printed = json.loads(capsys.readouterr().out)
     assert printed == json.loads((out / "data.json").read_text())
     assert printed["extractor"]["name"] == "classic"
-    assert printed["extractor"]["most"] == 2
+    assert printed["extractor"]["max_regions"] == 2
 
 
 def test_its_pools_pass_the_audit(data, capsys):

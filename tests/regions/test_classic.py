@@ -10,9 +10,9 @@ import pytest
 
 from shopsight.config import RegionsConfig
 from shopsight.errors import DataError, UsageError
-from shopsight.regions import Extractor, describe, load_extractor, make_extractor
+from shopsight.regions import Extractor, extract_regions, load_extractor, make_extractor
 from shopsight.regions.classic import ClassicExtractor, descriptors
-from shopsight.regions.propose import lab_of
+from shopsight.regions.propose import rgb_to_lab
 
 SIDE = 48
 GROUPS = {"gradients": 324, "light": 16, "ab": 100, "colours": 45, "spread": 3, "texture": 40}
@@ -41,7 +41,7 @@ def test_a_plain_region_has_one_colour_and_no_shape() -> None:
     for name, bins in (("light", 16), ("ab", 100)):
         found = group(name, patch())
         assert sorted(found)[-2:] == [0, bins]  # all in one bin
-    light, a, b = lab_of(patch())[0, 0]
+    light, a, b = rgb_to_lab(patch())[0, 0]
     cells = group("colours", patch()).reshape(9, 5)
     expected = [light / 50, a / 25, b / 25, 0, 0]
     np.testing.assert_allclose(cells, np.tile(expected, (9, 1)), rtol=1e-4)
@@ -77,9 +77,9 @@ def test_what_it_says_of_photos(tmp_path: Path) -> None:
         rng.integers(0, 256, (*shape, 3)).astype(np.uint8)
         for shape in ((80, 60), (1, 1), (3, 700), (1200, 900))
     ]
-    together = one.describe(photos)
+    together = one.extract(photos)
     for photo, regions in zip(photos, together, strict=True):
-        (alone,) = one.describe([photo])
+        (alone,) = one.extract([photo])
         np.testing.assert_array_equal(alone.features, regions.features)
         assert regions.features.dtype == np.float32
         assert regions.features.shape == (len(regions), one.width)
@@ -87,14 +87,14 @@ def test_what_it_says_of_photos(tmp_path: Path) -> None:
         assert regions.features.min() >= 0
         assert regions.features.max() <= 1000  # far from the end of float16
     one.save(tmp_path / "extractor")
-    (again,) = load_extractor(tmp_path / "extractor").describe(photos[:1])
+    (again,) = load_extractor(tmp_path / "extractor").extract(photos[:1])
     np.testing.assert_array_equal(again.features, together[0].features)
     for folder in (tmp_path, tmp_path / "extractor"):  # a prepared folder, or the extractor's
-        np.testing.assert_array_equal(describe(photos[0], folder).features, again.features)
+        np.testing.assert_array_equal(extract_regions(photos[0], folder).features, again.features)
 
 
 def test_settings_are_kept(tmp_path: Path) -> None:
-    config = RegionsConfig(most=3, parts="halves")
+    config = RegionsConfig(max_regions=3, parts="halves")
     make_extractor(config).save(tmp_path)
     loaded = load_extractor(tmp_path)
     assert isinstance(loaded, ClassicExtractor)
@@ -106,14 +106,14 @@ def test_settings_are_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "no region extractor was saved here"),
+        (None, "no saved region extractor"),
         ("{", "not readable as JSON"),
-        ("[]", "not the settings of a region extractor"),
-        (json.dumps({"extractor": "future"}), "an extractor 'future' that this version"),
-        (json.dumps({"extractor": "classic"}), "not the extractor of this version"),
-        (json.dumps({"extractor": "classic", "regions": {"a": 1}}), "not the extractor of this"),
+        ("[]", "not region extractor settings"),
+        (json.dumps({"extractor": "future"}), "unknown extractor 'future'"),
+        (json.dumps({"extractor": "classic"}), "extractor saved by another version"),
+        (json.dumps({"extractor": "classic", "regions": {"a": 1}}), "extractor saved by another"),
         (json.dumps({"extractor": "learned", "network": {"channels": 8, "width": 32}}),
-         "not the extractor of this"),
+         "extractor saved by another"),
     ],
 )  # fmt: skip
 def test_a_folder_without_a_good_extractor(tmp_path: Path, content: str | None, said: str) -> None:
@@ -124,7 +124,7 @@ def test_a_folder_without_a_good_extractor(tmp_path: Path, content: str | None, 
 
 
 def test_an_unknown_extractor_is_refused() -> None:
-    with pytest.raises(UsageError, match="no extractor 'magic'; take classic, hf:MODEL"):
+    with pytest.raises(UsageError, match="unknown extractor 'magic'; expected classic, hf:MODEL"):
         make_extractor(RegionsConfig("magic"))
 
 
@@ -133,5 +133,5 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ModuleNotFoundError("gone", name="skimage")
 
     monkeypatch.setattr("shopsight.regions.import_module", missing)
-    with pytest.raises(UsageError, match=r"need skimage: pip install 'shopsight\[photos\]'"):
+    with pytest.raises(UsageError, match=r"requires skimage: pip install 'shopsight\[photos\]'"):
         make_extractor(RegionsConfig())

@@ -15,11 +15,21 @@ from shopsight.config import LearnConfig, RegionsConfig
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import UsageError
 from shopsight.formats.images import decode_photo
-from shopsight.regions import describe
+from shopsight.regions import extract_regions
 from shopsight.regions.factory import region_source
 
 SHOP = items(90)
-ASKED = ["--word-products", "3", "--word-fraction", "0", "--workers", "1", "--quiet", "--most", "3"]
+ASKED = [
+    "--word-products",
+    "3",
+    "--word-fraction",
+    "0",
+    "--workers",
+    "1",
+    "--quiet",
+    "--max-regions",
+    "3",
+]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +57,7 @@ def assert_describes_new_photos_alike(data: PreparedData) -> None:
     for product in (0, 41, 89):
         jpeg = photos.jpeg(product)
         assert jpeg is not None
-        again = describe(decode_photo(jpeg), data.path)
+        again = extract_regions(decode_photo(jpeg), data.path)
         stored = data.store.read([product])
         np.testing.assert_allclose(again.features, stored.features, rtol=2e-3, atol=2e-3)
         np.testing.assert_array_equal(again.labels, stored.labels)
@@ -88,7 +98,7 @@ def test_a_published_backbone_and_detector(
 
 def test_a_learned_network(table: str, tmp_path: Path, quick_recipe: Path) -> None:
     small = ["--learning.epochs", "1", "--learning.channels", "8", "--learning.width", "32"]
-    small += ["--learning.size", "32", "--learning.threads", "1", "--learning.least-products", "3"]
+    small += ["--learning.size", "32", "--learning.threads", "1", "--learning.min-products", "3"]
     data = prepared(table, tmp_path / "data", "--learn", *small)
     assert data.manifest["extractor"]["name"] == "learned"
     assert data.store.width == 32
@@ -109,12 +119,12 @@ def test_classic_in_two_processes_is_classic_in_one(table: str, tmp_path: Path) 
 def test_settings_tell_what_was_found_and_not_where() -> None:
     fast = region_source("hf:x", RegionsConfig(batch=64, device="cuda"))
     assert fast.settings == region_source("hf:x", RegionsConfig()).settings
-    assert fast.settings != region_source("hf:x", RegionsConfig(most=3)).settings
+    assert fast.settings != region_source("hf:x", RegionsConfig(max_regions=3)).settings
     learned = region_source("classic", learning=LearnConfig(threads=2))
     assert learned.settings == region_source("classic", learning=LearnConfig()).settings
     assert learned.settings["name"] == "learned"
     assert region_source("features").precomputed
     with pytest.raises(
-        UsageError, match="--learn makes its own regions, and --extractor hf:x names"
+        UsageError, match="--learn trains its own extractor; drop it or --extractor hf:x"
     ):
         region_source("hf:x", learning=LearnConfig())

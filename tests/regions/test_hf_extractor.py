@@ -14,7 +14,7 @@ import torch
 from shopsight.config import RegionsConfig
 from shopsight.errors import DataError, UsageError
 from shopsight.regions import Extractor, Photo, load_extractor, make_extractor
-from shopsight.regions.detector import class_chances
+from shopsight.regions.detector import class_scores
 from shopsight.regions.propose import LABELS
 
 transformers = pytest.importorskip("transformers")
@@ -99,18 +99,18 @@ def photos() -> list[Photo]:
 def test_every_kind_of_backbone_describes_photos(
     folders: dict[str, str], photos: list[Photo], tmp_path: Path, name: str, width: int
 ) -> None:
-    one = make_extractor(RegionsConfig(f"hf:{folders[name]}", most=5))
+    one = make_extractor(RegionsConfig(f"hf:{folders[name]}", max_regions=5))
     assert isinstance(one, Extractor)
     assert one.width == width
     assert not one.in_workers
-    found = one.describe(photos)
+    found = one.extract(photos)
     for photo, regions in zip(photos, found, strict=True):
         assert regions.features.shape == (len(regions), width)
         assert np.isfinite(regions.features).all()
         assert (regions.features >= 0).all()
         assert regions.boxes[0].tolist() == [0, 0, *photo.shape[:2]]
     one.save(tmp_path / "extractor")
-    again = load_extractor(tmp_path / "extractor").describe(photos)
+    again = load_extractor(tmp_path / "extractor").extract(photos)
     for first, second in zip(found, again, strict=True):
         np.testing.assert_array_equal(first.boxes, second.boxes)
         np.testing.assert_allclose(first.features, second.features, atol=1e-5)
@@ -125,7 +125,7 @@ def test_the_size_of_a_batch_changes_nothing(folders: dict[str, str], photos: li
         )
         for size in (5, 1)
     )
-    for first, second in zip(together.describe(photos), alone.describe(photos), strict=True):
+    for first, second in zip(together.extract(photos), alone.extract(photos), strict=True):
         np.testing.assert_allclose(first.boxes, second.boxes, atol=1e-3)
         np.testing.assert_allclose(first.features, second.features, atol=1e-5)
         np.testing.assert_array_equal(first.labels, second.labels)
@@ -135,8 +135,8 @@ def test_pooling_is_what_the_model_says_of_the_region(
     folders: dict[str, str], photos: list[Photo]
 ) -> None:
     """The whole photo of a square one is the mean of its map, both signs of it."""
-    one = make_extractor(RegionsConfig(f"hf:{folders['vit']}", most=1))
-    (regions,) = one.describe([photos[2]])
+    one = make_extractor(RegionsConfig(f"hf:{folders['vit']}", max_regions=1))
+    (regions,) = one.extract([photos[2]])
     model = transformers.ViTModel.from_pretrained(folders["vit"], add_pooling_layer=False).eval()
     pixels = torch.tensor(photos[2]).permute(2, 0, 1)[None] / 255
     mean, std = (torch.tensor(v)[:, None, None] for v in ((0.485, 0.456, 0.406),
@@ -158,11 +158,11 @@ def test_pooling_is_what_the_model_says_of_the_region(
 def test_detected_boxes_carry_the_names_of_their_classes(
     folders: dict[str, str], photos: list[Photo], tmp_path: Path
 ) -> None:
-    config = RegionsConfig(f"hf:{folders['resnet']}", most=4, detector=folders["yolos"],
+    config = RegionsConfig(f"hf:{folders['resnet']}", max_regions=4, detector=folders["yolos"],
                            threshold=0.0)  # fmt: skip
     one = make_extractor(config)
     assert one.label_names == (*LABELS, "dress", "shoe", "bag")
-    found = one.describe(photos)
+    found = one.extract(photos)
     seen = {one.label_names[label] for regions in found for label in regions.labels}
     assert "photo" in seen
     assert seen <= {"photo", "dress", "shoe", "bag"}
@@ -174,7 +174,7 @@ def test_detected_boxes_carry_the_names_of_their_classes(
     one.save(tmp_path / "extractor")
     again = load_extractor(tmp_path / "extractor")
     assert again.label_names == one.label_names
-    for first, second in zip(found, again.describe(photos), strict=True):
+    for first, second in zip(found, again.extract(photos), strict=True):
         np.testing.assert_allclose(first.boxes, second.boxes, atol=1e-3)
 
 
@@ -182,15 +182,15 @@ def test_where_nothing_is_detected_proposals_are_taken(
     folders: dict[str, str], photos: list[Photo]
 ) -> None:
     config = RegionsConfig(f"hf:{folders['resnet']}", detector=folders["yolos"], threshold=1.0)
-    (regions,) = make_extractor(config).describe(photos[:1])
-    (plain,) = make_extractor(RegionsConfig(f"hf:{folders['resnet']}")).describe(photos[:1])
+    (regions,) = make_extractor(config).extract(photos[:1])
+    (plain,) = make_extractor(RegionsConfig(f"hf:{folders['resnet']}")).extract(photos[:1])
     np.testing.assert_array_equal(regions.boxes, plain.boxes)
 
 
 def test_chances_with_and_without_a_class_for_nothing() -> None:
     logits = torch.tensor([[[2.0, 0.0, 1.0]]])
-    assert torch.equal(class_chances(logits, 2), logits.softmax(-1)[..., :2])
-    assert torch.equal(class_chances(logits, 3), logits.sigmoid())
+    assert torch.equal(class_scores(logits, 2), logits.softmax(-1)[..., :2])
+    assert torch.equal(class_scores(logits, 3), logits.sigmoid())
 
 
 @pytest.fixture
@@ -201,15 +201,15 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("offline")
 def test_what_cannot_be_opened_is_said_in_a_sentence(folders: dict[str, str]) -> None:
-    with pytest.raises(DataError, match="there is no such folder to take a model from"):
+    with pytest.raises(DataError, match="no such model folder"):
         make_extractor(RegionsConfig("hf:./nowhere"))
-    with pytest.raises(DataError, match="no model from 'no_progress/nothing-of-this-name'"):
-        make_extractor(RegionsConfig("hf:no_progress/nothing-of-this-name"))
-    with pytest.raises(UsageError, match="does not say at what size it sees photos; give --size"):
+    with pytest.raises(DataError, match="cannot load model 'nobody/nothing-of-this-name'"):
+        make_extractor(RegionsConfig("hf:nobody/nothing-of-this-name"))
+    with pytest.raises(UsageError, match="has no input size; set --size"):
         make_extractor(RegionsConfig(f"hf:{folders['bert']}"))
-    with pytest.raises(UsageError, match="not a model that sees photos"):
+    with pytest.raises(UsageError, match="not a vision model"):
         make_extractor(RegionsConfig(f"hf:{folders['bert']}", size=32))
-    with pytest.raises(UsageError, match="no such device here"):
+    with pytest.raises(UsageError, match="device not available"):
         make_extractor(RegionsConfig(f"hf:{folders['resnet']}", device="nowhere"))
-    with pytest.raises(DataError, match=r"no model from|no object detector"):
+    with pytest.raises(DataError, match=r"cannot load model|not an object detector"):
         make_extractor(RegionsConfig(f"hf:{folders['resnet']}", detector=folders["bert"]))

@@ -8,7 +8,7 @@ import pytest
 from shopsight.config import RegionsConfig
 from shopsight.errors import UsageError
 from shopsight.regions.extractor import Photo
-from shopsight.regions.propose import LABELS, lab_of, overlap, propose, saliency, shrunk
+from shopsight.regions.propose import LABELS, downscale, iou, propose, rgb_to_lab, saliency
 
 RED, BLUE = (200, 20, 30), (20, 40, 180)
 
@@ -24,7 +24,7 @@ def shaded(height: int, width: int) -> Photo:
 
 
 def boxes_of(photo: Photo, label: str) -> list[list[float]]:
-    found = propose(photo, RegionsConfig(most=12))
+    found = propose(photo, RegionsConfig(max_regions=12))
     return found.boxes[found.labels == LABELS.index(label)].tolist()
 
 
@@ -60,9 +60,9 @@ def test_parts_lie_within_the_product() -> None:
 def test_which_parts_are_settings(parts: str, count: int) -> None:
     photo = plain(100, 100)
     photo[20:80, 30:70] = RED
-    config = RegionsConfig(most=20, parts=parts)  # type: ignore[arg-type]
+    config = RegionsConfig(max_regions=20, parts=parts)  # type: ignore[arg-type]
     assert len(propose(photo, config).boxes) == count
-    assert len(propose(photo, RegionsConfig(most=1, parts=parts)).boxes) == 1  # type: ignore[arg-type]
+    assert len(propose(photo, RegionsConfig(max_regions=1, parts=parts)).boxes) == 1  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (3, 2), (2000, 30), (96, 97), (700, 500)])
@@ -89,30 +89,30 @@ def test_background_of_any_colour_is_not_salient() -> None:
 def test_colours_are_those_of_the_standard() -> None:
     known = {(255, 0, 0): (53.24, 80.09, 67.2), (0, 0, 255): (32.3, 79.19, -107.86)}
     for rgb, lab in known.items():
-        found = lab_of(np.array([[rgb]], np.uint8))[0, 0]
+        found = rgb_to_lab(np.array([[rgb]], np.uint8))[0, 0]
         assert found.tolist() == pytest.approx(lab, abs=0.6)
 
 
 def test_shrinking_is_a_mean() -> None:
     rng = np.random.default_rng(1)
     photo = rng.integers(0, 256, (50, 35, 3)).astype(np.uint8)
-    small = shrunk(photo, 17)
+    small = downscale(photo, 17)
     assert small.shape == (17, 12, 3)
     assert small[0, 0].tolist() == (photo[:3, :3].reshape(9, 3).sum(0) // 9).tolist()
     assert small[-1, -1].tolist() == (photo[48:, 33:].reshape(4, 3).sum(0) // 4).tolist()
-    assert shrunk(photo, 50) is photo
+    assert downscale(photo, 50) is photo
 
 
 def test_overlap_by_hand() -> None:
-    assert overlap((0, 0, 2, 2), (1, 1, 3, 3)) == pytest.approx(1 / 7)
-    assert overlap((0, 0, 1, 1), (2, 2, 3, 3)) == 0
-    assert overlap((0, 0, 1, 1), (0, 0, 1, 1)) == pytest.approx(1)
+    assert iou((0, 0, 2, 2), (1, 1, 3, 3)) == pytest.approx(1 / 7)
+    assert iou((0, 0, 1, 1), (2, 2, 3, 3)) == 0
+    assert iou((0, 0, 1, 1), (0, 0, 1, 1)) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"most": 0}, "--most must be at least 1"),
+        ({"max_regions": 0}, "--max-regions must be at least 1"),
         ({"threshold": 2.0}, "--threshold must be from 0 to 1"),
         ({"size": -1}, "--size must be at least 0"),
     ],

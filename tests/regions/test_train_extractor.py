@@ -12,15 +12,22 @@ import torch
 from shopsight.config import LearnConfig, RegionsConfig
 from shopsight.errors import DataError, UsageError
 from shopsight.regions import Extractor, Photo, learn_extractor, load_extractor
-from shopsight.regions.letterbox import placed
-from shopsight.regions.network import RegionNetwork, normalised
-from shopsight.regions.roi_pool import pooled
-from shopsight.regions.train_extractor import label_rows, varied, word_loss
+from shopsight.regions.letterbox import letterbox
+from shopsight.regions.network import RegionNetwork, normalise_pixels
+from shopsight.regions.roi_pool import roi_pool
+from shopsight.regions.train_extractor import augment, label_matrix, word_loss
 
 SHAPES = ("square", "bar", "cross")
 COLOURS = {"red": (210, 40, 40), "blue": (40, 70, 210), "green": (50, 160, 70)}
 CONFIG = LearnConfig(
-    RegionsConfig(most=4), epochs=6, batch=16, lr=1e-2, size=32, channels=8, width=64, threads=1
+    RegionsConfig(max_regions=4),
+    epochs=6,
+    batch=16,
+    lr=1e-2,
+    size=32,
+    channels=8,
+    width=64,
+    threads=1,
 )
 
 
@@ -67,7 +74,7 @@ def test_its_features_know_colours_and_shapes_of_new_photos(
     assert (one.name, one.width, one.in_workers) == ("learned", 64, False)
     (photos, words), (new, truth) = shop(240, 0), shop(60, 1)
     train, test = (
-        np.stack([regions.features[0] for regions in one.describe(some)]) for some in (photos, new)
+        np.stack([regions.features[0] for regions in one.extract(some)]) for some in (photos, new)
     )
     for place in (0, 1):
         guessed = nearest(train, [w[place] for w in words], test)
@@ -85,24 +92,26 @@ def test_regions_of_any_photo(learned: tuple[Extractor, list[str]], tmp_path: Pa
     one.save(tmp_path / "extractor")
     loaded = load_extractor(tmp_path / "extractor")
     for photo, regions, again in zip(
-        photos, one.describe(photos), loaded.describe(photos), strict=True
+        photos, one.extract(photos), loaded.extract(photos), strict=True
     ):
         assert regions.features.shape == (len(regions), 64)
         assert np.isfinite(regions.features).all()
         assert regions.features.min() >= 0
         np.testing.assert_array_equal(regions.features, again.features)
-        (alone,) = one.describe([photo])  # the size of a batch changes nothing
+        (alone,) = one.extract([photo])  # the size of a batch changes nothing
         np.testing.assert_allclose(alone.features, regions.features, atol=1e-5)
 
 
 def test_the_same_seed_learns_the_same_and_leaves_no_trace() -> None:
-    config = LearnConfig(RegionsConfig(most=2), epochs=1, batch=16, size=32, channels=8, width=32)
+    config = LearnConfig(
+        RegionsConfig(max_regions=2), epochs=1, batch=16, size=32, channels=8, width=32
+    )
     torch.manual_seed(3)
     before, threads = torch.rand(1), torch.get_num_threads()
     torch.manual_seed(3)
     photos, words = shop(40, 2)
     first, second, other = (
-        learn_extractor(photos, words, config, seed).describe(photos[:2]) for seed in (1, 1, 2)
+        learn_extractor(photos, words, config, seed).extract(photos[:2]) for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(first[0].features, second[0].features)
     assert (first[0].features != other[0].features).any()
@@ -127,7 +136,14 @@ def test_of_many_photos_only_some_are_read() -> None:
     photos, words = shop(60, 3)
     counting = Counting(photos)
     config = LearnConfig(
-        RegionsConfig(most=2), 1, 8, size=32, channels=8, width=32, least_products=2, most_photos=20
+        RegionsConfig(max_regions=2),
+        1,
+        8,
+        size=32,
+        channels=8,
+        width=32,
+        min_products=2,
+        max_photos=20,
     )
     learn_extractor(counting, words, config)
     assert counting.reads <= 3 * 20  # once for the shape of the canvas (two sides), once for good
@@ -135,13 +151,13 @@ def test_of_many_photos_only_some_are_read() -> None:
 
 def test_labels_are_the_frequent_words() -> None:
     words = [["red", "hat", "hat"], ["red", "sock"], ["red", "sock", "blue"]]
-    rows = label_rows(words, LearnConfig(least_products=2))
+    rows = label_matrix(words, LearnConfig(min_products=2))
     assert rows.tolist() == [[1, 0], [1, 1], [1, 1]]  # red, sock
-    assert label_rows(words, LearnConfig(least_products=1, most_words=3)).shape == (3, 3)
+    assert label_matrix(words, LearnConfig(min_products=1, max_words=3)).shape == (3, 3)
 
 
 def test_nothing_to_learn_from_is_said() -> None:
-    with pytest.raises(UsageError, match="fewer than two words stand on at least 8 of 3 photos"):
+    with pytest.raises(UsageError, match="fewer than two words occur on at least 8 of 3 photos"):
         learn_extractor(shop(3, 0)[0], [["a"], ["b"], ["c"]], LearnConfig())
     with pytest.raises(UsageError, match="--size must be at least 32"):
         LearnConfig(size=8)
@@ -155,11 +171,11 @@ def test_the_loss_by_hand() -> None:
     assert word_loss(logits, labels).item() == pytest.approx(expected.item())
 
 
-def test_varied_photos_keep_their_colours_about() -> None:
+def test_augment_photos_keep_their_colours_about() -> None:
     torch.manual_seed(0)
     photo = np.full((1, 32, 32, 3), (200, 60, 60), np.uint8)
-    seen = normalised(torch.from_numpy(photo.repeat(50, axis=0)))
-    found = varied(seen, (16, 24))
+    seen = normalise_pixels(torch.from_numpy(photo.repeat(50, axis=0)))
+    found = augment(seen, (16, 24))
     assert found.shape == (50, 3, 16, 24)
     assert not torch.equal(found[0], found[1])
     assert (found[:, 0] > found[:, 1]).all()  # still red
@@ -179,18 +195,18 @@ def test_pooling_equals_points_one_by_one() -> None:
             for a, down in ((top, 1 - (y - top)), (top + 1, y - top)):
                 for b, across in ((left, 1 - (x - left)), (left + 1, x - left)):
                     sums += maps[0, :, a, b] * down * across
-    torch.testing.assert_close(pooled(maps, boxes)[0, 0], sums / 49)
+    torch.testing.assert_close(roi_pool(maps, boxes)[0, 0], sums / 49)
 
 
 def test_a_canvas_there_and_back() -> None:
     photo = np.zeros((30, 90, 3), np.uint8)
     photo[0] = 255
-    one = placed(photo, 60, 60)
+    one = letterbox(photo, 60, 60)
     assert one.pixels.shape == (60, 60, 3)
     boxes = np.array([[0, 0, 30, 90], [5, 10, 20, 50]], np.float32)
-    shares = one.shares(boxes)
+    shares = one.to_relative(boxes)
     assert shares[0].tolist() == pytest.approx([20 / 60, 0, 40 / 60, 1])
-    np.testing.assert_allclose(one.boxes(shares), boxes, atol=1e-4)
+    np.testing.assert_allclose(one.to_pixels(shares), boxes, atol=1e-4)
 
 
 def test_networks_of_any_width() -> None:
@@ -206,5 +222,5 @@ def test_weights_that_do_not_fit_are_refused(
     learned[0].save(tmp_path)
     path = tmp_path / "settings.json"
     path.write_text(path.read_text().replace('"width": 64', '"width": 80'))
-    with pytest.raises(DataError, match="not the extractor of this version"):
+    with pytest.raises(DataError, match="extractor saved by another version"):
         load_extractor(tmp_path)

@@ -154,7 +154,7 @@ class Extractor:
         )
         self.seen: list[tuple[int, ...]] = []
 
-    def describe(self, photos: list[Any]) -> list[Any]:
+    def extract(self, photos: list[Any]) -> list[Any]:
         self.seen += [photo.shape for photo in photos]
         return [self.regions] * len(photos)
 

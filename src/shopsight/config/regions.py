@@ -1,4 +1,4 @@
-"""Settings of regions: where they are on a photo, and what describes them."""
+"""Settings of region extraction."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from shopsight.config.train import Precision
 
 @dataclass(frozen=True)
 class RegionsConfig:
-    """How a photo becomes regions with features.
+    """Region extraction from photos.
 
     Args:
-        extractor: ``classic`` needs no network; ``hf:MODEL`` is a Hugging Face vision backbone
-            (hub name or local folder).
-        most: most regions a photo, the whole photo and its parts included.
-        parts: which parts of the product are regions too: none, halves, or halves and thirds.
-        detector: a Hugging Face object detector (hub name or local folder) whose boxes are taken,
-            its class names as labels; the proposals are taken where it finds nothing.
-        threshold: least confidence of a detected box.
-        size: longer side at which a backbone sees photos, in pixels; 0 takes the model's own.
-        batch: photos at once, for a backbone.
-        device: auto, cpu, cuda or mps, for a backbone.
-        precision: number format of a backbone's products; auto is bf16 on a GPU.
+        extractor: ``classic`` (no network) or ``hf:MODEL``, a Hugging Face vision backbone (hub
+            name or local folder).
+        max_regions: maximum number of regions per photo, including the whole photo and parts.
+        parts: product parts that are regions: none, halves, or halves and thirds.
+        detector: Hugging Face object detector (hub name or local folder) that supplies boxes and
+            labels; photos without detections fall back to proposals.
+        threshold: minimum score of a detected box.
+        size: input side of a backbone, in pixels; 0 uses the model's own.
+        batch: photos per batch of a backbone.
+        device: device of a backbone: auto, cpu, cuda or mps.
+        precision: autocast precision of a backbone; auto is bf16 on a GPU.
     """
 
     extractor: str = "classic"
-    most: int = 8
+    max_regions: int = 8
     parts: Literal["none", "halves", "thirds"] = "thirds"
     detector: str | None = None
     threshold: float = 0.3
@@ -38,8 +38,8 @@ class RegionsConfig:
     precision: Precision | Literal["auto"] = "auto"
 
     def __post_init__(self) -> None:
-        """Refuse numbers that make no sense."""
-        check_range(self, "most", 1)
+        """Validate ranges."""
+        check_range(self, "max_regions", 1)
         check_range(self, "threshold", 0, 1)
         check_range(self, "size", 0)
         check_range(self, "batch", 1)
@@ -47,21 +47,21 @@ class RegionsConfig:
 
 @dataclass(frozen=True)
 class LearnConfig:
-    """How a small convolutional network learns features from a catalogue's own photos.
+    """Training of the `learned` region extractor.
 
     Args:
-        regions: where its regions are.
-        epochs: passes over the photos.
-        batch: photos in a batch.
-        lr: highest learning rate.
+        regions: region settings.
+        epochs: number of epochs.
+        batch: photos per batch.
+        lr: peak learning rate.
         weight_decay: weight decay.
-        size: longer side at which it sees photos, in pixels.
-        channels: channels of its first stage; each of the next has twice as many.
-        width: numbers per region feature; a multiple of 16.
-        least_products: words of fewer products are no labels.
-        most_words: most words that are labels, the most frequent first.
-        most_photos: most photos it learns from, drawn at random.
-        threads: processor threads; 0 takes every core.
+        size: longer side of the input, in pixels.
+        channels: channels of the first stage; each later stage doubles them.
+        width: feature dimension, a multiple of 16.
+        min_products: minimum number of products with a word for it to be a label.
+        max_words: maximum number of labels, most frequent first.
+        max_photos: maximum number of training photos, sampled at random.
+        threads: CPU threads; 0 uses all cores.
     """
 
     regions: RegionsConfig = RegionsConfig()
@@ -72,19 +72,19 @@ class LearnConfig:
     size: int = 80
     channels: int = 64
     width: int = 1024
-    least_products: int = 8
-    most_words: int = 2_000
-    most_photos: int = 40_000
+    min_products: int = 8
+    max_words: int = 2_000
+    max_photos: int = 40_000
     threads: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse numbers that make no sense."""
+        """Validate ranges."""
         check_range(self, "epochs", 1)
         check_range(self, "batch", 2)
         check_range(self, "size", 32)
         check_range(self, "channels", 8)
         check_range(self, "width", 16)
-        check_range(self, "least_products", 1)
-        check_range(self, "most_words", 1)
-        check_range(self, "most_photos", 2)
+        check_range(self, "min_products", 1)
+        check_range(self, "max_words", 1)
+        check_range(self, "max_photos", 2)
         check_range(self, "threads", 0)

@@ -1,9 +1,9 @@
-"""From a photo to its regions: boxes, features, labels; one interface, several extractors.
+"""Region extractors: photos to boxes, features and labels.
 
-``classic`` describes regions by gradients, colours and texture, without any network; ``hf:MODEL``
-pools the activations of a published backbone; ``learned`` those of a small network trained on the
-catalogue's own photos (`learn_extractor`). A prepared folder keeps its extractor, so that a new
-photo is described as the catalogue was.
+``classic`` computes gradient, colour and texture descriptors without a network; ``hf:MODEL`` pools
+activations of a Hugging Face backbone; ``learned`` pools those of a small network trained on the
+catalogue's own photos (`learn_extractor`). A prepared folder stores its extractor, so that new
+photos get the same features as the catalogue.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = [
     "Extractor",
     "Photo",
     "PhotoRegions",
-    "describe",
+    "extract_regions",
     "learn_extractor",
     "load_extractor",
     "make_extractor",
@@ -32,34 +32,32 @@ __all__ = [
 
 
 def make_extractor(config: RegionsConfig) -> Extractor:
-    """The extractor that settings ask for.
-
-    Args:
-        config: its name and settings.
+    """Build the extractor named by ``config.extractor``.
 
     Raises:
-        UsageError: no extractor of that name, or a package is missing that it needs.
-        DataError: a model or saved extractor that cannot be read.
+        UsageError: unknown extractor, or a package it needs is not installed.
+        DataError: unreadable model or saved extractor.
     """
     name = config.extractor
     if name == "classic":
         classic: Extractor = _module("classic").ClassicExtractor(config)
         return classic
     if name.startswith("hf:"):
-        published: Extractor = _module("hf_extractor").PretrainedExtractor.open(config)
-        return published
+        pretrained: Extractor = _module("hf_extractor").HFExtractor.from_pretrained(config)
+        return pretrained
     if Path(name).is_dir():
         return load_extractor(Path(name))
     raise UsageError(
-        f"--extractor: no extractor '{name}'; take classic, hf:MODEL, or a folder with a saved one"
+        f"--extractor: unknown extractor '{name}'; expected classic, hf:MODEL or a folder with a"
+        " saved extractor"
     )
 
 
 def load_extractor(folder: Path) -> Extractor:
-    """The extractor that was saved in a folder, such as ``DATA/extractor``.
+    """Load the extractor saved in a folder such as ``DATA/extractor``.
 
     Raises:
-        DataError: the folder holds none, or not one of this version.
+        DataError: no extractor in the folder, or one of another version.
     """
     settings = _read_settings(folder)
     name = str(settings["extractor"])
@@ -67,15 +65,17 @@ def load_extractor(folder: Path) -> Extractor:
     classes = {
         "classic": ("classic", "ClassicExtractor"),
         "learned": ("learned_extractor", "LearnedExtractor"),
-        "hf": ("hf_extractor", "PretrainedExtractor"),
+        "hf": ("hf_extractor", "HFExtractor"),
     }
     if kind not in classes:
-        raise DataError(f"{folder}: made by an extractor '{name}' that this version does not know")
+        raise DataError(f"{folder}: unknown extractor '{name}', saved by another version")
     try:
         module, extractor = classes[kind]
         loaded: Extractor = getattr(_module(module), extractor).load(folder, settings)
     except (KeyError, TypeError, ValueError, FileNotFoundError) as error:
-        raise DataError(f"{folder}: not the extractor of this version; prepare again") from error
+        raise DataError(
+            f"{folder}: extractor saved by another version; prepare the photos again"
+        ) from error
     return loaded
 
 
@@ -86,31 +86,26 @@ def learn_extractor(
     seed: int = 0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Extractor:
-    """Train a small network on photos to predict their words, and describe regions with it.
+    """Train a small network to predict the words of photos; its activations are the features.
 
     Args:
-        photos: of training products only; read one by one, so they may be decoded on the way.
-        words: of each photo.
-        config: the network, its training, and where regions are.
-        seed: of everything random.
-        progress: told about every epoch, in a few words.
+        photos: photos of training products only; indexed one by one, so a lazy sequence is fine.
+        words: words of each photo.
+        config: network, training and region settings.
+        seed: seed of everything random.
+        progress: callback(line), called after each epoch.
 
     Raises:
-        UsageError: no word stands on enough photos to learn from.
+        UsageError: too few words occur on enough photos.
     """
     learned: Extractor = _module("train_extractor").learn(photos, words, config, seed, progress)
     return learned
 
 
-def describe(photo: Photo, folder: Path) -> PhotoRegions:
-    """The regions of one new photo, described as those of a prepared folder.
-
-    Args:
-        photo: the photo.
-        folder: the prepared folder, or its ``extractor``.
-    """
+def extract_regions(photo: Photo, folder: Path) -> PhotoRegions:
+    """Extract the regions of a new photo with a prepared folder's (or saved) extractor."""
     inner = folder / "extractor"
-    return load_extractor(inner if inner.is_dir() else folder).describe([photo])[0]
+    return load_extractor(inner if inner.is_dir() else folder).extract([photo])[0]
 
 
 def _read_settings(folder: Path) -> dict[str, Any]:
@@ -118,19 +113,19 @@ def _read_settings(folder: Path) -> dict[str, Any]:
     try:
         settings = json.loads(path.read_bytes())
     except FileNotFoundError as error:
-        raise DataError(f"{folder}: no region extractor was saved here") from error
+        raise DataError(f"{folder}: no saved region extractor") from error
     except ValueError as error:
         raise DataError(f"{path}: not readable as JSON") from error
     if not isinstance(settings, dict) or "extractor" not in settings:
-        raise DataError(f"{path}: not the settings of a region extractor")
+        raise DataError(f"{path}: not region extractor settings")
     return settings
 
 
 def _module(name: str) -> Any:
-    """A module of this package, whose own needs may not be installed."""
+    """Import a module of this package whose dependencies may be missing."""
     try:
         return import_module(f"shopsight.regions.{name}")
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"regions of photos need {error.name}: pip install 'shopsight[photos]'"
+            f"region extraction requires {error.name}: pip install 'shopsight[photos]'"
         ) from error

@@ -1,14 +1,14 @@
-"""The extractor ``classic``: gradients, colours and texture of each region; no network.
+"""Extractor ``classic``: gradient, colour and texture descriptors; no network.
 
-A region is cut out, scaled to 48 x 48 pixels and described by
+A region is cropped, scaled to 48 x 48 pixels and described by
 
-- 324 numbers of histograms of oriented gradients: what shape it has and where (Dalal and Triggs,
-  2005; 9 directions, 4 x 4 cells, normalised over 2 x 2 of them);
-- 16 + 100 numbers of colour histograms in CIE Lab, of lightness and of a by b;
-- 45 numbers of the mean colour in 3 x 3 cells, and 3 of how much colours vary;
-- 40 numbers of local binary patterns in 2 x 2 cells: texture (Ojala et al., 2002).
+- histograms of oriented gradients, dimension 324: shape (Dalal and Triggs, 2005; 9 orientations,
+  4 x 4 cells, normalised over blocks of 2 x 2);
+- colour histograms in CIE Lab, dimension 16 (lightness) + 100 (a by b);
+- mean colours of 3 x 3 cells, dimension 45, and colour deviations, dimension 3;
+- local binary patterns of 2 x 2 cells, dimension 40: texture (Ojala et al., 2002).
 
-Each group is scaled to a mean of about 1, so that none drowns the others.
+Each group is scaled to a mean of about 1, so that no group dominates distances.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from skimage import feature
 from shopsight.config import RegionsConfig
 from shopsight.formats.atomic import atomic_write
 from shopsight.regions.extractor import Photo, PhotoRegions
-from shopsight.regions.propose import LABELS, lab_of, propose, shrunk
+from shopsight.regions.propose import LABELS, downscale, propose, rgb_to_lab
 
 NAME = "classic"
 SETTINGS = "settings.json"
@@ -37,17 +37,13 @@ _SIDE = 48  # pixels of a region's sides
 _LONGEST = 320  # longer side of a photo; larger ones are shrunk first
 _HOG, _LIGHT, _AB, _GRID, _SPREAD, _LBP = 324, 16, 100, 45, 3, 40
 _WIDTH = _HOG + _LIGHT + _AB + _GRID + _SPREAD + _LBP
-_PATTERNS = 10  # uniform patterns of 8 neighbours, and all others
-# Edges between bins of a and b: fine around grey, where most products are.
+_PATTERNS = 10  # 9 uniform patterns of 8 neighbours, and all others
+# Bin edges of a and b, finer around grey because most products have muted colours.
 _EDGES = np.array([-40.0, -20.0, -9.0, -3.0, 3.0, 9.0, 20.0, 40.0, 60.0], np.float32)
 
 
 class ClassicExtractor:
-    """Describes regions by their gradients, colours and texture.
-
-    Args:
-        config: where regions are.
-    """
+    """Descriptor-based region extractor."""
 
     name = NAME
     width = _WIDTH
@@ -59,12 +55,12 @@ class ClassicExtractor:
 
     @classmethod
     def load(cls, folder: Path, settings: dict[str, Any]) -> ClassicExtractor:  # noqa: ARG003
-        """The extractor that `save` wrote, with the content of its settings file."""
+        """Load the extractor written by `save`; ``settings`` is its parsed settings file."""
         return cls(RegionsConfig(**settings["regions"]))
 
-    def describe(self, photos: Sequence[Photo]) -> list[PhotoRegions]:
-        """The regions of photos of any size, in their order."""
-        return [self._describe(photo) for photo in photos]
+    def extract(self, photos: Sequence[Photo]) -> list[PhotoRegions]:
+        """Regions of photos of any size, in input order."""
+        return [self._extract(photo) for photo in photos]
 
     def save(self, folder: Path) -> None:
         """Write the settings."""
@@ -72,27 +68,20 @@ class ClassicExtractor:
         with atomic_write(folder / SETTINGS) as file:
             json.dump({"extractor": NAME, "regions": asdict(self.config)}, file, indent=1)
 
-    def _describe(self, photo: Photo) -> PhotoRegions:
-        found = propose(photo, self.config)
-        small = shrunk(photo, _LONGEST)
+    def _extract(self, photo: Photo) -> PhotoRegions:
+        proposals = propose(photo, self.config)
+        small = downscale(photo, _LONGEST)
         scale = (
             np.float32(small.shape[0] / photo.shape[0]),
             np.float32(small.shape[1] / photo.shape[1]),
         )
-        patches = _patches(small, found.boxes * np.array([*scale, *scale], np.float32))
-        return PhotoRegions(found.boxes, descriptors(patches), found.labels)
+        patches = _patches(small, proposals.boxes * np.array([*scale, *scale], np.float32))
+        return PhotoRegions(proposals.boxes, descriptors(patches), proposals.labels)
 
 
 def descriptors(patches: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """What describes regions.
-
-    Args:
-        patches: (n, 48, 48, 3) the regions, scaled.
-
-    Returns:
-        (n, 528) float32, none below 0.
-    """
-    lab = lab_of(patches)  # (n, 48, 48, 3)
+    """(n, 528) non-negative float32 descriptors of region crops (n, 48, 48, 3)."""
+    lab = rgb_to_lab(patches)  # (n, 48, 48, 3)
     grey = np.clip(lab[..., 0] * 2.55, 0, 255).astype(np.uint8)
     groups = [
         8 * _gradients(grey),
@@ -108,22 +97,22 @@ def descriptors(patches: NDArray[np.uint8]) -> NDArray[np.float32]:
 def _patches(photo: Photo, boxes: NDArray[np.float32]) -> NDArray[np.uint8]:
     image = Image.fromarray(photo)
     height, width = photo.shape[:2]
-    cut = np.empty((len(boxes), _SIDE, _SIDE, 3), np.uint8)
+    crops = np.empty((len(boxes), _SIDE, _SIDE, 3), np.uint8)
     for i, (top, left, bottom, right) in enumerate(boxes.tolist()):
         box = (max(left, 0), max(top, 0), min(right, width), min(bottom, height))
-        cut[i] = np.asarray(image.resize((_SIDE, _SIDE), Image.Resampling.BILINEAR, box=box))
-    return cut
+        crops[i] = np.asarray(image.resize((_SIDE, _SIDE), Image.Resampling.BILINEAR, box=box))
+    return crops
 
 
 def _gradients(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(n, 324) histograms of oriented gradients."""
     cell = _SIDE // 4
-    rows = [_hog(one, 9, (cell, cell), (2, 2), block_norm="L2-Hys") for one in grey]
+    rows = [_hog(patch, 9, (cell, cell), (2, 2), block_norm="L2-Hys") for patch in grey]
     return np.array(rows, np.float32)
 
 
 def _histogram(bins: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """(n, count) how much of each region lies in each bin; bins are numbers, rounded down."""
+    """(n, count) fraction of each region's pixels per bin; bin indices are rounded down."""
     flat = bins.reshape(len(bins), -1).astype(np.int64)
     flat += np.arange(len(bins))[:, None] * count
     sums = np.bincount(flat.ravel(), minlength=len(bins) * count)
@@ -136,7 +125,7 @@ def _ab_bins(lab: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _colours(lab: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(n, 45) lightness, and how red, green, yellow and blue it is, in 3 x 3 cells."""
+    """(n, 45) lightness, redness, yellowness, greenness and blueness of 3 x 3 cells."""
     side = _SIDE // 3
     cells = lab.reshape(len(lab), 3, side, 3, side, 3).mean((2, 4)).reshape(len(lab), 9, 3)
     parts = [cells[..., :1] / 2, np.maximum(cells[..., 1:], 0), np.maximum(-cells[..., 1:], 0)]
@@ -145,7 +134,9 @@ def _colours(lab: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _texture(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(n, 40) local binary patterns in 2 x 2 cells."""
-    tall = grey.reshape(-1, _SIDE)  # one call for all regions; their seams hardly matter
+    tall = grey.reshape(
+        -1, _SIDE
+    )  # one call for all regions: the seams hardly matter and calls are slow
     codes = _local_patterns(tall, 8, 1, "uniform").reshape(len(grey), 2, _SIDE // 2, 2, -1)
     cells = codes.transpose(0, 1, 3, 2, 4).reshape(len(grey) * 4, -1)
     return _histogram(cells.astype(np.float32), _PATTERNS).reshape(len(grey), _LBP)

@@ -1,4 +1,4 @@
-"""Boxes from a published object detector."""
+"""Region boxes from a Hugging Face object detector."""
 
 from __future__ import annotations
 
@@ -13,70 +13,69 @@ from torch import Tensor
 from shopsight.config import RegionsConfig
 from shopsight.errors import DataError
 from shopsight.regions.extractor import Photo
-from shopsight.regions.hf_models import Sight, products_in
-from shopsight.regions.letterbox import Placed
-from shopsight.regions.propose import LABELS, Proposals, overlap
+from shopsight.regions.hf_models import ImageProcessor, autocast
+from shopsight.regions.letterbox import Letterboxed
+from shopsight.regions.propose import LABELS, Proposals, iou
 
-_SAME = 0.8  # boxes that overlap more than this (intersection over union) are one
+_DUPLICATE_IOU = 0.8  # boxes that overlap more than this are duplicates
 
 
 @dataclass(frozen=True, eq=False)
 class Detector:
-    """Finds objects on photos.
+    """Object detector.
 
     Attributes:
-        model: what detects; DETR, YOLOS, RT-DETR and their kin, which give every box its classes.
-        sight: how it sees photos.
-        config: how many boxes, and how sure.
-        device: where it runs.
+        model: a model with per-box class logits, such as DETR, YOLOS or RT-DETR.
+        processor: preprocessing of photos.
+        config: maximum number of boxes and score threshold.
+        device: device of the model.
     """
 
     model: Any
-    sight: Sight
+    processor: ImageProcessor
     config: RegionsConfig
     device: torch.device
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Its classes, by number."""
-        known = self.model.config.id2label
-        return tuple(str(known[i]) for i in sorted(known))
+        """Class names, by class id."""
+        names = self.model.config.id2label
+        return tuple(str(names[i]) for i in sorted(names))
 
-    def find(self, photos: Sequence[Photo]) -> list[Proposals | None]:
-        """The whole photo and what is on it, the surest first; None where nothing is found.
+    def detect(self, photos: Sequence[Photo]) -> list[Proposals | None]:
+        """The whole photo and detected boxes by descending score; None without detections.
 
-        Labels are the detector's classes, counted on after the proposals' own.
+        Class ids are offset by the number of proposal labels (`LABELS`).
 
         Raises:
-            DataError: the model does not answer as detectors do.
+            DataError: the model's output has no class logits and boxes.
         """
-        seen = self.sight.place(photos)
-        with products_in(self.config, self.device):
-            answer = self.model(pixel_values=self.sight.tensor(seen).to(self.device))
-        logits, boxes = getattr(answer, "logits", None), getattr(answer, "pred_boxes", None)
+        letterboxed = self.processor.letterbox(photos)
+        with autocast(self.config, self.device):
+            output = self.model(pixel_values=self.processor.tensor(letterboxed).to(self.device))
+        logits, boxes = getattr(output, "logits", None), getattr(output, "pred_boxes", None)
         if logits is None or boxes is None or logits.shape[:2] != boxes.shape[:2]:
-            raise DataError(f"{self.config.detector}: it is no object detector")
-        chances = class_chances(logits.float(), len(self.names)).cpu()
-        return [
-            self._kept(photo, one, chance, box)
-            for photo, one, chance, box in zip(
-                photos, seen, chances, boxes.float().cpu(), strict=True
-            )
-        ]
+            raise DataError(f"{self.config.detector}: not an object detector")
+        scores = class_scores(logits.float(), len(self.names)).cpu()
+        inputs = zip(photos, letterboxed, scores, boxes.float().cpu(), strict=True)
+        return [self._select(*photo_inputs) for photo_inputs in inputs]
 
-    def _kept(self, photo: Photo, seen: Placed, chances: Tensor, boxes: Tensor) -> Proposals | None:
-        sure, classes = chances.max(1)
-        middle, half = boxes[:, :2], boxes[:, 2:] / 2  # x and y of the middle; width and height
-        corners = torch.cat([middle - half, middle + half], dim=1)[:, [1, 0, 3, 2]]
+    def _select(
+        self, photo: Photo, letterboxed: Letterboxed, scores: Tensor, boxes: Tensor
+    ) -> Proposals | None:
+        """Keep boxes above the threshold after non-maximum suppression."""
+        best, classes = scores.max(1)
+        centre, half = boxes[:, :2], boxes[:, 2:] / 2  # DETR boxes: centre x, y, width, height
+        corners = torch.cat([centre - half, centre + half], dim=1)[:, [1, 0, 3, 2]]
         sides = np.array([*photo.shape[:2]] * 2, np.float32)
-        pixels = np.clip(seen.boxes(corners.numpy()), 0, sides)
+        pixels = np.clip(letterboxed.to_pixels(corners.numpy()), 0, sides)
         kept, labels = [(0.0, 0.0, *sides[:2].tolist())], [0]
-        for i in torch.argsort(-sure, stable=True).tolist():
+        for i in torch.argsort(-best, stable=True).tolist():
             box = tuple(pixels[i].tolist())
-            if sure[i] < self.config.threshold or len(kept) >= self.config.most:
+            if best[i] < self.config.threshold or len(kept) >= self.config.max_regions:
                 break
             visible = box[2] - box[0] >= 1 and box[3] - box[1] >= 1
-            if visible and all(overlap(box, other) <= _SAME for other in kept[1:]):
+            if visible and all(iou(box, other) <= _DUPLICATE_IOU for other in kept[1:]):
                 kept.append(box)
                 labels.append(len(LABELS) + int(classes[i]))
         if len(kept) == 1:
@@ -84,19 +83,21 @@ class Detector:
         return Proposals(np.array(kept, np.float32), np.array(labels, np.int16))
 
 
-def class_chances(logits: Tensor, classes: int) -> Tensor:
-    """How sure a detector is of each class of each box.
+def class_scores(logits: Tensor, classes: int) -> Tensor:
+    """Class probabilities of each box.
+
+    Detectors with a trailing "no object" class (DETR) use a softmax, the others a sigmoid.
 
     Args:
-        logits: (B, Q, classes), or one more, the last meaning that there is nothing.
-        classes: how many classes it names.
+        logits: (B, Q, classes) or (B, Q, classes + 1).
+        classes: number of named classes.
 
     Returns:
-        (B, Q, classes) chances.
+        (B, Q, classes) probabilities.
 
-    >>> class_chances(torch.zeros(1, 1, 4), 3)[0, 0].tolist()
+    >>> class_scores(torch.zeros(1, 1, 4), 3)[0, 0].tolist()
     [0.25, 0.25, 0.25]
-    >>> class_chances(torch.zeros(1, 1, 3), 3)[0, 0].tolist()
+    >>> class_scores(torch.zeros(1, 1, 3), 3)[0, 0].tolist()
     [0.5, 0.5, 0.5]
     """
     if logits.shape[-1] == classes + 1:

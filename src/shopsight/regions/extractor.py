@@ -1,4 +1,4 @@
-"""What every region extractor is: photos in, boxes with features and labels out."""
+"""Region extractor protocol: photos in; boxes, features and labels out."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 Photo = NDArray[np.uint8]
-"""A photo: (H, W, 3) red, green and blue from 0 to 255."""
+"""(H, W, 3) RGB, 0 to 255."""
 
 
 @dataclass(frozen=True, eq=False)
 class PhotoRegions:
-    """The regions of one photo, n of them, at least one.
+    """The n >= 1 regions of one photo.
 
     Attributes:
-        boxes: (n, 4) float32 pixels of the photo as given: top, left, bottom, right.
-        features: (n, F) float32, finite, none below 0.
-        labels: (n,) int16 place of each region's label in the extractor's ``label_names``.
+        boxes: (n, 4) float32 photo pixels: top, left, bottom, right.
+        features: (n, F) float32, finite and non-negative.
+        labels: (n,) int16 indices into the extractor's ``label_names``.
     """
 
     boxes: NDArray[np.float32]
@@ -34,14 +34,14 @@ class PhotoRegions:
 
 @runtime_checkable
 class Extractor(Protocol):
-    """Describes photos by their regions; the same photo always in the same way.
+    """A deterministic region extractor.
 
     Attributes:
-        name: what ``--extractor`` calls it.
-        width: F, the numbers per region feature; a multiple of 16.
-        label_names: what a region can be called.
-        in_workers: cheap to send to other processes, which then call `describe` with one photo
-            at a time; otherwise it is called in the main process, with some tens at a time.
+        name: value of ``--extractor`` that selects it.
+        width: feature dimension F, a multiple of 16.
+        label_names: names of the region labels.
+        in_workers: cheap to pickle into worker processes, which call `extract` with one photo at a
+            time; otherwise the main process calls it with batches.
     """
 
     name: str
@@ -49,18 +49,20 @@ class Extractor(Protocol):
     label_names: tuple[str, ...]
     in_workers: bool
 
-    def describe(self, photos: Sequence[Photo]) -> list[PhotoRegions]:
-        """The regions of photos of any size, in their order."""
+    def extract(self, photos: Sequence[Photo]) -> list[PhotoRegions]:
+        """Regions of photos of any size, in input order."""
 
     def save(self, folder: Path) -> None:
-        """Write settings and weights; `load_extractor` makes the same extractor of them."""
+        """Write settings and weights for `load_extractor`."""
 
 
-def in_batches(
-    describe: Callable[[Sequence[Photo]], list[PhotoRegions]], photos: Sequence[Photo], size: int
+def extract_in_batches(
+    extract: Callable[[Sequence[Photo]], list[PhotoRegions]],
+    photos: Sequence[Photo],
+    batch_size: int,
 ) -> list[PhotoRegions]:
-    """The regions of photos, in their order, described ``size`` photos at a time."""
-    done: list[PhotoRegions] = []
-    for start in range(0, len(photos), size):
-        done += describe(photos[start : start + size])
-    return done
+    """Regions of photos, in input order, extracted ``batch_size`` photos at a time."""
+    regions: list[PhotoRegions] = []
+    for start in range(0, len(photos), batch_size):
+        regions += extract(photos[start : start + batch_size])
+    return regions

@@ -1,4 +1,4 @@
-"""What a preparation of photos is handed to describe them with, by its name and settings."""
+"""Region sources of `prepare photos`, by extractor name and settings."""
 
 from __future__ import annotations
 
@@ -20,32 +20,36 @@ LEARNED = "learned"
 def region_source(
     name: str, config: RegionsConfig | None = None, learning: LearnConfig | None = None
 ) -> RegionSource:
-    """Where the regions of a catalogue come from.
+    """Source of a catalogue's regions.
 
     Args:
-        name: ``classic``, ``hf:MODEL``, ``features`` for those that come with the table, or a
-            folder with an extractor that was saved, such as ``DATA/extractor``.
-        config: its settings; a saved extractor has its own.
-        learning: learn an extractor from the photos themselves instead of taking one by name.
+        name: ``classic``, ``hf:MODEL``, ``features`` (precomputed, in the table), or a folder with
+            a saved extractor such as ``DATA/extractor``.
+        config: extractor settings; a saved extractor has its own.
+        learning: train an extractor on the photos instead of selecting one by name.
 
     Raises:
-        UsageError: ready-made regions with something to learn.
+        UsageError: ``learning`` together with another extractor.
     """
     config = config or RegionsConfig()
-    folder = _saved(Path(name))
     if learning is not None:
         if name not in (LEARNED, RegionsConfig.extractor):
-            raise UsageError(f"--learn makes its own regions, and --extractor {name} names others")
+            raise UsageError(f"--learn trains its own extractor; drop it or --extractor {name}")
         return _learning(replace(learning, regions=config))
     if name == READY_MADE:
         return RegionSource({"name": READY_MADE})
-    if folder:
+    if folder := _saved(Path(name)):
         settings = {"name": "saved", "digest": _digest(folder)}
         return RegionSource(settings, lambda: load_extractor(folder), load_extractor)
     named = replace(config, extractor=name)
-    # Where it runs and how many photos at once is no part of what it finds.
-    found = {k: v for k, v in asdict(named).items() if k not in ("extractor", "batch", "device")}
-    return RegionSource({"name": name, **found}, lambda: make_extractor(named), load_extractor)
+    # Batch size and device do not change the result, so a preparation can resume with others.
+    result_settings = {
+        key: value
+        for key, value in asdict(named).items()
+        if key not in ("extractor", "batch", "device")
+    }
+    settings = {"name": name, **result_settings}
+    return RegionSource(settings, lambda: make_extractor(named), load_extractor)
 
 
 def _learning(config: LearnConfig) -> RegionSource:
@@ -53,16 +57,16 @@ def _learning(config: LearnConfig) -> RegionSource:
         photos: Sequence[Pixels],
         words: Sequence[Sequence[str]],
         seed: int,
-        say: Callable[[str], None],
+        progress: Callable[[str], None],
     ) -> Extractor:
-        return learn_extractor(photos, words, config, seed, say)
+        return learn_extractor(photos, words, config, seed, progress)
 
     settings = {"name": LEARNED, **asdict(replace(config, threads=0))}
     return RegionSource(settings, None, load_extractor, learn)
 
 
 def _saved(path: Path) -> Path | None:
-    """The folder of a saved extractor: the path itself, or ``extractor`` in it."""
+    """Folder of a saved extractor: the path itself or its ``extractor`` subfolder."""
     for folder in (path, path / "extractor"):
         if (folder / "settings.json").is_file():
             return folder
@@ -71,7 +75,7 @@ def _saved(path: Path) -> Path | None:
 
 def _digest(folder: Path) -> str:
     digest = xxhash.xxh3_128()
-    for path in sorted(one for one in folder.rglob("*") if one.is_file()):
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         digest.update(str(path.relative_to(folder)).encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -1,9 +1,9 @@
-"""The extractor ``hf:MODEL``: activations of a published vision backbone, pooled over boxes.
+"""Extractor ``hf:MODEL``: activations of a Hugging Face vision backbone, pooled over boxes.
 
-Any model of ``transformers`` that ends in a feature map (ResNet, ConvNeXt) or in patches (DINOv2
-and v3, ViT, SigLIP 2). A ResNet-50's last map gives the competition's 2048 numbers. Where a model
-has activations below 0, each becomes two numbers, what is above 0 and what is below: nothing is
-lost, and the features are none below 0, as a detector's.
+Supports models that end in a feature map (ResNet, ConvNeXt) or in patch tokens (DINOv2/v3, ViT,
+SigLIP 2). The last map of a ResNet-50 has the competition's dimension, 2048. A signed activation
+x is stored as relu(x) and relu(-x), because the region store and the models expect non-negative
+detector features.
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ from shopsight.config import RegionsConfig
 from shopsight.errors import UsageError
 from shopsight.formats.atomic import atomic_write
 from shopsight.regions.detector import Detector
-from shopsight.regions.extractor import Photo, PhotoRegions, in_batches
+from shopsight.regions.extractor import Photo, PhotoRegions, extract_in_batches
 from shopsight.regions.hf_models import (
-    Sight,
+    ImageProcessor,
+    autocast,
     device_of,
+    image_processor,
     open_model,
-    products_in,
     save_model,
-    sight_of,
 )
 from shopsight.regions.propose import LABELS, Proposals, propose
-from shopsight.regions.roi_pool import pooled
+from shopsight.regions.roi_pool import padded_boxes, roi_pool, unpadded_regions
 
 PREFIX = "hf:"
 SETTINGS = "settings.json"
 _BACKBONE, _DETECTOR = "backbone", "detector"
-_MULTIPLE = 16  # of the width: so many heads share it
-_MOST_EXTRA = 32  # tokens before the patches: class and registers
+_MULTIPLE = 16  # divisor of the feature dimension: the number of attention heads
+_MAX_PREFIX = 32  # class and register tokens before the patch tokens
 
 
-class PretrainedExtractor:
-    """Describes regions by a published backbone.
+class HFExtractor:
+    """Region extractor on a pretrained backbone.
 
     Args:
         model: the backbone.
-        sight: how it sees photos.
-        signed: it has activations below 0.
-        config: where regions are, and how it runs.
-        detector: where boxes come from; from proposals if left out.
+        processor: preprocessing of photos.
+        signed: whether activations can be negative.
+        config: region and inference settings.
+        detector: source of boxes; `propose` if None.
     """
 
     in_workers = False
@@ -59,55 +59,58 @@ class PretrainedExtractor:
     def __init__(
         self,
         model: Any,
-        sight: Sight,
+        processor: ImageProcessor,
         signed: bool,
         config: RegionsConfig,
         detector: Detector | None = None,
     ) -> None:
-        self.config, self._sight, self._signed, self._detector = config, sight, signed, detector
+        self.config, self._processor = config, processor
+        self._signed, self._detector = signed, detector
         self._device = device_of(config)
         self._model = model.to(self._device)
         self.name = config.extractor
         self.label_names = LABELS + (detector.names if detector else ())
-        self._channels = self._maps(torch.zeros(1, 3, sight.side, sight.side)).shape[1]
+        self._channels = self._maps(torch.zeros(1, 3, processor.side, processor.side)).shape[1]
         self.width = -(-self._channels * (2 if signed else 1) // _MULTIPLE) * _MULTIPLE
 
     @classmethod
-    def open(cls, config: RegionsConfig) -> PretrainedExtractor:
-        """The backbone, and the detector, that settings name.
+    def from_pretrained(cls, config: RegionsConfig) -> HFExtractor:
+        """Load the backbone and the detector named by the settings.
 
         Raises:
-            ShopsightError: see `open_model` and `sight_of`.
+            ShopsightError: see `open_model` and `image_processor`.
         """
         source = config.extractor.removeprefix(PREFIX)
         model = _vision_part(open_model("AutoModel", source))
-        sight = sight_of(source, model, config.size)
+        processor = image_processor(source, model, config.size)
         detector = _open_detector(config.detector, config) if config.detector else None
-        probe = torch.randn(
-            2, 3, sight.side, sight.side, generator=torch.Generator().manual_seed(0)
-        )
+        # Random pixels reveal whether the last layer has a ReLU; configurations do not state it.
+        side, generator = processor.side, torch.Generator().manual_seed(0)
+        probe = torch.randn(2, 3, side, side, generator=generator)
         signed = bool((_feature_map(model, probe, source) < 0).any())
-        return cls(model, sight, signed, config, detector)
+        return cls(model, processor, signed, config, detector)
 
     @classmethod
-    def load(cls, folder: Path, settings: dict[str, Any]) -> PretrainedExtractor:
-        """The extractor that `save` wrote, with the content of its settings file."""
+    def load(cls, folder: Path, settings: dict[str, Any]) -> HFExtractor:
+        """Load the extractor written by `save`; ``settings`` is its parsed settings file."""
         config = RegionsConfig(**settings["regions"])
-        config = replace(config, device="auto", precision="auto")  # of the machine that reads it
+        config = replace(config, device="auto", precision="auto")  # chosen by the loading machine
         detector = None
-        if settings["detector_sight"]:
-            found = open_model("AutoModelForObjectDetection", str(folder / _DETECTOR))
-            sight, device = Sight(**settings["detector_sight"]), device_of(config)
-            detector = Detector(found.to(device), sight, config, device)
+        if settings["detector_processor"]:
+            network = open_model("AutoModelForObjectDetection", str(folder / _DETECTOR))
+            processor = ImageProcessor(**settings["detector_processor"])
+            device = device_of(config)
+            detector = Detector(network.to(device), processor, config, device)
         model = open_model("AutoModel", str(folder / _BACKBONE))
-        return cls(model, Sight(**settings["sight"]), settings["signed"], config, detector)
+        processor = ImageProcessor(**settings["processor"])
+        return cls(model, processor, settings["signed"], config, detector)
 
-    def describe(self, photos: Sequence[Photo]) -> list[PhotoRegions]:
-        """The regions of photos of any size, in their order."""
-        return in_batches(self._describe, photos, self.config.batch)
+    def extract(self, photos: Sequence[Photo]) -> list[PhotoRegions]:
+        """Regions of photos of any size, in input order."""
+        return extract_in_batches(self._extract, photos, self.config.batch)
 
     def save(self, folder: Path) -> None:
-        """Write settings and weights, those of the detector included."""
+        """Write settings and weights, including the detector's."""
         folder.mkdir(parents=True, exist_ok=True)
         save_model(self._model, folder / _BACKBONE)
         if self._detector:
@@ -115,64 +118,60 @@ class PretrainedExtractor:
         settings = {
             "extractor": self.name,
             "regions": asdict(self.config),
-            "sight": asdict(self._sight),
+            "processor": asdict(self._processor),
             "signed": self._signed,
-            "detector_sight": asdict(self._detector.sight) if self._detector else None,
+            "detector_processor": asdict(self._detector.processor) if self._detector else None,
         }
         with atomic_write(folder / SETTINGS) as file:
             json.dump(settings, file, indent=1)
 
-    def _describe(self, photos: Sequence[Photo]) -> list[PhotoRegions]:
-        found = self._proposals(photos)
-        seen = self._sight.place(photos)
-        maps = self._maps(self._sight.tensor(seen))  # (B, C, h, w)
-        boxes = torch.zeros(len(photos), max(len(one.boxes) for one in found), 4)
-        for row, one, place in zip(boxes, found, seen, strict=True):
-            row[: len(one.boxes)] = torch.from_numpy(place.shares(one.boxes))
+    def _extract(self, photos: Sequence[Photo]) -> list[PhotoRegions]:
+        proposals = self._proposals(photos)
+        letterboxed = self._processor.letterbox(photos)
+        maps = self._maps(self._processor.tensor(letterboxed))  # (B, C, h, w)
+        boxes = padded_boxes(proposals, letterboxed).to(maps.device)
         with torch.inference_mode():
-            values = self._features(pooled(maps, boxes.to(maps.device))).cpu().numpy()
-        return [
-            PhotoRegions(one.boxes, row[: len(one.boxes)].copy(), one.labels)
-            for one, row in zip(found, values, strict=True)
-        ]
+            features = self._features(roi_pool(maps, boxes)).cpu().numpy()
+        return unpadded_regions(proposals, features)
 
     def _proposals(self, photos: Sequence[Photo]) -> list[Proposals]:
-        found = self._detector.find(photos) if self._detector else [None] * len(photos)
+        detected = self._detector.detect(photos) if self._detector else [None] * len(photos)
         return [
-            one or propose(photo, self.config) for one, photo in zip(found, photos, strict=True)
+            proposals or propose(photo, self.config)
+            for proposals, photo in zip(detected, photos, strict=True)
         ]
 
     def _maps(self, pixels: Tensor) -> Tensor:
-        with products_in(self.config, self._device):
+        with autocast(self.config, self._device):
             return _feature_map(self._model, pixels.to(self._device), self.name).float()
 
     def _features(self, values: Tensor) -> Tensor:
-        """(B, n, F) none below 0, from activations (B, n, C)."""
+        """(B, n, F) non-negative features of activations (B, n, C), padded to the width."""
         parts = [values.clamp(min=0), (-values).clamp(min=0)] if self._signed else [values]
         joined = torch.cat(parts, dim=-1)
         return functional.pad(joined, (0, self.width - joined.shape[-1]))
 
 
 def _vision_part(model: Any) -> Any:
-    """The half that sees, of a model that also reads (SigLIP, CLIP)."""
+    """The vision tower of a two-tower model (SigLIP, CLIP)."""
     return getattr(model, "vision_model", model)
 
 
 def _open_detector(source: str, config: RegionsConfig) -> Detector:
     device = device_of(config)
     model = open_model("AutoModelForObjectDetection", source)
-    return Detector(model.to(device), sight_of(source, model, 0), config, device)
+    return Detector(model.to(device), image_processor(source, model, 0), config, device)
 
 
 def _feature_map(model: Any, pixels: Tensor, source: str) -> Tensor:
-    """(B, C, h, w) the last activations. Raises UsageError for a model that has none such."""
-    more, known = {}, inspect.signature(model.forward).parameters
-    if "pixel_values" not in known:
-        raise UsageError(f"{source}: not a model that sees photos")
-    if "interpolate_pos_encoding" in known:
-        more["interpolate_pos_encoding"] = True
+    """(B, C, h, w) last activations. Raises UsageError for a model without a feature map."""
+    options, parameters = {}, inspect.signature(model.forward).parameters
+    if "pixel_values" not in parameters:
+        raise UsageError(f"{source}: not a vision model")
+    if "interpolate_pos_encoding" in parameters:
+        options["interpolate_pos_encoding"] = True
     with torch.no_grad():
-        last: Any = getattr(model(pixel_values=pixels, **more), "last_hidden_state", None)
+        last: Any = getattr(model(pixel_values=pixels, **options), "last_hidden_state", None)
     if last is not None and last.ndim == 4:
         whole: Tensor = last
         return whole
@@ -180,15 +179,15 @@ def _feature_map(model: Any, pixels: Tensor, source: str) -> Tensor:
         grid = _grid(last.shape[1], pixels.shape[2], getattr(model.config, "patch_size", None))
         tiles: Tensor = last[:, last.shape[1] - grid * grid :].transpose(1, 2)
         return tiles.reshape(len(last), -1, grid, grid)
-    raise UsageError(f"{source}: it ends neither in a feature map nor in patches")
+    raise UsageError(f"{source}: the output is neither a feature map nor patch tokens")
 
 
 def _grid(tokens: int, side: int, patch: object) -> int:
-    """Patches in a row of a square photo; tokens before them are classes and registers.
+    """Patches per side of a square photo, not counting prefix tokens.
 
     >>> _grid(201, 224, 16), _grid(50, 224, None), _grid(49, 224, 4)
     (14, 7, 7)
     """
-    if isinstance(patch, int) and 0 <= tokens - (side // patch) ** 2 <= _MOST_EXTRA:
+    if isinstance(patch, int) and 0 <= tokens - (side // patch) ** 2 <= _MAX_PREFIX:
         return side // patch
     return math.isqrt(tokens)

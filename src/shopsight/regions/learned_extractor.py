@@ -1,4 +1,4 @@
-"""The extractor ``learned``: a network trained on the catalogue's own photos, pooled over boxes."""
+"""Extractor ``learned``: a network trained on the catalogue's own photos, pooled over boxes."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ from safetensors.torch import load_file, save
 
 from shopsight.config import RegionsConfig
 from shopsight.formats.atomic import atomic_write
-from shopsight.regions.extractor import Photo, PhotoRegions, in_batches
+from shopsight.regions.extractor import Photo, PhotoRegions, extract_in_batches
 from shopsight.regions.hf_models import device_of
-from shopsight.regions.letterbox import placed
-from shopsight.regions.network import RegionNetwork, normalised
+from shopsight.regions.letterbox import letterbox
+from shopsight.regions.network import RegionNetwork, normalise_pixels
 from shopsight.regions.propose import LABELS, propose
+from shopsight.regions.roi_pool import padded_boxes, unpadded_regions
 
 NAME = "learned"
 SETTINGS, WEIGHTS = "settings.json", "weights.safetensors"
 
 
 class LearnedExtractor:
-    """Describes regions by what a small network learned of this catalogue.
+    """Region extractor on a trained `RegionNetwork`.
 
     Args:
-        network: the network.
-        shape: what it was made with: channels and width.
-        canvas: height and width at which it sees photos.
-        config: where regions are, and how many photos it sees at once.
+        network: the trained network.
+        shape: its constructor arguments, channels and width.
+        canvas: input height and width, in pixels.
+        config: region settings and batch size.
     """
 
     name = NAME
@@ -53,19 +54,19 @@ class LearnedExtractor:
 
     @classmethod
     def load(cls, folder: Path, settings: dict[str, Any]) -> LearnedExtractor:
-        """The extractor that `save` wrote, with the content of its settings file."""
+        """Load the extractor written by `save`; ``settings`` is its parsed settings file."""
         network = RegionNetwork(**settings["network"])
         try:
             network.load_state_dict(load_file(folder / WEIGHTS))
         except RuntimeError as error:
-            raise ValueError(f"{folder / WEIGHTS}: not the weights of this network") from error
+            raise ValueError(f"{folder / WEIGHTS}: weights do not fit the network") from error
         config = replace(RegionsConfig(**settings["regions"]), device="auto")
         height, width = settings["canvas"]
         return cls(network, settings["network"], (height, width), config)
 
-    def describe(self, photos: Sequence[Photo]) -> list[PhotoRegions]:
-        """The regions of photos of any size, in their order."""
-        return in_batches(self._describe, photos, self.config.batch)
+    def extract(self, photos: Sequence[Photo]) -> list[PhotoRegions]:
+        """Regions of photos of any size, in input order."""
+        return extract_in_batches(self._extract, photos, self.config.batch)
 
     def save(self, folder: Path) -> None:
         """Write settings and weights."""
@@ -83,15 +84,10 @@ class LearnedExtractor:
             json.dump(settings, file, indent=1)
 
     @torch.inference_mode()
-    def _describe(self, photos: Sequence[Photo]) -> list[PhotoRegions]:
-        found = [propose(photo, self.config) for photo in photos]
-        seen = [placed(photo, *self._canvas) for photo in photos]
-        boxes = torch.zeros(len(photos), max(len(one.boxes) for one in found), 4)
-        for row, one, place in zip(boxes, found, seen, strict=True):
-            row[: len(one.boxes)] = torch.from_numpy(place.shares(one.boxes))
-        pixels = torch.from_numpy(np.stack([one.pixels for one in seen]))
-        values = self._network.regions(normalised(pixels.to(self._device)), boxes.to(self._device))
-        return [
-            PhotoRegions(one.boxes, row[: len(one.boxes)].copy(), one.labels)
-            for one, row in zip(found, values.cpu().numpy(), strict=True)
-        ]
+    def _extract(self, photos: Sequence[Photo]) -> list[PhotoRegions]:
+        proposals = [propose(photo, self.config) for photo in photos]
+        letterboxed = [letterbox(photo, *self._canvas) for photo in photos]
+        boxes = padded_boxes(proposals, letterboxed).to(self._device)
+        pixels = torch.from_numpy(np.stack([photo.pixels for photo in letterboxed]))
+        features = self._network.regions(normalise_pixels(pixels.to(self._device)), boxes)
+        return unpadded_regions(proposals, features.cpu().numpy())

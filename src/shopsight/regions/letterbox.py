@@ -1,4 +1,4 @@
-"""Photos of any size on a canvas of one size, and boxes there and back."""
+"""Letterbox transform: fit photos of any size into a fixed canvas, and map boxes both ways."""
 
 from __future__ import annotations
 
@@ -11,52 +11,55 @@ from PIL import Image
 from shopsight.regions.extractor import Photo
 
 
-class Placed(NamedTuple):
-    """A photo on a canvas.
+class Letterboxed(NamedTuple):
+    """A photo centred on a canvas.
 
     Attributes:
-        pixels: (H, W, 3) the canvas.
-        scale: pixels of the canvas for one of the photo, down and across.
-        corner: where the photo's top left corner lies, down and across.
+        pixels: (H, W, 3) canvas.
+        scale: canvas pixels per photo pixel, vertical and horizontal.
+        corner: top and left of the photo on the canvas, in pixels.
     """
 
     pixels: Photo
     scale: tuple[float, float]
     corner: tuple[int, int]
 
-    def shares(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Boxes (n, 4) in pixels of the photo, as shares of the canvas."""
+    def to_relative(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Boxes (n, 4) in photo pixels as fractions of the canvas sides."""
+        sides, scale, corner = self._per_side()
+        relative: NDArray[np.float32] = ((boxes * scale + corner) / sides).astype(np.float32)
+        return relative
+
+    def to_pixels(self, relative: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Boxes (n, 4) in fractions of the canvas sides as photo pixels."""
+        sides, scale, corner = self._per_side()
+        boxes: NDArray[np.float32] = ((relative * sides - corner) / scale).astype(np.float32)
+        return boxes
+
+    def _per_side(self) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.int64]]:
         sides = np.array([*self.pixels.shape[:2]] * 2, np.float32)
-        scale, corner = np.array([*self.scale] * 2), np.array([*self.corner] * 2)
-        found: NDArray[np.float32] = ((boxes * scale + corner) / sides).astype(np.float32)
-        return found
-
-    def boxes(self, shares: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Boxes (n, 4) in pixels of the photo, of shares of the canvas."""
-        sides = np.array([*self.pixels.shape[:2]] * 2, np.float32)
-        scale, corner = np.array([*self.scale] * 2), np.array([*self.corner] * 2)
-        found: NDArray[np.float32] = ((shares * sides - corner) / scale).astype(np.float32)
-        return found
+        return sides, np.array([*self.scale] * 2), np.array([*self.corner] * 2)
 
 
-def placed(photo: Photo, height: int, width: int) -> Placed:
-    """A photo scaled to fit into a canvas, in its middle; around it the colour of its border.
+def letterbox(photo: Photo, height: int, width: int) -> Letterboxed:
+    """Scale a photo to fit a canvas and centre it; the padding has the photo's border colour.
 
-    >>> one = placed(np.zeros((10, 40, 3), np.uint8), 20, 20)
-    >>> one.pixels.shape, one.scale, one.corner
+    >>> boxed = letterbox(np.zeros((10, 40, 3), np.uint8), 20, 20)
+    >>> boxed.pixels.shape, boxed.scale, boxed.corner
     ((20, 20, 3), (0.5, 0.5), (7, 0))
     """
-    high, wide = photo.shape[:2]
-    factor = min(height / high, width / wide)
-    rows, columns = max(1, round(high * factor)), max(1, round(wide * factor))
-    if (rows, columns) == (high, wide):
-        small = photo
+    photo_height, photo_width = photo.shape[:2]
+    factor = min(height / photo_height, width / photo_width)
+    rows, columns = max(1, round(photo_height * factor)), max(1, round(photo_width * factor))
+    if (rows, columns) == (photo_height, photo_width):
+        scaled = photo
     else:
         resized = Image.fromarray(photo).resize((columns, rows), Image.Resampling.BILINEAR)
-        small = np.asarray(resized)
+        scaled = np.asarray(resized)
+    # Black bars would be salient edges to a convolutional network; the border colour is not.
     border = np.concatenate([photo[0], photo[-1], photo[:, 0], photo[:, -1]])
     pixels = np.empty((height, width, 3), np.uint8)
     pixels[:] = np.median(border, axis=0)
     top, left = (height - rows) // 2, (width - columns) // 2
-    pixels[top : top + rows, left : left + columns] = small
-    return Placed(pixels, (rows / high, columns / wide), (top, left))
+    pixels[top : top + rows, left : left + columns] = scaled
+    return Letterboxed(pixels, (rows / photo_height, columns / photo_width), (top, left))

@@ -1,4 +1,4 @@
-"""The small convolutional network that learns from a catalogue's own photos."""
+"""Small convolutional network trained on a catalogue's own photos."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from shopsight.regions.roi_pool import pooled
+from shopsight.regions.roi_pool import roi_pool
 
 
 class RegionNetwork(nn.Module):
-    """A residual network (He et al., 2016) of three stages, seen at two depths.
+    """Residual network (He et al., 2016) of three stages, read out at two depths.
 
-    A region's features are the activations of the second stage, which know colours and patterns,
-    and of a wide last layer, which knows things; none is below 0.
+    Region features concatenate the activations of the second stage (colours and patterns) and of
+    a wide last layer (object classes); all are non-negative.
 
     Args:
-        channels: of the first stage; each of the next has twice as many.
-        width: numbers per region.
+        channels: channels of the first stage; each later stage doubles them.
+        width: feature dimension F.
     """
 
     def __init__(self, channels: int, width: int) -> None:
@@ -32,44 +32,49 @@ class RegionNetwork(nn.Module):
         self.last = nn.Sequential(_convolution(4 * c, width - 2 * c, 1, size=1), nn.ReLU())
 
     def maps(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Activations at both depths of photos (B, 3, H, W), an eighth and a sixteenth as large."""
+        """Feature maps of photos (B, 3, H, W) at strides 8 and 16."""
         middle = self.second(self.first(self.stem(pixels)))
         return middle, self.last(self.third(middle))
 
     def whole(self, pixels: Tensor) -> Tensor:
-        """(B, F) the features of whole photos."""
-        return torch.cat([one.float().mean((2, 3)) for one in self.maps(pixels)], dim=1)
+        """(B, F) features of whole photos."""
+        return torch.cat([map_.float().mean((2, 3)) for map_ in self.maps(pixels)], dim=1)
 
     def regions(self, pixels: Tensor, boxes: Tensor) -> Tensor:
-        """(B, n, F) the features of boxes (B, n, 4), given as shares of the sides."""
-        return torch.cat([pooled(one.float(), boxes) for one in self.maps(pixels)], dim=2)
+        """(B, n, F) features of relative boxes (B, n, 4)."""
+        return torch.cat([roi_pool(map_.float(), boxes) for map_ in self.maps(pixels)], dim=2)
 
 
 class Residual(nn.Module):
-    """Two convolutions, added to what came in."""
+    """Residual block of two 3 x 3 convolutions."""
 
-    def __init__(self, before: int, after: int, stride: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
-        self.one = _convolution(before, after, stride)
-        self.two = _convolution(after, after, 1)
-        self.past = nn.Identity() if before == after else _convolution(before, after, 1, size=1)
+        self.conv1 = _convolution(in_channels, out_channels, stride)
+        self.conv2 = _convolution(out_channels, out_channels, 1)
+        self.shortcut = (
+            nn.Identity()
+            if in_channels == out_channels
+            else _convolution(in_channels, out_channels, 1, size=1)
+        )
         self.stride = stride
-        nn.init.zeros_(self.two.get_parameter("1.weight"))  # at first it passes on what it gets
+        # Zero-initialised last scale (Goyal et al., 2017): each block starts as the identity.
+        nn.init.zeros_(self.conv2.get_parameter("1.weight"))
 
-    def forward(self, seen: Tensor) -> Tensor:
-        """(B, C, h, w) activations, none below 0."""
-        added = self.two(torch.relu(self.one(seen)))
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(B, C, h, w) non-negative activations to (B, C', h', w') non-negative activations."""
+        residual = self.conv2(torch.relu(self.conv1(inputs)))
         if self.stride > 1:
-            seen = functional.avg_pool2d(seen, self.stride, ceil_mode=True)
-        return torch.relu(added + self.past(seen))
+            inputs = functional.avg_pool2d(inputs, self.stride, ceil_mode=True)
+        return torch.relu(residual + self.shortcut(inputs))
 
 
-def normalised(pixels: Tensor) -> Tensor:
-    """Photos (B, H, W, 3) of bytes as (B, 3, H, W) floats about 0, channels last in memory."""
+def normalise_pixels(pixels: Tensor) -> Tensor:
+    """Photos (B, H, W, 3) uint8 as (B, 3, H, W) floats around 0, in channels-last memory."""
     values = (pixels.permute(0, 3, 1, 2).float() - 127.5) / 64
     return values.contiguous(memory_format=torch.channels_last)
 
 
-def _convolution(before: int, after: int, stride: int, size: int = 3) -> nn.Sequential:
-    layer = nn.Conv2d(before, after, size, stride, size // 2, bias=False)
-    return nn.Sequential(layer, nn.BatchNorm2d(after))
+def _convolution(in_channels: int, out_channels: int, stride: int, size: int = 3) -> nn.Sequential:
+    layer = nn.Conv2d(in_channels, out_channels, size, stride, size // 2, bias=False)
+    return nn.Sequential(layer, nn.BatchNorm2d(out_channels))

@@ -1,8 +1,8 @@
-"""Where the regions of a photo are: what stands out from its border, and parts of that.
+"""Region proposals: salient objects and their parts.
 
-No network and nothing random. The photo is looked at in small; what lies around it is taken for
-background, which may shade smoothly from one side to another; pixels far from it in colour, and
-what they enclose, are the product, or several of them.
+Deterministic, without a network. On a downscaled photo, a smooth colour gradient is fitted to the
+border as background; pixels far from it in colour, holes filled, form the product or several
+objects.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ LABELS = (
     "centre",
 )
 _PHOTO, _PRODUCT, _OBJECT = 0, 1, 2
-_SMALL = 96  # longer side at which a photo is looked at
-_LEAST_OBJECT = 0.02  # least share of the photo of an object of its own
-_MOST_OBJECTS = 3
-_SAME = 0.8  # boxes that overlap more than this (intersection over union) are one
-_FLAT = 6.0  # colour distance (Lab) that a plain background may have within itself
+_SIDE = 96  # longer side of the downscaled photo, in pixels
+_MIN_OBJECT = 0.02  # minimum fraction of the photo covered by a separate object
+_MAX_OBJECTS = 3
+_DUPLICATE_IOU = 0.8  # boxes that overlap more than this are duplicates
+_FLAT = 6.0  # Lab distance within a plain background
 
-# Parts as shares of the product's box, by their label: top, left, bottom, right.
+# Parts as fractions of the product's box, by label: top, left, bottom, right.
 _HALVES = {
     3: (0.0, 0.0, 0.55, 1.0),
     4: (0.45, 0.0, 1.0, 1.0),
@@ -50,28 +50,18 @@ _PARTS = {"none": {}, "halves": _CENTRE | _HALVES, "thirds": _CENTRE | _HALVES |
 
 
 class Proposals(NamedTuple):
-    """Where the regions of a photo are, n of them, the whole photo first.
-
-    Attributes:
-        boxes: (n, 4) float32 pixels: top, left, bottom, right.
-        labels: (n,) int16 place in `LABELS`.
-    """
+    """Boxes (n, 4) float32 in pixels and labels (n,) int16 (index into `LABELS`); photo first."""
 
     boxes: NDArray[np.float32]
     labels: NDArray[np.int16]
 
 
 def propose(photo: Photo, config: RegionsConfig) -> Proposals:
-    """The whole photo, the product, single objects where there are several, parts of the product.
-
-    Args:
-        photo: (H, W, 3), one pixel at least.
-        config: how many regions at the most, and which parts.
+    """Propose the whole photo, the product, separate objects and parts of the product.
 
     >>> photo = np.full((80, 60, 3), 255, np.uint8)
     >>> photo[20:60, 15:45] = (200, 0, 0)
-    >>> found = propose(photo, RegionsConfig(most=2))
-    >>> found.boxes.tolist()
+    >>> propose(photo, RegionsConfig(max_regions=2)).boxes.tolist()
     [[0.0, 0.0, 80.0, 60.0], [20.0, 15.0, 60.0, 45.0]]
     """
     height, width = photo.shape[:2]
@@ -79,55 +69,50 @@ def propose(photo: Photo, config: RegionsConfig) -> Proposals:
     labels = [_PHOTO]
 
     def add(box: tuple[float, ...], label: int) -> None:
-        fresh = all(overlap(box, other) <= _SAME for other in boxes)
-        if fresh and len(boxes) < config.most and box[2] - box[0] >= 1 and box[3] - box[1] >= 1:
+        new = all(iou(box, other) <= _DUPLICATE_IOU for other in boxes)
+        visible = box[2] - box[0] >= 1 and box[3] - box[1] >= 1
+        if new and visible and len(boxes) < config.max_regions:
             boxes.append(box)
             labels.append(label)
 
     product, objects = _objects(photo)
     add(product, _PRODUCT)
-    for one in objects:
-        add(one, _OBJECT)
-    for label, share in _PARTS[config.parts].items():
-        add(_part(product, share), label)
+    for box in objects:
+        add(box, _OBJECT)
+    for label, fractions in _PARTS[config.parts].items():
+        add(_part(product, fractions), label)
     return Proposals(np.array(boxes, np.float32), np.array(labels, np.int16))
 
 
 def saliency(photo: Photo) -> NDArray[np.float32]:
-    """How far each pixel of a photo is from the background, in Lab, 0 where it may belong to it.
-
-    Args:
-        photo: (H, W, 3), of any size; small ones are quicker.
-
-    Returns:
-        (H, W) distances to a background that is fitted to the photo's border.
-    """
-    lab = lab_of(photo)
+    """(H, W) Lab distances of a photo's pixels to the fitted background, 0 within its noise."""
+    lab = rgb_to_lab(photo)
     height, width = lab.shape[:2]
     basis = _basis(height, width)  # (H, W, 3)
     edge = _border(height, width)
-    known, colours = basis[edge], lab[edge]
-    weights = np.ones(len(known), np.float32)
-    away: NDArray[np.float32]
-    for _ in range(3):  # the product may touch the border: what does not fit counts less
-        scaled = known * weights[:, None]
-        grown = scaled.T @ known + 1e-3 * np.eye(3, dtype=np.float32)
-        plane = np.linalg.solve(grown, scaled.T @ colours)
-        away = np.sqrt(np.square(colours - known @ plane).sum(1))
-        weights = 1 / (1 + np.square(away / _FLAT))
-    own = float(np.median(away))
+    inputs, colours = basis[edge], lab[edge]
+    weights = np.ones(len(inputs), np.float32)
+    residual: NDArray[np.float32]
+    # Iteratively reweighted least squares with Cauchy weights: a product that touches the border
+    # must not tilt the background.
+    for _ in range(3):
+        weighted = inputs * weights[:, None]
+        gram = weighted.T @ inputs + 1e-3 * np.eye(3, dtype=np.float32)
+        plane = np.linalg.solve(gram, weighted.T @ colours)
+        residual = np.sqrt(np.square(colours - inputs @ plane).sum(1))
+        weights = 1 / (1 + np.square(residual / _FLAT))
+    noise = float(np.median(residual))
     distance = np.sqrt(np.square(lab - basis @ plane).sum(2))
-    away = np.maximum(distance - own, 0).astype(np.float32)
-    return away
+    salient: NDArray[np.float32] = np.maximum(distance - noise, 0).astype(np.float32)
+    return salient
 
 
-def lab_of(photo: Photo) -> NDArray[np.float32]:
-    """A photo's colours in CIE Lab (D65), where equal distances look alike.
+def rgb_to_lab(photo: Photo) -> NDArray[np.float32]:
+    """Convert sRGB (..., 3) to CIE Lab (D65), where distances match perceived differences.
 
-    Args:
-        photo: (..., 3) sRGB.
+    An order of magnitude faster than `skimage.color.rgb2lab` thanks to a 256-entry table.
 
-    >>> np.round(lab_of(np.array([[[255, 255, 255]]], np.uint8)), 1).tolist()
+    >>> np.round(rgb_to_lab(np.array([[[255, 255, 255]]], np.uint8)), 1).tolist()
     [[[100.0, 0.0, 0.0]]]
     """
     linear = _linear()[photo]
@@ -142,10 +127,10 @@ def lab_of(photo: Photo) -> NDArray[np.float32]:
     )
 
 
-def shrunk(photo: Photo, longest: int) -> Photo:
-    """A photo with its longer side no longer than ``longest``, by means over its pixels.
+def downscale(photo: Photo, longest: int) -> Photo:
+    """Downscale by an integer factor (box filter) until the longer side is at most ``longest``.
 
-    >>> shrunk(np.arange(24, dtype=np.uint8).reshape(2, 4, 3), 2)[..., 0].tolist()
+    >>> downscale(np.arange(24, dtype=np.uint8).reshape(2, 4, 3), 2)[..., 0].tolist()
     [[7, 13]]
     """
     factor = -(-max(photo.shape[:2]) // longest)
@@ -161,25 +146,27 @@ def shrunk(photo: Photo, longest: int) -> Photo:
 
 
 def _objects(photo: Photo) -> tuple[tuple[float, ...], list[tuple[float, ...]]]:
-    """The box of all that stands out, and the boxes of single objects if there are several."""
-    small = shrunk(photo, _SMALL)
+    """The box around all salient pixels, and the boxes of separate objects if several."""
+    small = downscale(photo, _SIDE)
     height, width = small.shape[:2]
     scale = (photo.shape[0] / height, photo.shape[1] / width)
-    away = saliency(small)
-    strong = float(np.partition(away, int(0.98 * away.size), axis=None)[int(0.98 * away.size)])
-    mask = ndimage.binary_closing(away > min(max(0.25 * strong, 4.0), 18.0), iterations=1)
-    numbered, _ = ndimage.label(ndimage.binary_fill_holes(mask))
-    areas = np.bincount(numbered.ravel())[1:] / mask.size
-    found = ndimage.find_objects(numbered)
+    salient = saliency(small)
+    rank = int(0.98 * salient.size)
+    strong = float(np.partition(salient, rank, axis=None)[rank])
+    # The threshold follows the photo's contrast, within bounds that noise and glare do not pass.
+    mask = ndimage.binary_closing(salient > min(max(0.25 * strong, 4.0), 18.0), iterations=1)
+    components, _ = ndimage.label(ndimage.binary_fill_holes(mask))
+    areas = np.bincount(components.ravel())[1:] / mask.size
+    slices = ndimage.find_objects(components)
     boxes: list[tuple[float, ...]] = [
         (
-            found[i][0].start * scale[0],
-            found[i][1].start * scale[1],
-            found[i][0].stop * scale[0],
-            found[i][1].stop * scale[1],
+            slices[i][0].start * scale[0],
+            slices[i][1].start * scale[1],
+            slices[i][0].stop * scale[0],
+            slices[i][1].stop * scale[1],
         )
         for i in np.argsort(-areas, kind="stable").tolist()
-        if areas[i] >= _LEAST_OBJECT / 4
+        if areas[i] >= _MIN_OBJECT / 4
     ]
     if not boxes:
         return (0.0, 0.0, float(photo.shape[0]), float(photo.shape[1])), []
@@ -189,37 +176,37 @@ def _objects(photo: Photo) -> tuple[tuple[float, ...], list[tuple[float, ...]]]:
         max(box[2] for box in boxes),
         max(box[3] for box in boxes),
     )
-    large = boxes[: min(int((areas >= _LEAST_OBJECT).sum()), _MOST_OBJECTS)]
+    large = boxes[: min(int((areas >= _MIN_OBJECT).sum()), _MAX_OBJECTS)]
     return whole, large if len(large) > 1 else []
 
 
-def _part(box: tuple[float, ...], share: tuple[float, ...]) -> tuple[float, ...]:
+def _part(box: tuple[float, ...], fractions: tuple[float, ...]) -> tuple[float, ...]:
     top, left, bottom, right = box
     height, width = bottom - top, right - left
     return (
-        top + share[0] * height,
-        left + share[1] * width,
-        top + share[2] * height,
-        left + share[3] * width,
+        top + fractions[0] * height,
+        left + fractions[1] * width,
+        top + fractions[2] * height,
+        left + fractions[3] * width,
     )
 
 
-def overlap(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+def iou(a: tuple[float, ...], b: tuple[float, ...]) -> float:
     """Intersection over union of two boxes.
 
-    >>> overlap((0, 0, 2, 2), (0, 1, 2, 2))
+    >>> iou((0, 0, 2, 2), (0, 1, 2, 2))
     0.5
     """
-    height = min(one[2], other[2]) - max(one[0], other[0])
-    width = min(one[3], other[3]) - max(one[1], other[1])
-    shared = max(height, 0.0) * max(width, 0.0)
-    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
-    return shared / max(areas - shared, 1e-9)
+    height = min(a[2], b[2]) - max(a[0], b[0])
+    width = min(a[3], b[3]) - max(a[1], b[1])
+    intersection = max(height, 0.0) * max(width, 0.0)
+    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
+    return intersection / max(areas - intersection, 1e-9)
 
 
 @lru_cache(maxsize=64)
 def _basis(height: int, width: int) -> NDArray[np.float32]:
-    """(H, W, 3) what a background may be made of: a constant and a slope each way."""
+    """(H, W, 3) regression inputs of the background: a constant and a slope per axis."""
     rows = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     columns = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
     return np.stack(np.broadcast_arrays(np.float32(1), rows, columns), axis=-1)
@@ -227,7 +214,7 @@ def _basis(height: int, width: int) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=64)
 def _border(height: int, width: int) -> NDArray[np.bool_]:
-    """(H, W) True around the edge."""
+    """(H, W) mask of the photo's border."""
     edge = np.ones((height, width), bool)
     depth = max(1, round(0.03 * min(height, width)))
     edge[depth:-depth, depth:-depth] = False
@@ -236,13 +223,13 @@ def _border(height: int, width: int) -> NDArray[np.bool_]:
 
 @lru_cache(maxsize=1)
 def _linear() -> NDArray[np.float32]:
-    """(256,) the light of an sRGB value."""
+    """(256,) linear light of each sRGB value."""
     value = np.arange(256) / 255
     light = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
     return light.astype(np.float32)
 
 
-# Linear sRGB to X, Y, Z as shares of white (D65); IEC 61966-2-1.
+# Linear sRGB to XYZ relative to white (D65); IEC 61966-2-1.
 _TO_XYZ = (
     np.array([[0.4124, 0.2126, 0.0193], [0.3576, 0.7152, 0.1192], [0.1805, 0.0722, 0.9505]])
     / np.array([0.9505, 1.0, 1.089])

@@ -1,7 +1,7 @@
-"""Training a small network on a catalogue's own photos, to predict their words.
+"""Train the `learned` extractor: a small network that predicts the words of photos.
 
-The same task as pretraining: the words of a product are labels of its photo. Only the activations
-are kept; they describe regions. No download, minutes on a processor.
+The task is that of label match: the words of a product are the labels of its photo. Training takes
+minutes on a CPU and downloads nothing; the activations become region features.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ from shopsight.errors import UsageError
 from shopsight.regions.extractor import Photo
 from shopsight.regions.hf_models import device_of
 from shopsight.regions.learned_extractor import LearnedExtractor
-from shopsight.regions.letterbox import placed
-from shopsight.regions.network import RegionNetwork, normalised
+from shopsight.regions.letterbox import letterbox
+from shopsight.regions.network import RegionNetwork, normalise_pixels
 from shopsight.types import IntArray
 
-_STEP = 16  # sides of the canvas are multiples of it
+_STRIDE = 16  # of the network; canvas sides are multiples of it
 _DROPOUT = 0.3
-_SMALL_SHARE, _SMALL = 0.6, 0.7  # of the epochs, photos are seen smaller, which is twice as fast
-_WARMUP = 0.2  # of all steps
-_LAST_LR = 100  # how many times lower than the first it ends
-# What is varied from one look to the next: size, shape, place, contrast, brightness.
-_SIZE, _SHAPE, _PLACE, _CONTRAST, _BRIGHTNESS = 0.3, 0.1, 0.16, 0.3, 0.3
+# Progressive resizing: the first 60 % of the epochs run at 0.7 times the size, twice as fast.
+_SMALL_FRACTION, _SMALL_SCALE = 0.6, 0.7
+_WARMUP = 0.2  # fraction of the steps
+_FINAL_LR_DIVISOR = 100
+# Ranges of the random augmentation.
+_SCALE, _ASPECT, _SHIFT, _CONTRAST, _BRIGHTNESS = 0.3, 0.1, 0.16, 0.3, 0.3
 
 
 def learn(
@@ -41,72 +42,69 @@ def learn(
     progress: Callable[[str], None],
 ) -> LearnedExtractor:
     """See `shopsight.regions.learn_extractor`."""
-    draw = np.random.default_rng(seed)
-    chosen = np.sort(draw.permutation(len(photos))[: config.most_photos])
-    labels = label_rows([words[i] for i in chosen.tolist()], config)
-    pixels, canvas = _on_canvas(photos, chosen, config)
-    known = labels.sum(1) > 0
-    with _as_set(config, seed):
-        network = _train(pixels[known], labels[known], canvas, config, progress)
+    rng = np.random.default_rng(seed)
+    sample = np.sort(rng.permutation(len(photos))[: config.max_photos])
+    labels = label_matrix([words[i] for i in sample.tolist()], config)
+    pixels, canvas = _letterboxed(photos, sample, config)
+    labelled = labels.sum(1) > 0
+    with _isolated(config, seed):
+        network = _train(pixels[labelled], labels[labelled], canvas, config, progress)
     shape = {"channels": config.channels, "width": config.width}
     return LearnedExtractor(network, shape, canvas, config.regions)
 
 
-def label_rows(words: Sequence[Sequence[str]], config: LearnConfig) -> Tensor:
-    """Which words each photo has.
-
-    Args:
-        words: of each photo.
-        config: which words are labels.
-
-    Returns:
-        (N, words) 1.0 where it has the word.
+def label_matrix(words: Sequence[Sequence[str]], config: LearnConfig) -> Tensor:
+    """(N, L) multi-hot labels of N photos over the L most frequent words.
 
     Raises:
-        UsageError: no word stands on enough photos, or all stand on every one.
+        UsageError: fewer than two words are frequent enough.
 
-    >>> label_rows([["red", "hat"], ["red", "hat"], ["sock"]], LearnConfig(least_products=2))
+    >>> label_matrix([["red", "hat"], ["red", "hat"], ["sock"]], LearnConfig(min_products=2))
     tensor([[1., 1.],
             [1., 1.],
             [0., 0.]])
     """
-    counts = Counter(word for one in words for word in set(one))
-    enough = [word for word, count in counts.items() if count >= config.least_products]
-    kept = sorted(enough, key=lambda word: (-counts[word], word))[: config.most_words]
-    if len(kept) < 2:
+    counts = Counter(word for photo_words in words for word in set(photo_words))
+    frequent = [word for word, count in counts.items() if count >= config.min_products]
+    labels = sorted(frequent, key=lambda word: (-counts[word], word))[: config.max_words]
+    if len(labels) < 2:
         raise UsageError(
-            f"there is nothing to learn from: fewer than two words stand on at least"
-            f" {config.least_products} of {len(words):,} photos"
+            f"cannot learn an extractor: fewer than two words occur on at least"
+            f" {config.min_products} of {len(words):,} photos"
         )
-    place = {word: i for i, word in enumerate(kept)}
-    rows = torch.zeros(len(words), len(kept))
-    for row, one in zip(rows, words, strict=True):
-        row[[place[word] for word in one if word in place]] = 1
-    return rows
+    index = {word: i for i, word in enumerate(labels)}
+    matrix = torch.zeros(len(words), len(labels))
+    for row, photo_words in zip(matrix, words, strict=True):
+        row[[index[word] for word in photo_words if word in index]] = 1
+    return matrix
 
 
 def word_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross entropy with each photo's words, all of them equally likely; the mean over photos.
+    """Softmax cross entropy with a uniform target over each photo's words; mean over photos.
+
+    Args:
+        logits: (B, L).
+        labels: (B, L) multi-hot.
 
     >>> round(word_loss(torch.zeros(1, 4), torch.tensor([[1.0, 1.0, 0.0, 0.0]])).item(), 4)
     1.3863
     """
-    shares = labels / labels.sum(1, keepdim=True).clamp(min=1)
-    return -(functional.log_softmax(logits, dim=1) * shares).sum(1).mean()
+    targets = labels / labels.sum(1, keepdim=True).clamp(min=1)
+    return -(functional.log_softmax(logits, dim=1) * targets).sum(1).mean()
 
 
-def _on_canvas(
-    photos: Sequence[Photo], chosen: IntArray, config: LearnConfig
+def _letterboxed(
+    photos: Sequence[Photo], sample: IntArray, config: LearnConfig
 ) -> tuple[Tensor, tuple[int, int]]:
-    """(N, H, W, 3) photos on a canvas whose shape suits most of them, and its sides."""
-    look = chosen[:: max(1, len(chosen) // 256)].tolist()
-    aspects = [photos[i].shape[1] / photos[i].shape[0] for i in look]
+    """(N, H, W, 3) photos on a canvas of their median aspect ratio, and its sides."""
+    probe = sample[:: max(1, len(sample) // 256)].tolist()
+    aspects = [photos[i].shape[1] / photos[i].shape[0] for i in probe]
     aspect = float(np.clip(np.median(aspects), 0.5, 2))
     sides = (config.size * min(1, 1 / aspect), config.size * min(1, aspect))
-    height, width = (max(1, round(side / _STEP + 0.2)) * _STEP for side in sides)
-    pixels = torch.empty(len(chosen), height, width, 3, dtype=torch.uint8)
-    for row, i in enumerate(chosen.tolist()):
-        pixels[row] = torch.from_numpy(placed(photos[i], height, width).pixels)
+    height, width = (max(1, round(side / _STRIDE + 0.2)) * _STRIDE for side in sides)
+    pixels = torch.empty(len(sample), height, width, 3, dtype=torch.uint8)
+    for row, i in enumerate(sample.tolist()):
+        pixels[row] = torch.from_numpy(letterbox(photos[i], height, width).pixels)
     return pixels, (height, width)
 
 
@@ -131,63 +129,71 @@ def _train(
     )
     batch = min(config.batch, len(pixels))
     steps = len(pixels) // batch
-    rate = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, config.lr, config.epochs * steps, pct_start=_WARMUP, final_div_factor=_LAST_LR
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer,
+        config.lr,
+        config.epochs * steps,
+        pct_start=_WARMUP,
+        final_div_factor=_FINAL_LR_DIVISOR,
     )
     for epoch in range(config.epochs):
         total, order = 0.0, torch.randperm(len(pixels))
         sides = _sides(canvas, epoch / config.epochs)
         for rows in torch.split(order[: steps * batch], batch):
-            seen = varied(normalised(pixels[rows].to(device)), sides)
-            with torch.autocast(device.type, torch.bfloat16, enabled=_half(device)):
-                logits = head(network.whole(seen))
+            inputs = augment(normalise_pixels(pixels[rows].to(device)), sides)
+            with torch.autocast(device.type, torch.bfloat16, enabled=_bf16_is_fast(device)):
+                logits = head(network.whole(inputs))
             loss = word_loss(logits.float(), labels[rows].to(device))
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-            rate.step()
+            schedule.step()
             total += loss.item()
         progress(f"epoch {epoch + 1} of {config.epochs}, loss {total / steps:.3f}")
     return network
 
 
-def varied(seen: Tensor, sides: tuple[int, int]) -> Tensor:
-    """Photos (B, 3, H, W) at another size, each flipped, moved, stretched and lit at random."""
-    batch, device = len(seen), seen.device
+def augment(photos: Tensor, sides: tuple[int, int]) -> Tensor:
+    """Random flip, scale, aspect, shift, contrast and brightness of photos (B, 3, H, W).
 
-    def spread(width: float, *shape: int) -> Tensor:
+    Returns:
+        (B, 3, *sides).
+    """
+    batch, device = len(photos), photos.device
+
+    def uniform(width: float, *shape: int) -> Tensor:
         return (torch.rand(batch, *shape, device=device) - 0.5) * width
 
-    size = 1 / (1 + spread(_SIZE))
-    grid = torch.zeros(batch, 2, 3, device=device)
-    grid[:, 0, 0] = size * (1 + spread(_SHAPE)) * spread(1).sign()
-    grid[:, 1, 1] = size
-    grid[:, :, 2] = spread(_PLACE, 2)
-    places = functional.affine_grid(grid, [batch, 3, *sides], align_corners=False)
-    moved = functional.grid_sample(seen, places, align_corners=False, padding_mode="border")
-    lit = moved * (1 + spread(_CONTRAST, 1, 1, 1)) + spread(_BRIGHTNESS, 1, 1, 1)
+    scale = 1 / (1 + uniform(_SCALE))
+    affine = torch.zeros(batch, 2, 3, device=device)
+    affine[:, 0, 0] = scale * (1 + uniform(_ASPECT)) * uniform(1).sign()
+    affine[:, 1, 1] = scale
+    affine[:, :, 2] = uniform(_SHIFT, 2)
+    grid = functional.affine_grid(affine, [batch, 3, *sides], align_corners=False)
+    warped = functional.grid_sample(photos, grid, align_corners=False, padding_mode="border")
+    lit = warped * (1 + uniform(_CONTRAST, 1, 1, 1)) + uniform(_BRIGHTNESS, 1, 1, 1)
     return lit.contiguous(memory_format=torch.channels_last)
 
 
-def _sides(canvas: tuple[int, int], done: float) -> tuple[int, int]:
-    """How large photos are seen, after a share of the training."""
-    if done >= _SMALL_SHARE:
+def _sides(canvas: tuple[int, int], progress: float) -> tuple[int, int]:
+    """Input sides after a fraction of the training."""
+    if progress >= _SMALL_FRACTION:
         return canvas
-    height, width = (max(_STEP, int(side * _SMALL) // 8 * 8) for side in canvas)
+    height, width = (max(_STRIDE, int(side * _SMALL_SCALE) // 8 * 8) for side in canvas)
     return height, width
 
 
-def _half(device: torch.device) -> bool:
-    """Whether bf16 is quicker there: on GPUs, and on processors that have it."""
+def _bf16_is_fast(device: torch.device) -> bool:
+    # Without AVX-512 BF16, a CPU emulates bf16 and is slower than in float32.
     if device.type != "cpu":
         return True
-    known = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return bool(known and known())
+    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(supported and supported())
 
 
 @contextmanager
-def _as_set(config: LearnConfig, seed: int) -> Iterator[None]:
-    """Threads and randomness as settings say, and as they were afterwards."""
+def _isolated(config: LearnConfig, seed: int) -> Iterator[None]:
+    """Set threads and seed, and restore the caller's afterwards."""
     threads = torch.get_num_threads()
     if config.threads:
         torch.set_num_threads(config.threads)

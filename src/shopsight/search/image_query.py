@@ -65,7 +65,7 @@ class PhotoEncoder:
                 " extractor (shopsight prepare photos keeps one)"
             )
         pixels = decoded(photo, self._reading) if isinstance(photo, bytes) else _checked(photo)
-        (found,) = self._opened().describe([pixels])
+        (found,) = self._opened().extract([pixels])
         boxes = np.asarray(found.boxes, np.float32)
         if not len(boxes):
             raise PhotoError("no region was found on the photo")

@@ -72,7 +72,7 @@ def test_a_prepared_shop_holds_what_the_table_says(table, tmp_path):
     assert fields.to_pylist() == [{k: v for k, v in row.items() if k != "sku"} for row in rows]
     batch = data.store.read(range(len(SHOP)))
     assert (batch.lengths == 3).all()
-    expected = [Means().describe([decode_photo(one.jpeg)])[0] for one in SHOP]
+    expected = [Means().extract([decode_photo(one.jpeg)])[0] for one in SHOP]
     features = np.concatenate([one.features for one in expected]).astype(np.float16)
     np.testing.assert_array_equal(batch.features, features)
     np.testing.assert_array_equal(batch.labels, [0, 1, 1] * len(SHOP))
@@ -279,8 +279,8 @@ def test_nothing_is_left_after_a_wrong_call(tmp_path, rows, options, sentence):
 
 def test_features_that_cannot_be_stored(table, tmp_path):
     class Loud(Means):
-        def describe(self, photos):
-            found = super().describe(photos)
+        def extract(self, photos):
+            found = super().extract(photos)
             found[0].features[0, 0] = 1e6
             return found
 

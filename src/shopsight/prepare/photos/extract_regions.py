@@ -35,7 +35,7 @@ class RegionExtractor(Protocol):
     label_names: tuple[str, ...]
     in_workers: bool
 
-    def describe(self, photos: Sequence[Pixels]) -> Sequence[Described]:
+    def extract(self, photos: Sequence[Pixels]) -> Sequence[Described]:
         """The regions of photos, in their order."""
 
     def save(self, folder: Path) -> None:
@@ -117,7 +117,7 @@ def describe_all(
     starts = range(start, len(photos), BATCH)
     if not extractor.in_workers:
         for first in starts:
-            yield list(extractor.describe(photos[first : first + BATCH]))
+            yield list(extractor.extract(photos[first : first + BATCH]))
         return
     with process_pool(_describe, workers, _take_extractor, (extractor,)) as pool:
         yield from _joined(pool, photos, starts)
@@ -151,4 +151,4 @@ def _take_extractor(extractor: RegionExtractor) -> None:
 
 def _describe(jpegs: list[bytes]) -> list[Described]:
     assert _extractor is not None
-    return [one for jpeg in jpegs for one in _extractor.describe([decode_photo(jpeg)])]
+    return [one for jpeg in jpegs for one in _extractor.extract([decode_photo(jpeg)])]
