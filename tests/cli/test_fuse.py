@@ -83,7 +83,7 @@ def test_refusals(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (("--weights", "1"), "2 runs need 2 finite weights"),
         (("--answers", "answers.json", "--metric", "foo"), "unknown metric 'foo'"),
         (("--answers", "first.json"), "grade 2.0 is not a whole number"),
-        (("--answers", "answers.json", "--folds", "1"), "--folds must be at least 2, not 1"),
+        (("--answers", "answers.json", "--folds", "1"), "folds must be at least 2, not 1"),
         (("--weights", "1", "1", "--metric", "foo"), "unknown metric 'foo' (known: ndcg,"),
         (("--weights", "1", "x"), "--weights must be a number, not 'x'"),
         (("--weights", "0", "0"), "weights must be at least 0 and not all 0"),

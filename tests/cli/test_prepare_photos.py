@@ -107,7 +107,7 @@ def test_a_bad_photo_is_one_sentence_with_its_id(tmp_path, capsys):
         (["shop.csv", "--out", "data", "--shard", "1/2", "--clicks", "x"], "belongs to shopsight"),
         (["shop.csv", "--out", "data", "--learn", "--extractor", "hf:x"], "--learn makes its own"),
         (["shop.csv", "--out", "data", "--lern"], "did you mean '--learn'?"),
-        (["shop.csv", "--out", "data", "--photo-side", "1"], "--photo-side must be from 16"),
+        (["shop.csv", "--out", "data", "--photo-side", "1"], "photo_side must be from 16"),
     ],
 )
 def test_wrong_calls_are_one_sentence_and_exit_2(

@@ -158,7 +158,7 @@ def test_what_cannot_be_written_and_settings_that_make_no_sense(tmp_path: Path) 
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot write photos here"):
         draw_catalogue(tmp_path / "file", SyntheticShopConfig(products=1, queries=1))
-    with pytest.raises(UsageError, match="--products must be at least 1"):
+    with pytest.raises(UsageError, match="products must be at least 1"):
         SyntheticShopConfig(products=0)
 
 

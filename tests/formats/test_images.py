@@ -276,9 +276,9 @@ def test_refusals_cross_from_one_process_to_another():
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"photo_side": 4}, "--photo-side must be from 16 to 65000, not 4"),
-        ({"photo_quality": 0}, "--photo-quality must be from 1 to 100, not 0"),
-        ({"max_megapixels": 1000}, "--max-megapixels must be from 1 to 170, not 1000"),
+        ({"photo_side": 4}, "photo_side must be from 16 to 65000, not 4"),
+        ({"photo_quality": 0}, "photo_quality must be from 1 to 100, not 0"),
+        ({"max_megapixels": 1000}, "max_megapixels must be from 1 to 170, not 1000"),
     ],
 )
 def test_settings_that_make_no_sense(values, sentence):

@@ -265,13 +265,13 @@ def test_the_real_queries(shared_data):
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"clusters": -1}, "--clusters must be at least 0, not -1"),
-        ({"dimensions": 0}, "--dimensions must be at least 1, not 0"),
-        ({"neighbours": -1}, "--neighbours must be at least 1, not -1"),
-        ({"postings": 0}, "--postings must be at least 1, not 0"),
-        ({"tries": -1}, "--tries must be at least 0, not -1"),
-        ({"last_word_fraction": 1.5}, "--last-word-fraction must be from 0 to 1, not 1.5"),
-        ({"last_word_fraction": float("nan")}, "--last-word-fraction must be from 0 to 1, not nan"),
+        ({"clusters": -1}, "clusters must be at least 0, not -1"),
+        ({"dimensions": 0}, "dimensions must be at least 1, not 0"),
+        ({"neighbours": -1}, "neighbours must be at least 1, not -1"),
+        ({"postings": 0}, "postings must be at least 1, not 0"),
+        ({"tries": -1}, "tries must be at least 0, not -1"),
+        ({"last_word_fraction": 1.5}, "last_word_fraction must be from 0 to 1, not 1.5"),
+        ({"last_word_fraction": float("nan")}, "last_word_fraction must be from 0 to 1, not nan"),
     ],
 )
 def test_settings_that_make_no_sense(settings, sentence):

@@ -123,11 +123,11 @@ def test_wrong_weights(weights: list[float], words: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"steps": 0}, "--steps must be at least 1, not 0"),
-        ({"folds": 1}, "--folds must be at least 2, not 1"),
-        ({"rrf_k": -1.0}, "--rrf-k must be at least 0, not -1"),
-        ({"rrf_k": float("nan")}, "--rrf-k must be at least 0, not nan"),
-        ({"rrf_k": float("inf")}, "--rrf-k must be a finite number, not inf"),
+        ({"steps": 0}, "steps must be at least 1, not 0"),
+        ({"folds": 1}, "folds must be at least 2, not 1"),
+        ({"rrf_k": -1.0}, "rrf_k must be at least 0, not -1"),
+        ({"rrf_k": float("nan")}, "rrf_k must be at least 0, not nan"),
+        ({"rrf_k": float("inf")}, "rrf_k must be a finite number, not inf"),
         ({"method": "rrf", "normalise": "zscore"}, "leave out --normalise zscore"),
     ],
 )

@@ -112,9 +112,9 @@ def test_overlap_by_hand() -> None:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"max_regions": 0}, "--max-regions must be at least 1"),
-        ({"threshold": 2.0}, "--threshold must be from 0 to 1"),
-        ({"size": -1}, "--size must be at least 0"),
+        ({"max_regions": 0}, "max_regions must be at least 1"),
+        ({"threshold": 2.0}, "threshold must be from 0 to 1"),
+        ({"size": -1}, "size must be at least 0"),
     ],
 )
 def test_settings_that_make_no_sense(wrong: dict[str, float], said: str) -> None:

@@ -159,7 +159,7 @@ def test_labels_are_the_frequent_words() -> None:
 def test_nothing_to_learn_from_is_said() -> None:
     with pytest.raises(UsageError, match="fewer than two words occur on at least 8 of 3 photos"):
         learn_extractor(shop(3, 0)[0], [["a"], ["b"], ["c"]], LearnConfig())
-    with pytest.raises(UsageError, match="--size must be at least 32"):
+    with pytest.raises(UsageError, match="size must be at least 32"):
         LearnConfig(size=8)
 
 

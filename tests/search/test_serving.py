@@ -127,7 +127,7 @@ def test_a_port_that_is_taken(index: Path, capsys: pytest.CaptureFixture[str]) -
     ("arguments", "sentence"),
     [
         (["--threads", "0"], "--threads must be at least 1"),
-        (["--k-max", "0"], "--k-max must be at least 1, not 0"),
+        (["--k-max", "0"], "k_max must be at least 1, not 0"),
         (["--port", "http"], "--port must be a whole number, not 'http'"),
         (["--token-file", "nowhere"], "nowhere: no such file or directory"),
         (["--host", "no.such.name.invalid", "--port", "0"], "--host no.such.name.invalid: no such"),

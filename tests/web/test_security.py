@@ -194,10 +194,10 @@ def test_a_token_is_read_without_its_line_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"port": 65_536}, "--port must be from 0 to 65535, not 65536"),
-        ({"k_max": 0}, "--k-max must be at least 1, not 0"),
-        ({"rate": -1.0}, "--rate must be at least 0, not -1.0"),
-        ({"timeout": 0.0}, "--timeout must be from 0.001 to 3600, not 0.0"),
+        ({"port": 65_536}, "port must be from 0 to 65535, not 65536"),
+        ({"k_max": 0}, "k_max must be at least 1, not 0"),
+        ({"rate": -1.0}, "rate must be at least 0, not -1.0"),
+        ({"timeout": 0.0}, "timeout must be from 0.001 to 3600, not 0.0"),
     ],
 )
 def test_settings_that_make_no_sense(changes: dict[str, Any], sentence: str) -> None:

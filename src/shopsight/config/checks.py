@@ -1,51 +1,50 @@
-"""Refusals that every settings class shares."""
+"""Range checks that all settings classes share."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import NamedTuple
 
 from shopsight.errors import UsageError
 
 
-def check_range(config: object, name: str, least: float, most: float = math.inf) -> None:
-    """Refuse a setting that is no finite number in a range, spelt as its option is.
+class Range(NamedTuple):
+    """Numbers from `low` to `high`, both included, and the words that describe them."""
 
-    >>> from types import SimpleNamespace
-    >>> check_range(SimpleNamespace(folds=5), "folds", 7)
-    Traceback (most recent call last):
-    shopsight.errors.UsageError: --folds must be at least 7, not 5
-    """
-    value = getattr(config, name)
-    if math.isfinite(value) and least <= value <= most:
-        return
-    wanted = f"at least {least}" if most == math.inf else f"from {least} to {most}"
-    if value == math.inf:
-        wanted = "a finite number"
-    raise UsageError(f"--{name.replace('_', '-')} must be {wanted}, not {value}")
+    low: float
+    high: float
+    expected: str
 
 
-def at_least(config: Any, **least: float) -> None:
-    """Refuse a setting below its least sensible value.
+# One representable number inside an open bound stands for the bound itself, so that one closed
+# comparison checks every range.
+POSITIVE = Range(math.nextafter(0, 1), math.inf, "above 0")
+PROBABILITY = Range(0, math.nextafter(1, 0), "from 0 to below 1")
+
+
+def check_ranges(config: object, **ranges: float | tuple[float, float] | Range) -> None:
+    """Raise UsageError unless every named setting is a finite number in its range.
 
     Args:
-        config: a settings dataclass.
-        least: the least value by name of the setting.
+        config: a settings object.
+        ranges: by setting, the lowest value, the lowest and the highest, or a `Range`.
 
-    Raises:
-        UsageError: naming the setting, the least value and the given one.
+    >>> from types import SimpleNamespace
+    >>> check_ranges(SimpleNamespace(folds=5, dropout=0.1), folds=7, dropout=PROBABILITY)
+    Traceback (most recent call last):
+    shopsight.errors.UsageError: folds must be at least 7, not 5
     """
-    for name, low in least.items():
-        if getattr(config, name) < low:
-            raise UsageError(f"{name} must be at least {low:g}, not {getattr(config, name)}")
-
-
-def shares(config: Any, *names: str) -> None:
-    """Refuse settings that are not a share from 0 to, but without, 1.
-
-    Raises:
-        UsageError: naming the setting and its value.
-    """
-    for name in names:
-        if not 0 <= getattr(config, name) < 1:
-            raise UsageError(f"{name} must be from 0 to below 1, not {getattr(config, name)}")
+    for name, bounds in ranges.items():
+        value = getattr(config, name)
+        if isinstance(bounds, Range):
+            low, high, expected = bounds
+        elif isinstance(bounds, tuple):
+            low, high = bounds
+            expected = f"from {low} to {high}"
+        else:
+            low, high, expected = bounds, math.inf, f"at least {bounds}"
+        if value == math.inf:
+            expected = "a finite number"
+        # Written so that NaN, which compares false with everything, fails too.
+        if not (math.isfinite(value) and low <= value <= high):
+            raise UsageError(f"{name} must be {expected}, not {value}")

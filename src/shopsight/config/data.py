@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from shopsight.config.checks import check_range
+from shopsight.config.checks import check_ranges
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,7 @@ class KddcupConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        check_range(self, "workers", 0)
-        check_range(self, "feature_width", 0)
-        check_range(self, "vocabulary_size", 1)
-        check_range(self, "shard_mib", 1)
+        check_ranges(self, workers=0, feature_width=0, vocabulary_size=1, shard_mib=1)
 
 
 @dataclass(frozen=True)
@@ -62,12 +59,15 @@ class NegativesConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        check_range(self, "clusters", 0)
-        check_range(self, "dimensions", 1)
-        check_range(self, "neighbours", 1)
-        check_range(self, "postings", 1)
-        check_range(self, "last_word_fraction", 0, 1)
-        check_range(self, "tries", 0)
+        check_ranges(
+            self,
+            clusters=0,
+            dimensions=1,
+            neighbours=1,
+            postings=1,
+            last_word_fraction=(0, 1),
+            tries=0,
+        )
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,4 @@ class SyntheticShopConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        check_range(self, "products", 1)
-        check_range(self, "queries", 1)
-        check_range(self, "most_matches", 1)
+        check_ranges(self, products=1, queries=1, most_matches=1)

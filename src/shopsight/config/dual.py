@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from shopsight.config.checks import at_least, shares
+from shopsight.config.checks import PROBABILITY, check_ranges
 from shopsight.config.encoder import FeaturesConfig
 from shopsight.config.train import FalseNegatives, TrainConfig
 from shopsight.errors import UsageError
@@ -100,12 +100,25 @@ class DualConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        at_least(
-            self, min_count=0, width=1, out=1, towers=1, text_layers=0, image_layers=0, heads=1
+        check_ranges(
+            self,
+            min_count=0,
+            width=1,
+            out=1,
+            towers=1,
+            text_layers=0,
+            image_layers=0,
+            heads=1,
+            feedforward=1,
+            margin=0,
+            hard_from_epoch=0,
+            phase2_epochs=0,
+            phase2_batch=0,
+            dropout=PROBABILITY,
+            word_dropout=PROBABILITY,
+            word_drop=PROBABILITY,
+            hard_fraction=PROBABILITY,
+            scale=POSITIVE,
         )
-        at_least(self, feedforward=1, margin=0, hard_from_epoch=0, phase2_epochs=0, phase2_batch=0)
-        shares(self, "dropout", "word_dropout", "word_drop", "hard_fraction")
-        if self.scale <= 0:
-            raise UsageError(f"scale must be above 0, not {self.scale}")
         if self.width % self.heads:
             raise UsageError(f"width {self.width} cannot be divided among {self.heads} heads")

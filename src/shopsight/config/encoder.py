@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from shopsight.config.checks import at_least, shares
+from shopsight.config.checks import PROBABILITY, check_ranges
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class WordVectorsConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        at_least(self, width=1, spread=0)
+        check_ranges(self, width=1, spread=0)
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,7 @@ class FeaturesConfig:
 
     def __post_init__(self) -> None:
         """Refuse a chance that is none, and fewer components than none."""
-        at_least(self, components=0)
-        shares(self, "dropout")
+        check_ranges(self, components=0, dropout=PROBABILITY)
 
 
 @dataclass(frozen=True)
@@ -83,6 +82,13 @@ class EncoderConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        at_least(self, box_hidden=1, attention_heads=1, feedforward=1, weight_hidden=1)
-        at_least(self, embed_hidden=1, label_heads=1)
-        shares(self, "dropout")
+        check_ranges(
+            self,
+            box_hidden=1,
+            attention_heads=1,
+            feedforward=1,
+            weight_hidden=1,
+            embed_hidden=1,
+            label_heads=1,
+            dropout=PROBABILITY,
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from shopsight.config.checks import check_range
+from shopsight.config.checks import check_ranges
 from shopsight.errors import UsageError
 
 
@@ -60,9 +60,7 @@ class FusionConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense, and what would be ignored."""
-        check_range(self, "steps", 1)
-        check_range(self, "folds", 2)
-        check_range(self, "rrf_k", 0)
+        check_ranges(self, steps=1, folds=2, rrf_k=0)
         if self.method == "rrf" and self.normalise != "none":
             raise UsageError(
                 f"--method rrf adds up places, not scores; leave out --normalise {self.normalise}"

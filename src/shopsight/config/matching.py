@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from shopsight.config.checks import at_least, shares
+from shopsight.config.checks import PROBABILITY, check_ranges
 from shopsight.config.train import FalseNegatives, NegativesFrom, TrainConfig
 from shopsight.errors import UsageError
 
@@ -43,8 +43,7 @@ class LabelMatchConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        at_least(self, hardest_negatives=1, caption_weight=0)
-        shares(self, "word_drop")
+        check_ranges(self, hardest_negatives=1, caption_weight=0, word_drop=PROBABILITY)
 
 
 @dataclass(frozen=True)
@@ -97,8 +96,16 @@ class WordMatchConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense and switches that exclude each other."""
-        at_least(self, gru_hidden=1, gru_layers=1, match_hidden=1, margin=0, encoder_lr=0)
-        shares(self, "dropout", "word_drop")
+        check_ranges(
+            self,
+            gru_hidden=1,
+            gru_layers=1,
+            match_hidden=1,
+            margin=0,
+            encoder_lr=0,
+            dropout=PROBABILITY,
+            word_drop=PROBABILITY,
+        )
         _check_trunk(self)
 
 
@@ -141,8 +148,15 @@ class SentenceMatchConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense and switches that exclude each other."""
-        at_least(self, gru_hidden=0, gru_layers=1, depth=0, encoder_lr=0)
-        shares(self, "dropout", "word_drop")
+        check_ranges(
+            self,
+            gru_hidden=0,
+            gru_layers=1,
+            depth=0,
+            encoder_lr=0,
+            dropout=PROBABILITY,
+            word_drop=PROBABILITY,
+        )
         _check_trunk(self)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from shopsight.config.checks import check_range
+from shopsight.config.checks import check_ranges
 from shopsight.errors import UsageError
 
 
@@ -27,10 +27,9 @@ class SmallPhotoConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        check_range(self, "photo_side", 16, 65_000)
-        check_range(self, "photo_quality", 1, 100)
-        check_range(self, "max_megapixels", 1, 170)  # Pillow itself refuses more than 178
-        check_range(self, "max_mb", 1)
+        check_ranges(self, photo_side=(16, 65_000), photo_quality=(1, 100), max_mb=1)
+        # Pillow raises DecompressionBombError beyond 178 megapixels.
+        check_ranges(self, max_megapixels=(1, 170))
 
 
 @dataclass(frozen=True)
@@ -93,17 +92,20 @@ class QueryGenerationConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        check_range(self, "queries_per_product", 1)
-        check_range(self, "least_words", 1)
-        check_range(self, "most_words", self.least_words)
-        check_range(self, "word_fraction", 0, 1)
-        check_range(self, "word_products", 1)
-        check_range(self, "shuffle", 0, 1)
-        check_range(self, "valid_fraction", 0, 1)
-        check_range(self, "test_fraction", 0, 1)
-        check_range(self, "eval_queries", 1)
-        check_range(self, "pool_size", 2)
-        check_range(self, "relevant", 1, self.pool_size - 1)
+        check_ranges(
+            self,
+            queries_per_product=1,
+            least_words=1,
+            most_words=self.least_words,
+            word_fraction=(0, 1),
+            word_products=1,
+            shuffle=(0, 1),
+            valid_fraction=(0, 1),
+            test_fraction=(0, 1),
+            eval_queries=1,
+            pool_size=2,
+            relevant=(1, self.pool_size - 1),
+        )
         if self.valid_fraction + self.test_fraction >= 1:
             reason = "leave no product to train on"
             raise UsageError(f"--valid-fraction and --test-fraction {reason}")
@@ -131,6 +133,4 @@ class PhotosConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        check_range(self, "workers", 0)
-        check_range(self, "vocabulary_size", 1)
-        check_range(self, "shard_mib", 1)
+        check_ranges(self, workers=0, vocabulary_size=1, shard_mib=1)

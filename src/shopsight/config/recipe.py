@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from shopsight.config.checks import at_least
+from shopsight.config.checks import check_ranges
 from shopsight.config.data import NegativesConfig
 from shopsight.config.dual import DualConfig
 from shopsight.config.encoder import EncoderConfig, WordVectorsConfig
@@ -46,4 +46,4 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        at_least(self, threads=0)
+        check_ranges(self, threads=0)

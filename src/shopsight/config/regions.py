@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from shopsight.config.checks import check_range
+from shopsight.config.checks import check_ranges
 from shopsight.config.train import Precision
 
 
@@ -39,10 +39,7 @@ class RegionsConfig:
 
     def __post_init__(self) -> None:
         """Validate ranges."""
-        check_range(self, "max_regions", 1)
-        check_range(self, "threshold", 0, 1)
-        check_range(self, "size", 0)
-        check_range(self, "batch", 1)
+        check_ranges(self, max_regions=1, threshold=(0, 1), size=0, batch=1)
 
 
 @dataclass(frozen=True)
@@ -79,12 +76,15 @@ class LearnConfig:
 
     def __post_init__(self) -> None:
         """Validate ranges."""
-        check_range(self, "epochs", 1)
-        check_range(self, "batch", 2)
-        check_range(self, "size", 32)
-        check_range(self, "channels", 8)
-        check_range(self, "width", 16)
-        check_range(self, "min_products", 1)
-        check_range(self, "max_words", 1)
-        check_range(self, "max_photos", 2)
-        check_range(self, "threads", 0)
+        check_ranges(
+            self,
+            epochs=1,
+            batch=2,
+            size=32,
+            channels=8,
+            width=16,
+            min_products=1,
+            max_words=1,
+            max_photos=2,
+            threads=0,
+        )

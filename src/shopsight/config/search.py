@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from shopsight.config.checks import at_least, shares
+from shopsight.config.checks import PROBABILITY, check_ranges
 from shopsight.errors import UsageError
 
 
@@ -39,8 +39,15 @@ class IndexConfig:
 
     def __post_init__(self) -> None:
         """Validate the numbers."""
-        at_least(self, flat_below=0, nlist=0, candidates=1, compact_above=1)
-        shares(self, "target_recall", "compact_fraction")
+        check_ranges(
+            self,
+            flat_below=0,
+            nlist=0,
+            candidates=1,
+            compact_above=1,
+            target_recall=PROBABILITY,
+            compact_fraction=PROBABILITY,
+        )
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,7 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         """Validate the numbers."""
-        at_least(self, max_tokens=1, oversample=1, exact_below=0, photo_megapixels=1)
+        check_ranges(self, max_tokens=1, oversample=1, exact_below=0, photo_megapixels=1)
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,7 @@ class DedupeConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        at_least(self, bits=0, neighbours=1)
+        check_ranges(self, bits=0, neighbours=1)
         if not -1 <= self.cosine <= 1:
             raise UsageError(f"cosine must be from -1 to 1, not {self.cosine}")
 
@@ -109,5 +116,4 @@ class ClickLabelConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        at_least(self, weight=0, clicks=1, grades=1)
-        shares(self, "prior", "share")
+        check_ranges(self, weight=0, clicks=1, grades=1, prior=PROBABILITY, share=PROBABILITY)

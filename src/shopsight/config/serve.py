@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shopsight.config.checks import check_range
+from shopsight.config.checks import check_ranges
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,6 @@ class ServeConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        check_range(self, "port", 0, 65_535)
-        for name in ("query_chars", "k_max", "candidates_max", "photo_bytes", "burst", "pending"):
-            check_range(self, name, 1)
-        check_range(self, "rate", 0)
-        check_range(self, "timeout", 0.001, 3600)
-        check_range(self, "batch_size", 1)
-        check_range(self, "batch_wait", 0, 1)
+        at_least_1 = ("query_chars", "k_max", "candidates_max", "photo_bytes", "burst", "pending")
+        check_ranges(self, port=(0, 65_535), **dict.fromkeys(at_least_1, 1))
+        check_ranges(self, rate=0, timeout=(0.001, 3600), batch_size=1, batch_wait=(0, 1))

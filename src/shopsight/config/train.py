@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from shopsight.config.checks import at_least
-from shopsight.errors import UsageError
+from shopsight.config.checks import check_ranges
 
 Precision = Literal["float32", "bf16"]
 """Number format of matrix products; sums, losses and scores are always float32."""
@@ -62,8 +61,19 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        at_least(self, epochs=0, batch=2, weight_decay=0, decay_per_epoch=0, final_lr_fraction=0)
-        at_least(self, warmup_steps=0, clip=0, eval_every_epochs=1, patience=0, keep=1)
-        at_least(self, checkpoint_steps=0, workers=0)
-        if self.lr <= 0:
-            raise UsageError(f"lr must be above 0, not {self.lr}")
+        check_ranges(
+            self,
+            epochs=0,
+            batch=2,
+            weight_decay=0,
+            decay_per_epoch=0,
+            final_lr_fraction=0,
+            warmup_steps=0,
+            clip=0,
+            eval_every_epochs=1,
+            patience=0,
+            keep=1,
+            checkpoint_steps=0,
+            workers=0,
+            lr=POSITIVE,
+        )

@@ -292,8 +292,8 @@ def test_no_questions_no_pools():
             {"valid_fraction": 0.6, "test_fraction": 0.4},
             "--valid-fraction and --test-fraction leave no",
         ),
-        ({"least_words": 3, "most_words": 2}, "--most-words must be at least 3, not 2"),
-        ({"relevant": 30}, "--relevant must be from 1 to 29, not 30"),
+        ({"least_words": 3, "most_words": 2}, "most_words must be at least 3, not 2"),
+        ({"relevant": 30}, "relevant must be from 1 to 29, not 30"),
     ],
 )
 def test_settings_that_make_no_sense(values, sentence):
