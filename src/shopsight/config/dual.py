@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from shopsight.config.checks import PROBABILITY, check_ranges
+from shopsight.config.checks import POSITIVE, PROBABILITY, check_ranges
 from shopsight.config.encoder import FeaturesConfig
 from shopsight.config.train import FalseNegatives, TrainConfig
 from shopsight.errors import UsageError

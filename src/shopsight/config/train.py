@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from shopsight.config.checks import check_ranges
+from shopsight.config.checks import POSITIVE, check_ranges
 
 Precision = Literal["float32", "bf16"]
 """Number format of matrix products; sums, losses and scores are always float32."""
