@@ -105,7 +105,10 @@ def test_a_bad_photo_is_one_sentence_with_its_id(tmp_path, capsys):
         (["shop.csv", "--out", "data", "--shard", "3/2"], "--shard must be I/N, such as 1/4"),
         (["shop.csv", "--out", "data", "--shard", "1/2", "--learn"], "--learn looks at the whole"),
         (["shop.csv", "--out", "data", "--shard", "1/2", "--clicks", "x"], "belongs to shopsight"),
-        (["shop.csv", "--out", "data", "--learn", "--extractor", "hf:x"], "--learn makes its own"),
+        (
+            ["shop.csv", "--out", "data", "--learn", "--extractor", "hf:x"],
+            "--learn trains its own extractor",
+        ),
         (["shop.csv", "--out", "data", "--lern"], "did you mean '--learn'?"),
         (["shop.csv", "--out", "data", "--photo-side", "1"], "photo_side must be from 16"),
     ],

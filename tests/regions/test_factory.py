@@ -1,4 +1,4 @@
-"""Extractors as a preparation is handed them: the whole path, from a table to a ranking."""
+"""Region sources, from a table of photos to a ranking."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def assert_ranks(data: PreparedData, recipe: Path, out: Path) -> None:
     assert set(run) == set(data.pools("valid").query_ids)
 
 
-def assert_describes_new_photos_alike(data: PreparedData) -> None:
-    """A photo described again, alone, has the stored regions."""
+def assert_new_photos_match_stored(data: PreparedData) -> None:
+    """Extracting a stored photo again yields the stored regions."""
     photos = data.photos
     assert photos is not None
     for product in (0, 41, 89):
@@ -64,7 +64,7 @@ def assert_describes_new_photos_alike(data: PreparedData) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-def test_a_published_backbone_and_detector(
+def test_backbone_and_detector(
     table: str, tmp_path: Path, quick_recipe: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     transformers = pytest.importorskip("transformers")
@@ -83,40 +83,40 @@ def test_a_published_backbone_and_detector(
             id2label={0: "dress", 1: "shoe"},
         )
     ).save_pretrained(detector)
-    named = ["--extractor", f"hf:{backbone}", "--detector", detector, "--threshold", "0.3"]
-    named += ["--size", "32"]
-    data = prepared(table, tmp_path / "data", *named, "--batch", "8")
-    alone = prepared(table, tmp_path / "alone", *named, "--batch", "1")
+    options = ["--extractor", f"hf:{backbone}", "--detector", detector, "--threshold", "0.3"]
+    options += ["--size", "32"]
+    data = prepared(table, tmp_path / "data", *options, "--batch", "8")
+    alone = prepared(table, tmp_path / "alone", *options, "--batch", "1")
     np.testing.assert_allclose(
         data.store.read(range(90)).features, alone.store.read(range(90)).features, atol=2e-3
     )
     assert data.manifest["extractor"]["name"] == f"hf:{backbone}"
     assert {"dress", "shoe"} <= set(data.manifest["extractor"]["label_names"])
-    assert_describes_new_photos_alike(data)
+    assert_new_photos_match_stored(data)
     assert_ranks(data, quick_recipe, tmp_path / "run")
 
 
-def test_a_learned_network(table: str, tmp_path: Path, quick_recipe: Path) -> None:
+def test_learned_extractor(table: str, tmp_path: Path, quick_recipe: Path) -> None:
     small = ["--learning.epochs", "1", "--learning.channels", "8", "--learning.width", "32"]
     small += ["--learning.size", "32", "--learning.threads", "1", "--learning.min-products", "3"]
     data = prepared(table, tmp_path / "data", "--learn", *small)
     assert data.manifest["extractor"]["name"] == "learned"
     assert data.store.width == 32
-    assert_describes_new_photos_alike(data)
+    assert_new_photos_match_stored(data)
     assert_ranks(data, quick_recipe, tmp_path / "run")
     again = prepared(table, tmp_path / "again", "--extractor", str(data.path))
     same = "features-00000.npy"
     assert (again.path / same).read_bytes() == (data.path / same).read_bytes()
 
 
-def test_classic_in_two_processes_is_classic_in_one(table: str, tmp_path: Path) -> None:
-    one = prepared(table, tmp_path / "one")
-    two = prepared(table, tmp_path / "two", "--workers", "2")
-    assert one.manifest["files"] == two.manifest["files"]
-    assert_describes_new_photos_alike(one)
+def test_two_processes_equal_one(table: str, tmp_path: Path) -> None:
+    serial = prepared(table, tmp_path / "one")
+    parallel = prepared(table, tmp_path / "two", "--workers", "2")
+    assert serial.manifest["files"] == parallel.manifest["files"]
+    assert_new_photos_match_stored(serial)
 
 
-def test_settings_tell_what_was_found_and_not_where() -> None:
+def test_source_settings_exclude_batch_and_device() -> None:
     fast = region_source("hf:x", RegionsConfig(batch=64, device="cuda"))
     assert fast.settings == region_source("hf:x", RegionsConfig()).settings
     assert fast.settings != region_source("hf:x", RegionsConfig(max_regions=3)).settings

@@ -1,4 +1,4 @@
-"""Published backbones and detectors, as tiny random models that the tests save."""
+"""Hugging Face backbones and detectors, tested on tiny random models saved by the tests."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TINY = {
 
 
 def backbones() -> dict[str, Any]:
-    """A tiny random model of every kind that is spoken of in the docs."""
+    """A tiny random model of every architecture named in the docs."""
     t = transformers
     text = {**TINY, "vocab_size": 50, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
     seeing = {**TINY, "image_size": 64, "patch_size": 16}
@@ -57,17 +57,17 @@ def backbones() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Where the tiny models are saved; two of them with settings of how to see."""
+    """Folders of the tiny models; two have a preprocessor configuration."""
     torch.manual_seed(0)
-    where = tmp_path_factory.mktemp("models")
+    root = tmp_path_factory.mktemp("models")
     for name, model in backbones().items():
-        model.save_pretrained(where / name)
+        model.save_pretrained(root / name)
     for name, size in (
         ("resnet", {"shortest_edge": 64}),
         ("convnext", {"height": 64, "width": 64}),
     ):
-        about = {"image_mean": [0.5] * 3, "image_std": [0.25] * 3, "size": size}
-        (where / name / "preprocessor_config.json").write_text(json.dumps(about))
+        settings = {"image_mean": [0.5] * 3, "image_std": [0.25] * 3, "size": size}
+        (root / name / "preprocessor_config.json").write_text(json.dumps(settings))
     classes = {"id2label": {0: "dress", 1: "shoe", 2: "bag"}}
     detectors = {
         "yolos": transformers.YolosForObjectDetection(
@@ -76,8 +76,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "bert": transformers.BertModel(transformers.BertConfig(**TINY, vocab_size=50)),
     }
     for name, model in detectors.items():
-        model.save_pretrained(where / name)
-    return {path.name: str(path) for path in where.iterdir()}
+        model.save_pretrained(root / name)
+    return {path.name: str(path) for path in root.iterdir()}
 
 
 @pytest.fixture
@@ -96,27 +96,29 @@ def photos() -> list[Photo]:
     ("name", "width"),
     [("resnet", 32), ("convnext", 48), ("dinov2", 32), ("vit", 32), ("swin", 32), ("siglip", 32)],
 )
-def test_every_kind_of_backbone_describes_photos(
+def test_every_backbone_extracts_regions(
     folders: dict[str, str], photos: list[Photo], tmp_path: Path, name: str, width: int
 ) -> None:
-    one = make_extractor(RegionsConfig(f"hf:{folders[name]}", max_regions=5))
-    assert isinstance(one, Extractor)
-    assert one.width == width
-    assert not one.in_workers
-    found = one.extract(photos)
-    for photo, regions in zip(photos, found, strict=True):
+    extractor = make_extractor(RegionsConfig(f"hf:{folders[name]}", max_regions=5))
+    assert isinstance(extractor, Extractor)
+    assert extractor.width == width
+    assert not extractor.in_workers
+    extracted = extractor.extract(photos)
+    for photo, regions in zip(photos, extracted, strict=True):
         assert regions.features.shape == (len(regions), width)
         assert np.isfinite(regions.features).all()
         assert (regions.features >= 0).all()
         assert regions.boxes[0].tolist() == [0, 0, *photo.shape[:2]]
-    one.save(tmp_path / "extractor")
+    extractor.save(tmp_path / "extractor")
     again = load_extractor(tmp_path / "extractor").extract(photos)
-    for first, second in zip(found, again, strict=True):
+    for first, second in zip(extracted, again, strict=True):
         np.testing.assert_array_equal(first.boxes, second.boxes)
         np.testing.assert_allclose(first.features, second.features, atol=1e-5)
 
 
-def test_the_size_of_a_batch_changes_nothing(folders: dict[str, str], photos: list[Photo]) -> None:
+def test_results_do_not_depend_on_the_batch_size(
+    folders: dict[str, str], photos: list[Photo]
+) -> None:
     together, alone = (
         make_extractor(
             RegionsConfig(
@@ -131,12 +133,10 @@ def test_the_size_of_a_batch_changes_nothing(folders: dict[str, str], photos: li
         np.testing.assert_array_equal(first.labels, second.labels)
 
 
-def test_pooling_is_what_the_model_says_of_the_region(
-    folders: dict[str, str], photos: list[Photo]
-) -> None:
-    """The whole photo of a square one is the mean of its map, both signs of it."""
-    one = make_extractor(RegionsConfig(f"hf:{folders['vit']}", max_regions=1))
-    (regions,) = one.extract([photos[2]])
+def test_features_are_pooled_activations(folders: dict[str, str], photos: list[Photo]) -> None:
+    """The whole-photo feature of a square photo is the weighted mean of its patches, by sign."""
+    extractor = make_extractor(RegionsConfig(f"hf:{folders['vit']}", max_regions=1))
+    (regions,) = extractor.extract([photos[2]])
     model = transformers.ViTModel.from_pretrained(folders["vit"], add_pooling_layer=False).eval()
     pixels = torch.tensor(photos[2]).permute(2, 0, 1)[None] / 255
     mean, std = (torch.tensor(v)[:, None, None] for v in ((0.485, 0.456, 0.406),
@@ -144,50 +144,48 @@ def test_pooling_is_what_the_model_says_of_the_region(
     with torch.no_grad():
         patches = model(pixel_values=(pixels - mean) / std).last_hidden_state[0, 1:]
     points = (torch.arange(7) + 0.5) / 7 * 4 - 0.5  # of a map of 4 x 4
-    share = torch.zeros(4)
+    weights = torch.zeros(4)
     for point in points.clamp(0, 3).tolist():
         low = min(int(point), 2)
-        share[low] += 1 - (point - low)
-        share[low + 1] += point - low
-    weight = torch.outer(share, share).ravel() / 49
+        weights[low] += 1 - (point - low)
+        weights[low + 1] += point - low
+    weight = torch.outer(weights, weights).ravel() / 49
     expected = (patches * weight[:, None]).sum(0)
     signed = regions.features[0, :16] - regions.features[0, 16:]
     np.testing.assert_allclose(signed, expected.numpy(), atol=1e-5)
 
 
-def test_detected_boxes_carry_the_names_of_their_classes(
+def test_detected_boxes_carry_class_names(
     folders: dict[str, str], photos: list[Photo], tmp_path: Path
 ) -> None:
     config = RegionsConfig(f"hf:{folders['resnet']}", max_regions=4, detector=folders["yolos"],
                            threshold=0.0)  # fmt: skip
-    one = make_extractor(config)
-    assert one.label_names == (*LABELS, "dress", "shoe", "bag")
-    found = one.extract(photos)
-    seen = {one.label_names[label] for regions in found for label in regions.labels}
+    extractor = make_extractor(config)
+    assert extractor.label_names == (*LABELS, "dress", "shoe", "bag")
+    extracted = extractor.extract(photos)
+    seen = {extractor.label_names[label] for regions in extracted for label in regions.labels}
     assert "photo" in seen
     assert seen <= {"photo", "dress", "shoe", "bag"}
     assert len(seen) >= 2
-    for photo, regions in zip(photos, found, strict=True):
+    for photo, regions in zip(photos, extracted, strict=True):
         assert 2 <= len(regions) <= 4
         assert (regions.boxes >= 0).all()
         assert (regions.boxes <= [*photo.shape[:2]] * 2).all()
-    one.save(tmp_path / "extractor")
+    extractor.save(tmp_path / "extractor")
     again = load_extractor(tmp_path / "extractor")
-    assert again.label_names == one.label_names
-    for first, second in zip(found, again.extract(photos), strict=True):
+    assert again.label_names == extractor.label_names
+    for first, second in zip(extracted, again.extract(photos), strict=True):
         np.testing.assert_allclose(first.boxes, second.boxes, atol=1e-3)
 
 
-def test_where_nothing_is_detected_proposals_are_taken(
-    folders: dict[str, str], photos: list[Photo]
-) -> None:
+def test_proposals_replace_missing_detections(folders: dict[str, str], photos: list[Photo]) -> None:
     config = RegionsConfig(f"hf:{folders['resnet']}", detector=folders["yolos"], threshold=1.0)
     (regions,) = make_extractor(config).extract(photos[:1])
     (plain,) = make_extractor(RegionsConfig(f"hf:{folders['resnet']}")).extract(photos[:1])
     np.testing.assert_array_equal(regions.boxes, plain.boxes)
 
 
-def test_chances_with_and_without_a_class_for_nothing() -> None:
+def test_class_scores_with_and_without_a_no_object_class() -> None:
     logits = torch.tensor([[[2.0, 0.0, 1.0]]])
     assert torch.equal(class_scores(logits, 2), logits.softmax(-1)[..., :2])
     assert torch.equal(class_scores(logits, 3), logits.sigmoid())
@@ -200,7 +198,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("offline")
-def test_what_cannot_be_opened_is_said_in_a_sentence(folders: dict[str, str]) -> None:
+def test_unusable_models_are_rejected(folders: dict[str, str]) -> None:
     with pytest.raises(DataError, match="no such model folder"):
         make_extractor(RegionsConfig("hf:./nowhere"))
     with pytest.raises(DataError, match="cannot load model 'nobody/nothing-of-this-name'"):

@@ -1,4 +1,4 @@
-"""Proposals: on photos whose objects are known, of any size and shape."""
+"""Region proposals on photos with known objects."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ def plain(height: int, width: int, colour: tuple[int, int, int] = (250, 250, 250
 
 
 def shaded(height: int, width: int) -> Photo:
-    """A background that grows darker from top to bottom and from left to right."""
+    """Background with a vertical and a horizontal gradient."""
     down, across = np.linspace(0, 60, height)[:, None], np.linspace(0, 40, width)[None, :]
     return np.repeat((240 - down - across)[..., None], 3, axis=2).astype(np.uint8)
 
 
 def boxes_of(photo: Photo, label: str) -> list[list[float]]:
-    found = propose(photo, RegionsConfig(max_regions=12))
-    return found.boxes[found.labels == LABELS.index(label)].tolist()
+    proposals = propose(photo, RegionsConfig(max_regions=12))
+    return proposals.boxes[proposals.labels == LABELS.index(label)].tolist()
 
 
 @pytest.mark.parametrize("side", [1, 2, 5])
 @pytest.mark.parametrize("background", [plain, shaded])
-def test_the_product_is_what_stands_out(side: int, background: object) -> None:
+def test_the_product_is_the_salient_box(side: int, background: object) -> None:
     photo = background(80 * side, 60 * side)  # type: ignore[operator]
     photo[20 * side : 60 * side, 15 * side : 45 * side] = RED
     (box,) = boxes_of(photo, "product")
@@ -38,7 +38,7 @@ def test_the_product_is_what_stands_out(side: int, background: object) -> None:
     assert boxes_of(photo, "photo") == [[0, 0, 80 * side, 60 * side]]
 
 
-def test_several_objects_are_found_one_by_one_the_largest_first() -> None:
+def test_separate_objects_are_sorted_by_area() -> None:
     photo = plain(100, 100)
     photo[10:60, 10:50] = RED
     photo[60:90, 64:96] = BLUE
@@ -57,7 +57,7 @@ def test_parts_lie_within_the_product() -> None:
 
 
 @pytest.mark.parametrize(("parts", "count"), [("none", 2), ("halves", 7), ("thirds", 10)])
-def test_which_parts_are_settings(parts: str, count: int) -> None:
+def test_parts_setting(parts: str, count: int) -> None:
     photo = plain(100, 100)
     photo[20:80, 30:70] = RED
     config = RegionsConfig(max_regions=20, parts=parts)  # type: ignore[arg-type]
@@ -71,14 +71,14 @@ def test_any_photo_has_regions_inside_it(shape: tuple[int, int], kind: str) -> N
     photo = plain(*shape, colour=(0, 0, 0))
     if kind == "noise":
         photo[:] = np.random.default_rng(0).integers(0, 256, photo.shape)
-    found = propose(photo, RegionsConfig())
+    proposals = propose(photo, RegionsConfig())
     again = propose(photo.copy(), RegionsConfig())
-    np.testing.assert_array_equal(found.boxes, again.boxes)
-    assert 1 <= len(found.boxes) == len(found.labels) <= 8
-    assert found.boxes.dtype == np.float32
-    assert (found.boxes >= 0).all()
-    assert (found.boxes[:, 2:] <= shape).all()
-    assert (found.boxes[:, :2] < found.boxes[:, 2:]).all()
+    np.testing.assert_array_equal(proposals.boxes, again.boxes)
+    assert 1 <= len(proposals.boxes) == len(proposals.labels) <= 8
+    assert proposals.boxes.dtype == np.float32
+    assert (proposals.boxes >= 0).all()
+    assert (proposals.boxes[:, 2:] <= shape).all()
+    assert (proposals.boxes[:, :2] < proposals.boxes[:, 2:]).all()
 
 
 def test_background_of_any_colour_is_not_salient() -> None:
@@ -86,14 +86,14 @@ def test_background_of_any_colour_is_not_salient() -> None:
         assert saliency(photo).max() < 4
 
 
-def test_colours_are_those_of_the_standard() -> None:
-    known = {(255, 0, 0): (53.24, 80.09, 67.2), (0, 0, 255): (32.3, 79.19, -107.86)}
-    for rgb, lab in known.items():
-        found = rgb_to_lab(np.array([[rgb]], np.uint8))[0, 0]
-        assert found.tolist() == pytest.approx(lab, abs=0.6)
+def test_rgb_to_lab_matches_reference_values() -> None:
+    reference = {(255, 0, 0): (53.24, 80.09, 67.2), (0, 0, 255): (32.3, 79.19, -107.86)}
+    for rgb, lab in reference.items():
+        converted = rgb_to_lab(np.array([[rgb]], np.uint8))[0, 0]
+        assert converted.tolist() == pytest.approx(lab, abs=0.6)
 
 
-def test_shrinking_is_a_mean() -> None:
+def test_downscaling_is_a_box_filter() -> None:
     rng = np.random.default_rng(1)
     photo = rng.integers(0, 256, (50, 35, 3)).astype(np.uint8)
     small = downscale(photo, 17)
@@ -103,20 +103,20 @@ def test_shrinking_is_a_mean() -> None:
     assert downscale(photo, 50) is photo
 
 
-def test_overlap_by_hand() -> None:
+def test_iou_by_hand() -> None:
     assert iou((0, 0, 2, 2), (1, 1, 3, 3)) == pytest.approx(1 / 7)
     assert iou((0, 0, 1, 1), (2, 2, 3, 3)) == 0
     assert iou((0, 0, 1, 1), (0, 0, 1, 1)) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"max_regions": 0}, "max_regions must be at least 1"),
         ({"threshold": 2.0}, "threshold must be from 0 to 1"),
         ({"size": -1}, "size must be at least 0"),
     ],
 )
-def test_settings_that_make_no_sense(wrong: dict[str, float], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_out_of_range_settings_are_rejected(wrong: dict[str, float], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         RegionsConfig(**wrong)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Learned regions: that they learn, are the same again, and say what they cannot learn from."""
+"""Learned extractor: quality, determinism and errors."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from shopsight.regions.train_extractor import augment, label_matrix, word_loss
 
 SHAPES = ("square", "bar", "cross")
 COLOURS = {"red": (210, 40, 40), "blue": (40, 70, 210), "green": (50, 160, 70)}
+TWO_REGIONS = RegionsConfig(max_regions=2)
 CONFIG = LearnConfig(
     RegionsConfig(max_regions=4),
     epochs=6,
@@ -32,7 +33,7 @@ CONFIG = LearnConfig(
 
 
 def shop(count: int, seed: int) -> tuple[list[Photo], list[list[str]]]:
-    """Photos of coloured shapes, and the words for them."""
+    """Photos of coloured shapes and their words."""
     rng = np.random.default_rng(seed)
     photos, words = [], []
     for _ in range(count):
@@ -54,58 +55,57 @@ def shop(count: int, seed: int) -> tuple[list[Photo], list[list[str]]]:
 
 @pytest.fixture(scope="module")
 def learned() -> tuple[Extractor, list[str]]:
-    said: list[str] = []
-    return learn_extractor(*shop(240, 0), CONFIG, 5, said.append), said
+    lines: list[str] = []
+    return learn_extractor(*shop(240, 0), CONFIG, 5, lines.append), lines
 
 
 def nearest(train: np.ndarray, names: list[str], test: np.ndarray) -> list[str]:
-    """For each test row, the name of the train row that lies in its direction most."""
-    unit = [one / np.linalg.norm(one, axis=1, keepdims=True) for one in (train, test)]
+    """Name of the nearest train row (cosine) of each test row."""
+    unit = [rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (train, test)]
     return [names[i] for i in (unit[1] @ unit[0].T).argmax(1)]
 
 
-def test_its_features_know_colours_and_shapes_of_new_photos(
+def test_features_predict_colours_and_shapes_of_new_photos(
     learned: tuple[Extractor, list[str]],
 ) -> None:
-    one, said = learned
-    assert len(said) == CONFIG.epochs
-    assert said[-1].startswith("epoch 6 of 6, loss ")
-    assert isinstance(one, Extractor)
-    assert (one.name, one.width, one.in_workers) == ("learned", 64, False)
+    extractor, lines = learned
+    assert len(lines) == CONFIG.epochs
+    assert lines[-1].startswith("epoch 6 of 6, loss ")
+    assert isinstance(extractor, Extractor)
+    assert (extractor.name, extractor.width, extractor.in_workers) == ("learned", 64, False)
     (photos, words), (new, truth) = shop(240, 0), shop(60, 1)
     train, test = (
-        np.stack([regions.features[0] for regions in one.extract(some)]) for some in (photos, new)
+        np.stack([regions.features[0] for regions in extractor.extract(batch)])
+        for batch in (photos, new)
     )
-    for place in (0, 1):
-        guessed = nearest(train, [w[place] for w in words], test)
-        right = np.mean([a == b[place] for a, b in zip(guessed, truth, strict=True)])
-        assert right > 0.75
+    for attribute in (0, 1):
+        predicted = nearest(train, [w[attribute] for w in words], test)
+        accuracy = np.mean([a == b[attribute] for a, b in zip(predicted, truth, strict=True)])
+        assert accuracy > 0.75
 
 
 def test_regions_of_any_photo(learned: tuple[Extractor, list[str]], tmp_path: Path) -> None:
-    one, _ = learned
+    extractor, _ = learned
     rng = np.random.default_rng(0)
     photos = [
         rng.integers(0, 256, (*shape, 3)).astype(np.uint8)
         for shape in ((40, 32), (1, 1), (30, 200), (500, 300))
     ]
-    one.save(tmp_path / "extractor")
+    extractor.save(tmp_path / "extractor")
     loaded = load_extractor(tmp_path / "extractor")
     for photo, regions, again in zip(
-        photos, one.extract(photos), loaded.extract(photos), strict=True
+        photos, extractor.extract(photos), loaded.extract(photos), strict=True
     ):
         assert regions.features.shape == (len(regions), 64)
         assert np.isfinite(regions.features).all()
         assert regions.features.min() >= 0
         np.testing.assert_array_equal(regions.features, again.features)
-        (alone,) = one.extract([photo])  # the size of a batch changes nothing
+        (alone,) = extractor.extract([photo])  # independent of the batch size
         np.testing.assert_allclose(alone.features, regions.features, atol=1e-5)
 
 
-def test_the_same_seed_learns_the_same_and_leaves_no_trace() -> None:
-    config = LearnConfig(
-        RegionsConfig(max_regions=2), epochs=1, batch=16, size=32, channels=8, width=32
-    )
+def test_training_is_seeded_and_restores_the_global_state() -> None:
+    config = LearnConfig(TWO_REGIONS, epochs=1, batch=16, size=32, channels=8, width=32)
     torch.manual_seed(3)
     before, threads = torch.rand(1), torch.get_num_threads()
     torch.manual_seed(3)
@@ -120,23 +120,23 @@ def test_the_same_seed_learns_the_same_and_leaves_no_trace() -> None:
 
 
 class Counting(list):  # type: ignore[type-arg]
-    """Photos that count how often they are read."""
+    """Photos that count reads."""
 
     reads = 0
 
-    def __getitem__(self, place: int) -> Photo:  # type: ignore[override]
+    def __getitem__(self, index: int) -> Photo:  # type: ignore[override]
         self.reads += 1
-        return super().__getitem__(place)  # type: ignore[no-any-return]
+        return super().__getitem__(index)  # type: ignore[no-any-return]
 
     def __iter__(self) -> Iterator[Photo]:
-        raise AssertionError("photos are read by their place")
+        raise AssertionError("photos are read by index")
 
 
-def test_of_many_photos_only_some_are_read() -> None:
+def test_only_a_sample_of_the_photos_is_read() -> None:
     photos, words = shop(60, 3)
     counting = Counting(photos)
     config = LearnConfig(
-        RegionsConfig(max_regions=2),
+        TWO_REGIONS,
         1,
         8,
         size=32,
@@ -146,7 +146,7 @@ def test_of_many_photos_only_some_are_read() -> None:
         max_photos=20,
     )
     learn_extractor(counting, words, config)
-    assert counting.reads <= 3 * 20  # once for the shape of the canvas (two sides), once for good
+    assert counting.reads <= 3 * 20  # twice for the aspect ratio, once for the pixels
 
 
 def test_labels_are_the_frequent_words() -> None:
@@ -156,7 +156,7 @@ def test_labels_are_the_frequent_words() -> None:
     assert label_matrix(words, LearnConfig(min_products=1, max_words=3)).shape == (3, 3)
 
 
-def test_nothing_to_learn_from_is_said() -> None:
+def test_too_few_frequent_words_is_an_error() -> None:
     with pytest.raises(UsageError, match="fewer than two words occur on at least 8 of 3 photos"):
         learn_extractor(shop(3, 0)[0], [["a"], ["b"], ["c"]], LearnConfig())
     with pytest.raises(UsageError, match="size must be at least 32"):
@@ -171,17 +171,17 @@ def test_the_loss_by_hand() -> None:
     assert word_loss(logits, labels).item() == pytest.approx(expected.item())
 
 
-def test_augment_photos_keep_their_colours_about() -> None:
+def test_augmented_photos_keep_their_colours() -> None:
     torch.manual_seed(0)
     photo = np.full((1, 32, 32, 3), (200, 60, 60), np.uint8)
-    seen = normalise_pixels(torch.from_numpy(photo.repeat(50, axis=0)))
-    found = augment(seen, (16, 24))
-    assert found.shape == (50, 3, 16, 24)
-    assert not torch.equal(found[0], found[1])
-    assert (found[:, 0] > found[:, 1]).all()  # still red
+    photos = normalise_pixels(torch.from_numpy(photo.repeat(50, axis=0)))
+    augmented = augment(photos, (16, 24))
+    assert augmented.shape == (50, 3, 16, 24)
+    assert not torch.equal(augmented[0], augmented[1])
+    assert (augmented[:, 0] > augmented[:, 1]).all()  # still red
 
 
-def test_pooling_equals_points_one_by_one() -> None:
+def test_roi_pool_equals_pointwise_interpolation() -> None:
     torch.manual_seed(0)
     maps = torch.rand(1, 2, 5, 4)
     boxes = torch.tensor([[[0.1, 0.2, 0.9, 0.7]]])
@@ -198,25 +198,25 @@ def test_pooling_equals_points_one_by_one() -> None:
     torch.testing.assert_close(roi_pool(maps, boxes)[0, 0], sums / 49)
 
 
-def test_a_canvas_there_and_back() -> None:
+def test_letterbox_maps_boxes_both_ways() -> None:
     photo = np.zeros((30, 90, 3), np.uint8)
     photo[0] = 255
-    one = letterbox(photo, 60, 60)
-    assert one.pixels.shape == (60, 60, 3)
+    boxed = letterbox(photo, 60, 60)
+    assert boxed.pixels.shape == (60, 60, 3)
     boxes = np.array([[0, 0, 30, 90], [5, 10, 20, 50]], np.float32)
-    shares = one.to_relative(boxes)
-    assert shares[0].tolist() == pytest.approx([20 / 60, 0, 40 / 60, 1])
-    np.testing.assert_allclose(one.to_pixels(shares), boxes, atol=1e-4)
+    relative = boxed.to_relative(boxes)
+    assert relative[0].tolist() == pytest.approx([20 / 60, 0, 40 / 60, 1])
+    np.testing.assert_allclose(boxed.to_pixels(relative), boxes, atol=1e-4)
 
 
 def test_networks_of_any_width() -> None:
     network = RegionNetwork(8, 48)
-    seen = torch.rand(2, 3, 40, 32)
-    assert network.whole(seen).shape == (2, 48)
-    assert network.regions(seen, torch.rand(2, 3, 4)).shape == (2, 3, 48)
+    pixels = torch.rand(2, 3, 40, 32)
+    assert network.whole(pixels).shape == (2, 48)
+    assert network.regions(pixels, torch.rand(2, 3, 4)).shape == (2, 3, 48)
 
 
-def test_weights_that_do_not_fit_are_refused(
+def test_mismatched_weights_are_rejected(
     learned: tuple[Extractor, list[str]], tmp_path: Path
 ) -> None:
     learned[0].save(tmp_path)

@@ -134,9 +134,8 @@ def _colours(lab: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _texture(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(n, 40) local binary patterns in 2 x 2 cells."""
-    tall = grey.reshape(
-        -1, _SIDE
-    )  # one call for all regions: the seams hardly matter and calls are slow
+    # One call for all regions: the seams between them hardly matter, and every call is slow.
+    tall = grey.reshape(-1, _SIDE)
     codes = _local_patterns(tall, 8, 1, "uniform").reshape(len(grey), 2, _SIDE // 2, 2, -1)
     cells = codes.transpose(0, 1, 3, 2, 4).reshape(len(grey) * 4, -1)
     return _histogram(cells.astype(np.float32), _PATTERNS).reshape(len(grey), _LBP)
