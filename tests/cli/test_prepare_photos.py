@@ -129,7 +129,8 @@ def test_wrong_calls_are_one_sentence_and_exit_2(
 
 def test_merge_refuses_what_is_no_shard(data, tmp_path, capsys):
     assert main(["prepare", "merge", str(data), "--out", str(tmp_path / "out")]) == 2
-    assert capsys.readouterr().err == f"shopsight: {data}: not a shard\n"
+    reason = f"{data}: not a shard (data.json has another format)"
+    assert capsys.readouterr().err == f"shopsight: {reason}\n"
 
 
 def test_help_shows_examples(capsys):

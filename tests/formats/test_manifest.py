@@ -33,8 +33,8 @@ def test_an_unstamped_manifest_holds_no_release(tmp_path: Path) -> None:
     [
         (None, r"not an index \(no index.json\)"),
         ("{", "index.json: not readable as JSON; build it again"),
-        ("[]", "index.json: not the manifest of an index"),
-        ('{"format": "shopsight run folder"}', "not the manifest of an index"),
+        ("[]", r"not an index \(index.json has another format\)"),
+        ('{"format": "shopsight run folder"}', r"not an index \(index.json has another format\)"),
         (HEAD + "1}", r"another version of shopsight \(format version 1, not 2\); build it again"),
         (HEAD + "2}", "damaged, 'files' is missing; build it again"),
     ],

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +14,8 @@ from shopsight.data.photo_store import ProductPhotos, read_fields
 from shopsight.data.region_store import RegionBatch, RegionStore
 from shopsight.data.split_names import TRAIN
 from shopsight.errors import DataError
+from shopsight.formats.checksums import check_contents, check_sizes
+from shopsight.formats.manifest import ManifestFormat
 from shopsight.formats.qrels import read_qrels
 from shopsight.types import IntArray, Pools, Qrels
 
@@ -26,9 +25,11 @@ if TYPE_CHECKING:
     from shopsight.text.vocabulary import Vocabulary
 
 DATA_FILE = "data.json"
-FORMAT = "shopsight prepared folder"
-SHARD_FORMAT = f"shard of a {FORMAT}"
-FORMAT_VERSION = 1
+REMEDY = "prepare the folder again"
+PREPARED = ManifestFormat(
+    DATA_FILE, "prepared folder", 2, REMEDY, frozenset({"files", "settings", "splits"})
+)
+SHARD = ManifestFormat(DATA_FILE, "shard", 2, "prepare the shard again", frozenset({"files"}))
 
 
 @dataclass(frozen=True)
@@ -82,13 +83,11 @@ class PreparedData:
             DataError: not a prepared folder, of another version, or incomplete.
         """
         folder = Path(path)
-        summary = read_manifest(folder)
-        for name, entry in summary["files"].items():
-            file = folder / name
-            if not file.is_file() or file.stat().st_size != entry["bytes"]:
-                state = "changed" if file.is_file() else "missing"
-                raise DataError(f"{file}: {state} since it was prepared; prepare the folder again")
-        return cls(folder, summary)
+        if SHARD.describes(folder):
+            raise DataError(f"{folder}: a shard; join all of them with shopsight prepare merge")
+        manifest = PREPARED.read(folder)
+        check_sizes(folder, manifest["files"], REMEDY)
+        return cls(folder, manifest)
 
     @property
     def splits(self) -> list[str]:
@@ -165,10 +164,7 @@ class PreparedData:
 
     def verify(self) -> None:
         """Compare every file with its checksum. Raises DataError for the first that differs."""
-        names = list(self.manifest["files"])
-        for name, found in zip(names, checksums(self.path, names), strict=True):
-            if found != self.manifest["files"][name]["sha256"]:
-                raise DataError(f"{self.path / name}: its content changed since it was prepared")
+        check_contents(self.path, self.manifest["files"], REMEDY)
 
     def _qrels_path(self, split: str) -> Path:
         return self.path / f"answers-{split}.json"
@@ -181,33 +177,3 @@ class PreparedData:
             has = ", ".join(self.splits)
             raise DataError(f"{self.path} holds no {kind} of split '{split}' (splits: {has})")
         return pq.read_table(path)
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read ``data.json``. Raises DataError if it is missing or of another kind or version."""
-    path = folder / DATA_FILE
-    try:
-        summary: dict[str, Any] = json.loads(path.read_bytes())
-    except FileNotFoundError as error:
-        raise DataError(f"{folder}: not a prepared folder (no {DATA_FILE})") from error
-    except (ValueError, NotADirectoryError) as error:
-        raise DataError(f"{path}: not readable as JSON; prepare the folder again") from error
-    if isinstance(summary, dict) and summary.get("format") == SHARD_FORMAT:
-        raise DataError(f"{folder}: a shard; join all of them with shopsight prepare merge")
-    if not isinstance(summary, dict) or summary.get("format") != FORMAT:
-        raise DataError(f"{path}: not the description of a prepared folder")
-    if summary.get("version") != FORMAT_VERSION:
-        version = summary.get("version")
-        raise DataError(f"{path}: format version {version}, but this is for {FORMAT_VERSION}")
-    return summary
-
-
-def checksums(folder: Path, names: list[str]) -> list[str]:
-    """SHA-256 of files in a folder, several at a time."""
-
-    def digest(name: str) -> str:
-        with open(folder / name, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-
-    with ThreadPoolExecutor() as pool:
-        return list(pool.map(digest, names))

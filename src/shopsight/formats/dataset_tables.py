@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xxhash
 
 from shopsight.errors import InputError, UsageError
-from shopsight.formats.tables import Table, TableRow, file_fingerprint, open_file
+from shopsight.formats.checksums import file_fingerprint, fingerprint
+from shopsight.formats.tables import Table, TableRow, open_file
 
 _METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 _SAVED = ("state.json", "dataset_dict.json")
@@ -75,11 +75,9 @@ class DatasetTable:
         """Changes with the files of a folder, or with what the hub gave."""
         if self.folder.is_dir():
             paths = sorted(path for path in self.folder.rglob("*") if path.is_file())
-            digest = xxhash.xxh3_64()
-            for path in paths:
-                place = path.relative_to(self.folder)
-                digest.update(f"{place}:{file_fingerprint(path)};".encode())
-            return digest.hexdigest()
+            return fingerprint(
+                f"{path.relative_to(self.folder)}:{file_fingerprint(path)}" for path in paths
+            )
         return ";".join(str(one._fingerprint) for one in self._splits.values())
 
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[TableRow]:

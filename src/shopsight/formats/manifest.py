@@ -59,7 +59,7 @@ class ManifestFormat:
         except (OSError, ValueError) as error:
             raise DataError(f"{path}: not readable as JSON; {self.remedy}") from error
         if not isinstance(content, dict) or content.get("format") != self.format:
-            raise DataError(f"{path}: not the manifest of {self._a_noun}")
+            raise DataError(f"{folder}: not {self._a_noun} ({self.file} has another format)")
         if content.get("version") != self.version:
             theirs = f"format version {content.get('version')}, not {self.version}"
             reason = f"made by another version of shopsight ({theirs})"

@@ -16,9 +16,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import xxhash
-
 from shopsight.errors import InputError, pluralise
+from shopsight.formats.checksums import file_fingerprint
 from shopsight.formats.content import BOM
 from shopsight.formats.fields import shortened
 
@@ -29,7 +28,6 @@ _LONGEST_LINE = 64 << 20  # bytes; features of a hundred regions as JSON take le
 _MOST_LINES = 1_000  # that one quoted CSV row may span
 _NAMED_BY = 1_000  # the rows of JSON Lines whose keys are the columns
 _BATCH = 64  # rows of Parquet in memory at once
-_SAMPLE = 1 << 16
 ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
 
@@ -91,17 +89,6 @@ def open_file(path: Path) -> Table:
     if ending in (".csv", ".tsv"):
         return DelimitedText(path, literal=ending == ".tsv")
     raise InputError(f"not a table by its name (known: {', '.join(ENDINGS)})", path=path)
-
-
-def file_fingerprint(path: Path) -> str:
-    """Changes with a file: its size, its time, and a hash of both ends."""
-    status = path.stat()
-    digest = xxhash.xxh3_64(str(status.st_mtime_ns).encode())
-    with open(path, "rb") as file:
-        digest.update(file.read(_SAMPLE))
-        file.seek(max(status.st_size - _SAMPLE, 0))
-        digest.update(file.read(_SAMPLE))
-    return f"{status.st_size}:{digest.hexdigest()}"
 
 
 class _Lines:

@@ -8,7 +8,6 @@ those lengths and goes on from there, so the result has the same bytes.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
 import time
@@ -16,13 +15,14 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from numpy.typing import DTypeLike
 
 from shopsight.errors import OutputError
 from shopsight.formats.append_npy import AppendableArray, AppendableBytes
-from shopsight.formats.atomic import atomic_write
+from shopsight.formats.atomic import write_json
+from shopsight.formats.locks import folder_lock
 
 State = dict[str, Any]
 
@@ -115,28 +115,12 @@ class Journal:
     def _write(self, arrays: list[AppendableArray], state: State) -> None:
         for array in arrays:
             array.sync()
-        with atomic_write(self.path) as file:
-            json.dump(state, file)
-
-
-def lock_folder(folder: Path) -> IO[str]:
-    """Hold ``folder`` for this process until the returned file is closed.
-
-    Raises:
-        OutputError: another process holds it.
-    """
-    file = open(folder / "lock", "w")  # noqa: SIM115 - open as long as the lock is held
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        raise OutputError(f"{folder}: another shopsight is writing here") from error
-    return file
+        write_json(self.path, state, indent=None)
 
 
 def remove_abandoned(folder: Path) -> None:
     """Remove what a process that is gone left in ``folder``; nothing if one is at work there."""
     if not folder.is_dir():
         return
-    with suppress(OutputError), lock_folder(folder):
+    with suppress(OutputError), folder_lock(folder):
         shutil.rmtree(folder)

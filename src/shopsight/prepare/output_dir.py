@@ -6,7 +6,7 @@ import logging
 import shutil
 from pathlib import Path
 
-from shopsight.data.dataset import DATA_FILE, FORMAT, PreparedData
+from shopsight.data.dataset import PREPARED, SHARD, PreparedData
 from shopsight.errors import DataError, OutputError
 
 log = logging.getLogger("shopsight")
@@ -28,14 +28,12 @@ def check_place(out: Path, raw: Path) -> None:
         raise OutputError(f"{out}: a file is in the way; choose another --out")
     if out.resolve() in (raw.resolve(), *raw.resolve().parents):
         raise OutputError(f"{out} holds the raw files themselves; choose another --out")
-    if out.exists() and any(out.iterdir()) and not _is_prepared(out):
+    if (
+        out.exists()
+        and any(out.iterdir())
+        and not (PREPARED.describes(out) or SHARD.describes(out))
+    ):
         raise OutputError(f"{out} exists and is not a prepared folder; choose another --out")
-
-
-def _is_prepared(out: Path) -> bool:
-    """Whether a folder is one of ours, be it damaged or of another version."""
-    path = out / DATA_FILE
-    return path.is_file() and FORMAT.encode() in path.read_bytes()[:4096]
 
 
 def the_same(out: Path, fingerprint: str, *, is_stream: bool = False) -> PreparedData:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import shutil
 from collections.abc import Callable, Collection, Iterator
@@ -15,10 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from shopsight import __version__
-from shopsight.data.dataset import DATA_FILE, FORMAT, FORMAT_VERSION, checksums
+from shopsight.data.dataset import DATA_FILE, PREPARED
 from shopsight.data.split_names import TRAIN
-from shopsight.formats.atomic import atomic_write
+from shopsight.formats.atomic import atomic_write, write_json, write_npy
+from shopsight.formats.checksums import checksums
+from shopsight.formats.manifest import ManifestFormat
 from shopsight.text.vocabulary import Vocabulary, train_vocabulary
 from shopsight.types import AnyArray, IntArray, Qrels
 
@@ -63,8 +63,8 @@ def write_products(
         first_split: (P,) which of ``splits`` each was first met in; a number beyond is none.
         splits: their names.
     """
-    write_array(data / "offsets.npy", np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]))
-    write_array(data / "product_ids.npy", np.array([one.encode() for one in ids.to_pylist()]))
+    write_npy(data / "offsets.npy", np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]))
+    write_npy(data / "product_ids.npy", np.array([one.encode() for one in ids.to_pylist()]))
     sizes = np.load(data / "image_sizes.npy", mmap_mode="r")
     places = np.asarray(first_split, np.int8)
     dictionary = pa.DictionaryArray.from_arrays(
@@ -161,30 +161,18 @@ def remove_leftovers(data: Path, kept: Collection[str]) -> None:
             path.unlink()
 
 
-def write_manifest(data: Path, summary: dict[str, Any]) -> None:
+def write_manifest(
+    data: Path, content: dict[str, Any], manifest: ManifestFormat = PREPARED
+) -> None:
     """``data.json``, last of all: sizes and checksums of everything else are in it."""
-    paths = sorted(path for path in data.rglob("*") if path.is_file() and path.name != DATA_FILE)
-    names = [str(path.relative_to(data)) for path in paths]
+    names = [path.name for path in data.iterdir() if path.name != DATA_FILE]
     versions = {
         "python": platform.python_version(),
         "numpy": np.__version__,
         "pyarrow": pa.__version__,
     }
-    files = {
-        name: {"bytes": path.stat().st_size, "sha256": digest}
-        for name, path, digest in zip(names, paths, checksums(data, names), strict=True)
-    }
-    about = {"format": FORMAT, "version": FORMAT_VERSION, "made_by": f"shopsight {__version__}"}
-    with atomic_write(data / DATA_FILE) as file:
-        content = {**about, **summary, "versions": versions, "files": files}
-        json.dump(content, file, indent=1, ensure_ascii=False)
-        file.write("\n")
-
-
-def write_array(path: Path, array: AnyArray) -> None:
-    """Write an ``.npy`` file, whole or not at all."""
-    with atomic_write(path, "wb") as file:
-        np.save(file, array, allow_pickle=False)
+    files = dict(sorted(checksums(data, names).items()))
+    manifest.write(data, {**content, "versions": versions, "files": files})
 
 
 def write_table(path: Path, table: pa.Table) -> None:
@@ -228,6 +216,5 @@ def _write_answers(
     ):
         if count:
             warnings.append(f"{split}: {count} {what}")
-    with atomic_write(data / f"answers-{split}.json") as file:
-        json.dump(relevant, file)
+    write_json(data / f"answers-{split}.json", relevant, indent=None)
     return len(relevant)

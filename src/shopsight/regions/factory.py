@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import xxhash
-
 from shopsight.config import LearnConfig, RegionsConfig
 from shopsight.errors import UsageError
+from shopsight.formats.checksums import checksums, fingerprint
 from shopsight.prepare.photos.extract_regions import Pixels, RegionSource
 from shopsight.regions import Extractor, learn_extractor, load_extractor, make_extractor
 
@@ -39,7 +39,7 @@ def region_source(
     if name == READY_MADE:
         return RegionSource({"name": READY_MADE})
     if folder := _saved(Path(name)):
-        settings = {"name": "saved", "digest": _digest(folder)}
+        settings = {"name": "saved", "digest": fingerprint([json.dumps(checksums(folder, ["."]))])}
         return RegionSource(settings, lambda: load_extractor(folder), load_extractor)
     named = replace(config, extractor=name)
     # Batch size and device do not change the result, so a preparation can resume with others.
@@ -71,11 +71,3 @@ def _saved(path: Path) -> Path | None:
         if (folder / "settings.json").is_file():
             return folder
     return None
-
-
-def _digest(folder: Path) -> str:
-    digest = xxhash.xxh3_128()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        digest.update(str(path.relative_to(folder)).encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()

@@ -95,7 +95,7 @@ def test_data_json_explains_itself(table, tmp_path):
     assert load_means(data.path / "extractor") == Means()
     data.verify()
     (data.path / "photos.bin").write_bytes(bytes((data.path / "photos.bin").stat().st_size))
-    with pytest.raises(DataError, match=r"photos\.bin: its content changed"):
+    with pytest.raises(DataError, match=r"photos\.bin: content changed"):
         data.verify()
 
 

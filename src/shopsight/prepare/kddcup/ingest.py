@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from shopsight.config import KddcupConfig
-from shopsight.data.dataset import FORMAT_VERSION, PreparedData
+from shopsight.data.dataset import PREPARED, PreparedData
 from shopsight.errors import InputError
-from shopsight.prepare.journal import GrowingFiles, Journal, lock_folder, remove_abandoned
+from shopsight.formats.locks import folder_lock
+from shopsight.prepare.journal import GrowingFiles, Journal, remove_abandoned
 from shopsight.prepare.kddcup.finish import finish
 from shopsight.prepare.kddcup.line_reader import LinePosition, LineReader
 from shopsight.prepare.kddcup.parser import feature_width_of, header_size
@@ -89,7 +90,7 @@ def prepare_kddcup(
         return data
     inputs = SmallInputs.read(folder, config)
     partial.mkdir(parents=True, exist_ok=True)
-    with lock_folder(partial):
+    with folder_lock(partial):
         ingest = _Ingest(folder, partial, config, fingerprint, inputs, progress)
         try:
             with closing(ingest):
@@ -107,7 +108,7 @@ def prepare_kddcup(
 def _fingerprint(folder: RawFolder, config: KddcupConfig) -> str:
     settings = asdict(replace(config, workers=0))
     parts = [f"{key}={value}" for key, value in settings.items()]
-    return "; ".join([f"format={FORMAT_VERSION}", *parts, folder.fingerprint()])
+    return "; ".join([f"format={PREPARED.version}", *parts, folder.fingerprint()])
 
 
 class _Ingest:

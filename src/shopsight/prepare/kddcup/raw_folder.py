@@ -6,14 +6,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import xxhash
-
 from shopsight.data.split_names import SPLIT_ORDER
 from shopsight.errors import InputError, UsageError
+from shopsight.formats.checksums import file_fingerprint, fingerprint
 from shopsight.formats.content import STDIN
 from shopsight.prepare.kddcup.parser import LABELS_FILE
-
-_SAMPLE = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -39,15 +36,8 @@ class RawSplit:
         """Changes with the file: its size, its time, a hash of both ends, and its answers."""
         if self.is_stdin:
             return f"{self.name}:-"
-        status = self.path.stat()
-        digest = xxhash.xxh3_64(str(status.st_mtime_ns).encode())
-        with open(self.path, "rb") as file:
-            digest.update(file.read(_SAMPLE))
-            file.seek(max(status.st_size - _SAMPLE, 0))
-            digest.update(file.read(_SAMPLE))
-        if self.answers:
-            digest.update(self.answers.read_bytes())
-        return f"{self.name}:{status.st_size}:{digest.hexdigest()}"
+        judgements = [self.answers.read_bytes()] if self.answers else []
+        return f"{self.name}:{fingerprint([file_fingerprint(self.path), *judgements])}"
 
 
 @dataclass(frozen=True)
@@ -64,7 +54,7 @@ class RawFolder:
 
     def fingerprint(self) -> str:
         """Changes with any of the files."""
-        labels = xxhash.xxh3_64_hexdigest(self.labels.read_bytes()) if self.labels else "none"
+        labels = fingerprint([self.labels.read_bytes()]) if self.labels else "none"
         return "; ".join([f"labels:{labels}", *(split.fingerprint() for split in self.splits)])
 
 

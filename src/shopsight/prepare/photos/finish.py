@@ -23,8 +23,8 @@ from shopsight.prepare.tables import (
     region_statistics,
     remove_leftovers,
     train_on,
-    write_array,
     write_manifest,
+    write_npy,
     write_products,
     write_split,
     write_table,
@@ -110,7 +110,7 @@ def _write_photos(partial: Path) -> None:
     """``photo_offsets.npy``; or no photos at all where no product has one."""
     data, offsets = partial / "data", photo_offsets(partial)
     if offsets[-1]:
-        write_array(data / PHOTO_OFFSETS, offsets)
+        write_npy(data / PHOTO_OFFSETS, offsets)
     else:
         (data / PHOTOS).unlink()
 

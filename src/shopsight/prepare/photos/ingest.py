@@ -23,14 +23,16 @@ from shopsight.config import (
     QueryGenerationConfig,
     SmallPhotoConfig,
 )
-from shopsight.data.dataset import FORMAT_VERSION, PreparedData
+from shopsight.data.dataset import PREPARED, PreparedData
 from shopsight.data.photo_store import PHOTOS
 from shopsight.errors import InputError, UsageError
+from shopsight.formats.checksums import file_fingerprint
 from shopsight.formats.click_logs import Click, read_clicks
 from shopsight.formats.dataset_tables import open_table
+from shopsight.formats.locks import folder_lock
 from shopsight.formats.processes import process_pool
-from shopsight.formats.tables import Table, file_fingerprint
-from shopsight.prepare.journal import GrowingFiles, Journal, lock_folder, remove_abandoned
+from shopsight.formats.tables import Table
+from shopsight.prepare.journal import GrowingFiles, Journal, remove_abandoned
 from shopsight.prepare.output_dir import check_place, put_in_place, the_same
 from shopsight.prepare.photos.asking import ask, asked_words
 from shopsight.prepare.photos.columns import PhotoColumns, find_columns
@@ -170,7 +172,7 @@ class PhotoSource:
         self.vocabulary: Vocabulary | None = load_vocabulary(tokenizer) if tokenizer else None
         log = file_fingerprint(pairs) if pairs else "none"
         self.fingerprint_before_log = (
-            f"format={FORMAT_VERSION}; table:{self.table.fingerprint()}; "
+            f"format={PREPARED.version}; table:{self.table.fingerprint()}; "
             f"{json.dumps(settings.as_dict())}; {json.dumps(region_source.settings)}"
         )
         self.fingerprint = f"{self.fingerprint_before_log}; pairs:{log}"
@@ -347,7 +349,7 @@ def preparation(
     make = source.region_source.make
     extractor = make() if make else None  # first: if there is none, nothing is touched
     partial.mkdir(parents=True, exist_ok=True)
-    with lock_folder(partial):
+    with folder_lock(partial):
         work = Preparation(partial, source, fingerprint, extractor, progress)
         try:
             yield work

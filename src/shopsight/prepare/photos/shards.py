@@ -7,7 +7,6 @@ the whole table prepared at once.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -23,16 +22,14 @@ from shopsight.config import (
     SmallPhotoConfig,
 )
 from shopsight.data.dataset import (
-    DATA_FILE,
-    FORMAT_VERSION,
-    SHARD_FORMAT,
+    SHARD,
     PreparedData,
-    checksums,
 )
 from shopsight.errors import DataError, OutputError, UsageError
+from shopsight.formats.checksums import check_contents, file_fingerprint
 from shopsight.formats.click_logs import read_clicks
-from shopsight.formats.tables import file_fingerprint
-from shopsight.prepare.journal import GrowingFiles, lock_folder
+from shopsight.formats.locks import folder_lock
+from shopsight.prepare.journal import GrowingFiles
 from shopsight.prepare.output_dir import check_place, put_in_place
 from shopsight.prepare.photos.asking import ask
 from shopsight.prepare.photos.extract_regions import BATCH, RegionSource
@@ -92,7 +89,6 @@ def prepare_shard(
             if (partial / name).is_dir():
                 shutil.copytree(partial / name, whole / name, copy_function=_linked)
         summary = {
-            "format": SHARD_FORMAT,
             "fingerprint": fingerprint,
             "fingerprint_of_all": source.fingerprint_before_log,
             "shard": [number, count],
@@ -100,9 +96,9 @@ def prepare_shard(
             "state": {**asdict(work.state), "fingerprint": ""},
             "about": asdict(source.about(work), dict_factory=_plain),
         }
-        write_manifest(whole, summary)
+        write_manifest(whole, summary, SHARD)
         put_in_place(partial, out, "shard")
-    return _read_shard(out)
+    return SHARD.read(out)
 
 
 def merge_shards(
@@ -139,7 +135,7 @@ def merge_shards(
     log = file_fingerprint(clicks) if clicks else "none"
     partial = out.with_name(f"{out.name}.partial")
     partial.mkdir(parents=True, exist_ok=True)
-    with lock_folder(partial):
+    with folder_lock(partial):
         try:
             state = _joined(partial, parts, settings.photos, drop_repeated)
             rows, shoppers = ask(
@@ -178,13 +174,13 @@ class _Part:
 
 def _in_order(folders: Sequence[Path]) -> list[_Part]:
     """The shards by number, checked: whole, of one table and its settings, and all there."""
-    parts = [_Part(folder, _read_shard(folder)) for folder in folders]
+    parts = [_Part(folder, SHARD.read(folder)) for folder in folders]
     first = parts[0]
     for part in parts:
         if part.manifest["fingerprint_of_all"] != first.manifest["fingerprint_of_all"]:
             reason = "are not of the same table, prepared with the same settings"
             raise DataError(f"{first.folder} and {part.folder} {reason}")
-        _verify(part)
+        check_contents(part.folder, part.manifest["files"], SHARD.remedy)
     count = first.manifest["shard"][1]
     numbers = [part.manifest["shard"][0] for part in parts]
     twice = sorted(number for number in set(numbers) if numbers.count(number) > 1)
@@ -270,39 +266,15 @@ def _label_numbers(noted: PhotosState, state: PhotosState) -> np.ndarray[Any, An
     return np.array([state.label_names.index(one) for one in noted.label_names], np.int16)
 
 
-def _read_shard(folder: Path) -> dict[str, Any]:
-    path = folder / DATA_FILE
-    try:
-        summary = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise DataError(f"{folder}: not a shard (no readable {DATA_FILE})") from error
-    if not isinstance(summary, dict) or summary.get("format") != SHARD_FORMAT:
-        raise DataError(f"{folder}: not a shard")
-    if summary.get("version") != FORMAT_VERSION:
-        version = summary.get("version")
-        raise DataError(f"{path}: format version {version}, but this is for {FORMAT_VERSION}")
-    return summary
-
-
 def _same_shard(out: Path, fingerprint: str) -> dict[str, Any]:
     try:
-        summary = _read_shard(out)
+        summary = SHARD.read(out)
     except DataError as error:
         raise OutputError(f"{error}; choose another --out, or replace it with --force") from error
     if summary["fingerprint"] != fingerprint:
         reason = "was prepared from other files or with other settings"
         raise OutputError(f"{out} {reason}; choose another --out, or replace it with --force")
     return summary
-
-
-def _verify(part: _Part) -> None:
-    files = part.manifest["files"]
-    for name in files:
-        if not (part.folder / name).is_file():
-            raise DataError(f"{part.folder / name}: missing since the shard was prepared")
-    for name, found in zip(files, checksums(part.folder, list(files)), strict=True):
-        if found != files[name]["sha256"]:
-            raise DataError(f"{part.folder / name}: its content changed since it was prepared")
 
 
 def _extractor_digest(part: _Part) -> str:
