@@ -19,7 +19,7 @@ from urllib.parse import quote, quote_from_bytes
 
 import pytest
 
-from asking import EASY, ask_all
+from http_requests import EASY, ask_all
 from shopsight.bench.serve import run_serve
 from shopsight.cli.main import main
 from shopsight.data.dataset import PreparedData
@@ -107,10 +107,10 @@ def test_a_token_is_asked_for(index: Path, tmp_path: Path) -> None:
     path.write_text("a-token-of-some-length\n")
     with serving(index, "--token-file", str(path)) as (address, _):
         assert get(f"{address}/health")["status"] == "ok"
-        with pytest.raises(HTTPError) as refused:
+        with pytest.raises(HTTPError) as rejected:
             get(f"{address}/search?q=red")
-        assert refused.value.code == 401
-        refused.value.close()
+        assert rejected.value.code == 401
+        rejected.value.close()
 
 
 def test_a_port_that_is_taken(index: Path, capsys: pytest.CaptureFixture[str]) -> None:

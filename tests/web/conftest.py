@@ -1,4 +1,4 @@
-"""A drawn shop behind the application."""
+"""A fake shop behind the application."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Iterator
 import pytest
 from starlette.testclient import TestClient
 
-from asking import EASY, OWN
-from drawnshop import DrawnShop
+from fakeshop import FakeShop
+from http_requests import EASY, OWN
 from shopsight.web.app import create_app
 
 
 @pytest.fixture
-def shop() -> DrawnShop:
-    return DrawnShop()
+def shop() -> FakeShop:
+    return FakeShop()
 
 
 @pytest.fixture
-def client(shop: DrawnShop) -> Iterator[TestClient]:
-    with TestClient(create_app(shop, EASY), base_url=OWN) as one:
-        yield one
+def client(shop: FakeShop) -> Iterator[TestClient]:
+    with TestClient(create_app(shop, EASY), base_url=OWN) as client:
+        yield client

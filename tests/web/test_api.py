@@ -1,4 +1,4 @@
-"""The HTTP API: what it answers, how it refuses, and what every answer carries."""
+"""The HTTP API: results, errors, headers, metrics and logging."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from asking import OWN
-from drawnshop import DrawnShop
+from fakeshop import FakeShop
+from http_requests import OWN
 from shopsight.config import ServeConfig
 from shopsight.search.results import Hit, Product, Results
 from shopsight.web.app import create_app
@@ -19,49 +19,49 @@ from shopsight.web.querylog import QueryLog
 JPEG = {"content-type": "image/jpeg"}
 
 
-def test_a_search_is_the_searchers_own_answer(client: TestClient, shop: DrawnShop) -> None:
+def test_a_search_returns_the_searchers_results(client: TestClient, shop: FakeShop) -> None:
     answer = client.get("/search", params={"q": "red striped dress", "k": 3, "explain": True})
     assert answer.status_code == 200
-    wanted = shop.search("red striped dress", 3, explain=True).to_json()
-    assert answer.json() == wanted
-    assert next(hit["product_id"] for hit in wanted["hits"]) == "1001"
+    expected = shop.search("red striped dress", 3, explain=True).to_json()
+    assert answer.json() == expected
+    assert next(hit["product_id"] for hit in expected["hits"]) == "1001"
     assert set(answer.json()) == {field.name for field in fields(Results)}
     assert set(answer.json()["hits"][0]) == {field.name for field in fields(Hit)}
 
 
-def test_filters_choose_before_the_search(client: TestClient) -> None:
+def test_filters_restrict_the_search(client: TestClient) -> None:
     filters = ["kind=dress", "price=20..60", "in_stock=true"]
-    found = client.get("/search", params={"q": "red", "k": 50, "filter": filters}).json()
-    assert found["hits"]
-    for hit in found["hits"]:
+    results = client.get("/search", params={"q": "red", "k": 50, "filter": filters}).json()
+    assert results["hits"]
+    for hit in results["hits"]:
         assert hit["fields"]["kind"] == "dress"
         assert 20 <= hit["fields"]["price"] <= 60
         assert hit["fields"]["in_stock"] is True
 
 
-def test_a_product_its_photo_and_what_is_like_it(client: TestClient, shop: DrawnShop) -> None:
-    one = client.get("/products/1001")
-    assert one.json() == shop.product("1001").to_json()
-    assert set(one.json()) == {field.name for field in fields(Product)}
+def test_a_product_its_photo_and_similar_products(client: TestClient, shop: FakeShop) -> None:
+    product = client.get("/products/1001").json()
+    assert product == shop.product("1001").to_json()
+    assert set(product) == {field.name for field in fields(Product)}
     photo = client.get("/products/1001/photo")
     assert photo.content == shop.photo("1001")
     assert photo.headers["content-type"] == "image/jpeg"
     again = client.get("/products/1001/photo", headers={"if-none-match": photo.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
-    like = client.get("/products/1001/similar", params={"k": 4}).json()
-    assert like == shop.similar("1001", 4).to_json()
-    assert "1001" not in [hit["product_id"] for hit in like["hits"]]
+    similar = client.get("/products/1001/similar", params={"k": 4}).json()
+    assert similar == shop.similar("1001", 4).to_json()
+    assert "1001" not in [hit["product_id"] for hit in similar["hits"]]
 
 
-def test_a_photo_is_a_query(client: TestClient, shop: DrawnShop) -> None:
+def test_search_by_photo(client: TestClient, shop: FakeShop) -> None:
     answer = client.post("/search/photo?k=3", content=shop.photo("1003"), headers=JPEG)
     assert answer.status_code == 200
     assert [hit["fields"]["colour"] for hit in answer.json()["hits"]] == ["navy"] * 3
 
 
-def test_facets_info_and_health(client: TestClient, shop: DrawnShop) -> None:
+def test_facets_info_and_health(client: TestClient, shop: FakeShop) -> None:
     facets = client.get("/facets").json()["facets"]
-    assert [one["name"] for one in facets] == [one.name for one in shop.facets()]
+    assert [facet["name"] for facet in facets] == [facet.name for facet in shop.facets()]
     info = client.get("/info").json()
     assert info["index"] == shop.info()
     assert info["limits"]["k_max"] == ServeConfig.k_max
@@ -70,13 +70,17 @@ def test_facets_info_and_health(client: TestClient, shop: DrawnShop) -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "status", "sentence"),
+    ("address", "status", "message"),
     [
         ("/search", 422, "q: field required"),
         ("/search?q=a&k=0", 422, "k: input should be greater than or equal to 1"),
         ("/search?q=a&k=101", 422, "k: input should be less than or equal to 100"),
         ("/search?q=a&k=x", 422, "k: input should be a valid integer"),
-        ("/search?q=a&depth=1001", 422, "depth: input should be less than or equal to 1000"),
+        (
+            "/search?q=a&candidates=1001",
+            422,
+            "candidates: input should be less than",
+        ),
         ("/search?q=" + "a" * 501, 422, "q: string should have at most 500 characters"),
         ("/search?q=a&filter=size=4", 400, "there is no field 'size' to filter by"),
         ("/search?q=a&filter=dress", 400, "dress is no filter"),
@@ -87,28 +91,28 @@ def test_facets_info_and_health(client: TestClient, shop: DrawnShop) -> None:
         ("/products/none", 404, "no product 'none' in the index"),
         ("/products/none/photo", 404, "no product 'none' in the index"),
         ("/products/none/similar", 404, "no product 'none' in the index"),
-        ("/products/" + "9" * 1001, 404, "no product has an id that long"),
-        ("/nothing", 404, "there is nothing here"),
-        ("/static/page.py", 404, "there is nothing here"),
+        ("/products/" + "9" * 1001, 404, "a product id has at most 1,000 characters"),
+        ("/nothing", 404, "not found"),
+        ("/static/page.py", 404, "not found"),
     ],
 )
-def test_refusals_are_one_sentence(
-    client: TestClient, address: str, status: int, sentence: str
+def test_errors_are_one_sentence(
+    client: TestClient, address: str, status: int, message: str
 ) -> None:
     answer = client.get(address)
     assert answer.status_code == status
     assert list(answer.json()) == ["detail"]
-    assert answer.json()["detail"].replace("'dress' is", "dress is").startswith(sentence)
+    assert answer.json()["detail"].replace("'dress' is", "dress is").startswith(message)
 
 
-def test_other_methods_are_refused(client: TestClient) -> None:
+def test_other_methods_are_rejected(client: TestClient) -> None:
     for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
         answer = client.request(method, "/search?q=a")
         assert answer.status_code == 405
-        assert answer.json() == {"detail": "this address has no such method"}
+        assert answer.json() == {"detail": "method not allowed"}
 
 
-def test_photos_that_are_none(client: TestClient) -> None:
+def test_invalid_photos_are_rejected(client: TestClient) -> None:
     broken = client.post("/search/photo", content=b"GIF89a", headers=JPEG)
     assert (broken.status_code, broken.json()["detail"]) == (
         400,
@@ -120,7 +124,7 @@ def test_photos_that_are_none(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("announced", [True, False])
-def test_a_body_is_read_up_to_its_limit(shop: DrawnShop, announced: bool) -> None:
+def test_a_body_is_read_up_to_the_limit(shop: FakeShop, announced: bool) -> None:
     config = ServeConfig(rate=0, photo_bytes=10_000)
     body = b"x" * 10_001
     sent = body if announced else iter([body[:6000], body[6000:]])
@@ -131,22 +135,22 @@ def test_a_body_is_read_up_to_its_limit(shop: DrawnShop, announced: bool) -> Non
 
 
 def test_a_shop_without_photos() -> None:
-    with TestClient(create_app(DrawnShop(photos=False), ServeConfig()), base_url=OWN) as client:
+    with TestClient(create_app(FakeShop(photos=False), ServeConfig()), base_url=OWN) as client:
         answer = client.get("/products/1000/photo")
     assert (answer.status_code, answer.json()["detail"]) == (404, "this product has no photo")
 
 
-def test_a_fault_says_nothing_of_itself(
+def test_an_internal_error_reveals_nothing(
     client: TestClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     answer = client.get("/search", params={"q": "!crash"})
     assert answer.status_code == 500
-    assert answer.json() == {"detail": "the server failed; its log says why"}
+    assert answer.json() == {"detail": "internal error; see the server's log"}
     assert "/secret/place" not in answer.text + str(answer.headers)
     assert "/secret/place" in caplog.text
 
 
-def test_numbers_that_json_has_not_become_null(shop: DrawnShop) -> None:
+def test_values_that_json_cannot_hold_become_null(shop: FakeShop) -> None:
     shop.products["1000"]["price"] = float("nan")
     shop.products["1000"]["title"] = "half a pair \ud83d"
     with TestClient(create_app(shop, ServeConfig()), base_url=OWN) as client:
@@ -158,7 +162,7 @@ def test_numbers_that_json_has_not_become_null(shop: DrawnShop) -> None:
 @pytest.mark.parametrize(
     "address", ["/", "/search?q=a", "/nothing", "/docs", "/search", "/metrics"]
 )
-def test_every_answer_is_guarded(client: TestClient, address: str) -> None:
+def test_every_response_has_security_headers(client: TestClient, address: str) -> None:
     headers = client.get(address).headers
     policy = headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; ")
@@ -170,16 +174,16 @@ def test_every_answer_is_guarded(client: TestClient, address: str) -> None:
     assert "server" not in headers
 
 
-def test_the_page_is_small_and_asks_nobody_else(client: TestClient) -> None:
+def test_the_page_is_small_and_self_contained(client: TestClient) -> None:
     names = ["/"]
     for name in ("page.css", "page.js", "api.js", "cards.js", "detail.js", "elements.js",
                  "filters.js", "why.js", "icon.svg"):  # fmt: skip
         names.append(f"/static/{name}")
     bodies = [client.get(name) for name in names]
-    assert [one.status_code for one in bodies] == [200] * 10
-    assert sum(len(one.content) for one in bodies) < 100_000
-    for one in bodies:
-        text = one.text.replace("http://www.w3.org/2000/svg", "")
+    assert [body.status_code for body in bodies] == [200] * 10
+    assert sum(len(body.content) for body in bodies) < 100_000
+    for body in bodies:
+        text = body.text.replace("http://www.w3.org/2000/svg", "")
         assert "http:" not in text
         assert "https:" not in text
         assert "style=" not in text
@@ -188,8 +192,8 @@ def test_the_page_is_small_and_asks_nobody_else(client: TestClient) -> None:
 
 
 def test_the_description_and_its_page(client: TestClient) -> None:
-    description = client.get("/openapi.json").json()
-    described = {(m.upper(), path) for path, ms in description["paths"].items() for m in ms}
+    paths = client.get("/openapi.json").json()["paths"]
+    described = {(m.upper(), path) for path, methods in paths.items() for m in methods}
     assert described == {
         ("GET", "/search"), ("POST", "/search/photo"), ("GET", "/products/{product_id}"),
         ("GET", "/products/{product_id}/photo"), ("GET", "/products/{product_id}/similar"),
@@ -203,7 +207,7 @@ def test_the_description_and_its_page(client: TestClient) -> None:
         assert f'<span class="method">{method}</span> <code>{path}</code>' in docs.text
 
 
-def test_metrics_count_what_happened(client: TestClient) -> None:
+def test_metrics_count_requests_by_route_template(client: TestClient) -> None:
     client.get("/search", params={"q": "red"})
     client.get("/products/none")
     client.get("/wp-login.php")
@@ -217,9 +221,7 @@ def test_metrics_count_what_happened(client: TestClient) -> None:
     assert "wp-login" not in text
 
 
-def test_queries_and_clicks_are_logged_where_that_was_asked_for(
-    shop: DrawnShop, tmp_path: Path
-) -> None:
+def test_queries_and_clicks_are_logged_if_enabled(shop: FakeShop, tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     log = QueryLog(path)
     with TestClient(create_app(shop, ServeConfig(), log=log), base_url=OWN) as client:
@@ -242,5 +244,5 @@ def test_queries_and_clicks_are_logged_where_that_was_asked_for(
     assert set(lines[0]) == {"time", "event", "query", "products"}
 
 
-def test_clicks_without_a_log_are_forgotten(client: TestClient) -> None:
+def test_clicks_without_a_log_are_dropped(client: TestClient) -> None:
     assert client.post("/clicks", json={"query": "a", "product": "1"}).status_code == 204

@@ -1,4 +1,4 @@
-"""Requests that mean no good: none may bring a 5xx, tell a path, or take memory without bound."""
+"""Malicious requests: none may cause a 5xx, reveal a path or use unbounded memory."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from PIL import Image
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.testclient import TestClient
 
-from asking import EASY, ask_all, serve_in_thread
-from drawnshop import DrawnShop
+from fakeshop import FakeShop
+from http_requests import EASY, send_all, serve_in_thread
 from shopsight.web.app import create_app
 
 LEAKS = (b"/secret", b"/root", b"/home", b"/usr", b"/tmp", b"Traceback", b"site-packages", b'.py"')
-_APP = create_app(DrawnShop(), EASY)
+_APP = create_app(FakeShop(), EASY)
 JPEG = {"content-type": "image/jpeg"}
 
 
@@ -39,54 +39,52 @@ def check(answers: list[tuple[int, dict[str, str], bytes]], allowed: set[int]) -
 
 @pytest.fixture(scope="module")
 def description() -> Iterator[schemathesis.BaseSchema]:
-    """What a real server says of itself."""
-    with serve_in_thread(DrawnShop()) as address:
+    """OpenAPI schema of a real server."""
+    with serve_in_thread(FakeShop()) as address:
         yield schemathesis.openapi.from_url(f"{address}/openapi.json")
 
 
 @pytest.mark.parametrize("kind", ["positive", "negative"])
-def test_whatever_the_description_allows_and_forbids(
-    description: schemathesis.BaseSchema, kind: str
-) -> None:
-    """Schemathesis attacks every operation; each answer has to be as the description says."""
-    asked = [
+def test_schemathesis(description: schemathesis.BaseSchema, kind: str) -> None:
+    """Every response to generated requests conforms to the OpenAPI description."""
+    counts = [
         _attack(result.ok(), schemathesis.GenerationMode(kind))
         for result in description.get_all_operations()
     ]
-    assert len(asked) == 11
-    assert sum(asked) >= 60
+    assert len(counts) == 11
+    assert sum(counts) >= 60
 
 
 def _attack(operation: Any, mode: schemathesis.GenerationMode) -> int:
-    cases, asked = operation.as_strategy(generation_mode=mode), 0
+    cases, count = operation.as_strategy(generation_mode=mode), 0
 
     @settings(max_examples=20, deadline=None, database=None, derandomize=True,
               suppress_health_check=list(HealthCheck))  # fmt: skip
     @given(cases)
     def attack(case: schemathesis.Case) -> None:
-        nonlocal asked
-        asked += 1
+        nonlocal count
+        count += 1
         answer = case.call()
         assert answer.status_code < 500
         assert not any(leak in answer.content for leak in LEAKS)
-        # that an index has a field of that name is more than a description can say
+        # a schema cannot express which fields an index has, so a valid filter may be rejected
         case.validate_response(answer, excluded_checks=[positive_data_acceptance])
 
     try:
         attack()
-    except Unsatisfiable:  # what has no parameter cannot be asked wrongly
+    except Unsatisfiable:  # an operation without parameters has no invalid requests
         assert mode is schemathesis.GenerationMode.NEGATIVE
-    return asked
+    return count
 
 
 def test_random_bytes_as_queries() -> None:
     rng = Random(5)
-    asked = []
+    requests = []
     for i in range(10_000):
         text = rng.randbytes(rng.randrange(60))
-        raw = text if i % 2 else quote_from_bytes(text).encode()  # as they are, or percent-encoded
-        asked.append(("/search", b"k=2&q=" + raw))
-    answers = ask_all(_APP, asked)
+        raw = text if i % 2 else quote_from_bytes(text).encode()  # raw or percent-encoded
+        requests.append(("/search", b"k=2&q=" + raw))
+    answers = send_all(_APP, requests)
     assert len(answers) == 10_000
     check(answers, {200, 422})
     assert sum(status == 200 for status, _, _ in answers) > 9_000
@@ -101,33 +99,33 @@ def test_random_bytes_as_queries() -> None:
         "..%2f..%2fetc%2fpasswd", "%E2%80%8B", "%20" * 499, "a" * 500,
     ],
 )  # fmt: skip
-def test_odd_texts_are_queries_like_others(text: str) -> None:
-    answers = ask_all(_APP, [("/search", b"q=" + text.encode())])
+def test_odd_texts_are_valid_queries(text: str) -> None:
+    answers = send_all(_APP, [("/search", b"q=" + text.encode())])
     check(answers, {200})
     assert "set-cookie" not in answers[0][1]
     assert answers[0][1]["content-type"] == "application/json"
 
 
-def test_path_tricks_in_ids() -> None:
+def test_path_traversal_in_ids() -> None:
     tricks = [
         "../../etc/passwd", "..\\..\\windows", "%2e%2e/%2e%2e", "/etc/passwd", "....//....//x",
         "\0", "1000\0.jpg", "1000/../1001", ".", "..", "", " ", "C:\\", "file:///etc/passwd",
         "~root", "$(id)", "`id`", "\ud800", "\u202e1000", "1" * 900, "1000/photo/photo",
     ]  # fmt: skip
     ends = ("", "/photo", "/similar")
-    asked = [(f"/products/{trick}{end}", b"") for trick in tricks for end in ends]
-    asked += [(f"/static/{trick}", b"") for trick in tricks]
-    check(ask_all(_APP, asked), {404})
+    requests = [(f"/products/{trick}{end}", b"") for trick in tricks for end in ends]
+    requests += [(f"/static/{trick}", b"") for trick in tricks]
+    check(send_all(_APP, requests), {404})
 
 
-def test_queries_with_everything_twice_or_wrong() -> None:
+def test_malformed_query_strings() -> None:
     queries = [
         b"", b"q", b"q=", b"q=a&q=b", b"q[]=a", b"q=a;k=3", b"k=1", b"q=a&k=1e3", b"q=a&k=-1",
-        b"q=a&k=9" + b"9" * 5000, b"q=a&depth=0", b"q=a&explain=perhaps", b"q=a&filter=",
+        b"q=a&k=9" + b"9" * 5000, b"q=a&candidates=0", b"q=a&explain=perhaps", b"q=a&filter=",
         b"q=a&filter==", b"q=a&filter=kind", b"q=a&filter=price=nan..inf", b"q=a&filter=%00=%00",
         b"q=a&" + b"x=1&" * 1000, b"=" * 3000, b"&" * 3000, b"q=" + b"%" * 3000,
     ]  # fmt: skip
-    check(ask_all(_APP, [("/search", query) for query in queries]), {200, 400, 422})
+    check(send_all(_APP, [("/search", query) for query in queries]), {200, 400, 422})
 
 
 def wide_photo(wide: int, high: int) -> bytes:
@@ -137,7 +135,7 @@ def wide_photo(wide: int, high: int) -> bytes:
 
 
 def bomb() -> bytes:
-    """A PNG of a few bytes that says it has 60,000 x 60,000 pixels."""
+    """A PNG of a few bytes whose header declares 60,000 x 60,000 pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return (
@@ -160,14 +158,14 @@ def test_photos_of_absurd_size(client: TestClient) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400_000  # kB
 
 
-def test_photos_cut_off_anywhere(client: TestClient, shop: DrawnShop) -> None:
+def test_truncated_photos(client: TestClient, shop: FakeShop) -> None:
     photo = shop.photo("1000") or b""
     for size in range(0, len(photo), len(photo) // 20):
         answer = client.post("/search/photo", content=photo[:size], headers=JPEG)
         assert answer.status_code in (200, 400)
 
 
-def test_what_is_hardly_http_is_refused_and_the_server_goes_on() -> None:
+def test_malformed_http_is_rejected_and_the_server_recovers() -> None:
     lines = [
         b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00", b"GET\r\n\r\n", b"\r\n" * 100,
         b"GET /search?q=\xff\xfe HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
@@ -180,17 +178,17 @@ def test_what_is_hardly_http_is_refused_and_the_server_goes_on() -> None:
         b"Content-Type: image/png\r\n\r\nZZ\r\n",
         b"GET /search?q=a HTTP/1.1\r\n\r\n", b"HEAD /search?q=a HTTP/1.1\r\nHost: [::1]\r\n\r\n",
     ]  # fmt: skip
-    with serve_in_thread(DrawnShop()) as address:
+    with serve_in_thread(FakeShop()) as address:
         host, port = address.removeprefix("http://").split(":")
         for line in lines:
             with socket.create_connection((host, int(port)), timeout=20) as wire:
                 try:
                     wire.sendall(line)
                     wire.shutdown(socket.SHUT_WR)
-                    said = wire.recv(100)
-                except OSError:  # hung up on, while still sending
-                    said = b""
-            assert not said or b" 4" in said[:13] or b" 200" in said[:13], line[:60]
+                    reply = wire.recv(100)
+                except OSError:  # connection closed while sending
+                    reply = b""
+            assert not reply or b" 4" in reply[:13] or b" 200" in reply[:13], line[:60]
         with socket.create_connection((host, int(port)), timeout=20) as wire:
             wire.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             assert wire.recv(100).startswith(b"HTTP/1.1 200")

@@ -1,4 +1,4 @@
-"""Rate, token, names, and time: decided alone, and at the door of the application."""
+"""Rate limits, token, host check and timeouts, alone and in the middleware."""
 
 from __future__ import annotations
 
@@ -11,46 +11,46 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from asking import OWN, asgi, serve_in_thread
-from drawnshop import DrawnShop
+from fakeshop import FakeShop
+from http_requests import OWN, asgi, serve_in_thread
 from shopsight.config import ServeConfig
 from shopsight.errors import InputError, UsageError
 from shopsight.web.app import create_app
-from shopsight.web.security import Names, Rate, Token, client_of
+from shopsight.web.security import AllowedHosts, RateLimiter, Token, client_key
 from shopsight.web.server import read_token
 
 SECRET = "a-token-of-some-length"
 
 
-def served(config: ServeConfig, token: str | None = None, shop: Any = None) -> TestClient:
-    return TestClient(create_app(shop or DrawnShop(), config, token), base_url=OWN)
+def serve(config: ServeConfig, token: str | None = None, shop: Any = None) -> TestClient:
+    return TestClient(create_app(shop or FakeShop(), config, token), base_url=OWN)
 
 
-def test_a_bucket_fills_as_time_goes_by() -> None:
+def test_a_bucket_refills_over_time() -> None:
     now = 0.0
-    rate = Rate(2.0, 3, clock=lambda: now)
-    assert [rate.wait("a") for _ in range(5)] == [0, 0, 0, 0.5, 0.5]
-    assert rate.wait("b") == 0
+    limiter = RateLimiter(2.0, 3, clock=lambda: now)
+    assert [limiter.wait("a") for _ in range(5)] == [0, 0, 0, 0.5, 0.5]
+    assert limiter.wait("b") == 0
     now = 0.25
-    assert rate.wait("a") == 0.25
+    assert limiter.wait("a") == 0.25
     now = 0.5
-    assert [rate.wait("a"), rate.wait("a")] == [0, 0.5]
+    assert [limiter.wait("a"), limiter.wait("a")] == [0, 0.5]
     now = 100.0
-    assert [rate.wait("a") for _ in range(4)] == [0, 0, 0, 0.5]
+    assert [limiter.wait("a") for _ in range(4)] == [0, 0, 0, 0.5]
 
 
 def test_cheap_requests_cost_less() -> None:
-    rate = Rate(1.0, 1, clock=lambda: 0.0)
-    assert [rate.wait("a", 0.25) for _ in range(5)] == [0, 0, 0, 0, 0.25]
+    limiter = RateLimiter(1.0, 1, clock=lambda: 0.0)
+    assert [limiter.wait("a", 0.25) for _ in range(5)] == [0, 0, 0, 0, 0.25]
 
 
-def test_clients_that_are_long_silent_are_forgotten() -> None:
-    rate = Rate(1.0, 1, clock=lambda: 0.0)
-    rate.wait("first")
+def test_the_least_recent_clients_are_forgotten() -> None:
+    limiter = RateLimiter(1.0, 1, clock=lambda: 0.0)
+    limiter.wait("first")
     for i in range(10_000):
-        rate.wait(str(i))
-    assert len(rate._buckets) == 10_000
-    assert rate.wait("first") == 0
+        limiter.wait(str(i))
+    assert len(limiter._buckets) == 10_000
+    assert limiter.wait("first") == 0
 
 
 @pytest.mark.parametrize(
@@ -62,22 +62,22 @@ def test_clients_that_are_long_silent_are_forgotten() -> None:
         ("", ""),
     ],
 )
-def test_one_network_is_one_client(address: str, client: str) -> None:
-    assert client_of(address) == client
+def test_an_ipv6_network_counts_as_one_client(address: str, client: str) -> None:
+    assert client_key(address) == client
 
 
-def test_names() -> None:
-    own = Names("127.0.0.1", ("shop.example",))
+def test_allowed_hosts() -> None:
+    own = AllowedHosts("127.0.0.1", ("shop.example",))
     for name in ("127.0.0.1", "localhost:8000", "LOCALHOST", "[::1]:80", "shop.example:443"):
         assert own.allows(name)
     for name in ("", "evil.example", "127.0.0.1.evil.example", "192.0.2.1:8000"):
         assert not own.allows(name)
-    assert Names("0.0.0.0").allows("anything.example")
-    assert not Names("0.0.0.0", ("shop.example",)).allows("anything.example")
-    assert Names("127.0.0.1", ("*",)).allows("anything.example")
+    assert AllowedHosts("0.0.0.0").allows("anything.example")
+    assert not AllowedHosts("0.0.0.0", ("shop.example",)).allows("anything.example")
+    assert AllowedHosts("127.0.0.1", ("*",)).allows("anything.example")
 
 
-def test_tokens() -> None:
+def test_token_checks() -> None:
     token = Token(SECRET)
     assert token.allows(f"bearer  {SECRET} ")
     assert token.allows("", token.cookie)
@@ -89,8 +89,8 @@ def test_tokens() -> None:
     assert not Token("another-token-of-length").allows("", token.cookie)
 
 
-def test_too_many_requests_of_one_client() -> None:
-    with served(ServeConfig(rate=0.001, burst=3)) as client:
+def test_requests_above_the_rate_are_rejected() -> None:
+    with serve(ServeConfig(rate=0.001, burst=3)) as client:
         statuses = [client.get("/search?q=red").status_code for _ in range(5)]
         late = client.get("/search?q=red")
     assert statuses == [200, 200, 200, 429, 429]
@@ -98,14 +98,14 @@ def test_too_many_requests_of_one_client() -> None:
     assert int(late.headers["retry-after"]) > 900
 
 
-def test_photos_count_a_tenth() -> None:
-    with served(ServeConfig(rate=0.001, burst=1)) as client:
+def test_a_photo_costs_a_tenth_of_a_request() -> None:
+    with serve(ServeConfig(rate=0.001, burst=1)) as client:
         statuses = [client.get("/products/1000/photo").status_code for _ in range(11)]
     assert statuses == [200] * 10 + [429]
 
 
-def test_without_its_token_nothing_is_told() -> None:
-    with served(ServeConfig(rate=0), SECRET) as client:
+def test_the_catalogue_requires_the_token() -> None:
+    with serve(ServeConfig(rate=0), SECRET) as client:
         for address in ("/search?q=a", "/products/1000", "/products/1000/photo", "/facets",
                         "/info", "/metrics", "/nothing", "/products/1000/similar"):  # fmt: skip
             answer = client.get(address)
@@ -123,17 +123,17 @@ def test_without_its_token_nothing_is_told() -> None:
         assert client.get("/products/1000/photo").status_code == 200  # the client keeps cookies
 
 
-def test_other_names_are_turned_away() -> None:
-    with served(ServeConfig()) as client:
+def test_other_hosts_are_rejected() -> None:
+    with serve(ServeConfig()) as client:
         answer = client.get("/search?q=a", headers={"host": "evil.example"})
     assert answer.status_code == 421
     assert answer.json()["detail"] == "host not allowed (see --allowed-hosts)"
 
 
-def test_no_answer_in_time_is_said_and_the_server_goes_on() -> None:
-    shop = DrawnShop()
+def test_a_timeout_is_reported_and_the_server_recovers() -> None:
+    shop = FakeShop()
     shop.hold.clear()
-    with served(ServeConfig(timeout=0.2, rate=0), shop=shop) as client:
+    with serve(ServeConfig(timeout=0.2, rate=0), shop=shop) as client:
         started = time.monotonic()
         late = client.get("/search?q=red")
         assert time.monotonic() - started < 10
@@ -144,8 +144,8 @@ def test_no_answer_in_time_is_said_and_the_server_goes_on() -> None:
         assert client.get("/search?q=red").status_code == 200
 
 
-def test_a_body_that_never_comes_is_given_up() -> None:
-    with serve_in_thread(DrawnShop(), ServeConfig(timeout=0.3, rate=0)) as address:
+def test_a_body_that_never_arrives_times_out() -> None:
+    with serve_in_thread(FakeShop(), ServeConfig(timeout=0.3, rate=0)) as address:
         host, port = address.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=20) as slow:
             slow.sendall(
@@ -155,8 +155,8 @@ def test_a_body_that_never_comes_is_given_up() -> None:
             assert slow.recv(1000).startswith(b"HTTP/1.1 408")
 
 
-def test_too_many_requests_at_once() -> None:
-    shop = DrawnShop()
+def test_concurrent_requests_are_limited() -> None:
+    shop = FakeShop()
     shop.hold.clear()
     app = create_app(shop, ServeConfig(pending=2, rate=0))
 
@@ -170,29 +170,29 @@ def test_too_many_requests_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence"),
+    ("text", "message"),
     [
-        ("", "should hold one token on one line, without blanks"),
-        ("two words-and-more-letters", "should hold one token on one line, without blanks"),
+        ("", "expected a single line with a token, without blanks"),
+        ("two words-and-more-letters", "expected a single line with a token, without blanks"),
         ("short", "a token needs at least 16 characters"),
         ("ünïcödé-ünïcödé-ünïcödé", "a token has ASCII letters and digits only"),
     ],
 )
-def test_files_that_hold_no_token(tmp_path: Path, text: str, sentence: str) -> None:
+def test_invalid_token_files(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "token"
     path.write_text(text)
-    with pytest.raises(InputError, match=sentence):
+    with pytest.raises(InputError, match=message):
         read_token(str(path))
 
 
-def test_a_token_is_read_without_its_line_end(tmp_path: Path) -> None:
+def test_the_line_end_of_a_token_file_is_dropped(tmp_path: Path) -> None:
     path = tmp_path / "token"
     path.write_text(f"{SECRET}\n")
     assert read_token(str(path)) == SECRET
 
 
 @pytest.mark.parametrize(
-    ("changes", "sentence"),
+    ("changes", "message"),
     [
         ({"port": 65_536}, "port must be from 0 to 65535, not 65536"),
         ({"k_max": 0}, "k_max must be at least 1, not 0"),
@@ -200,6 +200,6 @@ def test_a_token_is_read_without_its_line_end(tmp_path: Path) -> None:
         ({"timeout": 0.0}, "timeout must be from 0.001 to 3600, not 0.0"),
     ],
 )
-def test_settings_that_make_no_sense(changes: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(UsageError, match=sentence):
+def test_invalid_settings_are_rejected(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         ServeConfig(**changes)

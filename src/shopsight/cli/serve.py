@@ -1,4 +1,4 @@
-"""``shopsight serve``: an index as an HTTP API and a page."""
+"""``shopsight serve``: serve an index over HTTP."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from shopsight.errors import UsageError
 _NEEDS = ("faiss", "fastapi", "prometheus_client", "uvicorn")
 
 
-def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
-    """Run ``shopsight serve`` with the words that follow it."""
+def run(command: str, argv: list[str]) -> None:  # noqa: ARG001
+    """Run ``shopsight serve``."""
     parser = Parser(
         "serve",
-        "Serve an index: a page to search with, an HTTP API (described at /docs), /health, and"
-        " /metrics for Prometheus. It listens on this machine alone unless --host says otherwise.",
+        "Serve an index: a search page, an HTTP API (described at /docs), /health, and /metrics"
+        " for Prometheus. Listens on this machine only unless --host is given.",
         [
             "serve index",
             "serve index --port 9000 --token-file token.txt",
@@ -27,22 +27,22 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
             "serve index --engine http://127.0.0.1:19530",
         ],
     )
-    parser.add_argument("index", metavar="INDEX", help="folder of `shopsight index`")
+    parser.add_argument("index", metavar="INDEX", help="index folder (see `shopsight index`)")
     parser.add_argument(
-        "--token-file", metavar="F", help="file with a token that every client has to send"
+        "--token-file", metavar="F", help="file with the bearer token that clients must send"
     )
-    parser.add_argument("--engine", metavar="URL", help="another engine for recall, such as Milvus")
+    parser.add_argument("--engine", metavar="URL", help="retrieval engine such as Milvus")
     parser.add_argument(
         "--log", metavar="F", help="append queries and clicks to this file, for `shopsight judge`"
     )
-    parser.add_argument("--threads", type=int, default=1, help="processor threads of the models")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads of the models")
     parser.add_class_arguments(ServeConfig, None)
-    _serve(parser.read(arguments))
+    _serve(parser.read(argv))
 
 
-def _serve(given: Any) -> None:
+def _serve(args: Any) -> None:
     check_installed()
-    config = config_from(ServeConfig, given)
+    config = config_from(ServeConfig, args)
 
     import faiss
     import torch
@@ -53,36 +53,36 @@ def _serve(given: Any) -> None:
     from shopsight.web.security import is_loopback
     from shopsight.web.server import listen, make_server, read_token, url_of
 
-    if given.threads < 1:
+    if args.threads < 1:
         raise UsageError("--threads must be at least 1")
-    token = read_token(given.token_file) if given.token_file else None
+    token = read_token(args.token_file) if args.token_file else None
     if token is None and not is_loopback(config.host):
         logging.getLogger("shopsight").warning(
-            "everyone who reaches %s can search; --token-file asks for a token", config.host
+            "anyone who can reach %s can search; --token-file requires a token", config.host
         )
-    log = QueryLog(given.log) if given.log else None
-    torch.set_num_threads(given.threads)
-    faiss.omp_set_num_threads(given.threads)
-    bound = listen(config)  # before the models are loaded, which takes longer
-    with bound:
-        searcher = Searcher.open(given.index, given.engine)
+    log = QueryLog(args.log) if args.log else None
+    torch.set_num_threads(args.threads)
+    faiss.omp_set_num_threads(args.threads)
+    # Listening comes first: a taken port is reported at once, not after the models are loaded.
+    with listen(config) as listener:
+        searcher = Searcher.open(args.index, args.engine)
         products = searcher.info()["products"]
 
         def ready() -> None:
-            if not given.quiet:
-                print(f"{products:,} products at {url_of(bound)} (Ctrl-C stops)", flush=True)
+            if not args.quiet:
+                print(f"{products:,} products at {url_of(listener)} (Ctrl-C stops)", flush=True)
 
         try:
             app = create_app(searcher, config, token, log)
-            make_server(app, config, ready).run(sockets=[bound])
+            make_server(app, config, ready).run(sockets=[listener])
         finally:
             searcher.close()
-    if not given.quiet:
+    if not args.quiet:
         print("stopped")
 
 
 def check_installed() -> None:
-    """Refuse where what serving needs is not installed."""
+    """Check that the packages for serving are installed; raises UsageError."""
     missing = [name for name in _NEEDS if find_spec(name) is None]
     if missing:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""Settings of the server: where it listens, and what it allows."""
+"""Server settings: address and limits."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from shopsight.config.checks import check_ranges
 
 @dataclass(frozen=True)
 class ServeConfig:
-    """How an index is served.
+    """Settings of ``shopsight serve``.
 
     Args:
-        host: address to listen on; 127.0.0.1 can be reached from this machine alone.
-        port: port to listen on; 0 takes a free one.
-        allowed_hosts: additional values of the Host header; any is allowed where ``host`` is not a
+        host: address to listen on; 127.0.0.1 is reachable from this machine only.
+        port: port to listen on; 0: any free port.
+        allowed_hosts: additional values of the Host header; any is allowed if ``host`` is not a
             loopback address.
-        trust_proxy: believe what a proxy on this machine says about the client's address.
-        query_chars: longest query, in characters.
-        k_max: most hits of one answer.
-        candidates_max: most candidates ranked again for one answer.
-        photo_bytes: largest photo that may be sent.
-        rate: requests a client may make each second, in the long run; 0 is any number. A photo
-            counts a tenth.
-        burst: requests a client may make at once.
-        pending: requests under way at once; further ones are turned away.
-        timeout: seconds until a request is given up.
-        batch_size: most queries that are searched together.
-        batch_wait: seconds a query waits for others to join it.
+        trust_proxy: take the client's address from the headers of a proxy on this machine.
+        query_chars: maximum length of a query, in characters.
+        k_max: maximum number of hits.
+        candidates_max: maximum number of candidates to re-rank.
+        photo_bytes: maximum size of a query photo.
+        rate: requests per second and client, on average; 0: unlimited. A photo counts as 0.1.
+        burst: requests that a client may send at once.
+        pending: maximum number of concurrent requests; further ones are rejected.
+        timeout: seconds until a request is aborted.
+        batch_size: maximum number of queries searched together.
+        batch_wait: seconds that a query waits for others to form a batch.
     """
 
+    # Loopback by default: a catalogue becomes public only by an explicit choice.
     host: str = "127.0.0.1"
     port: int = 8000
     allowed_hosts: tuple[str, ...] = ()
@@ -46,7 +46,7 @@ class ServeConfig:
     batch_wait: float = 0.002
 
     def __post_init__(self) -> None:
-        """Refuse numbers that make no sense."""
+        """Validate the ranges."""
         at_least_1 = ("query_chars", "k_max", "candidates_max", "photo_bytes", "burst", "pending")
         check_ranges(self, port=(0, 65_535), **dict.fromkeys(at_least_1, 1))
         check_ranges(self, rate=0, timeout=(0.001, 3600), batch_size=1, batch_wait=(0, 1))

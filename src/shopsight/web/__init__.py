@@ -1,1 +1,1 @@
-"""An index over HTTP: the API, the page, and what keeps both standing."""
+"""HTTP API and search page of an index."""

@@ -1,4 +1,4 @@
-"""Queries of many clients searched together: one thread, one batch of words for the models."""
+"""Dynamic batching: concurrent queries are searched together, in one thread."""
 
 from __future__ import annotations
 
@@ -8,135 +8,134 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
 
 from shopsight.search.results import Results
 
 
 @dataclass(frozen=True)
-class Options:
-    """What a search is asked beside its words; queries that agree in it share a batch.
+class SearchOptions:
+    """Arguments of a search besides its query; queries with equal options share a batch.
 
     Attributes:
-        k: most hits.
+        k: number of hits.
         filters: (field, value) pairs.
-        depth: candidates ranked again; the index's own number if None.
-        recall_only: leave out the ranking.
-        explain: say why.
+        candidates: products to re-rank; the index's setting if None.
+        rerank: False skips re-ranking.
+        explain: explain every hit.
     """
 
     k: int = 10
     filters: tuple[tuple[str, str], ...] = ()
-    depth: int | None = None
-    recall_only: bool = False
+    candidates: int | None = None
+    rerank: bool = True
     explain: bool = False
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Request:
     query: str
-    options: Options
+    options: SearchOptions
     future: Future[Results]
 
 
 class ClosedError(RuntimeError):
-    """The server is stopping and takes no further query."""
+    """The server is stopping and accepts no more requests."""
 
 
 class Batcher:
-    """Collects queries that arrive together and searches them at once.
+    """Queue of queries that a thread searches in batches.
 
-    While a batch is searched the next one gathers, so the busier the server, the larger its
-    batches; a lone query waits ``wait`` seconds and no longer.
+    While a batch is searched the next one accumulates, so batches grow with the load.
 
     Args:
         search_many: `Searcher.search_many`.
-        most: queries of one batch at most.
+        batch_size: maximum number of queries in a batch.
         wait: seconds that the first query of a batch waits for others.
-        observe: is told the size of every batch.
+        observe: callback for the size of every batch.
     """
 
     def __init__(
         self,
         search_many: Callable[..., list[Results]],
-        most: int,
+        batch_size: int,
         wait: float,
         observe: Callable[[int], None] = lambda _: None,
     ) -> None:
-        self._search_many, self._most, self._wait = search_many, most, wait
+        self._search_many, self._batch_size, self._wait = search_many, batch_size, wait
         self._observe = observe
-        self._queue: deque[_Asked] = deque()
+        self._queue: deque[_Request] = deque()
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="search", daemon=True)
         self._thread.start()
 
-    def submit(self, query: str, options: Options) -> Future[Results]:
-        """Queue a query; a future that is cancelled before its batch begins is never searched.
+    def submit(self, query: str, options: SearchOptions) -> Future[Results]:
+        """Queue a query; it is skipped if its future is cancelled before its batch starts.
 
         Raises:
             ClosedError: after `close`.
         """
-        asked = _Asked(query, options, Future())
+        request = _Request(query, options, Future())
         with self._changed:
             if self._closed:
                 raise ClosedError
-            self._queue.append(asked)
+            self._queue.append(request)
             self._changed.notify()
-        return asked.future
+        return request.future
 
     @property
     def waiting(self) -> int:
-        """Queries that no batch has taken yet."""
+        """Number of queued queries."""
         return len(self._queue)
 
     def close(self) -> None:
-        """Answer what is queued, take nothing more, and end the thread."""
+        """Reject new queries, answer the queued ones and end the thread."""
         with self._changed:
             self._closed = True
             self._changed.notify()
         self._thread.join()
 
     def _work(self) -> None:
-        while batch := self._take():
-            alike: dict[Options, list[_Asked]] = {}
-            for asked in batch:
-                if asked.future.set_running_or_notify_cancel():
-                    alike.setdefault(asked.options, []).append(asked)
-            for options, group in alike.items():
+        while batch := self._next_batch():
+            groups: dict[SearchOptions, list[_Request]] = {}
+            for request in batch:
+                # A timed-out client has cancelled its future: no time is spent on its query.
+                if request.future.set_running_or_notify_cancel():
+                    groups.setdefault(request.options, []).append(request)
+            for options, group in groups.items():
                 self._observe(len(group))
                 self._answer(options, group)
 
-    def _take(self) -> list[_Asked]:
+    def _next_batch(self) -> list[_Request]:
         """The next batch; empty once closed and drained."""
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._closed)
-            until = time.monotonic() + self._wait
-            while len(self._queue) < self._most and not self._closed:
-                left = until - time.monotonic()
+            deadline = time.monotonic() + self._wait
+            while len(self._queue) < self._batch_size and not self._closed:
+                left = deadline - time.monotonic()
                 if left <= 0 or not self._changed.wait(left):
                     break
-            count = min(self._most, len(self._queue))
+            count = min(self._batch_size, len(self._queue))
             return [self._queue.popleft() for _ in range(count)]
 
-    def _answer(self, options: Options, group: Sequence[_Asked]) -> None:
+    def _answer(self, options: SearchOptions, group: Sequence[_Request]) -> None:
         try:
-            found = self._search([asked.query for asked in group], options)
+            results = self._search_many(
+                [request.query for request in group],
+                options.k,
+                filters=dict(options.filters) or None,
+                candidates=options.candidates,
+                rerank=options.rerank,
+                explain=options.explain,
+            )
         except Exception as error:
             if len(group) == 1:
                 group[0].future.set_exception(error)
                 return
-            for asked in group:  # one query must not spoil the others'
-                self._answer(options, [asked])
+            # The failing query is not known: each is searched alone, so that one client's query
+            # cannot fail those of others.
+            for request in group:
+                self._answer(options, [request])
             return
-        for asked, results in zip(group, found, strict=True):
-            asked.future.set_result(results)
-
-    def _search(self, queries: list[str], options: Options) -> list[Results]:
-        arguments: dict[str, Any] = {
-            "filters": dict(options.filters) or None,
-            "candidates": options.depth,
-            "rerank": not options.recall_only,
-            "explain": options.explain,
-        }
-        return self._search_many(queries, options.k, **arguments)
+        for request, result in zip(group, results, strict=True):
+            request.future.set_result(result)

@@ -1,4 +1,4 @@
-"""What Prometheus reads at ``/metrics``; every server has a registry of its own."""
+"""Prometheus metrics of a server, served at ``/metrics``."""
 
 from __future__ import annotations
 
@@ -18,45 +18,45 @@ _SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Metrics:
-    """Counters of one server.
+    """Counters, histograms and gauges in a registry of their own.
 
     Args:
-        products: how many products the index holds now.
-        waiting: how many queries wait for their batch now.
+        products: reads the number of products in the index.
+        waiting: reads the number of queued queries.
     """
 
     def __init__(self, products: Callable[[], float], waiting: Callable[[], float]) -> None:
+        # The global registry rejects duplicate names, and a process may serve several indexes.
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         self.requests = Counter(
-            "shopsight_requests", "Requests answered.", ("route", "method", "status"),
+            "shopsight_requests", "Completed requests.", ("route", "method", "status"),
             registry=registry,
         )  # fmt: skip
         self.seconds = Histogram(
-            "shopsight_request_seconds", "Time to answer.", ("route",),
+            "shopsight_request_seconds", "Duration of requests.", ("route",),
             buckets=_SECONDS, registry=registry,
         )  # fmt: skip
-        self.refused = Counter(
-            "shopsight_refused", "Requests turned away at the door.", ("reason",),
+        self.rejected = Counter(
+            "shopsight_rejected", "Requests rejected by the middleware.", ("reason",),
             registry=registry,
         )  # fmt: skip
         self.stages = Histogram(
-            "shopsight_stage_seconds", "Time of a search's stage.", ("stage",),
+            "shopsight_stage_seconds", "Duration of search stages.", ("stage",),
             buckets=_SECONDS, registry=registry,
         )  # fmt: skip
         self.batches = Histogram(
-            "shopsight_batch_queries", "Queries searched together.",
-            buckets=_SIZES, registry=registry,
-        )  # fmt: skip
-        self.under_way = Gauge(
-            "shopsight_requests_under_way", "Requests being answered.", registry=registry
+            "shopsight_batch_queries", "Queries per batch.", buckets=_SIZES, registry=registry
         )
-        self._gauge("shopsight_products", "Products of the index.", products)
-        self._gauge("shopsight_queries_waiting", "Queries that wait for a batch.", waiting)
+        self.in_flight = Gauge(
+            "shopsight_requests_in_flight", "Requests in progress.", registry=registry
+        )
+        for name, text, read in (
+            ("shopsight_products", "Products in the index.", products),
+            ("shopsight_queries_waiting", "Queued queries.", waiting),
+        ):
+            Gauge(name, text, registry=registry).set_function(read)
 
     def text(self) -> bytes:
-        """All of it in Prometheus's text format."""
+        """All metrics in Prometheus's text format."""
         return generate_latest(self._registry)
-
-    def _gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
-        Gauge(name, text, registry=self._registry).set_function(read)

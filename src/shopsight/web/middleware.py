@@ -1,4 +1,4 @@
-"""The door: every request passes here, is counted, and leaves with the headers that protect it."""
+"""Request middleware: host check, limits, authentication, metrics and security headers."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
@@ -15,20 +14,26 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shopsight.config import ServeConfig
 from shopsight.web.metrics import Metrics
-from shopsight.web.schemas import problem
-from shopsight.web.security import Names, Rate, Token, client_of
+from shopsight.web.responses import problem
+from shopsight.web.security import AllowedHosts, RateLimiter, Token, client_key
 
-OPEN = ("/", "/docs", "/health", "/openapi.json", "/session")
-"""What needs no token: nothing here tells anything of the catalogue."""
-STATIC = "/static/"
-_LIGHT = 0.1  # what a photo or a file of the page costs of a client's rate
-_GUARDS = {
+# Reachable without the token: nothing here reveals the catalogue, and the page needs its own
+# files before it can ask for the token.
+_PUBLIC = ("/", "/docs", "/health", "/openapi.json", "/session")
+_STATIC = "/static/"
+# A page of results loads dozens of photos and files; at full cost a few searches would use up a
+# client's burst.
+_LIGHT_COST = 0.1
+_SECURITY_HEADERS = {
+    # No inline scripts or styles and no foreign origin: markup that slips into a field or a query
+    # cannot run. blob: is the preview of the visitor's own photo.
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' blob:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    # Addresses contain queries, which other sites must not learn.
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -37,92 +42,98 @@ _METHODS = ("GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE")
 _log = logging.getLogger("shopsight")
 
 
-@dataclass(frozen=True)
-class _Refusal:
-    reason: str
+class _Rejection(NamedTuple):
+    reason: str  # the metric's label
     status: int
     detail: str
-    headers: tuple[tuple[str, str], ...] = ()
+    header: tuple[str, str] | None = None
 
 
-class Gate:
-    """An ASGI application around another: names, rate, token, time limit, metrics and headers.
+class GuardMiddleware:
+    """ASGI middleware that checks, times, limits and counts every request.
+
+    Pure ASGI, unlike Starlette's BaseHTTPMiddleware, so that a timeout cancels the application
+    itself and a failing body read can be told from a slow answer.
 
     Args:
-        app: what answers.
-        config: limits and names.
-        token: who may ask.
-        metrics: where everything is counted.
+        app: the application.
+        config: limits and host names.
+        token: authentication.
+        metrics: counters of requests and rejections.
     """
 
     def __init__(self, app: ASGIApp, config: ServeConfig, token: Token, metrics: Metrics) -> None:
         self._app, self._config, self._token, self._metrics = app, config, token, metrics
-        self._rate = Rate(config.rate, config.burst)
-        self._names = Names(config.host, config.allowed_hosts)
-        self._under_way = 0
+        self._limiter = RateLimiter(config.rate, config.burst)
+        self._hosts = AllowedHosts(config.host, config.allowed_hosts)
+        self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or pass on what is none."""
+        """Handle an HTTP request; pass other events (lifespan) through."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         exchange = _Exchange(receive, send)
-        self._under_way += 1
-        self._metrics.under_way.set(self._under_way)
+        self._in_flight += 1
+        self._metrics.in_flight.set(self._in_flight)
         started = time.perf_counter()
         try:
             await self._answer(scope, exchange)
         finally:
-            self._under_way -= 1
-            self._metrics.under_way.set(self._under_way)
+            self._in_flight -= 1
+            self._metrics.in_flight.set(self._in_flight)
             self._count(scope, exchange.status, time.perf_counter() - started)
 
     async def _answer(self, scope: Scope, exchange: _Exchange) -> None:
-        refusal = self._refusal(scope)
-        if refusal is None:
-            refusal = await self._let_in(scope, exchange)
-        if refusal is None:
+        rejection = self._rejection(scope) or await self._forward(scope, exchange)
+        if rejection is None:
             return
-        self._metrics.refused.labels(refusal.reason).inc()
-        answer = problem(refusal.status, refusal.detail, dict(refusal.headers))
-        await answer(scope, exchange.receive, exchange.send)
+        self._metrics.rejected.labels(rejection.reason).inc()
+        headers = dict([rejection.header] if rejection.header else [])
+        response = problem(rejection.status, rejection.detail, headers)
+        await response(scope, exchange.receive, exchange.send)
 
-    async def _let_in(self, scope: Scope, exchange: _Exchange) -> _Refusal | None:
-        """Have the request answered; what is left to say where that failed before it began."""
+    async def _forward(self, scope: Scope, exchange: _Exchange) -> _Rejection | None:
+        """Call the application; a rejection if it failed before its response started."""
         try:
             async with asyncio.timeout(self._config.timeout):
                 await self._app(scope, exchange.receive, exchange.send)
         except TimeoutError:
-            refusal = _late(exchange.reading, self._config.timeout)
+            rejection = _timed_out(exchange.reading, self._config.timeout)
         except Exception:
+            # The message may name files of this machine: it goes to the log, not to the client.
             _log.exception("a request failed")
-            refusal = _Refusal("fault", 500, "the server failed; its log says why")
+            rejection = _Rejection("fault", 500, "internal error; see the server's log")
         else:
             return None
-        return None if exchange.status else refusal
+        return None if exchange.status else rejection
 
-    def _refusal(self, scope: Scope) -> _Refusal | None:
+    def _rejection(self, scope: Scope) -> _Rejection | None:
         headers, path = Headers(scope=scope), scope["path"]
-        if not self._names.allows(headers.get("host", "")):
-            return _Refusal("name", 421, "host not allowed (see --allowed-hosts)")
-        if self._under_way > self._config.pending:
-            return _Refusal("busy", 503, "too many requests at once; try again in a second",
-                            (("retry-after", "1"),))  # fmt: skip
-        wait = self._rate.wait(client_of((scope.get("client") or ("",))[0]), _cost(scope))
+        if not self._hosts.allows(headers.get("host", "")):
+            return _Rejection("host", 421, "host not allowed (see --allowed-hosts)")
+        if self._in_flight > self._config.pending:
+            detail = "too many requests at once; try again in a second"
+            return _Rejection("busy", 503, detail, ("retry-after", "1"))
+        # The rate comes before the token, so that guesses of the token are limited as well.
+        wait = self._limiter.wait(client_key((scope.get("client") or ("",))[0]), _cost(path))
         if wait:
             seconds = str(math.ceil(wait))
-            return _Refusal("rate", 429, f"too many requests; try again in {seconds} s",
-                            (("retry-after", seconds),))  # fmt: skip
-        if path not in OPEN and not path.startswith(STATIC) and not self._known(headers):
-            return _Refusal("token", 401, "this server wants its token, as a bearer token",
-                            (("www-authenticate", "Bearer"),))  # fmt: skip
+            detail = f"too many requests; try again in {seconds} s"
+            return _Rejection("rate", 429, detail, ("retry-after", seconds))
+        public = path in _PUBLIC or path.startswith(_STATIC)
+        if not public and not self._authenticated(headers):
+            detail = "a bearer token is required"
+            return _Rejection("token", 401, detail, ("www-authenticate", "Bearer"))
         return None
 
-    def _known(self, headers: Headers) -> bool:
+    def _authenticated(self, headers: Headers) -> bool:
         cookie = cookie_parser(headers.get("cookie", "")).get(Token.COOKIE, "")
         return self._token.allows(headers.get("authorization", ""), cookie)
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
+        # Route templates and known methods only: labels from the request itself would let a
+        # client create time series without bound.
         route = getattr(scope.get("route"), "path", "none")
         method = scope["method"] if scope["method"] in _METHODS else "other"
         self._metrics.requests.labels(route, method, str(status)).inc()
@@ -130,7 +141,7 @@ class Gate:
 
 
 class _Exchange:
-    """One request's two directions, watched."""
+    """Wraps receive and send of a request; records progress and adds the security headers."""
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive, self._send = receive, send
@@ -138,6 +149,7 @@ class _Exchange:
         self.reading = False
 
     async def receive(self) -> Message:
+        # Stays True if a timeout cancels this call: the client was slow, not the server.
         self.reading = True
         message = await self._receive()
         self.reading = False
@@ -146,24 +158,20 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            _guard(MutableHeaders(raw=message.setdefault("headers", [])), _GUARDS.items())
+            headers = MutableHeaders(raw=message.setdefault("headers", []))
+            for name, value in _SECURITY_HEADERS.items():
+                headers.setdefault(name, value)
+            headers.setdefault("cache-control", "no-store")
         await self._send(message)
 
 
-def _guard(headers: MutableHeaders, guards: Iterable[tuple[str, str]]) -> None:
-    for name, value in guards:
-        headers.setdefault(name, value)
-    headers.setdefault("cache-control", "no-store")
-
-
-def _late(reading: bool, timeout: float) -> _Refusal:
+def _timed_out(reading: bool, timeout: float) -> _Rejection:
     if reading:
-        return _Refusal("slow", 408, f"the request did not arrive within {timeout:g} s")
-    return _Refusal("timeout", 503, f"no answer within {timeout:g} s; try again",
-                    (("retry-after", "1"),))  # fmt: skip
+        return _Rejection("slow", 408, f"the request did not arrive within {timeout:g} s")
+    detail = f"no answer within {timeout:g} s; try again"
+    return _Rejection("timeout", 503, detail, ("retry-after", "1"))
 
 
-def _cost(scope: Scope) -> float:
-    path: str = scope["path"]
-    light = path.startswith(STATIC) or (path.startswith("/products/") and path.endswith("/photo"))
-    return _LIGHT if light else 1.0
+def _cost(path: str) -> float:
+    photo = path.startswith("/products/") and path.endswith("/photo")
+    return _LIGHT_COST if photo or path.startswith(_STATIC) else 1.0

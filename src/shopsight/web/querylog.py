@@ -1,4 +1,4 @@
-"""The log of what was asked, shown and clicked, a line each; ``shopsight judge`` learns from it."""
+"""Log of queries, shown products and clicks, as JSON lines; ``shopsight judge`` reads it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ from shopsight.errors import OutputError
 
 
 class QueryLog:
-    """Appends JSON lines to a file: searches with the products shown, and clicks.
-
-    Nothing of the client is written. Several servers may append to one file.
+    """Append-only log of searches and clicks; contains no data about the client.
 
     Args:
-        path: the file; it is made where there is none.
+        path: the file; created if missing.
 
     Raises:
         OutputError: the file cannot be written.
@@ -26,25 +24,28 @@ class QueryLog:
 
     def __init__(self, path: str | Path) -> None:
         self._lock = threading.Lock()
+        # Unbuffered appends of one line are atomic, so several servers can share the file and a
+        # killed one loses nothing.
         try:
             self._file = open(path, "ab", buffering=0)  # noqa: SIM115
         except OSError as error:
             raise OutputError(f"{path}: {(error.strerror or '').lower()}") from None
 
-    def searched(self, query: str, products: Sequence[str]) -> None:
-        """A query was answered with these products, best first."""
+    def log_search(self, query: str, products: Sequence[str]) -> None:
+        """Log a query with the ids of its hits, best first."""
         self._write("search", query=query, products=list(products))
 
-    def clicked(self, query: str, product: str) -> None:
-        """One of the products that a query found was opened."""
+    def log_click(self, query: str, product: str) -> None:
+        """Log that a hit of the query was opened."""
         self._write("click", query=query, product=product)
 
     def close(self) -> None:
-        """Nothing further is written."""
+        """Close the file."""
         self._file.close()
 
-    def _write(self, event: str, **what: Any) -> None:
+    def _write(self, event: str, **values: Any) -> None:
         moment = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = json.dumps({"time": moment, "event": event, **what}) + "\n"
+        # ASCII escapes keep a query with line breaks or lone surrogates on one valid line.
+        line = json.dumps({"time": moment, "event": event, **values}) + "\n"
         with self._lock:
             self._file.write(line.encode("ascii"))

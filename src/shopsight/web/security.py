@@ -1,4 +1,4 @@
-"""Who may ask, how often, and by what name: decisions only, no HTTP."""
+"""Client identity, rate limiting, authentication and host checks, independent of HTTP."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-_CLIENTS = 10_000
-_OWN = ("localhost", "127.0.0.1", "[::1]")
+_MAX_CLIENTS = 10_000
+_LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
-def client_of(address: str) -> str:
-    """What counts as one client: an IPv4 address, or an IPv6 network of 64 bits.
+def client_key(address: str) -> str:
+    """Identity of a client for rate limiting: an IPv4 address or an IPv6 /64 network.
 
-    >>> client_of("192.0.2.7"), client_of("2001:db8:1:2:3:4:5:6"), client_of("testclient")
+    >>> client_key("192.0.2.7"), client_key("2001:db8:1:2:3:4:5:6"), client_key("testclient")
     ('192.0.2.7', '2001:db8:1:2::', 'testclient')
     """
     try:
@@ -27,16 +27,18 @@ def client_of(address: str) -> str:
         return str(parsed)
     if parsed.ipv4_mapped is not None:
         return str(parsed.ipv4_mapped)
+    # A subscriber usually gets a whole /64: counting single addresses would give each of them
+    # 2**64 separate allowances.
     return str(ipaddress.IPv6Address(int(parsed) >> 64 << 64))
 
 
-class Rate:
-    """A bucket of tokens for each client; memory is bounded by forgetting the longest silent.
+class RateLimiter:
+    """Token bucket per client.
 
     Args:
-        rate: tokens that a client gains each second; 0 is no limit.
-        burst: tokens that a client can hold.
-        clock: seconds from any beginning.
+        rate: tokens that a client gains per second; 0 disables the limit.
+        burst: capacity of a bucket.
+        clock: monotonic clock in seconds.
     """
 
     def __init__(
@@ -46,29 +48,32 @@ class Rate:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def wait(self, client: str, cost: float = 1.0) -> float:
-        """Take ``cost`` tokens of a client: 0.0 if it had them, else the seconds until it has.
+        """Take ``cost`` tokens: 0.0 on success, else seconds until there are enough.
 
-        >>> rate = Rate(2.0, 1, clock=lambda: 0.0)
-        >>> rate.wait("a"), rate.wait("a"), rate.wait("b")
+        >>> limiter = RateLimiter(2.0, 1, clock=lambda: 0.0)
+        >>> limiter.wait("a"), limiter.wait("a"), limiter.wait("b")
         (0.0, 0.5, 0.0)
         """
         if not self._rate:
             return 0.0
         now = self._clock()
-        held, then = self._buckets.pop(client, (self._burst, now))
-        held = min(self._burst, held + (now - then) * self._rate)
-        lacking = max(cost - held, 0.0)
-        self._buckets[client] = (held if lacking else held - cost, now)
-        if len(self._buckets) > _CLIENTS:
+        # pop and reinsert keeps the buckets in order of last use.
+        tokens, updated = self._buckets.pop(client, (self._burst, now))
+        tokens = min(self._burst, tokens + (now - updated) * self._rate)
+        missing = max(cost - tokens, 0.0)
+        self._buckets[client] = (tokens if missing else tokens - cost, now)
+        # Many spoofed addresses must not exhaust memory. The least recently seen client is
+        # dropped: its bucket is the likeliest to be full again, which is what a new one starts as.
+        if len(self._buckets) > _MAX_CLIENTS:
             self._buckets.popitem(last=False)
-        return lacking / self._rate
+        return missing / self._rate
 
 
 class Token:
-    """The one secret that opens the API, in a header or, for the page, as a cookie made of it.
+    """Shared secret of the API, sent as a bearer token or, by the page, as a derived cookie.
 
     Args:
-        secret: the token; None where anyone may ask.
+        secret: the token; None allows every request.
     """
 
     COOKIE = "shopsight"
@@ -78,51 +83,57 @@ class Token:
 
     @property
     def cookie(self) -> str:
-        """What the page's cookie holds: it proves the token and does not tell it."""
+        """HMAC-SHA256 of a constant under the token: proves the token without containing it."""
         return hmac.new(self._secret or b"", b"shopsight page", hashlib.sha256).hexdigest()
 
     def allows(self, authorization: str, cookie: str = "") -> bool:
-        """Whether a request with these headers may go on.
+        """Check an Authorization header, or without a bearer token in it, the cookie.
 
         >>> Token("x").allows("Bearer x"), Token("x").allows("Bearer y"), Token(None).allows("")
         (True, False, True)
         """
         if self._secret is None:
             return True
-        kind, _, given = authorization.partition(" ")
-        if kind.lower() == "bearer":
-            sent = given.strip().encode("utf-8", "surrogateescape")
+        # compare_digest takes equally long wherever two secrets differ, so response times do not
+        # reveal a correct prefix.
+        scheme, _, credentials = authorization.partition(" ")
+        if scheme.lower() == "bearer":
+            sent = credentials.strip().encode("utf-8", "surrogateescape")
             return hmac.compare_digest(sent, self._secret)
         return hmac.compare_digest(cookie.encode("utf-8", "replace"), self.cookie.encode())
 
 
-class Names:
-    """The names that a request may call the server by.
+class AllowedHosts:
+    """Accepted values of the Host header.
 
-    A page of somebody else's that gets its own name resolved to this machine could otherwise
-    read what listens on loopback.
+    Protects a server on loopback from DNS rebinding: a foreign page whose domain resolves to
+    127.0.0.1 is same-origin with this server and could otherwise read its answers.
 
     Args:
-        host: the address that is listened on.
-        names: further names; ``"*"`` is any.
+        host: the address that the server listens on.
+        names: additional host names; ``"*"`` allows any.
     """
 
     def __init__(self, host: str, names: tuple[str, ...] = ()) -> None:
-        own = is_loopback(host)
-        self._any = "*" in names or (not own and not names)
-        self._known = {name.lower() for name in (*names, *_OWN, *([host] if own else []))}
+        # A server on a public address cannot know its own names; who can reach it through
+        # rebinding can reach it directly.
+        loopback = is_loopback(host)
+        self._any = "*" in names or (not loopback and not names)
+        own = (*names, *_LOOPBACK_NAMES, *([host] if loopback else []))
+        self._names = {name.lower() for name in own}
 
     def allows(self, host: str) -> bool:
-        """Whether a Host header's value is one of the names, whatever the port.
+        """Check a Host header's value; the port does not matter.
 
-        >>> Names("127.0.0.1").allows("localhost:8000"), Names("127.0.0.1").allows("evil.example")
+        >>> own = AllowedHosts("127.0.0.1")
+        >>> own.allows("localhost:8000"), own.allows("evil.example")
         (True, False)
         """
-        return self._any or _without_port(host).lower() in self._known
+        return self._any or _without_port(host).lower() in self._names
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address can be reached from this machine alone.
+    """Check whether an address is reachable from this machine only.
 
     >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0")
     (True, True, False)

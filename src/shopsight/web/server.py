@@ -1,4 +1,4 @@
-"""One process that listens, and stops in order when it is told to."""
+"""Server process with graceful shutdown."""
 
 from __future__ import annotations
 
@@ -19,48 +19,50 @@ from shopsight.errors import InputError, OutputError, UsageError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _BACKLOG = 512
+_MIN_TOKEN_CHARS = 16
 
 
 def listen(config: ServeConfig) -> socket.socket:
-    """A socket that is bound to the configured address; no request is accepted yet.
+    """Bind and listen on the configured address; connections queue until a server runs.
 
     Raises:
+        UsageError: the host cannot be resolved.
         OutputError: the address cannot be listened on.
     """
-    where = f"{config.host}:{config.port}"
+    name = f"{config.host}:{config.port}"
     try:
-        found = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM)
+        addresses = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError):
         raise UsageError(f"--host {config.host}: no such address") from None
-    family, kind, protocol, _, address = found[0]
-    bound = socket.socket(family, kind, protocol)
+    family, kind, protocol, _, address = addresses[0]
+    listener = socket.socket(family, kind, protocol)
     try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
-        bound.listen(_BACKLOG)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
     except OSError as error:
-        bound.close()
+        listener.close()
         if error.errno == errno.EADDRINUSE:
-            raise OutputError(f"{where} is taken; choose another --port (0 finds one)") from None
-        raise OutputError(f"cannot listen on {where}: {(error.strerror or '').lower()}") from None
-    return bound
+            raise OutputError(f"{name} is in use; choose another --port (0: any free)") from None
+        raise OutputError(f"cannot listen on {name}: {(error.strerror or '').lower()}") from None
+    return listener
 
 
-def url_of(bound: socket.socket) -> str:
-    """What to type into a browser for a listening socket."""
-    host, port = bound.getsockname()[:2]
+def url_of(listener: socket.socket) -> str:
+    """The URL of a listening socket."""
+    host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def make_server(app: ASGIApp, config: ServeConfig, ready: Callable[[], None]) -> uvicorn.Server:
-    """A server that answers once it is run, until SIGINT or SIGTERM or its ``should_exit``.
+    """Create a server whose ``run`` ends on SIGINT, SIGTERM or its ``should_exit``.
 
-    Requests under way are answered before it ends.
+    Requests in progress are completed first, for at most ``config.timeout`` seconds.
 
     Args:
         app: the application.
-        config: its time limit is also how long stopping may take.
-        ready: called once requests are answered.
+        config: settings.
+        ready: called when requests are accepted.
     """
     settings = uvicorn.Config(
         app,
@@ -70,6 +72,8 @@ def make_server(app: ASGIApp, config: ServeConfig, ready: Callable[[], None]) ->
         date_header=False,
         ws="none",
         lifespan="on",
+        # X-Forwarded-For is believed on request only: otherwise a client could invent addresses
+        # and evade its rate limit.
         proxy_headers=config.trust_proxy,
         timeout_graceful_shutdown=max(1, round(config.timeout)),
         backlog=_BACKLOG,
@@ -78,7 +82,7 @@ def make_server(app: ASGIApp, config: ServeConfig, ready: Callable[[], None]) ->
 
 
 class _Server(uvicorn.Server):
-    """Ends quietly: being told to stop is how a server is meant to end."""
+    """Server that reports when it is ready, and for which a signal is a normal exit."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -91,30 +95,32 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
+        # uvicorn raises the signal again after the shutdown, which would end a clean stop with a
+        # traceback or a non-zero exit code; here the previous handlers are just restored.
         def stop(number: int, frame: FrameType | None) -> None:
             self.handle_exit(number, frame)
 
         main = threading.current_thread() is threading.main_thread()
-        before = {one: signal.signal(one, stop) for one in _SIGNALS} if main else {}
+        previous = {number: signal.signal(number, stop) for number in _SIGNALS} if main else {}
         try:
             yield
         finally:
-            for one, handler in before.items():
-                signal.signal(one, handler)
+            for number, handler in previous.items():
+                signal.signal(number, handler)
 
 
 def read_token(path: str) -> str:
-    """The token of a file: its one line.
+    """Read a token from a file with one line.
 
     Raises:
-        InputError: the file is empty, too short to be a secret, or no text.
+        InputError: not a single line of ASCII text, or too short to be a secret.
     """
     try:
         token = Path(path).read_text("ascii").strip()
     except UnicodeDecodeError:
         raise InputError("a token has ASCII letters and digits only", path=path) from None
     if len(token.split()) != 1 or not token.isprintable():
-        raise InputError("should hold one token on one line, without blanks", path=path)
-    if len(token) < 16:
-        raise InputError("a token needs at least 16 characters", path=path)
+        raise InputError("expected a single line with a token, without blanks", path=path)
+    if len(token) < _MIN_TOKEN_CHARS:
+        raise InputError(f"a token needs at least {_MIN_TOKEN_CHARS} characters", path=path)
     return token

@@ -1,7 +1,7 @@
-"""A stand-in for `Searcher`: a small shop of drawn products, the same surface, no models.
+"""A fake `Searcher` over a small shop of drawn products, without models.
 
-Words are matched with the products' attributes, so what is found is known; delays and faults can
-be asked for.
+It matches words with product attributes, so its results are known, and it can delay and fail on
+demand. A real index takes minutes to train; tests/search/test_serving.py serves one.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _WHOLE = {
 }  # fmt: skip
 
 
-class DrawnShop:
-    """Products drawn with a few shapes.
+class FakeShop:
+    """Products drawn with simple shapes.
 
     Args:
-        delay: seconds that every call of search takes.
+        delay: seconds per search.
         photos: False for a shop without any photo.
     """
 
@@ -78,14 +78,14 @@ class DrawnShop:
         if any("!crash" in query for query in queries):
             raise RuntimeError("/secret/place/index.json: broken")
         allowed = self._allowed(filters)
-        return [self._one(query, k, allowed, explain) for query in queries]
+        return [self._search(query, k, allowed, explain) for query in queries]
 
     def similar(self, product_id: str, k: int = 10, *, filters: Any = None) -> Results:
         fields = self._fields(product_id)
-        wanted = f"{fields['colour']} {fields['pattern']} {fields['kind']}"
-        found = self._one(wanted, k + 1, self._allowed(filters), explain=False)
-        hits = tuple(hit for hit in found.hits if hit.product_id != product_id)[:k]
-        return Results(product_id, hits, (), found.seconds, found.total)
+        query = f"{fields['colour']} {fields['pattern']} {fields['kind']}"
+        results = self._search(query, k + 1, self._allowed(filters), explain=False)
+        hits = tuple(hit for hit in results.hits if hit.product_id != product_id)[:k]
+        return Results(product_id, hits, (), results.seconds, results.total)
 
     def search_photo(self, photo: bytes, k: int = 10, *, filters: Any = None) -> Results:
         try:
@@ -97,8 +97,8 @@ class DrawnShop:
             raise PhotoError("this is no photo that can be read") from error
         colour = min(COLOURS, key=lambda name: sum(
             (a - b) ** 2 for a, b in zip(COLOURS[name], middle, strict=True)))  # fmt: skip
-        found = self._one(colour, k, self._allowed(filters), explain=False)
-        return Results("", found.hits, (), found.seconds, found.total)
+        results = self._search(colour, k, self._allowed(filters), explain=False)
+        return Results("", results.hits, (), results.seconds, results.total)
 
     def product(self, product_id: str) -> Product:
         fields = self._fields(product_id)
@@ -150,14 +150,14 @@ class DrawnShop:
             allowed = {i: f for i, f in allowed.items() if _fits(f[field], value)}
         return allowed
 
-    def _one(self, query: str, k: int, allowed: dict[str, Any], explain: bool) -> Results:
+    def _search(self, query: str, k: int, allowed: dict[str, Any], explain: bool) -> Results:
         words = query.split()
         known = {*KINDS, *COLOURS, *PATTERNS} | LEFT_OUT
         hits = []
         for product_id, fields in allowed.items():
             features = {fields["kind"], fields["colour"], fields["pattern"]}
-            found = [word.lower().strip(",.") for word in words]
-            score = sum(word in features for word in found) / max(len(found), 1)
+            terms = [word.lower().strip(",.") for word in words]
+            score = sum(term in features for term in terms) / max(len(terms), 1)
             if score > 0:
                 shares = {"dual": 0.6 * score, "word-match": 0.4 * score - 0.05}
                 why = _explanation(words, fields, known) if explain else None
@@ -184,18 +184,18 @@ def _explanation(words: list[str], fields: dict[str, Any], known: set[str]) -> E
     return Explanation(tuple(matched), boxes_of(fields["kind"]))
 
 
-def _fits(have: Any, wanted: str) -> bool:
-    if isinstance(have, bool):
-        return wanted == str(have).lower()
-    if isinstance(have, float):
-        low, dots, high = wanted.partition("..")
+def _fits(value: Any, expected: str) -> bool:
+    if isinstance(value, bool):
+        return expected == str(value).lower()
+    if isinstance(value, float):
+        low, dots, high = expected.partition("..")
         try:
-            return (
-                float(low or "-inf") <= have <= float(high or "inf") if dots else have == float(low)
-            )
+            if not dots:
+                return value == float(low)
+            return float(low or "-inf") <= value <= float(high or "inf")
         except ValueError:
-            raise FilterError(f"price is a number, not {wanted!a}") from None
-    return str(have).lower() == wanted.lower()
+            raise FilterError(f"price is a number, not {expected!a}") from None
+    return str(value).lower() == expected.lower()
 
 
 def boxes_of(kind: str) -> tuple[Box, ...]:

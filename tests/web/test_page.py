@@ -13,8 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from asking import EASY, serve_in_thread
-from drawnshop import DrawnShop, draw
+from fakeshop import FakeShop, draw
+from http_requests import EASY, serve_in_thread
 from shopsight.web.querylog import QueryLog
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -43,7 +43,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    with serve_in_thread(DrawnShop()) as one:
+    with serve_in_thread(FakeShop()) as one:
         yield one
 
 
@@ -273,7 +273,7 @@ def test_a_photo_is_a_query_chosen_or_dropped(visit: Visit, tmp_path: Path) -> N
 
 
 def test_waiting_and_failing_are_shown(browser: Any) -> None:
-    shop = DrawnShop()
+    shop = FakeShop()
     with serve_in_thread(shop, replace(EASY, timeout=3.0)) as address:
         visit = Visit(browser, address)
         page = visit.open()
@@ -299,7 +299,7 @@ def test_waiting_and_failing_are_shown(browser: Any) -> None:
 
 
 def test_a_token_opens_the_page(browser: Any) -> None:
-    with serve_in_thread(DrawnShop(), token=SECRET) as address:
+    with serve_in_thread(FakeShop(), token=SECRET) as address:
         visit = Visit(browser, address)
         page = visit.open("?q=red+hat")
         page.locator("#door[open]").wait_for()
@@ -317,7 +317,7 @@ def test_a_token_opens_the_page(browser: Any) -> None:
 
 
 def test_a_shop_without_photos_is_drawn_as_regions(browser: Any) -> None:
-    with serve_in_thread(DrawnShop(photos=False)) as address:
+    with serve_in_thread(FakeShop(photos=False)) as address:
         visit = Visit(browser, address)
         page = visit.open("?q=red+dress")
         cards(page).first.locator(".schematic rect").first.wait_for(state="attached")
@@ -328,7 +328,7 @@ def test_a_shop_without_photos_is_drawn_as_regions(browser: Any) -> None:
 
 def test_clicks_are_told_where_they_are_kept(browser: Any, tmp_path: Path) -> None:
     log = QueryLog(tmp_path / "log")
-    with serve_in_thread(DrawnShop(), log=log) as address:
+    with serve_in_thread(FakeShop(), log=log) as address:
         visit = Visit(browser, address)
         page = visit.open("?q=red+hat")
         with page.expect_response("**/clicks") as answer:
@@ -342,7 +342,7 @@ def test_clicks_are_told_where_they_are_kept(browser: Any, tmp_path: Path) -> No
 
 
 def test_markup_in_data_stays_text(browser: Any) -> None:
-    shop = DrawnShop()
+    shop = FakeShop()
     shop.products["1000"]["title"] = "<img src=x onerror=alert(1)>"
     with serve_in_thread(shop) as address:
         visit = Visit(browser, address)
@@ -386,7 +386,7 @@ def test_many_words_and_long_ones_do_not_break_the_page(visit: Visit) -> None:
 
 
 def test_a_quick_typist_sees_the_last_answer(browser: Any) -> None:
-    shop = DrawnShop()
+    shop = FakeShop()
     with serve_in_thread(shop) as address:
         visit = Visit(browser, address)
         page = visit.open()

@@ -1,4 +1,4 @@
-"""Requests given to an ASGI application as they stand, and a real server in a thread."""
+"""Raw requests to an ASGI application, and a real server in a thread."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ EASY = ServeConfig(rate=0, batch_wait=0)
 def serve_in_thread(
     shop: Any, config: ServeConfig = EASY, token: str | None = None, log: Any = None
 ) -> Iterator[str]:
-    bound = listen(replace(config, port=0))
+    listener = listen(replace(config, port=0))
     ready = threading.Event()
     server = make_server(create_app(shop, config, token, log), config, ready.set)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     assert ready.wait(30)
     try:
-        yield url_of(bound)
+        yield url_of(listener)
     finally:
         server.should_exit = True
         thread.join(30)
-        bound.close()
+        listener.close()
         assert not thread.is_alive()
 
 
@@ -44,7 +44,7 @@ async def asgi(
     headers: tuple[tuple[bytes, bytes], ...] = ((b"host", b"127.0.0.1"),),
     receive: Callable[[], Awaitable[dict[str, Any]]] | None = None,
 ) -> tuple[int, dict[str, str], bytes]:
-    """One request given to the application as it stands, without any client's tidying."""
+    """Send a raw request, which an HTTP client would normalise."""
     scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method,
         "scheme": "http", "path": path, "raw_path": path.encode("utf-8", "replace"),
@@ -61,18 +61,20 @@ async def asgi(
 
     await app(scope, receive or nothing, send)
     start = sent[0]
-    found = {name.decode(): value.decode("latin-1") for name, value in start["headers"]}
-    return start["status"], found, b"".join(one.get("body", b"") for one in sent[1:])
+    received = {name.decode(): value.decode("latin-1") for name, value in start["headers"]}
+    return start["status"], received, b"".join(part.get("body", b"") for part in sent[1:])
 
 
-def ask_all(app: Any, asked: list[tuple[str, bytes]]) -> list[tuple[int, dict[str, str], bytes]]:
-    """Many (path, query) pairs, some at a time."""
+def send_all(
+    app: Any, requests: list[tuple[str, bytes]]
+) -> list[tuple[int, dict[str, str], bytes]]:
+    """Send (path, query) pairs, 100 concurrently."""
 
-    async def all_of_them() -> list[tuple[int, dict[str, str], bytes]]:
-        found = []
-        for at in range(0, len(asked), 100):
-            some = (asgi(app, path, query) for path, query in asked[at : at + 100])
-            found += await asyncio.gather(*some)
-        return found
+    async def send() -> list[tuple[int, dict[str, str], bytes]]:
+        answers = []
+        for start in range(0, len(requests), 100):
+            batch = (asgi(app, path, query) for path, query in requests[start : start + 100])
+            answers += await asyncio.gather(*batch)
+        return answers
 
-    return asyncio.run(all_of_them())
+    return asyncio.run(send())

@@ -1,0 +1,102 @@
+"""Responses that several routes share, and the mapping of exceptions to them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from shopsight.errors import ShopsightError
+from shopsight.search.errors import FilterError, PhotoError, UnknownProductError
+from shopsight.web.batching import ClosedError
+from shopsight.web.schemas import Problem
+
+_FRAMEWORK_DETAILS = {"Not Found": "not found", "Method Not Allowed": "method not allowed"}
+
+
+class Json(JSONResponse):
+    """JSON response for arbitrary values: NaN and infinities become null, lone surrogates "?"."""
+
+    def render(self, content: Any) -> bytes:
+        """Encode a value."""
+        # Almost every answer is finite; the recursive clean-up runs only where encoding fails.
+        try:
+            text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        except ValueError:
+            text = json.dumps(_finite(content), ensure_ascii=False, separators=(",", ":"))
+        return text.encode("utf-8", "replace")
+
+
+def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Json:
+    """Error response with a one-sentence ``detail``."""
+    return Json({"detail": detail}, status, headers)
+
+
+def problem_docs(descriptions: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI entries of error responses, by status."""
+    return {
+        status: {"model": Problem, "description": text} for status, text in descriptions.items()
+    }
+
+
+def cached(request: Request, body: bytes, media_type: str, etag: str, control: str) -> Response:
+    """Response with an ETag; 304 if the client already has this version."""
+    headers = {"etag": etag, "cache-control": control}
+    if etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type=media_type, headers=headers)
+
+
+def add_exception_handlers(app: FastAPI) -> None:
+    """Turn exceptions into problem responses; all others become a 500 in the middleware."""
+
+    @app.exception_handler(HTTPException)
+    async def http_error(_: Request, error: HTTPException) -> Response:
+        detail = str(error.detail)
+        return problem(error.status_code, _FRAMEWORK_DETAILS.get(detail, detail), error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        return problem(422, _first_error(error.errors()))
+
+    @app.exception_handler(ClosedError)
+    async def stopping(_: Request, __: ClosedError) -> Response:
+        return problem(503, "the server is stopping", {"retry-after": "5"})
+
+    async def user_error(_: Request, error: Exception) -> Response:
+        # The messages of these three contain no path of this machine. Any other ShopsightError
+        # may name index files, so it stays in the log and the client gets a plain 500.
+        if isinstance(error, UnknownProductError):
+            return problem(404, str(error))
+        if isinstance(error, FilterError | PhotoError):
+            return problem(400, str(error))
+        raise error
+
+    app.add_exception_handler(ShopsightError, user_error)
+
+
+def _first_error(errors: Sequence[Any]) -> str:
+    """The first validation error as a sentence.
+
+    >>> _first_error([{"loc": ("query", "k"), "msg": "Input should be less than or equal to 100"}])
+    'k: input should be less than or equal to 100'
+    """
+    location = ".".join(str(part) for part in errors[0]["loc"][1:]) or "request"
+    message = str(errors[0]["msg"])
+    return f"{location}: {message[:1].lower()}{message[1:]}"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
