@@ -45,7 +45,9 @@ def run_serve(arguments: list[str]) -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="how long they ask")
     parser.add_argument("--k", type=int, default=10, help="hits of an answer")
     parser.add_argument("--explain", action="store_true", help="ask for explanations too")
-    parser.add_argument("--recall-only", action="store_true", help="leave out the ranking")
+    parser.add_argument(
+        "--no-rerank", action="store_true", help="retrieve only, without re-ranking"
+    )
     parser.add_argument("--data", metavar="DATA", help="prepared folder whose queries are asked")
     parser.add_argument("--threads", type=int, default=1, help="processor threads of the server")
     parser.add_json()
@@ -129,7 +131,7 @@ async def _load(server: _Server, queries: list[str], given: Any) -> _Load:
     load = _Load()
     options = f"&k={given.k}"
     options += "&explain=true" if given.explain else ""
-    options += "&recall_only=true" if given.recall_only else ""
+    options += "&rerank=false" if given.no_rerank else ""
     paths = [f"/search?q={quote(query)}{options}" for query in queries]
     for path in paths[:20]:  # whatever is read or made for the first few
         await _client(server, [path], 0, 1, 0.0, _Load())
