@@ -11,7 +11,9 @@ import pytest
 
 # Each unit may import from the units of the lines before its own, and from itself.
 LAYERS = (
-    ("types", "errors"),
+    ("errors",),
+    ("tables",),
+    ("types",),
     ("config", "formats"),
     ("text",),
     ("data", "ranking"),

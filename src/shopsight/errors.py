@@ -1,6 +1,6 @@
-"""The errors a person can cause; the command line prints their sentence and exits with 2.
+"""User-correctable errors; the command line prints their message and exits with code 2.
 
-Anything else that is raised is a fault of the program and keeps its traceback.
+Any other exception is a bug and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -9,30 +9,30 @@ from pathlib import Path
 
 
 class ShopsightError(Exception):
-    """Something a person can mend; ``str(error)`` is one sentence that says what and where."""
+    """User-correctable error; ``str(error)`` is a one-line message that names the cause."""
 
 
 class UsageError(ShopsightError):
-    """The call itself is wrong: options that contradict each other, an unknown name."""
+    """Invalid call: contradictory options, an unknown name, a value out of range."""
 
 
 class OutputError(ShopsightError):
-    """A result cannot be written: the place exists already, the disk is full, no permission."""
+    """A result that cannot be written: existing output, full disk, missing permission."""
 
 
 class DataError(ShopsightError):
-    """A prepared folder is missing, incomplete, changed, or does not fit what is asked of it."""
+    """A prepared folder, run folder or index that is missing, incomplete, changed or unsuitable."""
 
 
 class InputError(ShopsightError):
-    """A file that was read is not what it should be.
+    """An input file that cannot be read or has invalid content.
 
     Args:
-        reason: what is wrong, in words, without a full stop.
+        reason: the cause, without a full stop.
         path: the file ("-" for standard input).
-        line: the line, counted from 1, where there is one.
-        row: the row, counted from 1, of a file without lines.
-        column: the column's name or its number from 1, where there is one.
+        line: line number from 1, if any.
+        row: row number from 1, for files without lines.
+        column: column name or number from 1, if any.
     """
 
     def __init__(
@@ -46,18 +46,13 @@ class InputError(ShopsightError):
     ) -> None:
         self.reason, self.path, self.line, self.column = reason, str(path), line, column
         self.row = row
-        place = self.path
-        if line is not None:
-            place += f", line {line}"
-        if row is not None:
-            place += f", row {row}"
-        if column is not None:
-            place += f", column {column}"
-        super().__init__(f"{place}: {reason}")
+        numbers = {"line": line, "row": row, "column": column}
+        where = [f"{name} {number}" for name, number in numbers.items() if number is not None]
+        super().__init__(f"{', '.join([self.path, *where])}: {reason}")
 
 
-def unknown_name(what: str, name: str, known: list[str]) -> UsageError:
-    """The error for a name that is not among ``known``, with the nearest right one.
+def unknown_name(kind: str, name: str, known: list[str]) -> UsageError:
+    """The error for a name that is not among ``known``, with the closest match.
 
     >>> print(unknown_name("metric", "ndgc", ["mrr", "ndcg"]))
     unknown metric 'ndgc'; did you mean 'ndcg'? (known: mrr, ndcg)
@@ -68,11 +63,11 @@ def unknown_name(what: str, name: str, known: list[str]) -> UsageError:
 
     close = get_close_matches(name, known, n=1)
     hint = f"; did you mean '{close[0]}'?" if close else ""
-    return UsageError(f"unknown {what} '{name}'{hint} (known: {', '.join(known)})")
+    return UsageError(f"unknown {kind} '{name}'{hint} (known: {', '.join(known)})")
 
 
 def pluralise(number: int, noun: str, plural: str = "") -> str:
-    """A number and what it counts, for a sentence.
+    """A number with its noun.
 
     >>> pluralise(1, "column"), pluralise(2000, "query", "queries")
     ('1 column', '2,000 queries')

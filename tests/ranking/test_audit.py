@@ -70,7 +70,7 @@ def test_structure_without_answers() -> None:
     pools = {"1": ["a", "b", "a"], "2": ["b"], "3": [], "4": ["c"]}
     texts = {"1": "Red shoes", "2": "red  shoes", "3": " ", "4": "hat"}
     found = check(pools, None, texts=texts)
-    assert found.verdict == "Whether these pools leak cannot be said without answers."
+    assert found.verdict == "A label leak can only be measured with relevance judgements."
     structure = found.structure
     assert (structure.queries, structure.candidates, structure.products) == (4, 4, 3)
     assert structure.pool_sizes == (0, 1.0, 2)

@@ -107,7 +107,7 @@ def test_reciprocal_ranks_need_no_fit() -> None:
     ("count", "queries", "config", "words"),
     [
         (1, 5, FusionConfig(), "at least two runs"),
-        (2, 1, FusionConfig(), "answers for at least two queries"),
+        (2, 1, FusionConfig(), "judgements for at least two queries"),
         (3, 5, FusionConfig(method="grid"), "the grid is for two runs, not 3"),
     ],
 )

@@ -16,7 +16,7 @@ from shopsight.reports.charts import Series
 from shopsight.reports.dataset import Figure
 from shopsight.reports.html import Fusion, FusionCurve, Learning, Report, render, write_page
 from shopsight.reports.query_examples import Candidate, QueryExample
-from shopsight.reports.tables import Grid
+from shopsight.tables import Grid
 from shopsight.types import Qrels, Run
 
 HOSTILE = '<script>alert("x")</script>'

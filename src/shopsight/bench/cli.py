@@ -24,7 +24,7 @@ from shopsight.negatives.groups import build_query_groups
 from shopsight.prepare.kddcup.ingest import prepare_kddcup
 from shopsight.prepare.kddcup.line_reader import CHUNK_BYTES
 from shopsight.prepare.kddcup.raw_folder import find_raw
-from shopsight.reports.tables import Grid
+from shopsight.tables import Grid
 from shopsight.types import IntArray
 
 _OVERVIEW = """usage: shopsight bench [data | train | rank | search | serve] ...

@@ -33,7 +33,7 @@ from shopsight.inference.encode import encode
 from shopsight.inference.trunk_cache import TrunkCache
 from shopsight.models.image_encoder import ImageEncoder
 from shopsight.models.label_match import LabelMatch
-from shopsight.reports.tables import Grid
+from shopsight.tables import Grid
 from shopsight.training.distributed import DistributedContext
 from shopsight.training.optim import make_optimizer
 from shopsight.training.tasks.base import LabelMatchTask, SentenceMatchTask, Task, WordMatchTask

@@ -20,7 +20,7 @@ from shopsight.cli.parser import Parser
 from shopsight.cli.progress import progress_bar, progress_callback
 from shopsight.config import WorldConfig
 from shopsight.errors import UsageError, pluralise
-from shopsight.reports.tables import Grid
+from shopsight.tables import Grid
 
 if TYPE_CHECKING:
     from shopsight.search.searcher import Searcher

@@ -22,7 +22,7 @@ from shopsight.cli.parser import Parser
 from shopsight.cli.serve import check_installed
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import OutputError, UsageError
-from shopsight.reports.tables import Grid
+from shopsight.tables import Grid
 
 _WORDS = ("red", "leather", "dress", "women", "shoes", "summer", "black", "bag", "shirt", "striped")
 _START = 120.0  # seconds that a server may take to load an index

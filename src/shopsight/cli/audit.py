@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 from shopsight.cli.options import check_inputs
@@ -12,8 +11,7 @@ from shopsight.errors import InputError
 from shopsight.formats.candidates import CandidateFile, read_candidates
 from shopsight.formats.qrels import read_qrels
 from shopsight.metrics.evaluate import bootstrap_interval
-from shopsight.ranking.audit import Audit, LabelLeak, audit
-from shopsight.reports.tables import audit_grids
+from shopsight.ranking.audit import audit
 from shopsight.types import FloatArray, Qrels
 
 
@@ -54,11 +52,11 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
 
     result = audit(source.pools, qrels, interval, source.texts)
     if given.json:
-        print_json(_as_json(result))
+        print_json(result.to_dict())
         return
     print(result.verdict)
     print()
-    for grid in audit_grids(result):
+    for grid in result.grids():
         print_grid(grid)
 
 
@@ -77,18 +75,3 @@ def _read(path: str, split: str) -> tuple[CandidateFile, Qrels | None]:
     texts = dict(zip(queries.ids, queries.texts, strict=True))
     qrels = data.qrels(split) if data.has_qrels(split) else None
     return CandidateFile(data.pools(split), texts), qrels
-
-
-def _as_json(result: Audit) -> dict[str, object]:
-    return {
-        "verdict": result.verdict,
-        "leaks": result.leak and result.leak.leaks,
-        "structure": asdict(result.structure),
-        "leak": result.leak and _leak(result.leak),
-    }
-
-
-def _leak(leak: LabelLeak) -> dict[str, object]:
-    by_count = leak.relevance_by_pool_count.items()
-    rates = {count: {**asdict(one), "rate": one.rate} for count, one in by_count}
-    return {**asdict(leak), "relevance_by_pool_count": rates}

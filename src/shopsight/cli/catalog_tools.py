@@ -13,7 +13,7 @@ from shopsight.config import ClickLabelConfig, DedupeConfig
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import UsageError, pluralise
 from shopsight.formats.atomic import atomic_write
-from shopsight.reports.tables import Grid
+from shopsight.tables import Grid
 
 _AT_ONCE = 512
 _SHOWN = 20  # groups of a table

@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shopsight.cli.demo_datasets import World, drawn_shop, raw_files
-from shopsight.cli.output import print_grid, print_json
+from shopsight.cli.output import print_json, print_result
 from shopsight.cli.parser import Parser
 from shopsight.cli.step_log import StepLog
-from shopsight.config import STAGES, EvaluateConfig, SyntheticShopConfig
+from shopsight.config import STAGES, SyntheticShopConfig
 from shopsight.config.recipes import load_recipe
 from shopsight.demo.baseline import BASELINE, centroid_run
 from shopsight.errors import OutputError, UsageError
 from shopsight.metrics.evaluate import bootstrap_interval
 from shopsight.ranking.audit import audit
-from shopsight.reports.tables import comparison_grid
 
 if TYPE_CHECKING:
     from shopsight.training.pipeline import Results
@@ -50,7 +49,7 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
         print_json(results_json(results, page))
         return
     print()
-    print_grid(comparison_grid(results.comparison, EvaluateConfig.confidence))
+    print_result(results.comparison)
     print(
         "\n".join(["Try next:", *(f"  {line}" for line in commands(out, given.world, indexed)), ""])
     )

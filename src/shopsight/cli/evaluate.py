@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import logging
-from itertools import combinations
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +16,7 @@ from shopsight.cli.options import (
     config_from,
     read_runs,
 )
-from shopsight.cli.output import print_grid, print_json
+from shopsight.cli.output import print_json, print_result
 from shopsight.cli.parser import Parser
 from shopsight.config import CompareConfig, EvaluateConfig
 from shopsight.errors import UsageError, pluralise
@@ -28,9 +26,8 @@ from shopsight.formats.qrels import read_qrels
 from shopsight.formats.runs import read_run, write_run
 from shopsight.formats.submission import write_submission
 from shopsight.metrics.evaluate import Evaluation, evaluate
-from shopsight.metrics.significance import Comparison, compare
+from shopsight.metrics.significance import compare
 from shopsight.ranking.rerank import exclusive, rerank_exclusive
-from shopsight.reports.tables import comparison_grid, evaluation_grid
 
 log = logging.getLogger("shopsight")
 
@@ -72,7 +69,7 @@ def _evaluate(arguments: list[str]) -> None:
     if given.json:
         print_json(result.estimates)
     else:
-        print_grid(evaluation_grid(result, config.confidence))
+        print_result(result)
 
 
 def _compare(arguments: list[str]) -> None:
@@ -102,9 +99,9 @@ def _compare(arguments: list[str]) -> None:
     for one in result.evaluations:
         _warn_coverage(one)
     if given.json:
-        print_json(_comparison_json(result))
+        print_json(result.to_dict())
     else:
-        print_grid(comparison_grid(result, evaluation.confidence))
+        print_result(result)
 
 
 def _rerank(arguments: list[str]) -> None:
@@ -187,30 +184,6 @@ def _warn_coverage(result: Evaluation) -> None:
         if queries:
             some = ", ".join(queries[:3]) + (", ..." if len(queries) > 3 else "")
             log.warning("%s: %s: %d (%s)", result.name, what, len(queries), some)
-
-
-def _comparison_json(result: Comparison) -> dict[str, Any]:
-    names = [one.name for one in result.evaluations]
-    return {
-        "runs": {one.name: one.estimates for one in result.evaluations},
-        "beats": {
-            metric: {
-                name: [names[other] for other in result.beats(metric, place)]
-                for place, name in enumerate(names)
-            }
-            for metric in result.adjusted
-        },
-        "tests": [
-            {
-                "metric": metric,
-                "runs": [names[i], names[j]],
-                "p": float(result.p_values[metric][i, j]),
-                "p_adjusted": float(result.adjusted[metric][i, j]),
-            }
-            for metric in result.adjusted
-            for i, j in combinations(range(len(names)), 2)
-        ],
-    }
 
 
 def _write_per_query(result: Evaluation, path: str) -> None:

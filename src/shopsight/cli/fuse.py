@@ -21,12 +21,11 @@ from shopsight.config import EvaluateConfig, FusionConfig
 from shopsight.errors import UsageError, pluralise
 from shopsight.formats.qrels import read_qrels
 from shopsight.formats.runs import run_name, write_run
-from shopsight.metrics.evaluate import Estimate, Evaluator, estimate
+from shopsight.metrics.evaluate import Estimate, Evaluator, estimate, estimates_grid
 from shopsight.metrics.gain import parse_metric
 from shopsight.ranking.fusion import fuse
 from shopsight.ranking.run import Aligned, align
 from shopsight.ranking.weights import fit_weights
-from shopsight.reports.tables import estimates_grid
 from shopsight.types import FloatArray, Run
 
 log = logging.getLogger("shopsight")

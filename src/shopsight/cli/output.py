@@ -1,40 +1,40 @@
-"""What commands print: a JSON object, or tables and sentences."""
+"""Printing of results: a JSON value, or tables."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import sys
-from dataclasses import asdict, is_dataclass
 from typing import Any
 
-from shopsight.reports.tables import Grid, rich_table
+from shopsight.tables import Grid, Tabular, plain, text_table
 
-# Where output goes to a file or a pipe, nothing should be folded to fit.
+# Nothing should fold in a file or a pipe.
 _NO_TERMINAL = 200
 
 
-def print_json(result: Any) -> None:
-    """Print one JSON value; dataclasses become objects, arrays become lists."""
-    print(json.dumps(result, default=_plain, indent=2, ensure_ascii=False, allow_nan=False))
+def print_json(value: Any) -> None:
+    """Print a JSON value; dataclasses become objects, arrays become lists."""
+    print(json.dumps(value, default=_plain, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def print_result(result: Tabular, *, as_json: bool = False) -> None:
+    """Print a result as JSON or as its tables."""
+    if as_json:
+        print_json(result.to_dict())
+        return
+    for grid in result.grids():
+        print_grid(grid)
 
 
 def print_grid(grid: Grid) -> None:
-    """Print a table, and its note below."""
-    from rich.console import Console
-
+    """Print a table with its note."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _NO_TERMINAL
-    console = Console(width=width, markup=False, highlight=False, emoji=False)
-    with console.capture() as captured:  # left to print: rich has its own way with closed pipes
-        console.print(rich_table(grid))
-        if grid.note:
-            console.print(grid.note)
-    print(captured.get())
+    print(text_table(grid, width))
 
 
 def _plain(value: Any) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    raise TypeError(f"{type(value).__name__} is not JSON")
+    result = plain(value)
+    if result is value:
+        raise TypeError(f"{type(value).__name__} is not JSON-serialisable")
+    return result

@@ -12,7 +12,7 @@ from shopsight.cli.parser import Parser
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import UsageError
 from shopsight.formats.runs import shape_of, write_run
-from shopsight.reports.tables import Grid
+from shopsight.tables import Grid
 
 _SAMPLE = 5
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from shopsight.cli.output import print_grid, print_json
 from shopsight.cli.parser import Parser
 from shopsight.errors import InputError, UsageError, pluralise
-from shopsight.reports.tables import Grid
+from shopsight.tables import Grid
 
 if TYPE_CHECKING:
     from shopsight.search.results import Explanation, Hit, Results

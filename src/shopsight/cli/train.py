@@ -8,14 +8,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shopsight.cli.output import print_grid, print_json
+from shopsight.cli.output import print_grid, print_json, print_result
 from shopsight.cli.parser import Parser
 from shopsight.cli.step_log import StepLog
-from shopsight.config import STAGES, EvaluateConfig, Recipe
+from shopsight.config import STAGES, Recipe
 from shopsight.config.recipes import load_recipe, recipe_names
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import OutputError
-from shopsight.reports.tables import Grid, comparison_grid
+from shopsight.tables import Grid
 from shopsight.types import Run
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _train(data: PreparedData, recipe: Recipe, stages: list[str], given: Any) ->
         print_json(results_json(results, page))
         return
     print()
-    print_grid(comparison_grid(results.comparison, EvaluateConfig.confidence))
+    print_result(results.comparison)
     print(f"Report: {page.resolve()}")
 
 

@@ -1,1 +1,1 @@
-"""How good a run is, and whether a difference is more than luck."""
+"""Evaluation metrics, bootstrap intervals and significance tests."""

@@ -1,9 +1,10 @@
-"""A run against answers: each metric per query, its mean, and an interval for the mean."""
+"""Evaluation of a run: per-query metrics, means and bootstrap intervals."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -12,9 +13,10 @@ from shopsight.config import EvaluateConfig
 from shopsight.errors import UsageError
 from shopsight.metrics.gain import Hits, parse_metric
 from shopsight.ranking.run import ranks
+from shopsight.tables import Grid, Tabular
 from shopsight.types import FloatArray, IntArray, Pools, Qrels, Run
 
-# Resampled values held at once, 8 bytes each: what fits the processor's cache.
+# Resampled values held at once, 8 bytes each: they fit into the processor's cache.
 _CHUNK = 1 << 17
 
 
@@ -28,71 +30,89 @@ class Estimate:
     queries: int
 
 
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """What a run scores.
+@dataclass(frozen=True, eq=False, repr=False)
+class Evaluation(Tabular):
+    """The scores of a run on Q queries.
 
     Attributes:
         name: the run's name.
-        query_ids: (Q,) the queries with answers.
+        query_ids: (Q,) the queries with judgements.
         per_query: ``{metric: (Q,)}``.
         estimates: ``{metric: Estimate}``.
-        unranked: queries with answers that the run does not rank; they count as 0.
-        ignored: queries of the run that have no answers.
-        without_relevant: queries whose answers hold nothing relevant; they count as 0.
+        confidence: of the intervals.
+        unranked: queries with judgements that the run does not rank; they count as 0.
+        ignored: queries of the run that have no judgements.
+        without_relevant: queries without a relevant product; they count as 0.
     """
 
     name: str
     query_ids: tuple[str, ...]
     per_query: dict[str, FloatArray]
     estimates: dict[str, Estimate]
+    confidence: float
     unranked: tuple[str, ...]
     ignored: tuple[str, ...]
     without_relevant: tuple[str, ...]
 
+    def __getitem__(self, metric: str) -> float:
+        return self.estimates[metric].mean
+
+    def grids(self) -> list[Grid]:
+        """One row per metric: mean, interval, queries."""
+        return [estimates_grid("metric", self.estimates, self.confidence)]
+
+    def records(self) -> list[dict[str, Any]]:
+        """One row per metric: metric, mean, low, high, queries."""
+        return [{"metric": name, **values} for name, values in self.to_dict().items()]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The means as ``{metric: {"mean": ..., "low": ..., "high": ..., "queries": n}}``."""
+        return {name: asdict(estimate) for name, estimate in self.estimates.items()}
+
+    def __repr__(self) -> str:
+        means = ", ".join(f"{name} {row.mean:.4f}" for name, row in self.estimates.items())
+        return f"Evaluation({self.name!r}: {means})"
+
 
 class Evaluator:
-    """Values of runs under one set of answers.
+    """Evaluates runs against the relevance judgements of Q queries.
 
-    What depends on the candidates alone is kept for as long as a run's ``pools`` object lives,
-    so that many score vectors over the same pools cost a sort each.
-
-    Args:
-        qrels: the answers, Q queries.
+    What depends on the candidates alone is cached for as long as a run's ``pools`` object lives, so
+    that many score vectors over the same pools cost only a sort each.
     """
 
     def __init__(self, qrels: Qrels) -> None:
         self.query_ids = tuple(qrels.relevance)
         self._qrels = qrels
-        self._known: WeakKeyDictionary[Pools, _Judged] = WeakKeyDictionary()
-        grades = [
-            sorted((grade for grade in judged.values() if grade > 0), reverse=True)
-            for judged in qrels.relevance.values()
+        self._cache: WeakKeyDictionary[Pools, _RelevantCandidates] = WeakKeyDictionary()
+        ideal = [
+            sorted((grade for grade in grades.values() if grade > 0), reverse=True)
+            for grades in qrels.relevance.values()
         ]
-        self.relevant: IntArray = np.array([len(one) for one in grades], np.int64)
-        self._ideal_query = np.repeat(np.arange(len(grades)), self.relevant)
-        self._ideal_gain = np.array([grade for one in grades for grade in one], np.float64)
+        self.relevant: IntArray = np.array([len(grades) for grades in ideal], np.int64)
+        self._ideal_query = np.repeat(np.arange(len(ideal)), self.relevant)
+        self._ideal_gain = np.array([grade for grades in ideal for grade in grades], np.float64)
         first = np.cumsum(self.relevant) - self.relevant
-        self._ideal_place = np.arange(len(self._ideal_gain)) - first[self._ideal_query] + 1
+        self._ideal_rank = np.arange(len(self._ideal_gain)) - first[self._ideal_query] + 1
 
     def per_query(self, run: Run, metric: str) -> FloatArray:
-        """(Q,) value of each query with answers under one metric; 0 where not ranked."""
+        """(Q,) value of each query under a metric; 0 for queries that are not ranked."""
         return parse_metric(metric)(self.hits(run))
 
     def hits(self, run: Run) -> Hits:
-        """Where the run put the relevant products."""
-        judged = self._known.get(run.pools)
-        if judged is None:
-            judged = self._known[run.pools] = _judge(run.pools, self._qrels)
-        place = ranks(run)[judged.candidate]
-        order = np.lexsort((place, judged.query))
+        """The ranks of the relevant products."""
+        relevant = self._cache.get(run.pools)
+        if relevant is None:
+            relevant = self._cache[run.pools] = _relevant_candidates(run.pools, self._qrels)
+        rank = ranks(run)[relevant.position]
+        order = np.lexsort((rank, relevant.query))
         return Hits(
-            judged.query[order],
-            place[order],
-            judged.gain[order],
+            relevant.query[order],
+            rank[order],
+            relevant.gain[order],
             self.relevant,
             self._ideal_query,
-            self._ideal_place,
+            self._ideal_rank,
             self._ideal_gain,
         )
 
@@ -102,56 +122,63 @@ def evaluate(
     qrels: Qrels,
     config: EvaluateConfig | None = None,
     seed: int = 0,
-    judge: Evaluator | None = None,
+    evaluator: Evaluator | None = None,
 ) -> Evaluation:
-    """Score a run; means are over the queries of the answers.
+    """Score a run; means are over all queries of the judgements, ranked or not.
 
     Args:
-        run: the scores.
-        qrels: the answers. A query that the run does not rank counts as 0.
         config: metrics, bootstrap resamples, confidence.
         seed: of the bootstrap.
-        judge: a judge of the same ``qrels``, to share its work among runs.
+        evaluator: an evaluator of the same ``qrels``, to share its cache among runs.
 
     Raises:
         UsageError: an unknown metric; settings out of range.
 
     >>> run = Run.from_dict({"q": {"a": 0.9, "b": 0.5}})
-    >>> evaluate(run, Qrels({"q": {"b": 1}}), EvaluateConfig(("mrr",))).estimates["mrr"].mean
-    0.5
+    >>> evaluate(run, Qrels({"q": {"b": 1}}), EvaluateConfig(("mrr",)))
+    Evaluation('run': mrr 0.5000)
     """
     config = config or EvaluateConfig()
-    judge = judge or Evaluator(qrels)
+    evaluator = evaluator or Evaluator(qrels)
     metrics = [parse_metric(name) for name in config.metrics]
-    hits = judge.hits(run)
-    values = {str(metric): metric(hits) for metric in metrics}
-    ranked, judged = set(run.pools.query_ids), set(judge.query_ids)
+    hits = evaluator.hits(run)
+    per_query = {str(metric): metric(hits) for metric in metrics}
+    ranked, judged = set(run.pools.query_ids), set(evaluator.query_ids)
+    counts = zip(evaluator.query_ids, evaluator.relevant, strict=True)
     return Evaluation(
         name=run.name,
-        query_ids=judge.query_ids,
-        per_query=values,
-        estimates=estimate(values, config, seed),
-        unranked=tuple(query for query in judge.query_ids if query not in ranked),
+        query_ids=evaluator.query_ids,
+        per_query=per_query,
+        estimates=estimate(per_query, config, seed),
+        confidence=config.confidence,
+        unranked=tuple(query for query in evaluator.query_ids if query not in ranked),
         ignored=tuple(query for query in run.pools.query_ids if query not in judged),
-        without_relevant=tuple(
-            query for query, n in zip(judge.query_ids, judge.relevant, strict=True) if not n
-        ),
+        without_relevant=tuple(query for query, relevant in counts if not relevant),
     )
 
 
 def estimate(
-    values: dict[str, FloatArray], config: EvaluateConfig | None = None, seed: int = 0
+    per_query: Mapping[str, FloatArray], config: EvaluateConfig | None = None, seed: int = 0
 ) -> dict[str, Estimate]:
     """Means and intervals of per-query values, all from the same resamples of the queries."""
-    if not values:
+    if not per_query:
         return {}
     config = config or EvaluateConfig()
-    table = np.stack(list(values.values()))
+    table = np.stack(list(per_query.values()))
     lows, highs = _bootstrap(table, config.resamples, config.confidence, seed)
     return {
         name: Estimate(float(row.mean()), float(low), float(high), len(row))
-        for name, row, low, high in zip(values, table, lows, highs, strict=True)
+        for name, row, low, high in zip(per_query, table, lows, highs, strict=True)
     }
+
+
+def estimates_grid(heading: str, estimates: Mapping[str, Estimate], confidence: float) -> Grid:
+    """One row per named estimate: mean, interval, queries."""
+    rows = tuple(
+        (name, f"{row.mean:.4f}", f"[{row.low:.4f}, {row.high:.4f}]", f"{row.queries:,}")
+        for name, row in estimates.items()
+    )
+    return Grid((heading, "mean", f"{confidence:.0%} interval", "queries"), rows)
 
 
 def bootstrap_interval(
@@ -161,33 +188,33 @@ def bootstrap_interval(
 
     Source: Efron, Tibshirani, *An Introduction to the Bootstrap*, 1993, chapter 13.
     """
-    one = estimate({"": values}, config, seed)[""]
-    return one.low, one.high
+    interval = estimate({"": values}, config, seed)[""]
+    return interval.low, interval.high
 
 
 @dataclass(frozen=True, eq=False)
-class _Judged:
-    """The relevant candidates of some pools: position, query among the answers, grade."""
+class _RelevantCandidates:
+    """The relevant candidates of pools: position, query index in the judgements, grade."""
 
-    candidate: IntArray
+    position: IntArray
     query: IntArray
     gain: FloatArray
 
 
-def _judge(pools: Pools, qrels: Qrels) -> _Judged:
-    asked = {query: i for i, query in enumerate(qrels.relevance)}
+def _relevant_candidates(pools: Pools, qrels: Qrels) -> _RelevantCandidates:
+    query_idx = {query: i for i, query in enumerate(qrels.relevance)}
     products, bounds = pools.product_ids.tolist(), pools.offsets.tolist()
-    found: list[tuple[int, int, int]] = []
+    rows: list[tuple[int, int, int]] = []
     for query, start, end in zip(pools.query_ids, bounds[:-1], bounds[1:], strict=True):
-        if query in asked:
+        if query in query_idx:
             grades = qrels.relevance[query]
-            found += [
-                (position, asked[query], grades[products[position]])
+            rows += [
+                (position, query_idx[query], grades[products[position]])
                 for position in range(start, end)
                 if grades.get(products[position], 0) > 0
             ]
-    table = np.array(found, np.int64).reshape(-1, 3)
-    return _Judged(table[:, 0], table[:, 1], table[:, 2].astype(np.float64))
+    table = np.array(rows, np.int64).reshape(-1, 3)
+    return _RelevantCandidates(table[:, 0], table[:, 1], table[:, 2].astype(np.float64))
 
 
 def _bootstrap(
@@ -202,9 +229,10 @@ def _bootstrap(
     step = max(_CHUNK // max(queries, 1), 1)
     for start in range(0, resamples, step):
         count = min(step, resamples - start)
-        drawn = generator.integers(0, queries, (count, queries))
+        sample = generator.integers(0, queries, (count, queries))
+        # The same resample for every metric keeps their intervals comparable.
         for row, values in enumerate(table):
-            means[row, start : start + count] = values.take(drawn).mean(axis=1)
+            means[row, start : start + count] = values.take(sample).mean(axis=1)
     tail = (1 - confidence) / 2
     low, high = np.quantile(means, [tail, 1 - tail], axis=1)
     return low, high

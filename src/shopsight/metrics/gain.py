@@ -1,8 +1,8 @@
-"""What a ranking is worth, query by query: the metrics by name, as sums over relevant places.
+"""Ranking metrics (nDCG, recall, precision, MRR, MAP, hit rate) as sums over relevant ranks.
 
-Only the places that relevant products reached matter to these metrics, so they are computed from
-`Hits`, which no padding and no cut-off have touched. Places count from 1. A query with no
-relevant product, or none found, is worth 0.
+These metrics depend only on the ranks of the relevant products, so they are computed from `Hits`,
+without padding and before any cut-off. Ranks count from 1. A query without relevant products, or
+with none retrieved, scores 0.
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ from shopsight.types import FloatArray, IntArray
 
 @dataclass(frozen=True, eq=False)
 class Hits:
-    """Where a run put the relevant products of Q queries: H hits, by query, then by place.
+    """Ranks of the relevant products of Q queries: H hits, sorted by query, then by rank.
 
     Attributes:
-        query: (H,) which query, 0 to Q - 1.
-        place: (H,) place in the ranking, from 1.
+        query: (H,) query index, 0 to Q - 1.
+        rank: (H,) rank, from 1.
         gain: (H,) grade, above 0.
-        relevant: (Q,) number of relevant products there are, found or not.
-        ideal_query: (G,) which query, for every relevant product there is.
-        ideal_place: (G,) its place in the best possible ranking.
+        relevant: (Q,) number of relevant products, retrieved or not.
+        ideal_query: (G,) query index of every relevant product.
+        ideal_rank: (G,) its rank in the ideal ranking.
         ideal_gain: (G,) its grade.
     """
 
     query: IntArray
-    place: IntArray
+    rank: IntArray
     gain: FloatArray
     relevant: IntArray
     ideal_query: IntArray
-    ideal_place: IntArray
+    ideal_rank: IntArray
     ideal_gain: FloatArray
 
     @cached_property
-    def nth(self) -> IntArray:
-        """(H,) this is the how-manieth hit of its query, from 1."""
+    def count(self) -> IntArray:
+        """(H,) number of hits of the query up to and including this one."""
         starts = np.searchsorted(self.query, np.arange(len(self.relevant)))
         return np.arange(len(self.query)) - starts[self.query] + 1
 
     def total(self, values: FloatArray, k: int | None) -> FloatArray:
-        """(Q,) sum of ``values`` (H,) over the hits of each query among the first ``k``."""
-        near = self.place <= (np.inf if k is None else k)
+        """(Q,) sum of ``values`` (H,) over each query's hits at ranks 1 to ``k``."""
+        near = self.rank <= (np.inf if k is None else k)
         return np.bincount(self.query[near], values[near], len(self.relevant)).astype(np.float64)
 
 
@@ -58,7 +58,7 @@ class Metric:
 
     Attributes:
         kind: ndcg, recall, precision, mrr, map or hit.
-        k: how many places count; None for all.
+        k: lowest rank that counts; None for all.
     """
 
     kind: str
@@ -73,65 +73,66 @@ class Metric:
 
 
 def parse_metric(name: str) -> Metric:
-    """Read a name such as ``ndcg@5`` or ``mrr``.
+    """Parse a name such as ``ndcg@5`` or ``mrr``.
 
     Raises:
-        UsageError: an unknown name, a cut-off that is no whole number above 0, or none where
-            the metric needs one (precision, hit).
+        UsageError: an unknown name, a cut-off that is not a positive integer, or a missing one
+            where the metric needs it (precision, hit).
 
     >>> parse_metric("ndcg@5")
     Metric(kind='ndcg', k=5)
     """
-    kind, at, cut = name.strip().lower().partition("@")
+    kind, separator, cut_off = name.strip().lower().partition("@")
     if kind not in _KINDS:
         raise unknown_name("metric", kind, list(_KINDS))
-    if at and not re.fullmatch("[1-9][0-9]{0,8}", cut):
+    if separator and not re.fullmatch("[1-9][0-9]{0,8}", cut_off):
         raise UsageError(f"metric '{name}': the cut-off after @ must be a whole number above 0")
-    if not at and kind in ("precision", "hit"):
+    if not separator and kind in ("precision", "hit"):
         raise UsageError(f"metric '{name}' needs a cut-off, such as {kind}@5")
-    return Metric(kind, int(cut) if at else None)
+    return Metric(kind, int(cut_off) if separator else None)
 
 
 def ndcg(hits: Hits, k: int | None) -> FloatArray:
-    """(Q,) DCG@k over its ideal; DCG = sum of grade / log2(place + 1).
+    """(Q,) DCG@k over its ideal; DCG = sum of grade / log2(rank + 1), linear in the grade.
 
-    The gain is linear in the grade; the ideal ranks every relevant product first, found or not.
-    Source: Järvelin, Kekäläinen, *Cumulated gain-based evaluation of IR techniques*, 2002.
+    Source: Järvelin, Kekäläinen, *Cumulated gain-based evaluation of IR techniques*, 2002, with the
+    discount log2(rank + 1) at all ranks, which Burges et al., 2005, introduced, trec_eval uses and
+    Sakai, *Metrics, statistics, tests*, 2014, calls the Microsoft version of nDCG.
     """
-    found = hits.total(hits.gain / np.log2(hits.place + 1.0), k)
-    near = hits.ideal_place <= (np.inf if k is None else k)
-    discounted = hits.ideal_gain[near] / np.log2(hits.ideal_place[near] + 1.0)
-    return _share(found, np.bincount(hits.ideal_query[near], discounted, len(hits.relevant)))
+    dcg = hits.total(hits.gain / np.log2(hits.rank + 1.0), k)
+    near = hits.ideal_rank <= (np.inf if k is None else k)
+    discounted = hits.ideal_gain[near] / np.log2(hits.ideal_rank[near] + 1.0)
+    return _ratio(dcg, np.bincount(hits.ideal_query[near], discounted, len(hits.relevant)))
 
 
 def recall(hits: Hits, k: int | None) -> FloatArray:
-    """(Q,) share of the relevant products that are among the first k."""
-    return _share(hits.total(np.ones(len(hits.query)), k), hits.relevant)
+    """(Q,) fraction of the relevant products at ranks 1 to k."""
+    return _ratio(hits.total(np.ones(len(hits.query)), k), hits.relevant)
 
 
 def precision(hits: Hits, k: int | None) -> FloatArray:
-    """(Q,) share of the first k places that hold a relevant product; missing places count."""
+    """(Q,) fraction of ranks 1 to k with a relevant product; a shorter ranking counts as k."""
     if k is None:
         raise UsageError("precision needs a cut-off, such as precision@5")
     return hits.total(np.ones(len(hits.query)), k) / k
 
 
 def reciprocal_rank(hits: Hits, k: int | None) -> FloatArray:
-    """(Q,) 1 / place of the first relevant product."""
-    return hits.total(np.where(hits.nth == 1, 1.0 / hits.place, 0.0), k)
+    """(Q,) 1 / rank of the first relevant product."""
+    return hits.total(np.where(hits.count == 1, 1.0 / hits.rank, 0.0), k)
 
 
 def average_precision(hits: Hits, k: int | None) -> FloatArray:
-    """(Q,) precision at each relevant place, summed, over the number of relevant products."""
-    return _share(hits.total(hits.nth / hits.place, k), hits.relevant)
+    """(Q,) sum of the precision at each relevant rank over the number of relevant products."""
+    return _ratio(hits.total(hits.count / hits.rank, k), hits.relevant)
 
 
 def hit(hits: Hits, k: int | None) -> FloatArray:
-    """(Q,) 1 where a relevant product is among the first k."""
+    """(Q,) 1 if a relevant product is at ranks 1 to k, else 0."""
     return (hits.total(np.ones(len(hits.query)), k) > 0).astype(np.float64)
 
 
-def _share(part: FloatArray, whole: FloatArray | IntArray) -> FloatArray:
+def _ratio(part: FloatArray, whole: FloatArray | IntArray) -> FloatArray:
     return part / np.where(whole > 0, whole, 1.0)
 
 

@@ -1,31 +1,33 @@
-"""Is one run better than another, or lucky? Paired randomisation tests and their letters."""
+"""Significance tests for run comparisons: paired randomisation with Holm's correction."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
 from shopsight.config import CompareConfig, EvaluateConfig
 from shopsight.errors import UsageError
 from shopsight.metrics.evaluate import Evaluation, Evaluator, evaluate
+from shopsight.tables import Grid, Tabular
 from shopsight.types import FloatArray, Qrels, Run
 
-# Signs held at once, 8 bytes each.
+# Sign patterns held at once, 8 bytes per sign.
 _CHUNK = 1 << 20
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison:
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison(Tabular):
     """R runs on the same queries.
 
     Attributes:
-        evaluations: one for each run, in the order given.
-        p_values: ``{metric: (R, R)}`` two-sided p-values of each pair, as they came.
-        adjusted: ``{metric: (R, R)}`` the same after the correction.
-        alpha: the level of significance of the letters.
+        evaluations: one per run.
+        p_values: ``{metric: (R, R)}`` uncorrected two-sided p-value of each pair.
+        adjusted: ``{metric: (R, R)}`` corrected p-values.
+        alpha: significance level of the letters.
         correction: "holm" or "none".
     """
 
@@ -35,19 +37,72 @@ class Comparison:
     alpha: float
     correction: str
 
-    def beats(self, metric: str, run: int) -> list[int]:
-        """The runs that this run beats significantly."""
-        means = [one.estimates[metric].mean for one in self.evaluations]
-        row = self.adjusted[metric][run]
+    def beats(self, metric: str, run_idx: int) -> list[int]:
+        """Indices of the runs that a run beats significantly."""
+        means = [evaluation.estimates[metric].mean for evaluation in self.evaluations]
+        p_values = self.adjusted[metric][run_idx]
         return [
             other
-            for other in range(len(means))
-            if means[run] > means[other] and row[other] < self.alpha
+            for other, mean in enumerate(means)
+            if means[run_idx] > mean and p_values[other] < self.alpha
         ]
 
-    def letters(self, metric: str, run: int) -> str:
-        """The letters of the runs that this run beats significantly."""
-        return "".join(letter(other) for other in self.beats(metric, run))
+    def letters(self, metric: str, run_idx: int) -> str:
+        """The letters of the runs that a run beats significantly."""
+        return "".join(letter(other) for other in self.beats(metric, run_idx))
+
+    def grids(self) -> list[Grid]:
+        """One row per run: means with the letters of the runs it beats, and intervals."""
+        rows = []
+        for i, evaluation in enumerate(self.evaluations):
+            cells = [f"{letter(i)}  {evaluation.name}"]
+            for metric, row in evaluation.estimates.items():
+                letters = self.letters(metric, i)
+                cells.append(f"{row.mean:.4f} {letters:<1} [{row.low:.4f}, {row.high:.4f}]")
+            rows.append(tuple(cells))
+        note = (
+            f"Letters: the runs that this one beats (paired randomisation test,"
+            f" p < {self.alpha:g}, {self.correction} correction);"
+            f" brackets: {self.evaluations[0].confidence:.0%} bootstrap interval."
+        )
+        return [Grid(("run", *self.adjusted), tuple(rows), note)]
+
+    def records(self) -> list[dict[str, Any]]:
+        """One row per run and metric: run, metric, mean, low, high, queries, beats."""
+        beats = self.to_dict()["beats"]
+        return [
+            {"run": evaluation.name, **row, "beats": beats[row["metric"]][evaluation.name]}
+            for evaluation in self.evaluations
+            for row in evaluation.records()
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Scores of each run, the runs that each run beats, and every pairwise test."""
+        names = [evaluation.name for evaluation in self.evaluations]
+        return {
+            "runs": {evaluation.name: evaluation.to_dict() for evaluation in self.evaluations},
+            "beats": {
+                metric: {
+                    name: [names[other] for other in self.beats(metric, i)]
+                    for i, name in enumerate(names)
+                }
+                for metric in self.adjusted
+            },
+            "tests": [
+                {
+                    "metric": metric,
+                    "runs": [names[i], names[j]],
+                    "p": float(self.p_values[metric][i, j]),
+                    "p_adjusted": float(self.adjusted[metric][i, j]),
+                }
+                for metric in self.adjusted
+                for i, j in combinations(range(len(names)), 2)
+            ],
+        }
+
+    def __repr__(self) -> str:
+        names = ", ".join(evaluation.name for evaluation in self.evaluations)
+        return f"Comparison({names}: {', '.join(self.adjusted)})"
 
 
 def compare(
@@ -57,12 +112,11 @@ def compare(
     evaluation: EvaluateConfig | None = None,
     seed: int = 0,
 ) -> Comparison:
-    """Compare runs pair by pair.
+    """Compare runs pair by pair with `randomisation_test`.
 
     Args:
         runs: at least two.
-        qrels: the answers.
-        config: level, sign flips, correction (over the pairs of one metric).
+        config: significance level, sign flips, correction (over the pairs of a metric).
         evaluation: metrics and intervals.
         seed: of bootstrap and sign flips.
 
@@ -74,19 +128,14 @@ def compare(
         raise UsageError("a comparison needs at least two runs")
     if not 0 < config.alpha < 1 or config.permutations < 1:
         raise UsageError("alpha must be between 0 and 1, and permutations at least 1")
-    judge = Evaluator(qrels)
-    evaluations = tuple(evaluate(run, qrels, evaluation, seed, judge) for run in runs)
+    evaluator = Evaluator(qrels)
+    evaluations = tuple(evaluate(run, qrels, evaluation, seed, evaluator) for run in runs)
+    pairs = list(combinations(range(len(runs)), 2))
     raw, adjusted = {}, {}
     for metric in evaluations[0].per_query:
-        pairs = list(combinations(range(len(runs)), 2))
+        values = [evaluation.per_query[metric] for evaluation in evaluations]
         p_values = [
-            randomisation_test(
-                evaluations[i].per_query[metric],
-                evaluations[j].per_query[metric],
-                config.permutations,
-                seed,
-            )
-            for i, j in pairs
+            randomisation_test(values[i], values[j], config.permutations, seed) for i, j in pairs
         ]
         raw[metric] = _symmetric(p_values, pairs, len(runs))
         corrected = holm(p_values) if config.correction == "holm" else p_values
@@ -99,23 +148,22 @@ def randomisation_test(
 ) -> float:
     """Two-sided p-value of a paired randomisation (sign-flip) test of the mean difference.
 
-    Under the null hypothesis each query's difference could as well have had the other sign. All
-    2^n sign patterns of the n differing queries are enumerated where there are no more than
-    ``permutations``; else that many are drawn and p = (1 + as extreme) / (1 + drawn).
+    Under the null hypothesis each query's difference could equally have had the other sign. All
+    2^n sign patterns of the n differing queries are enumerated if there are at most
+    ``permutations``; otherwise that many are drawn and p = (1 + as extreme) / (1 + drawn).
 
     Source: Smucker, Allan, Carterette, *A comparison of statistical significance tests for
-    information retrieval evaluation*, 2007.
+    information retrieval evaluation*, CIKM 2007.
 
     Args:
-        first: (Q,) values of one run.
-        second: (Q,) values of the other, of the same queries.
-        permutations: sign patterns to draw.
-        seed: of the draws.
+        first: (Q,) values of a run.
+        second: (Q,) values of the other run on the same queries.
 
     >>> randomisation_test(np.array([1.0, 1.0, 1.0]), np.zeros(3))  # 2 of 8 sign patterns
     0.25
     """
     difference = first - second
+    # Queries with equal values contribute 0 under either sign.
     difference = difference[difference != 0]
     if not len(difference):
         return 1.0
@@ -137,7 +185,7 @@ def randomisation_test(
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down correction: the family-wise error stays below the level.
+    """Holm's step-down correction, which bounds the family-wise error rate.
 
     Source: Holm, *A simple sequentially rejective multiple test procedure*, 1979.
 
@@ -151,17 +199,18 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in adjusted]
 
 
-def letter(place: int) -> str:
-    """The letter of a run by its place, from 0: a, b, ..., z, aa, ab, ...
+def letter(run_idx: int) -> str:
+    """The letter of a run by its index: a, b, ..., z, aa, ab, ...
 
     >>> letter(0), letter(25), letter(26)
     ('a', 'z', 'aa')
     """
     name = ""
-    place += 1
-    while place:
-        place, rest = divmod(place - 1, 26)
-        name = chr(ord("a") + rest) + name
+    number = run_idx + 1
+    # Bijective base 26: there is no zero digit, hence the - 1.
+    while number:
+        number, digit = divmod(number - 1, 26)
+        name = chr(ord("a") + digit) + name
     return name
 
 

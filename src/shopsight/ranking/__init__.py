@@ -1,1 +1,1 @@
-"""Verbs on runs: order, fuse, rerank, audit."""
+"""Operations on runs: order, fusion, re-ranking, audit of candidate pools, a baseline."""

@@ -1,8 +1,8 @@
-"""Does a candidate pool give its answers away?
+"""Audit of candidate pools: structure, and leakage of relevance labels.
 
-Where candidates were collected around each query's answers, a product that few pools offer is
-likelier to be relevant, and a ranking by that count alone, which looks at no text and no photo,
-beats chance. Figures on such pools say as much about the pools as about a model.
+Where pools were collected around each query's relevant products, a product that few pools offer
+is more likely to be relevant, and a ranking by that count alone, without text or photo, beats
+chance. Scores on such pools describe the pools as much as a model.
 """
 
 from __future__ import annotations
@@ -10,33 +10,37 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from shopsight.tables import Grid, Tabular, abbreviated, plain
 from shopsight.text.normalise import normalise
 from shopsight.types import AnyArray, FloatArray, IntArray, Pools, Qrels
 
 #: Pools leak if counting beats chance by more than this, with confidence.
 LEAK_MARGIN = 0.02
 DEPTH = 5
+# Products offered by this many pools or more share a row of the table.
+_MANY_POOLS = 6
 Interval = Callable[[FloatArray], tuple[float, float]]
 
 
 @dataclass(frozen=True)
 class PoolStatistics:
-    """What can be said of pools without answers.
+    """Pool statistics that need no relevance judgements.
 
     Attributes:
         queries: number of pools.
-        candidates: (query, product) pairs, each counted once.
+        candidates: distinct (query, product) pairs.
         products: distinct products.
         pool_sizes: smallest, mean and largest pool.
         products_by_pool_count: ``{pools that offer it: products}``.
-        repeated_in_pool: (query id, product id) pairs that stand more than once.
+        repeated_in_pool: (query id, product id) pairs that occur more than once.
         empty_pools: queries without candidates.
-        empty_queries: queries without text; None where texts are not known.
-        duplicate_queries: groups of queries with the same text, once normalised; None where
-            not known.
+        empty_queries: queries without text; None if texts are not available.
+        duplicate_queries: groups of queries with the same normalised text; None if texts are not
+            available.
     """
 
     queries: int
@@ -49,33 +53,54 @@ class PoolStatistics:
     empty_queries: list[str] | None
     duplicate_queries: list[list[str]] | None
 
+    def grid(self) -> Grid:
+        """The statistics as a table."""
+        smallest, mean, largest = self.pool_sizes
+        several = sum(n for count, n in self.products_by_pool_count.items() if count > 1)
+        rows = [
+            ("queries", f"{self.queries:,}"),
+            ("candidates", f"{self.candidates:,}"),
+            ("candidates per query", f"{smallest} to {largest}, mean {mean:.1f}"),
+            ("products", f"{self.products:,}"),
+            ("products in several pools", f"{several:,}"),
+            ("repeated inside a pool", abbreviated(map("/".join, self.repeated_in_pool))),
+            ("queries without candidates", abbreviated(self.empty_pools)),
+        ]
+        if self.empty_queries is not None and self.duplicate_queries is not None:
+            groups = [" = ".join(group) for group in self.duplicate_queries]
+            rows += [
+                ("empty queries", abbreviated(self.empty_queries)),
+                ("texts of several queries", abbreviated(groups)),
+            ]
+        return Grid(("pools", ""), tuple(rows))
+
 
 @dataclass(frozen=True)
 class RelevanceCount:
-    """How often products offered by a number of pools are relevant."""
+    """Candidates and relevant candidates of a group of products."""
 
     candidates: int
     relevant: int
 
     @property
     def rate(self) -> float:
-        """Relevant candidates per candidate."""
+        """Fraction of candidates that are relevant."""
         return self.relevant / self.candidates if self.candidates else 0.0
 
 
 @dataclass(frozen=True)
 class LabelLeak:
-    """What can be said of pools with answers; every nDCG@5 is an exact expectation over ties.
+    """Label-leakage statistics; every nDCG@5 is an exact expectation over ties.
 
     Attributes:
-        queries: queries with answers, which all means are over.
+        queries: queries with judgements; all means are over these.
         count_only: nDCG@5 of ranking by how few pools offer the product.
         random: nDCG@5 of random order.
         difference: low and high of the 95% interval of count_only - random over queries.
         relevance_by_pool_count: ``{pools that offer it: RelevanceCount}``.
-        unreachable: ``{query id: answers that are not in its pool}``.
-        without_pool: queries with answers and no pool.
-        without_answers: queries with a pool and no answers.
+        unreachable: ``{query id: relevant products that are not in its pool}``.
+        without_pool: queries with judgements and no pool.
+        without_answers: queries with a pool and no judgements.
     """
 
     queries: int
@@ -92,30 +117,89 @@ class LabelLeak:
         """Whether counting pools beats random order by more than `LEAK_MARGIN`."""
         return self.difference[0] > LEAK_MARGIN
 
+    def grid(self) -> Grid:
+        """The statistics as a table."""
+        low, high = self.difference
+        rows = (
+            ("queries with answers", f"{self.queries:,}"),
+            ("nDCG@5, fewest pools first", f"{self.count_only:.4f}"),
+            ("nDCG@5, random order", f"{self.random:.4f}"),
+            ("difference", f"{self.count_only - self.random:.4f} [{low:.4f}, {high:.4f}]"),
+            ("answers not in the pool", abbreviated(self.unreachable)),
+            ("answered, but no pool", abbreviated(self.without_pool)),
+            ("pool, but no answers", abbreviated(self.without_answers)),
+        )
+        return Grid(("answers", ""), rows)
 
-@dataclass(frozen=True)
-class Audit:
-    """The two halves of an audit; ``leak`` is None without answers."""
+    def relevance_grid(self) -> Grid:
+        """The fraction of relevant candidates by the number of pools that offer the product."""
+        groups: dict[str, RelevanceCount] = {}
+        for count, relevance in self.relevance_by_pool_count.items():
+            name = str(count) if count < _MANY_POOLS else f"{_MANY_POOLS} or more"
+            total = groups.get(name, RelevanceCount(0, 0))
+            groups[name] = RelevanceCount(
+                total.candidates + relevance.candidates, total.relevant + relevance.relevant
+            )
+        rows = tuple(
+            (name, f"{group.candidates:,}", f"{group.relevant:,}", f"{group.rate:.1%}")
+            for name, group in groups.items()
+        )
+        return Grid(("offered by pools", "candidates", "relevant", "rate"), rows)
+
+
+@dataclass(frozen=True, repr=False)
+class Audit(Tabular):
+    """Pool statistics and, with judgements, label-leakage statistics."""
 
     structure: PoolStatistics
     leak: LabelLeak | None
 
     @property
     def verdict(self) -> str:
-        """One plain sentence."""
+        """The result in one sentence."""
         if self.leak is None:
-            return "Whether these pools leak cannot be said without answers."
+            return "A label leak can only be measured with relevance judgements."
         ours, chance = self.leak.count_only, self.leak.random
-        found = f"scores nDCG@{DEPTH} {ours:.3f}, random order {chance:.3f}"
+        scores = f"scores nDCG@{DEPTH} {ours:.3f}, random order {chance:.3f}"
         if self.leak.leaks:
             return (
                 "These pools LEAK: ranking products by how few pools offer them, without any"
-                f" model, {found}."
+                f" model, {scores}."
             )
         return (
-            f"No leak found: ranking products by how few pools offer them {found}; that is not"
+            f"No leak found: ranking products by how few pools offer them {scores}; that is not"
             f" reliably more than {LEAK_MARGIN} better."
         )
+
+    def grids(self) -> list[Grid]:
+        """All statistics."""
+        if self.leak is None:
+            return [self.structure.grid()]
+        return [self.structure.grid(), self.leak.relevance_grid(), self.leak.grid()]
+
+    def records(self) -> list[dict[str, Any]]:
+        """One row per number of pools that offer a product: candidates, relevant, rate."""
+        if self.leak is None:
+            counts = self.structure.products_by_pool_count.items()
+            return [{"pools": count, "products": products} for count, products in counts]
+        return [{"pools": int(count), **row} for count, row in self._relevance(self.leak).items()]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The verdict and all statistics as JSON-serialisable values."""
+        leak = self.leak and {
+            **plain(self.leak),
+            "relevance_by_pool_count": self._relevance(self.leak),
+        }
+        leaks = self.leak and self.leak.leaks
+        return {**plain({"verdict": self.verdict, "leaks": leaks, "structure": self.structure}),
+                "leak": leak}  # fmt: skip
+
+    def _relevance(self, leak: LabelLeak) -> dict[str, dict[str, Any]]:
+        by_count = leak.relevance_by_pool_count.items()
+        return {str(count): {**plain(group), "rate": group.rate} for count, group in by_count}
+
+    def __repr__(self) -> str:
+        return f"Audit({self.verdict!r})"
 
 
 def audit(
@@ -127,44 +211,38 @@ def audit(
     """Audit candidate pools.
 
     Args:
-        pools: the candidates; a product may stand twice in one pool.
-        qrels: the answers, if there are any.
+        pools: the candidates; a product may occur twice in a pool.
+        qrels: relevance judgements, if available.
         interval: low and high of the mean of (Q,) values, such as
             `shopsight.metrics.evaluate.bootstrap_interval`.
-        texts: ``{query id: text}``, where known.
+        texts: ``{query id: text}``, if available.
     """
-    once, repeated = _without_repeats(pools)
-    structure = _structure(once, repeated, texts)
-    return Audit(structure, None if qrels is None else _leak(once, qrels, interval))
+    unique, repeated = _without_repeats(pools)
+    structure = _structure(unique, repeated, texts)
+    return Audit(structure, None if qrels is None else _leak(unique, qrels, interval))
 
 
 def expected_dcg(gains: FloatArray, keys: IntArray, k: int = DEPTH) -> float:
     """Expected DCG@k of ordering by ``keys`` ascending, ties in random order.
 
-    Each place of a group of ties holds, in expectation, the group's mean gain.
-
     Args:
         gains: (C,) gain of each candidate.
-        keys: (C,) what they are ordered by.
-        k: the cut-off.
+        keys: (C,) sort keys.
 
     >>> round(expected_dcg(np.array([1.0, 0.0, 0.0]), np.array([1, 1, 2]), 2), 4)  # (1 + .6309) / 2
     0.8155
     """
+    # In expectation, each position of a tie group holds the group's mean gain.
     _, group, sizes = np.unique(keys, return_inverse=True, return_counts=True)
     means = np.bincount(group, gains, len(sizes)) / sizes
-    placed = np.repeat(means, sizes)[:k]
-    return float((placed / np.log2(np.arange(2, len(placed) + 2))).sum())
+    expected = np.repeat(means, sizes)[:k]
+    return float((expected / np.log2(np.arange(2, len(expected) + 2))).sum())
 
 
 def _without_repeats(pools: Pools) -> tuple[Pools, list[tuple[str, str]]]:
-    unique: dict[str, list[str]] = {}
-    repeated = []
-    for query in pools.query_ids:
-        counts = Counter(pools.of(query))
-        unique[query] = list(counts)
-        repeated += [(query, product) for product, count in counts.items() if count > 1]
-    return Pools.from_dict(unique), repeated
+    counts = {query: Counter(pools.of(query)) for query in pools.query_ids}
+    repeated = [(q, p) for q, products in counts.items() for p, n in products.items() if n > 1]
+    return Pools.from_dict(counts), repeated
 
 
 def _structure(
@@ -196,22 +274,22 @@ def _structure(
 
 
 def _leak(pools: Pools, qrels: Qrels, interval: Interval) -> LabelLeak:
-    offered = Counter(pools.product_ids.tolist())
-    known = set(pools.query_ids)
+    pool_count = Counter(pools.product_ids.tolist())
+    with_pool = set(pools.query_ids)
     by_count: dict[int, list[float]] = {}
     unreachable: dict[str, list[str]] = {}
     count_only, random = [], []
     for query, grades in qrels.relevance.items():
-        products = pools.of(query) if query in known else []
+        products = pools.of(query) if query in with_pool else []
         gains = np.array([max(grades.get(product, 0), 0) for product in products], float)
-        counts = np.array([offered[product] for product in products], np.int64)
+        counts = np.array([pool_count[product] for product in products], np.int64)
         ideal = _ideal_dcg(grades)
         count_only.append(expected_dcg(gains, counts) / ideal)
         random.append(expected_dcg(gains, np.zeros_like(counts)) / ideal)
         for count, gain in zip(counts.tolist(), gains.tolist(), strict=True):
             by_count.setdefault(count, []).append(gain)
         missing = {product for product, grade in grades.items() if grade > 0} - set(products)
-        if missing and query in known:
+        if missing and query in with_pool:
             unreachable[query] = sorted(missing)
     ours, chance = np.array(count_only), np.array(random)
     return LabelLeak(
@@ -224,12 +302,12 @@ def _leak(pools: Pools, qrels: Qrels, interval: Interval) -> LabelLeak:
             for count, gains in sorted(by_count.items())
         },
         unreachable=unreachable,
-        without_pool=[query for query in qrels.relevance if query not in known],
+        without_pool=[query for query in qrels.relevance if query not in with_pool],
         without_answers=[query for query in pools.query_ids if query not in qrels.relevance],
     )
 
 
 def _ideal_dcg(grades: Mapping[str, int]) -> float:
-    """The best DCG@k there is; 1 where nothing is relevant, so that such a query scores 0."""
+    """The ideal DCG@k; 1 where nothing is relevant, so that such a query scores 0."""
     gains: AnyArray = np.array(sorted(grades.values(), reverse=True)[:DEPTH], float).clip(min=0)
     return float((gains / np.log2(np.arange(2, len(gains) + 2))).sum()) or 1.0

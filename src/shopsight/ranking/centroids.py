@@ -1,13 +1,13 @@
-"""Word centroids: a ranker without a neural network, to hold every trained one against.
+"""Word-centroid baseline: a ranker without a neural network, for comparison with trained models.
 
-A word means the products that people clicked when they typed it: its centroid is their mean
-vector, seen from the mean of all clicked products (Rocchio's idea, one class per word). A
-query is the sum of its words' centroids, each weighted by its inverse document frequency
+A word is represented by the products clicked for it: its centroid is their mean vector relative to
+the mean of all clicked products (Rocchio's classifier, one class per word; Rocchio 1971). A query
+is the sum of its words' centroids, each weighted by its inverse document frequency
 
     idf(w) = log(1 + N / n_w),   N clicked pairs, n_w of them with the word
 
-and a product scores the cosine-weighted sum  sum_w idf(w) <centroid_w, product>. A model that
-does not beat this has not learned to see more than the average product of a word.
+and a product scores the idf-weighted cosine  sum_w idf(w) <centroid_w, product>. A model that does
+not beat this has learned no more than the average product of each word.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _CHUNK = 4096  # candidates scored at a time
 
 @dataclass(frozen=True, eq=False)
 class WordCentroids:
-    """What was learned from clicks: V words in vectors of width F.
+    """Centroids of V words in F dimensions.
 
     Attributes:
-        words: each word's row.
-        vectors: (V, F) unit length, or zero where a word has no direction.
+        words: row of each word.
+        vectors: (V, F) unit vectors; zero for a word without a direction.
         idf: (V,) weight of each word.
         mean: (F,) mean of all clicked products.
     """
@@ -42,16 +42,14 @@ class WordCentroids:
     mean: Vectors
 
 
-def pool_regions(features: Vectors, lengths: IntArray, how: Literal["mean", "max"]) -> Vectors:
-    """One vector per product: the mean, or the maximum, over its regions.
+def pool_regions(
+    features: Vectors, lengths: IntArray, reduction: Literal["mean", "max"]
+) -> Vectors:
+    """(B, F) mean or maximum over the regions of each product.
 
     Args:
-        features: (R, F) the regions of B products, packed.
+        features: (R, F) packed regions of B products.
         lengths: (B,) regions of each product, at least one.
-        how: what to take over the regions.
-
-    Returns:
-        (B, F).
 
     >>> pool_regions(np.array([[1, 4], [3, 2], [5, 5]], np.float32), np.array([2, 1]), "mean")
     array([[2., 3.],
@@ -59,7 +57,7 @@ def pool_regions(features: Vectors, lengths: IntArray, how: Literal["mean", "max
     """
     starts = np.cumsum(lengths) - lengths
     features = features.astype(np.float32, copy=False)  # the store's float16 is too coarse to sum
-    if how == "max":
+    if reduction == "max":
         return np.maximum.reduceat(features, starts)
     sums = np.add.reduceat(features, starts)
     sums /= lengths[:, None]
@@ -69,30 +67,30 @@ def pool_regions(features: Vectors, lengths: IntArray, how: Literal["mean", "max
 def word_centroids(
     batches: Iterable[tuple[Sequence[Sequence[str]], Vectors]], min_pairs: int = 4
 ) -> WordCentroids:
-    """Learn the centroids from clicked pairs, batch by batch, in one pass.
+    """Compute the centroids in one pass over clicked pairs.
 
     Args:
         batches: for each batch of B pairs, the words of each query and the (B, F) vectors of
             the clicked products. A word counts once per query.
-        min_pairs: words of fewer pairs say nothing: their mean is one product's accident.
+        min_pairs: rarer words are dropped: the mean of so few products is an accident.
 
     Raises:
         ValueError: no pairs.
     """
-    seen: _Sums | None = None
+    sums: _Sums | None = None
     for tokens, vectors in batches:
-        seen = seen or _Sums(vectors.shape[1])
-        seen.add(tokens, vectors)
-    if seen is None or not seen.pairs:
-        raise ValueError("there are no clicked pairs to learn words from")
-    mean = seen.total / seen.pairs
-    kept = np.flatnonzero(seen.pairs_of_word >= min_pairs)
-    names = list(seen.words)
-    often = seen.pairs_of_word[kept]
+        sums = sums or _Sums(vectors.shape[1])
+        sums.add(tokens, vectors)
+    if sums is None or not sums.pairs:
+        raise ValueError("cannot learn word centroids: there are no clicked pairs")
+    mean = sums.total / sums.pairs
+    kept = np.flatnonzero(sums.pairs_of_word >= min_pairs)
+    words = list(sums.words)
+    counts = sums.pairs_of_word[kept]
     return WordCentroids(
-        words={names[old]: new for new, old in enumerate(kept.tolist())},
-        vectors=_unit(seen.of_word[kept] / often[:, None] - mean),
-        idf=np.log1p(seen.pairs / often),
+        words={words[old]: new for new, old in enumerate(kept.tolist())},
+        vectors=_unit(sums.of_word[kept] / counts[:, None] - mean),
+        idf=np.log1p(sums.pairs / counts),
         mean=mean.astype(np.float32),
     )
 
@@ -105,26 +103,23 @@ def score_pools(
     product_idx: IntArray,
     name: str = "word centroids",
 ) -> Run:
-    """Score every candidate of every pool.
+    """Score every candidate of Q pools, N in all.
 
     Args:
-        centroids: what `word_centroids` learned.
-        pools: Q queries, N candidates.
-        tokens: the words of each of the Q queries; words never seen say nothing.
+        tokens: the words of each of the Q queries; unknown words are ignored.
         vectors: (P, F) vectors of distinct products, pooled as in training.
-        product_idx: (N,) the row of ``vectors`` of each candidate.
-        name: of the run.
+        product_idx: (N,) row of ``vectors`` of each candidate.
     """
     queries = np.zeros((len(pools), centroids.vectors.shape[1]), np.float32)
-    for i, words in enumerate(tokens):
-        known = [centroids.words[word] for word in dict.fromkeys(words) if word in centroids.words]
-        queries[i] = centroids.idf[known] @ centroids.vectors[known]
+    for query_idx, words in enumerate(tokens):
+        rows = [centroids.words[word] for word in dict.fromkeys(words) if word in centroids.words]
+        queries[query_idx] = centroids.idf[rows] @ centroids.vectors[rows]
     products = _unit(vectors - centroids.mean)
     scores = np.empty(len(product_idx))
     for start in range(0, len(scores), _CHUNK):
         part = slice(start, start + _CHUNK)
-        asked, offered = queries[pools.query_idx[part]], products[product_idx[part]]
-        scores[part] = np.einsum("nf,nf->n", asked, offered, dtype=np.float64)
+        pairs = queries[pools.query_idx[part]], products[product_idx[part]]
+        scores[part] = np.einsum("nf,nf->n", *pairs, dtype=np.float64)
     return Run(pools, scores, name)
 
 
@@ -145,24 +140,24 @@ class _Sums:
             for word in dict.fromkeys(query)
         ]
         row, word = np.array(occurrences, np.int64).reshape(-1, 2).T
-        self.of_word = _grown(self.of_word, len(self.words))
-        self.pairs_of_word = _grown(self.pairs_of_word, len(self.words))
+        self.of_word = _extended(self.of_word, len(self.words))
+        self.pairs_of_word = _extended(self.pairs_of_word, len(self.words))
         order = np.argsort(word, kind="stable")
-        present, starts, often = np.unique(word[order], return_index=True, return_counts=True)
+        present, starts, counts = np.unique(word[order], return_index=True, return_counts=True)
         if len(present):
             clicked = vectors[row[order]]
             self.of_word[present] += np.add.reduceat(clicked, starts, dtype=np.float64)
-            self.pairs_of_word[present] += often
+            self.pairs_of_word[present] += counts
         self.total += vectors.sum(0, dtype=np.float64)
         self.pairs += len(tokens)
 
 
-def _grown(array: FloatArray, length: int) -> FloatArray:
-    """``array`` with zero rows behind, ``length`` rows in all."""
+def _extended(array: FloatArray, length: int) -> FloatArray:
+    """``array`` with zero rows appended up to ``length`` rows."""
     return np.concatenate([array, np.zeros((length - len(array), *array.shape[1:]))])
 
 
 def _unit(vectors: FloatArray | Vectors) -> Vectors:
-    """Rows at length one; rows of length zero stay zero."""
+    """Rows scaled to length 1; zero rows stay zero."""
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     return (vectors / np.where(length > 0, length, 1)).astype(np.float32)

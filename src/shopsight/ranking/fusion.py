@@ -1,4 +1,4 @@
-"""Several runs into one: weighted sums of (normalised) scores, and reciprocal ranks."""
+"""Fusion of runs: weighted sums of (normalised) scores, and reciprocal rank fusion."""
 
 from __future__ import annotations
 
@@ -13,26 +13,25 @@ from shopsight.ranking.run import align, ranks
 from shopsight.types import FloatArray, Pools, Run
 
 
-def normalise(run: Run, how: str = "none") -> Run:
-    """Bring each query's scores to a common scale; constant scores become 0.
+def normalise(run: Run, method: str = "none") -> Run:
+    """Normalise the scores of each query; constant scores become 0.
 
     Args:
-        run: the scores.
-        how: "none"; "minmax", (s - min) / (max - min); "zscore", (s - mean) / standard
-            deviation; "rank", the share of the query's other candidates that score lower, ties
+        method: "none"; "minmax", (s - min) / (max - min); "zscore", (s - mean) / standard
+            deviation; "rank", the fraction of the query's other candidates that score lower, ties
             counting half, so that the best gets 1 and the worst 0.
 
     Raises:
-        UsageError: an unknown name.
+        UsageError: an unknown method.
 
     >>> normalise(Run.from_dict({"q": {"a": 2.0, "b": 4.0, "c": 3.0}}), "minmax").scores.tolist()
     [0.0, 1.0, 0.5]
     """
-    if how not in _NORMALISERS:
-        raise unknown_name("normalisation", how, list(_NORMALISERS))
+    if method not in _NORMALISERS:
+        raise unknown_name("normalisation", method, list(_NORMALISERS))
     if not len(run.scores):
         return run
-    return run.with_scores(_NORMALISERS[how](run.pools, run.scores))
+    return run.with_scores(_NORMALISERS[method](run.pools, run.scores))
 
 
 def fuse(
@@ -41,14 +40,12 @@ def fuse(
     config: FusionConfig | None = None,
     name: str = "fused",
 ) -> Run:
-    """Combine runs: bring them to the same candidates, normalise, add up.
+    """Align, normalise and sum runs.
 
     Args:
         runs: at least one; a pair that a run lacks gets its lowest score of the query.
-        weights: one for each run (`shopsight.ranking.weights.fit_weights` finds them); equal
-            ones if left out.
-        config: what is added: scores, normalised scores, or reciprocal ranks ("rrf").
-        name: what tables call the result.
+        weights: one per run (`shopsight.ranking.weights.fit_weights` finds them); default: equal.
+        config: the terms of the sum: scores, normalised scores, or reciprocal ranks ("rrf").
 
     Raises:
         UsageError: see `weighted_sum`.
@@ -67,8 +64,8 @@ def weighted_sum(runs: Sequence[Run], weights: Sequence[float], name: str = "fus
     """The weighted sum of the scores of runs that share their pools.
 
     Raises:
-        UsageError: not one finite weight for each run, one below 0, nothing but 0, or so large
-            a weight that the sum is no score that a run may have.
+        UsageError: weights that are not one finite number per run, negative, all 0, or so large
+            that a sum exceeds the largest valid score.
         ValueError: runs that were not aligned.
     """
     if len(weights) != len(runs) or not np.all(np.isfinite(weights)):
@@ -78,25 +75,27 @@ def weighted_sum(runs: Sequence[Run], weights: Sequence[float], name: str = "fus
     if any(run.pools is not runs[0].pools for run in runs):
         raise ValueError("the runs do not share their pools: align them first")
     scores = np.zeros(len(runs[0].scores))
-    with np.errstate(over="ignore", invalid="ignore"):  # told below, in a sentence
+    with np.errstate(over="ignore", invalid="ignore"):  # an overflow raises below
         for run, weight in zip(runs, weights, strict=True):
             if weight:
                 scores += weight * run.scores
+    # The negated comparison also rejects NaN.
     if not np.abs(scores).max(initial=0.0) <= LARGEST_SCORE:
         raise UsageError(f"weights {list(weights)} lead to scores beyond {LARGEST_SCORE:g}")
     return runs[0].with_scores(scores, name)
 
 
 def reciprocal_ranks(run: Run, k: float = FusionConfig.rrf_k) -> Run:
-    """Each score replaced by 1 / (k + place); their sum is reciprocal rank fusion.
+    """Replace each score by 1 / (k + rank); their sum is reciprocal rank fusion (RRF).
 
-    Source: Cormack, Clarke, Büttcher, *Reciprocal Rank Fusion outperforms Condorcet*, 2009.
+    Source: Cormack, Clarke, Büttcher, *Reciprocal Rank Fusion outperforms Condorcet and
+    Individual Rank Learning Methods*, SIGIR 2009, where k = 60.
     """
     return run.with_scores(1.0 / (k + ranks(run).astype(np.float64)))
 
 
 def fusion_terms(runs: Sequence[Run], config: FusionConfig) -> list[Run]:
-    """Aligned runs as they enter the sum under ``config``."""
+    """Aligned runs as terms of the weighted sum: reciprocal ranks or normalised scores."""
     if config.method == "rrf":
         return [reciprocal_ranks(run, config.rrf_k) for run in runs]
     return [normalise(run, config.normalise) for run in runs]
@@ -115,6 +114,7 @@ def _zscore(pools: Pools, scores: FloatArray) -> FloatArray:
     mean = np.bincount(query, scores, len(pools)) / sizes
     centred = scores - mean[query]
     deviation = np.sqrt(np.bincount(query, centred**2, len(pools)) / sizes)
+    # Rounding can give constant scores a tiny deviation, hence the comparison of the extremes.
     varied = (high > low) & (deviation > 0)
     return np.where(varied[query], centred / np.where(varied, deviation, 1.0)[query], 0.0)
 
@@ -122,17 +122,17 @@ def _zscore(pools: Pools, scores: FloatArray) -> FloatArray:
 def _rank(pools: Pools, scores: FloatArray) -> FloatArray:
     query = pools.query_idx
     order = np.lexsort((scores, query))
-    place = np.arange(len(scores)) - pools.offsets[:-1][query]  # (N,) from 0, worst first
-    ordered, owner = scores[order], query[order]
+    position = np.arange(len(scores)) - pools.offsets[:-1][query]  # (N,) from 0, worst first
+    ordered, query_ordered = scores[order], query[order]
     starts = np.ones(len(scores), bool)
-    starts[1:] = (ordered[1:] != ordered[:-1]) | (owner[1:] != owner[:-1])
+    starts[1:] = (ordered[1:] != ordered[:-1]) | (query_ordered[1:] != query_ordered[:-1])
     group = np.cumsum(starts) - 1
-    tied = np.bincount(group, place) / np.bincount(group)  # the mean place of a group of ties
-    share = tied[group] / np.maximum(pools.sizes[owner] - 1, 1)
+    tied = np.bincount(group, position) / np.bincount(group)  # mean position of each tie group
+    fraction = tied[group] / np.maximum(pools.sizes[query_ordered] - 1, 1)
     low, high = _extremes(pools, scores)
-    ranks = np.empty_like(scores)
-    ranks[order] = np.where((high > low)[owner], share, 0.0)
-    return ranks
+    result = np.empty_like(scores)
+    result[order] = np.where((high > low)[query_ordered], fraction, 0.0)
+    return result
 
 
 def _extremes(pools: Pools, scores: FloatArray) -> tuple[FloatArray, FloatArray]:

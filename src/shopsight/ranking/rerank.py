@@ -1,8 +1,8 @@
 """Re-ranking with the candidate lists of other queries.
 
-**Transductive**: what happens to a query depends on which other queries were asked in the same
-batch and on their candidates. A live search has no such thing, so figures after this step say
-nothing about one; it is here to reproduce the competition's post-processing (2nd place).
+**Transductive**: the ranking of a query depends on the other queries of the batch and on their
+candidates, which a live search does not have. Scores after this step therefore do not carry over
+to live search; it is here to reproduce the competition's post-processing (2nd place).
 """
 
 from __future__ import annotations
@@ -14,21 +14,17 @@ from shopsight.types import BoolArray, FloatArray, IntArray, Run
 
 
 def rerank_exclusive(run: Run, margin: float | None = None) -> Run:
-    """Keep each product for its best query only; elsewhere it goes below all that is kept.
+    """Keep each product for its best query only; in other queries, demote it below all kept ones.
 
-    Nothing is lost: what is demoted keeps its order, below the kept candidates of its query.
+    Kept candidates keep their scores; demoted ones keep their order.
 
     Args:
-        run: the scores of many queries.
-        margin: if given, a product that is a candidate of several queries is kept only if its
-            best query leads its second best by more than this; else it is demoted in all of
-            them. A product of one query alone is always kept.
-
-    Returns:
-        the run with lowered scores; kept candidates keep theirs.
+        margin: keep a product that several queries score only if its best query leads the second
+            best by more than this; otherwise demote it in all of them. Products of a single
+            query are always kept.
 
     Raises:
-        UsageError: a margin that is not a finite number.
+        UsageError: a margin that is not finite.
 
     >>> run = Run.from_dict({"q1": {"a": 0.9, "b": 0.5}, "q2": {"a": 0.7, "c": 0.1}})
     >>> rerank_exclusive(run).scores.tolist()
@@ -40,7 +36,7 @@ def rerank_exclusive(run: Run, margin: float | None = None) -> Run:
 
 
 def exclusive(run: Run, margin: float | None = None) -> BoolArray:
-    """(N,) which candidates are kept: see `rerank_exclusive`.
+    """(N,) mask of the candidates that `rerank_exclusive` keeps.
 
     Of queries that score a product equally, the one whose id is greater as a string is best.
     """
@@ -52,8 +48,8 @@ def exclusive(run: Run, margin: float | None = None) -> BoolArray:
     first[1:] = product[1:] != product[:-1]
     kept = first.copy()
     if margin is not None:
-        contested = np.zeros(len(order), bool)
-        contested[:-1] = first[:-1] & ~first[1:]  # best of several
+        contested = np.zeros(len(order), bool)  # best of several
+        contested[:-1] = first[:-1] & ~first[1:]
         lead = np.zeros(len(order))
         lead[:-1] = score[:-1] - score[1:]
         kept &= ~contested | (lead > margin)
@@ -63,26 +59,30 @@ def exclusive(run: Run, margin: float | None = None) -> BoolArray:
 
 
 def _demoted(run: Run, kept: BoolArray) -> FloatArray:
-    """Scores in which the candidates not kept stand below the kept ones, in unchanged order."""
+    """Scores with all candidates that are not kept below the kept ones, in unchanged order."""
     pools = run.pools
     lowest = np.full(len(pools), np.inf)
     np.minimum.at(lowest, pools.query_idx[kept], run.scores[kept])
     floor = np.where(np.isfinite(lowest), lowest, 0.0)
-    step = np.maximum(1.0, 4.0 * np.spacing(np.abs(floor)))  # so that floor - step is less
+    # Beyond 2**53 a step of 1 would vanish in rounding: floor - step must stay below floor.
+    step = np.maximum(1.0, 4.0 * np.spacing(np.abs(floor)))
     below = floor[pools.query_idx] - step[pools.query_idx] * _levels(run, ~kept)
-    # Where nothing of a query is kept, there is nothing to go below.
+    # A query of which nothing is kept has no floor; its scores stay.
     return np.where(kept | np.isinf(lowest)[pools.query_idx], run.scores, below)
 
 
-def _levels(run: Run, chosen: BoolArray) -> IntArray:
-    """(N,) of the chosen, the number of different chosen scores of its query from it upwards."""
-    order = np.flatnonzero(chosen)[np.lexsort((-run.scores[chosen], run.pools.query_idx[chosen]))]
+def _levels(run: Run, mask: BoolArray) -> IntArray:
+    """(N,) dense rank of each masked score within its query, from 1; 0 outside the mask.
+
+    Equal scores share a level, so that ties stay ties.
+    """
+    order = np.flatnonzero(mask)[np.lexsort((-run.scores[mask], run.pools.query_idx[mask]))]
     score, query = run.scores[order], run.pools.query_idx[order]
     new_query = np.ones(len(order), bool)
     new_query[1:] = query[1:] != query[:-1]
     new_level = new_query.copy()
     new_level[1:] |= score[1:] != score[:-1]
     count = np.cumsum(new_level)
-    levels = np.zeros(len(chosen), np.int64)
+    levels = np.zeros(len(mask), np.int64)
     levels[order] = count - np.maximum.accumulate(np.where(new_query, count - 1, 0))
     return levels

@@ -1,9 +1,8 @@
-"""Verbs on runs: their places, their best, the same candidates.
+"""Ranks, top-k and alignment of runs.
 
-Wherever shopsight ranks, it ranks by one total order (`Run.order`), trec_eval's own, so that its
-figures equal trec_eval's: **score descending, then product id descending as a string** ("b"
-before "a", "9" before "10"). Two runs with equal scores therefore rank equally, however their
-files are sorted.
+shopsight ranks by a single total order (`Run.order`), the one of trec_eval, so that its scores
+equal trec_eval's: **score descending, then product id descending as a string** ("b" before "a",
+"9" before "10"). Equal runs therefore rank equally, whatever the order of the lines in their files.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from shopsight.types import FloatArray, IntArray, Pools, Run
 
 
 def ranks(run: Run) -> IntArray:
-    """(N,) the place of each candidate in its query's ranking, from 1.
+    """(N,) rank of each candidate in its query, from 1.
 
     >>> ranks(Run.from_dict({"q": {"a": 0.1, "b": 0.9}, "r": {"a": 1.0}})).tolist()
     [2, 1, 1]
@@ -28,7 +27,7 @@ def ranks(run: Run) -> IntArray:
 
 
 def top_k(run: Run, k: int | None = None) -> dict[str, list[str]]:
-    """The best ``k`` products of each query (all of them if left out), best first.
+    """The best ``k`` products of each query (default: all), best first.
 
     >>> top_k(Run.from_dict({"q": {"a": 0.1, "b": 0.9, "c": 0.9}}), 2)
     {'q': ['c', 'b']}
@@ -46,9 +45,9 @@ class Aligned:
     """Runs over the same candidates.
 
     Attributes:
-        runs: they share one ``pools`` object.
-        filled: for each run, how many pairs it lacked; they got its lowest score of the query
-            (0 where it has no score for the query at all).
+        runs: the runs; they share one ``pools`` object.
+        filled: for each run, the number of (query, product) pairs it lacked. They received its
+            lowest score of the query (0 if it does not score the query at all).
     """
 
     runs: tuple[Run, ...]
@@ -56,7 +55,7 @@ class Aligned:
 
 
 def align(runs: Sequence[Run]) -> Aligned:
-    """Bring runs to the union of their candidates.
+    """Extend runs to the union of their candidates.
 
     >>> first = Run.from_dict({"q": {"a": 0.3, "b": 0.9}})
     >>> second = Run.from_dict({"q": {"c": 5.0, "a": 7.0}})
@@ -70,23 +69,24 @@ def align(runs: Sequence[Run]) -> Aligned:
     products = list(dict.fromkeys(p for run in runs for p in run.pools.product_ids.tolist()))
     keys = _pair_keys(runs, queries, products)
     union = np.unique(np.concatenate([*keys, np.empty(0, np.int64)]))
-    query_of, product_of = np.divmod(union, max(len(products), 1))
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(query_of, minlength=len(queries)))])
-    pools = Pools(queries, offsets, np.array([*products, None], object)[product_of])
-    scored = [_filled(run, key, union, pools) for run, key in zip(runs, keys, strict=True)]
-    return Aligned(tuple(scored), tuple(len(union) - len(key) for key in keys))
+    query_idx, product_idx = np.divmod(union, max(len(products), 1))
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(query_idx, minlength=len(queries)))])
+    # The None at the end keeps numpy from turning ids of equal length into a string array.
+    pools = Pools(queries, offsets, np.array([*products, None], object)[product_idx])
+    filled = [_filled(run, key, union, pools) for run, key in zip(runs, keys, strict=True)]
+    return Aligned(tuple(filled), tuple(len(union) - len(key) for key in keys))
 
 
 def _pair_keys(
     runs: Sequence[Run], queries: Sequence[str], products: Sequence[str]
 ) -> list[IntArray]:
-    """For each run, (N,) one number for each of its (query, product) pairs."""
-    query_code = {query: i for i, query in enumerate(queries)}
-    product_code = {product: i for i, product in enumerate(products)}
+    """For each run, (N,) one integer key per (query, product) pair."""
+    query_number = {query: i for i, query in enumerate(queries)}
+    product_number = {product: i for i, product in enumerate(products)}
     keys = []
     for run in runs:
-        query = np.array([query_code[one] for one in run.pools.query_ids], np.int64)
-        product = [product_code[one] for one in run.pools.product_ids.tolist()]
+        query = np.array([query_number[query] for query in run.pools.query_ids], np.int64)
+        product = [product_number[product] for product in run.pools.product_ids.tolist()]
         keys.append(query[run.pools.query_idx] * len(products) + np.array(product, np.int64))
     return keys
 

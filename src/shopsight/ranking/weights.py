@@ -1,7 +1,7 @@
-"""Fusion weights fitted to answers, and what they are worth on queries they never saw.
+"""Fitted fusion weights with in-sample and cross-validated scores.
 
-The judge is passed in, ``score_queries: Callable[[Run], FloatArray]``, one value for each query
-with answers. In-sample and held-out searches share what was evaluated.
+``score_queries: Callable[[Run], FloatArray]`` returns one value per query with judgements. The
+in-sample search and the searches of all folds share one cache of evaluated weights.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from shopsight.ranking.run import align
 from shopsight.types import BoolArray, FloatArray, IntArray, Run
 
 ScoreQueries = Callable[[Run], FloatArray]
-# Weights as whole numbers of steps, so that equal weights are equal keys.
+# Weights as integer numbers of steps: equal weights are equal cache keys, without rounding.
 Steps = tuple[int, ...]
 Search = Callable[["_Trials", BoolArray], Steps]
 
 
 @dataclass(frozen=True, eq=False)
 class FittedWeights:
-    """Weights, and what they are worth.
+    """Fusion weights with their scores on Q queries.
 
     Attributes:
-        weights: one for each run, summing to 1.
+        weights: one per run, summing to 1.
         in_sample: (Q,) values of the queries the weights were fitted on.
-        held_out: (Q,) the value of each query under weights fitted without its fold.
-        fold_weights: the weights that each fold was judged with.
+        held_out: (Q,) value of each query under weights fitted without its fold.
+        fold_weights: the weights of each fold.
     """
 
     weights: tuple[float, ...]
@@ -47,62 +47,58 @@ def fit_weights(
     config: FusionConfig | None = None,
     seed: int = 0,
 ) -> FittedWeights:
-    """Find the weights with the best mean value, and cross-fit them for the honest figure.
+    """Find the weights with the best mean value, and cross-validate them.
 
     ``grid`` is the reference's search: t * first + (1 - t) * second for t = 0, 1/steps, ..., 1,
-    and the first t that is best. ``coordinate`` moves weight from one run to another as long
-    as that helps, in ever smaller steps down to 1/steps, starting from every single run and
-    from equal weights; so the result is never worse, in sample, than the best member. ``rrf``
-    fits nothing: its weights are equal.
+    taking the first best t. ``coordinate`` moves weight from one run to another as long as that
+    helps, in ever smaller steps down to 1/steps, starting from every single run and from equal
+    weights; in sample, the result is therefore never worse than the best single run. ``rrf`` fits
+    nothing: its weights are equal.
 
     Args:
-        runs: at least two.
-        score_queries: (Q,) one value for each query with answers, 0 for one not ranked.
-        config: method, normalisation, steps, folds.
         seed: of the assignment of queries to folds.
 
     Raises:
-        UsageError: fewer than two runs, fewer than two queries, a grid over more than two.
+        UsageError: fewer than two runs or two queries, or a grid over more than two runs.
     """
     config = config or FusionConfig()
     search = _search(config, len(runs))
     trials = _Trials(fusion_terms(align(runs).runs, config), score_queries, config.steps)
-    fold_of = _folds(len(trials.values(trials.equal())), config.folds, seed)
-    held_out = np.empty(len(fold_of))
-    chosen = []
-    for fold in range(int(fold_of.max()) + 1):
-        inside = fold_of == fold
+    fold_idx = _folds(len(trials.values(trials.equal())), config.folds, seed)
+    held_out = np.empty(len(fold_idx))
+    fold_weights = []
+    for fold in range(int(fold_idx.max()) + 1):
+        inside = fold_idx == fold
         best = search(trials, ~inside)
         held_out[inside] = trials.values(best)[inside]
-        chosen.append(trials.weights(best))
-    best = search(trials, np.ones(len(fold_of), bool))
-    return FittedWeights(trials.weights(best), trials.values(best), held_out, tuple(chosen))
+        fold_weights.append(trials.weights(best))
+    best = search(trials, np.ones(len(fold_idx), bool))
+    return FittedWeights(trials.weights(best), trials.values(best), held_out, tuple(fold_weights))
 
 
 class _Trials:
-    """Weights that were tried, each evaluated once."""
+    """Evaluated weights, each evaluated once."""
 
     def __init__(self, runs: Sequence[Run], score_queries: ScoreQueries, steps: int) -> None:
         self.runs, self.steps = runs, steps
         self._score_queries = score_queries
         self._values: dict[Steps, FloatArray] = {}
 
-    def values(self, weights: Steps) -> FloatArray:
+    def values(self, steps: Steps) -> FloatArray:
         """(Q,) value of each query."""
-        if weights not in self._values:
-            self._values[weights] = self._score_queries(
-                weighted_sum(self.runs, self.weights(weights))
-            )
-        return self._values[weights]
+        if steps not in self._values:
+            run = weighted_sum(self.runs, self.weights(steps))
+            self._values[steps] = self._score_queries(run)
+        return self._values[steps]
 
-    def mean(self, weights: Steps, queries: BoolArray) -> float:
-        return float(self.values(weights)[queries].mean())
+    def mean(self, steps: Steps, queries: BoolArray) -> float:
+        return float(self.values(steps)[queries].mean())
 
     def weights(self, steps: Steps) -> tuple[float, ...]:
-        return tuple(one / sum(steps) for one in steps)
+        return tuple(step / sum(steps) for step in steps)
 
-    def single(self, run: int) -> Steps:
-        return tuple(self.steps if i == run else 0 for i in range(len(self.runs)))
+    def single(self, run_idx: int) -> Steps:
+        return tuple(self.steps if i == run_idx else 0 for i in range(len(self.runs)))
 
     def equal(self) -> Steps:
         return (1,) * len(self.runs)
@@ -125,15 +121,16 @@ def _equal(trials: _Trials, queries: BoolArray) -> Steps:  # noqa: ARG001
 
 def _grid(trials: _Trials, queries: BoolArray) -> Steps:
     grid = [(t, trials.steps - t) for t in range(trials.steps + 1)]
-    return grid[int(np.argmax([trials.mean(weights, queries) for weights in grid]))]
+    return grid[int(np.argmax([trials.mean(steps, queries) for steps in grid]))]
 
 
 def _coordinate(trials: _Trials, queries: BoolArray) -> Steps:
-    starts = [trials.single(run) for run in range(len(trials.runs))] + [_near_equal(trials)]
-    coarse = max(trials.steps // 10, 1)
-    ends = [_climb(trials, queries, start, coarse) for start in starts]
-    best = max(ends, key=lambda weights: trials.mean(weights, queries))
-    step = coarse
+    # The objective is piecewise constant: several starts and coarse steps first, because small
+    # steps alone get stuck where no ranking changes.
+    starts = [trials.single(i) for i in range(len(trials.runs))] + [_near_equal(trials)]
+    step = max(trials.steps // 10, 1)
+    ends = [_climb(trials, queries, start, step) for start in starts]
+    best = max(ends, key=lambda steps: trials.mean(steps, queries))
     while step > 1:
         step = max(step // 2, 1)
         best = _climb(trials, queries, best, step)
@@ -141,7 +138,7 @@ def _coordinate(trials: _Trials, queries: BoolArray) -> Steps:
 
 
 def _climb(trials: _Trials, queries: BoolArray, weights: Steps, step: int) -> Steps:
-    """Move ``step`` from one run to another, the best such move each time, while it helps."""
+    """Repeat the best move of ``step`` from one run to another while it helps."""
     best = trials.mean(weights, queries)
     while True:
         moves = [
@@ -164,13 +161,12 @@ def _moved(weights: Steps, source: int, target: int, step: int) -> Steps:
 
 
 def _near_equal(trials: _Trials) -> Steps:
-    share, rest = divmod(trials.steps, len(trials.runs))
-    return tuple(share + (run < rest) for run in range(len(trials.runs)))
+    quotient, rest = divmod(trials.steps, len(trials.runs))
+    return tuple(quotient + (i < rest) for i in range(len(trials.runs)))
 
 
 def _folds(queries: int, folds: int, seed: int) -> IntArray:
-    """(Q,) the fold of each query: equal sizes, drawn by ``seed``."""
+    """(Q,) fold of each query: equal sizes, randomly assigned."""
     if queries < 2:
-        raise UsageError("fitting weights needs answers for at least two queries")
-    fold_of = np.arange(queries) % min(folds, queries)
-    return np.random.default_rng(seed).permutation(fold_of)
+        raise UsageError("fitting weights needs relevance judgements for at least two queries")
+    return np.random.default_rng(seed).permutation(np.arange(queries) % min(folds, queries))

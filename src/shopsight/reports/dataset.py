@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from shopsight.reports.tables import Grid
+from shopsight.tables import Grid
 
 
 class Figure(NamedTuple):

@@ -22,7 +22,7 @@ from shopsight.reports.charts import (
 )
 from shopsight.reports.dataset import Figure
 from shopsight.reports.query_examples import Candidate, QueryExample
-from shopsight.reports.tables import Grid, audit_grids
+from shopsight.tables import Grid
 
 _HALF = 480  # width of a chart that shares its line with another
 _PHOTO = 144  # longer side of a product's photo
@@ -134,7 +134,7 @@ def render(report: Report) -> str:
         version=__version__,
         metrics=metrics,
         rows=_model_rows(report, metrics),
-        audit_grids=audit_grids(report.audit),
+        audit_grids=report.audit.grids(),
         learning=[_learning_charts(one) for one in report.learning],
         fusion_charts=_fusion_charts(report.fusion),
         weighed=any(one.words for one in (*report.best, *report.worst)),

@@ -1,0 +1,135 @@
+"""Results as tables: plain grids of text, drawn by terminals, notebooks and reports."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from shopsight.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
+
+_EXAMPLES = 3
+_WIDTH = 200  # of text that does not go to a terminal: nothing should fold there
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table of text.
+
+    Attributes:
+        columns: the headings; all but the first are aligned to the right.
+        rows: one cell per column.
+        note: a line below the table.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+class Tabular:
+    """A result that draws itself as a table; subclasses define `grids` and `records`."""
+
+    def grids(self) -> list[Grid]:
+        """The tables to draw."""
+        raise NotImplementedError
+
+    def records(self) -> list[dict[str, Any]]:
+        """The rows of the data frame, as ``{column: value}``."""
+        raise NotImplementedError
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON-serialisable values."""
+        return {name: plain(value) for name, value in vars(self).items() if name[0] != "_"}
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """The result as a pandas data frame. Raises UsageError if pandas is not installed."""
+        return pandas().DataFrame(self.records())
+
+    def __str__(self) -> str:
+        return "\n".join(map(text_table, self.grids()))
+
+    def _repr_html_(self) -> str:
+        return "".join(map(html_table, self.grids()))
+
+
+def pandas() -> Any:
+    """The pandas module. Raises UsageError if it is not installed."""
+    try:
+        import pandas as pd
+    except ModuleNotFoundError as error:
+        raise UsageError("data frames need pandas: pip install pandas") from error
+    return pd
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses, mappings, sequences and arrays as JSON-serialisable values.
+
+    >>> plain({"a": (1, 2)})
+    {'a': [1, 2]}
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def rich_table(grid: Grid) -> Table:
+    """The grid as a `rich` table."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, caption_justify="left")
+    for column_idx, column in enumerate(grid.columns):
+        table.add_column(column, justify="right" if column_idx else "left", overflow="fold")
+    for row in grid.rows:
+        table.add_row(*row)
+    return table
+
+
+def text_table(grid: Grid, width: int = _WIDTH) -> str:
+    """The grid and its note as lines of text, at most ``width`` characters wide."""
+    from rich.console import Console
+
+    # Names and queries may hold [brackets]: they are text, never markup.
+    text = io.StringIO()
+    console = Console(file=text, width=width, markup=False, highlight=False, emoji=False)
+    console.print(rich_table(grid))
+    if grid.note:
+        console.print(grid.note)
+    return text.getvalue()
+
+
+def html_table(grid: Grid) -> str:
+    """The grid as an HTML table.
+
+    >>> html_table(Grid(("a",), (("<b>",),)))
+    '<table><thead><tr><th>a</th></tr></thead><tbody><tr><td>&lt;b&gt;</td></tr></tbody></table>'
+    """
+    head = "".join(f"<th>{escape(column)}</th>" for column in grid.columns)
+    rows = (f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in grid.rows)
+    note = f"<p>{escape(grid.note)}</p>" if grid.note else ""
+    body = "".join(rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
+
+
+def abbreviated(names: Iterable[str]) -> str:
+    """The number of names and the first few.
+
+    >>> abbreviated(["a", "b", "c", "d"])
+    '4 (a, b, c, ...)'
+    """
+    items: Sequence[str] = list(names)
+    if not items:
+        return "none"
+    more = ", ..." if len(items) > _EXAMPLES else ""
+    return f"{len(items):,} ({', '.join(items[:_EXAMPLES])}{more})"
