@@ -1,4 +1,4 @@
-"""Tables of words."""
+"""Tables of text."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_comparison() -> None:
     assert grid.rows[0][1] == "1.0000   [1.0000, 1.0000]"
 
 
-def test_audit_counts_many_pools_together() -> None:
+def test_audit_merges_large_pool_counts() -> None:
     pools = {str(q): ["x", *(["y"] if q < 5 else [])] for q in range(9)}
     qrels = Qrels({"0": {"x": 1}})
     grids = audit(Pools.from_dict(pools), qrels, bootstrap_interval).grids()
@@ -35,6 +35,6 @@ def test_audit_counts_many_pools_together() -> None:
     assert ("pool, but no answers", "8 (1, 2, 3, ...)") in grids[2].rows
 
 
-def test_words_in_brackets_are_no_markup() -> None:
+def test_rich_table() -> None:
     table = rich_table(evaluate(RUN, QRELS, EvaluateConfig(("mrr",))).grids()[0])
     assert (len(table.columns), table.row_count) == (4, 1)

@@ -1,4 +1,4 @@
-"""Charts: coordinates by hand, well-formed, and safe whatever stands in labels."""
+"""Charts: hand-computed coordinates, well-formed SVG, escaped labels."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_flat_and_full_curves_can_be_drawn(means: list[float]) -> None:
     assert "nan" not in svg
 
 
-def test_boxes_are_shares_of_the_photo() -> None:
+def test_boxes_are_fractions_of_the_photo() -> None:
     svg = boxes_chart([(0.5, 0, 1, 0.25)], ["hand"], aspect=2, size=100)
     (photo,), (region,) = parts(svg, "rect", "photo"), parts(svg, "rect", "region")
     assert (photo["width"], photo["height"]) == ("100.0", "50.0")
@@ -96,17 +96,17 @@ def test_lines_share_their_axes() -> None:
 
 
 @pytest.mark.parametrize("values", [[5.0], [0.0, 0.0], [1e-4, 3e4], [float("nan"), 1.0], []])
-def test_odd_lines_can_be_drawn(values: list[float]) -> None:
+def test_degenerate_lines_can_be_drawn(values: list[float]) -> None:
     svg = lines_chart([Series("one", range(len(values)), values)], "epoch", "loss")
     (line,) = parts(svg, "polyline", "curve line1")
     assert len(line["points"].split()) == sum(value == value for value in values)
 
 
-def test_regions_are_as_deep_as_their_weights() -> None:
+def test_opacity_follows_the_weights() -> None:
     svg = boxes_chart([(0, 0, 1, 1), (0, 0, 1, 1)], ["hand", "face"], 1, weights=[0.25, 0.75])
-    found = parts(svg, "rect", "region weighed")
-    depths = [float(node["style"].split(":")[1]) for node in found]
-    assert 0 < depths[0] < depths[1] < 1
+    regions = parts(svg, "rect", "region weighed")
+    opacities = [float(node["style"].split(":")[1]) for node in regions]
+    assert 0 < opacities[0] < opacities[1] < 1
     assert "hand, weight 0.25" in svg
     assert "weight" not in boxes_chart([(0, 0, 1, 1)], ["hand"], 1)
 
@@ -123,8 +123,8 @@ def test_regions_lie_on_their_photo() -> None:
     (image,) = ElementTree.fromstring(svg).iter("image")
     assert (image.get("width"), image.get("height")) == ("100.0", "50.0")
     assert image.get("href") == "data:image/jpeg;base64,/9g="
-    found = parts(svg, "rect", "region weighed seen")
-    assert [node["style"] for node in found] == ["stroke-opacity:0.0", "stroke-opacity:1.0"]
+    regions = parts(svg, "rect", "region weighed seen")
+    assert [node["style"] for node in regions] == ["stroke-opacity:0.0", "stroke-opacity:1.0"]
     assert not parts(svg, "rect", "photo")
     plain = boxes_chart([(0, 0, 1, 1)], ["a"], 2, photo=b"x")
     assert len(parts(plain, "rect", "region seen")) == 1

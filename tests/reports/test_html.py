@@ -1,4 +1,4 @@
-"""The page: complete, self-contained, and safe whatever stands in queries."""
+"""The HTML report: complete, self-contained, and safe against markup in the data."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from shopsight.config import FusionConfig
+from shopsight.inference.ensemble import Curve, Ensemble
 from shopsight.metrics.evaluate import bootstrap_interval
 from shopsight.metrics.significance import compare
 from shopsight.ranking.audit import audit
 from shopsight.reports.charts import Series
 from shopsight.reports.dataset import Figure
-from shopsight.reports.html import Fusion, FusionCurve, Learning, Report, render, write_page
+from shopsight.reports.html import Report, render, write_page
+from shopsight.reports.learning_curves import LearningCurves
 from shopsight.reports.query_examples import Candidate, QueryExample
 from shopsight.tables import Grid
 from shopsight.types import Qrels, Run
@@ -24,7 +27,7 @@ VOID = {"meta", "br"}
 
 
 class Outline(HTMLParser):
-    """Text, tags and attributes of a page; refuses tags that do not close."""
+    """Text, tags and attributes of a page; fails on unbalanced tags."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -57,7 +60,7 @@ def report() -> Report:
     bad = Run.from_dict({q: {"a": 0.0, "b": 1.0, "c": 2.0} for q in queries}, "bad one")
     qrels = Qrels({q: {"a": 1} for q in queries})
     product = Candidate("p1", 1, True, f"red dress {HOSTILE}", ((0, 0, 1, 1),), (HOSTILE,), 0.5)
-    story = QueryExample("q1", f"{HOSTILE} dress", 0.5, 2, (product,), (9,))
+    example = QueryExample("q1", f"{HOSTILE} dress", 0.5, 2, (product,), (9,))
     return Report(
         title="A title",
         summary="A summary.",
@@ -65,9 +68,9 @@ def report() -> Report:
         splits=Grid(("split", "rows"), (("train", "4,000"),)),
         audit=audit(good.pools, qrels, bootstrap_interval),
         comparison=compare([good, bad], qrels),
-        models={"good one": "about the good", "bad one": "about the bad"},
+        models={"good one": "description of good", "bad one": "description of bad"},
         learning=[
-            Learning(
+            LearningCurves(
                 "good stage",
                 "two epochs of it",
                 (Series("loss", (1, 2), (3.0, 2.0)), Series(HOSTILE, (1, 2), (1.0, 0.5))),
@@ -75,17 +78,20 @@ def report() -> Report:
                 (Series("ndcg@5", (1, 2), (0.25, 0.75)),),
             )
         ],
-        fusion=Fusion(
-            "ndcg@5",
-            (
-                FusionCurve("good one", "the rest is bad", (0, 0.5, 1), (0.5, 0.75, 1.0), 2),
-                FusionCurve("bad one", "the rest is good", (0, 0.5, 1), (1.0, 0.75, 0.5), 0),
+        ensemble=Ensemble(
+            "ensemble",
+            {"good one": 1.0, "bad one": 0.0},
+            FusionConfig(),
+            in_sample=1.0,
+            held_out=0.987,
+            curves=(
+                Curve("good one", (0, 0.5, 1), (0.5, 0.75, 1.0), 2),
+                Curve("bad one", (0, 0.5, 1), (1.0, 0.75, 0.5), 0),
             ),
-            0.987,
         ),
         judged="good one",
-        best=[story],
-        worst=[dataclasses.replace(story, text="worst of all", missed=())],
+        best=[example],
+        worst=[dataclasses.replace(example, text="worst of all", missed=())],
         stages=[("world", 95.0), ("report", 0.5)],
         commands=["shopsight demo --out demo"],
     )
@@ -97,14 +103,14 @@ def test_everything_is_on_the_page(report: Report) -> None:
         "A title",
         "A summary.",
         "3,227 products".replace(" ", ""),
-        "about the good",
+        "description of good",
         "1.0000",
         "0.5000",
         "0.9870",
         report.audit.verdict,
         "train",
         "worst of all",
-        "at place 9.",
+        "others have rank 9.",
         "shopsight demo --out demo",
         "good stage",
         "two epochs of it",
@@ -112,17 +118,17 @@ def test_everything_is_on_the_page(report: Report) -> None:
         "report0.5 s",
     ):
         assert words in text, words
-    assert text.count("at place") == 1
+    assert text.count("have rank") == 1
 
 
-def test_letters_stand_at_the_better_model_only(report: Report) -> None:
+def test_letters_mark_the_better_model_only(report: Report) -> None:
     page = render(report)
     assert re.findall(r"<sup>(\w+)</sup>", page) == ["b", "b"]  # ndcg@5 and mrr, not recall@10
     (best,) = re.findall(r'<tr class="best">.*?</tr>', page, re.S)
     assert "good one" in best
 
 
-def test_the_page_asks_nothing_of_any_network(report: Report) -> None:
+def test_the_page_needs_no_network(report: Report) -> None:
     page = render(report)
     outline = Outline(page)
     assert not {"script", "link", "img", "iframe", "object", "base"} & set(outline.tags)
@@ -131,39 +137,39 @@ def test_the_page_asks_nothing_of_any_network(report: Report) -> None:
     assert "default-src 'none'" in page
 
 
-def test_what_stands_in_queries_is_shown_and_never_run(report: Report) -> None:
+def test_markup_in_data_stays_text(report: Report) -> None:
     page = render(report)
     assert "<script" not in page
-    # one query, a note and a region's title in each of two stories, and a name in a legend
+    # a query, two captions and two region titles in the examples, and a name in a legend
     assert Outline(page).text.count(HOSTILE) == 6
 
 
 def test_a_page_without_fusion(report: Report) -> None:
-    page = render(dataclasses.replace(report, fusion=None))
+    page = render(dataclasses.replace(report, ensemble=None))
     assert "Fusion" not in Outline(page).text
     assert "Fusion" in Outline(render(report)).text
-    assert len(re.findall("the rest is (?:good|bad)", Outline(render(report)).text)) == 2
+    assert len(re.findall("the rest is “(?:good|bad) one”", Outline(render(report)).text)) == 2
 
 
-def test_a_page_of_models_that_learned_nothing(report: Report) -> None:
+def test_a_page_without_learning_curves(report: Report) -> None:
     page = render(dataclasses.replace(report, learning=[]))
-    assert "Learning" not in Outline(page).text
-    assert "Learning" in Outline(render(report)).text
-    never = dataclasses.replace(report.learning[0], validation=())
+    assert "Learning curves" not in Outline(page).text
+    assert "Learning curves" in Outline(render(report)).text
+    no_validation = dataclasses.replace(report.learning[0], validation=())
     charts = [
-        render(dataclasses.replace(report, learning=[one])).count("training loss over")
-        for one in (report.learning[0], never)
+        render(dataclasses.replace(report, learning=[curves])).count("training loss over")
+        for curves in (report.learning[0], no_validation)
     ]
     assert charts == [1, 1]
 
 
 def test_words_are_shaded_by_their_weights(report: Report) -> None:
-    story = dataclasses.replace(report.best[0], words=(("red", 0.25), ("dress", 0.75)))
-    weighed = render(dataclasses.replace(report, best=[story]))
+    example = dataclasses.replace(report.best[0], words=(("red", 0.25), ("dress", 0.75)))
+    weighed = render(dataclasses.replace(report, best=[example]))
     shaded = re.findall(r'style="--weight: (\d+)%">(\w+)', weighed)
     assert shaded == [("25", "red"), ("75", "dress")]
-    assert "the deeper a word's" in Outline(weighed).text
-    assert "the deeper a word's" not in Outline(render(report)).text
+    assert "its weight for the first product" in Outline(weighed).text
+    assert "its weight for the first product" not in Outline(render(report)).text
 
 
 def test_a_leak_is_marked(report: Report) -> None:
@@ -178,20 +184,20 @@ def test_a_leak_is_marked(report: Report) -> None:
     assert 'class="card verdict leaks"' in page
 
 
-def test_it_is_written_whole(report: Report, tmp_path: Path) -> None:
+def test_the_page_is_written_atomically(report: Report, tmp_path: Path) -> None:
     write_page(report, tmp_path / "report.html")
     assert (tmp_path / "report.html").read_text() == render(report)
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
-def test_a_page_with_photos_holds_them_itself(report: Report) -> None:
+def test_photos_are_embedded(report: Report) -> None:
     plain = render(report)
-    one = dataclasses.replace(report.best[0].candidates[0], photo=b"jpeg", weights=(1.0,))
-    story = dataclasses.replace(report.best[0], candidates=(one,), words=(("red", 1.0),))
-    page = render(dataclasses.replace(report, best=[story]))
+    product = dataclasses.replace(report.best[0].candidates[0], photo=b"jpeg", weights=(1.0,))
+    example = dataclasses.replace(report.best[0], candidates=(product,), words=(("red", 1.0),))
+    page = render(dataclasses.replace(report, best=[example]))
     assert re.findall(r'href="([^"]+)"', page) == ["data:image/jpeg;base64,anBlZw=="]
     assert "img-src data:" in page
     assert '<main class="photos">' in page
-    assert "The stronger a frame" in Outline(page).text
-    assert "The frames are" not in Outline(plain).text
-    assert page.index("Queries answered best") < page.index(">Learning<")
+    assert "The opacity of an outline" in Outline(page).text
+    assert "Outlines are" not in Outline(plain).text
+    assert page.index("Per-query examples: best") < page.index(">Learning curves<")

@@ -1,4 +1,4 @@
-"""Stories tell the ranking as it is."""
+"""Per-query examples and the summary of the data set."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ def run(data: PreparedData) -> Run:
     return Run(pools, np.random.default_rng(3).random(len(pools.product_ids)))
 
 
-def test_a_story_shows_the_head_of_the_ranking_and_what_it_missed(
+def test_an_example_shows_the_head_of_the_ranking_and_missed_ranks(
     data: PreparedData, run: Run
 ) -> None:
     qrels = data.qrels("valid")
-    narrator = QueryExamples(data, "valid", run, qrels, lambda product: f"about {product}")
+    examples = QueryExamples(data, "valid", run, qrels, lambda product: f"caption of {product}")
     queries = data.queries("valid")
     for query, text in zip(queries.ids, queries.texts, strict=True):
-        story = narrator.tell(query, 0.25)
+        example = examples.example(query, 0.25)
         ranking = top_k(run)[query]
         relevant = set(qrels.relevance[query])
-        assert (story.text, story.value, story.relevant) == (text, 0.25, len(relevant))
-        assert [one.product_id for one in story.candidates] == ranking[:SHOWN]
-        assert [one.relevant for one in story.candidates] == [p in relevant for p in ranking[:6]]
-        assert [one.place for one in story.candidates] == [1, 2, 3, 4, 5, 6]
-        assert [ranking[place - 1] in relevant for place in story.missed] == [True] * len(
-            story.missed
-        )
-        found = sum(one.relevant for one in story.candidates)
-        assert found + len(story.missed) == len(relevant)
-        first = story.candidates[0]
-        assert first.note == f"about {first.product_id}"
+        assert (example.text, example.value, example.relevant) == (text, 0.25, len(relevant))
+        assert [shown.product_id for shown in example.candidates] == ranking[:SHOWN]
+        assert [shown.relevant for shown in example.candidates] == [
+            p in relevant for p in ranking[:6]
+        ]
+        assert [shown.rank for shown in example.candidates] == [1, 2, 3, 4, 5, 6]
+        assert all(ranking[rank - 1] in relevant for rank in example.missed)
+        hits = sum(shown.relevant for shown in example.candidates)
+        assert hits + len(example.missed) == len(relevant)
+        first = example.candidates[0]
+        assert first.caption == f"caption of {first.product_id}"
         (index,) = data.store.index_of([first.product_id])
         height, width = data.store.image_sizes[index]
         assert first.aspect == width / height
@@ -56,13 +56,13 @@ def test_a_story_shows_the_head_of_the_ranking_and_what_it_missed(
         assert all(0 <= side <= 1 for box in first.boxes for side in box)
 
 
-def test_a_query_that_was_not_ranked_has_an_empty_story(data: PreparedData, run: Run) -> None:
-    narrator = QueryExamples(data, "valid", run, Qrels({"nowhere": {"p": 1}}), str)
-    story = narrator.tell("nowhere", 0)
-    assert (story.text, story.candidates, story.relevant) == ("", (), 1)
+def test_an_unranked_query_has_an_empty_example(data: PreparedData, run: Run) -> None:
+    examples = QueryExamples(data, "valid", run, Qrels({"nowhere": {"p": 1}}), str)
+    example = examples.example("nowhere", 0)
+    assert (example.text, example.candidates, example.relevant) == ("", (), 1)
 
 
-def test_best_and_worst_by_value_then_by_length() -> None:
+def test_best_and_worst_by_value_then_relevant_products_then_length() -> None:
     run = Run.from_dict({q: {"good": 1.0, "bad": 0.0} for q in "abcde"})
     answers = {"a": "good", "b": "bad", "c": "good", "d": "bad", "e": "good"}
     qrels = Qrels({query: {product: 1} for query, product in answers.items()})
@@ -75,18 +75,18 @@ def test_best_and_worst_by_value_then_by_length() -> None:
     assert (best, worst) == (["e", "a"], ["b", "d"])
 
 
-def test_the_data_in_numbers(data: PreparedData) -> None:
+def test_dataset_figures(data: PreparedData) -> None:
     grid = split_grid(data.manifest)
     assert [row[0] for row in grid.rows] == ["train", "valid", "testA"]
     assert grid.rows[0][1:3] == ("600", f"{len(data.queries('train')):,}")
     assert grid.rows[1][1:] == ("1,200", "40", "200", "40")
     figures = {figure.label: figure.value for figure in dataset_figures(data.manifest)}
     assert figures["products"] == f"{len(data.store):,}"
-    assert figures["numbers a region"] == "16"
+    assert figures["feature dimension"] == "16"
     assert len(figures) == 6
 
 
-def test_candidates_bring_their_photos(
+def test_candidates_contain_their_photos(
     data: PreparedData, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Photos:
@@ -94,8 +94,8 @@ def test_candidates_bring_their_photos(
             return None if product % 2 else f"photo {product}".encode()
 
     monkeypatch.setitem(data.__dict__, "photos", Photos())
-    narrator = QueryExamples(data, "valid", run, data.qrels("valid"), str)
-    shown = narrator.tell(data.queries("valid").ids[0], 0.5).candidates
-    for one in shown:
-        (index,) = data.store.index_of([one.product_id])
-        assert one.photo == (b"" if index % 2 else f"photo {index}".encode())
+    examples = QueryExamples(data, "valid", run, data.qrels("valid"), str)
+    shown = examples.example(data.queries("valid").ids[0], 0.5).candidates
+    for candidate in shown:
+        (index,) = data.store.index_of([candidate.product_id])
+        assert candidate.photo == (b"" if index % 2 else f"photo {index}".encode())

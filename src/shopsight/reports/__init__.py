@@ -1,1 +1,1 @@
-"""Tables and pages that people read."""
+"""Tables, charts and the HTML report."""

@@ -1,4 +1,4 @@
-"""A prepared folder in numbers: tiles and a table."""
+"""Summary of a prepared folder: headline figures and a table of splits."""
 
 from __future__ import annotations
 
@@ -8,43 +8,33 @@ from shopsight.tables import Grid
 
 
 class Figure(NamedTuple):
-    """One number worth a tile, and what it counts."""
+    """A formatted number and its label."""
 
     value: str
     label: str
 
 
-def dataset_figures(summary: dict[str, Any]) -> list[Figure]:
-    """The numbers that say what kind of data this is.
-
-    Args:
-        summary: the content of ``data.json``.
-    """
-    regions, queries = summary["regions"]["per_product"], summary["queries"]
+def dataset_figures(manifest: dict[str, Any]) -> list[Figure]:
+    """Headline figures of the data set, from the content of ``data.json``."""
+    regions, queries = manifest["regions"]["per_product"], manifest["queries"]
     return [
-        Figure(f"{summary['products']:,}", "products"),
-        Figure(f"{summary['regions']['total']:,}", "regions"),
-        Figure(f"{regions['mean']:.2f}", f"regions a product, at most {regions['max']}"),
-        Figure(f"{summary['feature_width']:,}", "numbers a region"),
+        Figure(f"{manifest['products']:,}", "products"),
+        Figure(f"{manifest['regions']['total']:,}", "regions"),
+        Figure(f"{regions['mean']:.2f}", f"regions per product, at most {regions['max']}"),
+        Figure(f"{manifest['feature_width']:,}", "feature dimension"),
         Figure(f"{queries['distinct']:,}", "distinct queries"),
-        Figure(f"{queries['words_mean']:.1f}", f"words a query, at most {queries['words_max']}"),
+        Figure(f"{queries['words_mean']:.1f}", f"words per query, at most {queries['words_max']}"),
     ]
 
 
-def split_grid(summary: dict[str, Any]) -> Grid:
-    """One line for each split.
-
-    Args:
-        summary: the content of ``data.json``.
-    """
+def split_grid(manifest: dict[str, Any]) -> Grid:
+    """Sizes of every split, from the content of ``data.json``."""
     rows = [
         (
             name,
-            f"{split['rows']:,}",
-            f"{split['queries']:,}",
-            f"{split['products']:,}",
+            *(f"{split[key]:,}" for key in ("rows", "queries", "products")),
             f"{split['answered_queries']:,}" if "answered_queries" in split else "–",
         )
-        for name, split in summary["splits"].items()
+        for name, split in manifest["splits"].items()
     ]
     return Grid(("split", "rows", "queries", "products", "queries with answers"), tuple(rows))

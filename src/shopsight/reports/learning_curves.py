@@ -1,94 +1,97 @@
-"""How a stage learned, from the lines that training left."""
+"""Learning curves of a stage, from its metrics log."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from shopsight.inference.run_folder import StageFolder
 from shopsight.reports.charts import Series
-from shopsight.reports.html import Learning
 
-_PHASES = 9
-_POINTS = 60
-
-
-class _Phase(NamedTuple):
-    """Lines of metrics, and how many epochs they span in how many steps."""
-
-    records: list[dict[str, Any]]
-    epochs: int
-    steps: int
-    outcome: dict[str, Any]
+_MAX_PHASES = 9
+_MAX_POINTS = 60
 
 
-def learning_of(stage: StageFolder, metric: str) -> Learning | None:
-    """Its curves; None where the stage is not finished or left no lines.
+@dataclass(frozen=True)
+class LearningCurves:
+    """Learning curves of a stage; its phases are laid end to end.
+
+    Attributes:
+        stage: its name.
+        caption: epochs, steps, speed and best score.
+        losses: training loss and its terms over epochs.
+        metric: label of ``validation``.
+        validation: the metric on the validation queries over epochs; empty if never evaluated.
+    """
+
+    stage: str
+    caption: str
+    losses: tuple[Series, ...]
+    metric: str
+    validation: tuple[Series, ...]
+
+
+def learning_curves(stage: StageFolder, metric: str) -> LearningCurves | None:
+    """Read the curves of a stage; None if it is unfinished or has an empty log.
 
     Args:
-        stage: its folder; phases inside it are laid end to end.
-        metric: what the validation scores are.
+        stage: its folder.
+        metric: the validation metric.
     """
-    phases = [phase for folder in _folders(stage) if (phase := _read(folder)) is not None]
-    losses: dict[str, tuple[list[float], list[float]]] = {}
-    scores: tuple[list[float], list[float]] = ([], [])
-    before = 0
-    for phase in phases:
-        for record in phase.records:
-            epoch = before + record["step"] / phase.steps * phase.epochs
+    losses: dict[str, list[tuple[float, float]]] = {}
+    scores: list[tuple[float, float]] = []
+    captions = []
+    start = 0
+    for folder in _phases(stage):
+        result = folder.done()
+        if result is None or not result["steps"]:
+            continue
+        for record in folder.metrics():
+            epoch = start + record["step"] / result["steps"] * result["epochs"]
             if record["kind"] == "valid":
-                _add(scores, epoch, record["score"])
-            else:
-                _add(losses.setdefault("loss", ([], [])), epoch, record["loss"])
-                for name, value in record["parts"].items() if len(record["parts"]) > 1 else ():
-                    _add(losses.setdefault(name, ([], [])), epoch, value)
-        before += phase.epochs
+                scores.append((epoch, record["score"]))
+                continue
+            # A loss with a single term is that term: one line instead of two equal ones.
+            terms = record["parts"] if len(record["parts"]) > 1 else {}
+            for name, value in {"loss": record["loss"], **terms}.items():
+                losses.setdefault(name, []).append((epoch, value))
+        start += result["epochs"]
+        captions.append(_caption(result, metric))
     if not losses:
         return None
-    validation = (Series(metric, *scores),) if scores[0] else ()
     series = tuple(
-        Series(name.replace("_", " "), *map(_thinned, points)) for name, points in losses.items()
+        Series(name.replace("_", " "), *map(_thinned, zip(*points, strict=True)))
+        for name, points in losses.items()
     )
-    return Learning(stage.name, _about(phases, metric), series, f"{metric} on valid", validation)
+    validation = (Series(metric, *zip(*scores, strict=True)),) if scores else ()
+    caption = "; then ".join(captions) + "."
+    return LearningCurves(stage.name, caption, series, f"{metric} on valid", validation)
 
 
-def _folders(stage: StageFolder) -> list[StageFolder]:
-    """Earlier phases, which have folders of their own, then the stage's last or only one."""
-    earlier = [stage.phase(number) for number in range(1, _PHASES + 1)]
+def _phases(stage: StageFolder) -> list[StageFolder]:
+    """Folders of the earlier phases, then the stage's own, which holds the last or only one."""
+    earlier = [stage.phase(number) for number in range(1, _MAX_PHASES + 1)]
     return [*(folder for folder in earlier if folder.path.is_dir()), stage]
 
 
-def _read(folder: StageFolder) -> _Phase | None:
-    outcome = folder.done()
-    if outcome is None or not outcome["steps"]:
-        return None
-    return _Phase(folder.metrics(), outcome["epochs"], outcome["steps"], outcome)
-
-
-def _thinned(values: list[float]) -> list[float]:
-    """At most so many points: means of equally many neighbours.
+def _thinned(values: Sequence[float]) -> list[float]:
+    """Means of consecutive groups, at most 60 of them.
 
     >>> _thinned([1.0, 3.0])
     [1.0, 3.0]
     """
-    step = -(-len(values) // _POINTS)
-    parts = [values[start : start + step] for start in range(0, len(values), step)]
-    return [sum(part) / len(part) for part in parts]
+    step = -(-len(values) // _MAX_POINTS)
+    groups = [values[start : start + step] for start in range(0, len(values), step)]
+    return [sum(group) / len(group) for group in groups]
 
 
-def _add(points: tuple[list[float], list[float]], x: float, y: float) -> None:
-    points[0].append(x)
-    points[1].append(y)
-
-
-def _about(phases: Sequence[_Phase], metric: str) -> str:
-    said = []
-    for phase in phases:
-        one = phase.outcome
-        best = f", best {metric} {one['best']:.4f}" if one["best"] is not None else ""
-        when = f" after epoch {one['best_epoch']}" if best else ""
-        said.append(
-            f"{one['epochs']} epochs, {one['steps']:,} steps, {one['pairs_per_second']:,.0f} pairs"
-            f" a second, {one['wait_fraction']:.0%} of the time waiting for data{best}{when}"
-        )
-    return "; then ".join(said) + "."
+def _caption(result: Mapping[str, Any], metric: str) -> str:
+    best = ""
+    if result["best"] is not None:
+        best = f", best {metric} {result['best']:.4f} after epoch {result['best_epoch']}"
+    return (
+        f"{result['epochs']} epochs, {result['steps']:,} steps,"
+        f" {result['pairs_per_second']:,.0f} pairs per second,"
+        f" {result['wait_fraction']:.0%} of the time waiting for data{best}"
+    )

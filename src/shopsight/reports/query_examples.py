@@ -1,4 +1,4 @@
-"""Queries told one by one: what was asked, what came first, what was missed."""
+"""Per-query examples for the report."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ class Candidate:
 
     Attributes:
         product_id: its id.
-        place: in the ranking, from 1.
-        relevant: by the answers.
-        note: a few words about it.
-        boxes: its regions, as shares of height and width.
-        labels: what the regions are.
+        rank: from 1.
+        relevant: whether its grade is positive.
+        caption: a short description.
+        boxes: its regions, as fractions of height and width.
+        labels: class names of the regions.
         aspect: width of its image divided by the height.
-        weights: the share of each region in the photo's embedding; empty where no model says.
-        photo: a JPEG file; empty where data came without photos.
+        weights: attention weight of each region; empty if no model provides them.
+        photo: a JPEG file; empty if the data has no photos.
     """
 
     product_id: str
-    place: int
+    rank: int
     relevant: bool
-    note: str
+    caption: str
     boxes: tuple[Box, ...]
     labels: tuple[str, ...]
     aspect: float
@@ -43,16 +43,17 @@ class Candidate:
 
 @dataclass(frozen=True)
 class QueryExample:
-    """One query and the head of its ranking.
+    """A query and the head of its ranking.
 
     Attributes:
         query_id: its id.
-        text: what was asked.
-        value: of the headline metric.
-        relevant: how many products are relevant.
-        candidates: the best ones, best first.
-        missed: places of the relevant products that are not among ``candidates``.
-        words: the query's words, each with its weight; empty where no model weighs them.
+        text: the query.
+        value: its value of the headline metric.
+        relevant: number of relevant products.
+        candidates: the first products, best first.
+        missed: ranks of the relevant products below ``candidates``.
+        words: words with their attention weights for the first product; empty if no model
+            provides them.
     """
 
     query_id: str
@@ -71,38 +72,37 @@ def best_and_worst(
     count: int = 3,
     relevant: Mapping[str, int] | None = None,
 ) -> tuple[list[str], list[str]]:
-    """Query ids with the highest and with the lowest values.
-
-    Of equal ones those with most relevant products come first, then the longest: they ask for most.
+    """Ids of the queries with the highest and with the lowest values of a metric.
 
     Args:
-        evaluation: of the run the stories are about.
-        metric: one of its metrics.
+        evaluation: of the run.
+        metric: the metric.
         texts: ``{query id: text}``.
-        count: how many of each; fewer where there are not twice as many queries.
-        relevant: how many relevant products a query has; alike if left out.
+        count: number of queries in each list; at most half of all queries.
+        relevant: ``{query id: number of relevant products}``; breaks ties.
     """
     values = dict(zip(evaluation.query_ids, evaluation.per_query[metric].tolist(), strict=True))
-    many = relevant or {}
-    asked = sorted(
-        values, key=lambda query: (-many.get(query, 0), -len(texts.get(query, "")), query)
-    )
-    count = min(count, len(asked) // 2)
-    worst = sorted(asked, key=lambda query: values[query])[:count]
-    return sorted(asked, key=lambda query: -values[query])[:count], worst
+    # Many queries reach exactly 0 or 1. Those with the most relevant products and the longest
+    # texts are the hardest to get right or wrong by chance.
+    counts = relevant or {}
+    queries = sorted(values, key=lambda query: (-counts.get(query, 0), -len(texts.get(query, "")),
+                                                query))  # fmt: skip
+    count = min(count, len(queries) // 2)
+    best = sorted(queries, key=lambda query: -values[query])[:count]
+    return best, sorted(queries, key=lambda query: values[query])[:count]
 
 
 class QueryExamples:
-    """Tells queries of one split as one run ranks them.
+    """Builds the examples of one run.
 
     Args:
         data: the prepared folder.
-        split: the split that was ranked.
+        split: the ranked split.
         run: the ranking.
-        qrels: the answers.
-        note: a few words about a product, by its id.
-        words: the words of a query with their weights before a product, by text and product id.
-        regions: the weights of a product's regions, by its id.
+        qrels: relevance judgements.
+        caption: short description of a product, by id.
+        words: attention weights of a query's words, by text and product id.
+        regions: attention weights of a product's regions, by id.
     """
 
     def __init__(
@@ -111,13 +111,12 @@ class QueryExamples:
         split: str,
         run: Run,
         qrels: Qrels,
-        note: Callable[[str], str],
+        caption: Callable[[str], str],
         words: Callable[[str, str], Sequence[tuple[str, float]]] | None = None,
         regions: Callable[[str], Sequence[float]] | None = None,
     ) -> None:
-        self._store, self._qrels, self._note = data.store, qrels, note
-        self._photos = data.photos
-        self._words, self._regions = words, regions
+        self._store, self._photos, self._qrels = data.store, data.photos, qrels
+        self._caption, self._words, self._regions = caption, words, regions
         queries = data.queries(split)
         self.texts = dict(zip(queries.ids, queries.texts, strict=True))
         bounds = run.pools.offsets
@@ -125,15 +124,14 @@ class QueryExamples:
             query: run.pools.product_ids[run.order[bounds[i] : bounds[i + 1]]].tolist()
             for i, query in enumerate(run.pools.query_ids)
         }
-        named = data.manifest["regions"]["labels"]
-        self._labels = {int(number): str(entry["name"]) for number, entry in named.items()}
+        labels = data.manifest["regions"]["labels"]
+        self._labels = {int(number): str(label["name"]) for number, label in labels.items()}
 
-    def tell(self, query_id: str, value: float) -> QueryExample:
-        """The story of one query, whose value of the headline metric is ``value``."""
+    def example(self, query_id: str, value: float) -> QueryExample:
+        """The example of a query, whose value of the headline metric is ``value``."""
         ranking = self._ranking.get(query_id, [])
         grades = self._qrels.relevance[query_id]
         relevant = {product for product, grade in grades.items() if grade > 0}
-        places = [place for place, one in enumerate(ranking, 1) if one in relevant]
         text = self.texts.get(query_id, "")
         return QueryExample(
             query_id,
@@ -141,22 +139,22 @@ class QueryExamples:
             value,
             len(relevant),
             tuple(
-                self._candidate(product, place, product in relevant)
-                for place, product in enumerate(ranking[:SHOWN], 1)
+                self._candidate(product, rank, product in relevant)
+                for rank, product in enumerate(ranking[:SHOWN], 1)
             ),
-            tuple(place for place in places if place > SHOWN),
+            tuple(i for i, product in enumerate(ranking, 1) if i > SHOWN and product in relevant),
             tuple(self._words(text, ranking[0])) if self._words and ranking else (),
         )
 
-    def _candidate(self, product_id: str, place: int, relevant: bool) -> Candidate:
+    def _candidate(self, product_id: str, rank: int, relevant: bool) -> Candidate:
         (index,) = self._store.index_of([product_id])
         regions = self._store.read(np.array([index]))
         height, width = self._store.image_sizes[index].tolist()
         return Candidate(
             product_id,
-            place,
+            rank,
             relevant,
-            self._note(product_id),
+            self._caption(product_id),
             tuple(Box(*box[:4]) for box in regions.boxes),
             tuple(self._labels.get(label, f"label {label}") for label in regions.labels.tolist()),
             width / height,
