@@ -67,10 +67,10 @@ def test_a_folder_with_something_else_is_refused(tmp_path, data):
     ("content", "sentence"),
     [
         (None, "not a run folder"),
-        ("{", "damaged"),
-        ("[]", "damaged"),
-        ('{"format": "shopsight run folder"}', "of another kind or version"),
-        ('{"format": "x", "recipe": {}, "files": {}}', "of another kind or version"),
+        ("{", "not readable as JSON"),
+        ('{"format": "shopsight run folder", "version": 1}', "format version 1, not 2"),
+        ('{"format": "shopsight run folder", "version": 2}', "'files' is missing"),
+        ('{"format": "x", "recipe": {}, "files": {}}', "not a run folder"),
     ],
 )
 def test_what_is_no_run_folder_is_refused(tmp_path, content, sentence):

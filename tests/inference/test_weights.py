@@ -1,5 +1,6 @@
 import errno
 import json
+import os
 import resource
 
 import pytest
@@ -8,7 +9,6 @@ from safetensors import safe_open
 from torch import nn
 
 from shopsight.errors import DataError, OutputError
-from shopsight.inference import weights as checkpoint
 from shopsight.inference.weights import (
     load_checkpoint,
     load_part,
@@ -127,7 +127,7 @@ def test_a_full_disk_at_the_end_leaves_the_old_file(tmp_path, monkeypatch):
     def full(place):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "_sync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OutputError, match="cannot write, no space left on device"):
         save_weights(path, nn.Linear(2, 2), {"n": 2})
     assert path.read_bytes() == before

@@ -12,6 +12,7 @@ from shopsight.config import RegionsConfig
 from shopsight.errors import DataError, UsageError
 from shopsight.regions import Extractor, extract_regions, load_extractor, make_extractor
 from shopsight.regions.classic import ClassicExtractor, descriptors
+from shopsight.regions.extractor import SETTINGS
 from shopsight.regions.propose import rgb_to_lab
 
 SIDE = 48
@@ -107,16 +108,20 @@ def test_settings_survive_saving(tmp_path: Path) -> None:
     assert isinstance(again, ClassicExtractor)
 
 
+HEAD = {"format": SETTINGS.format, "version": SETTINGS.version}
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "no saved region extractor"),
+        (None, r"not a saved region extractor \(no settings.json\)"),
         ("{", "not readable as JSON"),
-        ("[]", "not region extractor settings"),
-        (json.dumps({"extractor": "future"}), "unknown extractor 'future'"),
-        (json.dumps({"extractor": "classic"}), "extractor saved by another version"),
-        (json.dumps({"extractor": "classic", "regions": {"a": 1}}), "extractor saved by another"),
-        (json.dumps({"extractor": "learned", "network": {"channels": 8, "width": 32}}),
+        ("[]", "not a saved region extractor"),
+        (json.dumps({**HEAD, "extractor": "future"}), "unknown extractor 'future'"),
+        (json.dumps({**HEAD, "extractor": "classic"}), "extractor saved by another version"),
+        (json.dumps({**HEAD, "extractor": "classic", "regions": {"a": 1}}),
+         "extractor saved by another"),
+        (json.dumps({**HEAD, "extractor": "learned", "network": {"channels": 8, "width": 32}}),
          "extractor saved by another"),
     ],
 )  # fmt: skip

@@ -13,10 +13,12 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from shopsight.formats.checksums import checksums
+from shopsight.formats.locks import folder_lock
 from shopsight.models.dual import DualEncodings
 from shopsight.search.encoders import SearchModels
 from shopsight.search.index import no_progress, publish, query_vectors, settled
-from shopsight.search.manifest import MODELS, Generation, checksums_of, pending, writing
+from shopsight.search.manifest import MODELS, Generation, pending
 from shopsight.search.retrievers.faiss import Vectors
 from shopsight.search.segment import DUAL
 from shopsight.search.segment_writer import SegmentWriter
@@ -54,11 +56,11 @@ def build_synthetic_index(
     place = np.full(len(source), 0)
     place[rows] = np.arange(len(rows))
     settings = replace(source.generation.settings, regions=False)
-    with writing(out):
+    with folder_lock(out):
         shutil.copytree(source.folder / MODELS, out / MODELS, dirs_exist_ok=True)
         begun = replace(
             source.generation, number=0, identity=uuid.UUID(int=seed).hex, settings=settings,
-            segments=(), files=checksums_of(out, [MODELS]),
+            segments=(), files=checksums(out, [MODELS]),
         )  # fmt: skip
         folder = pending(out, f"grown-{products}-{seed}")
         origin = rng.integers(0, len(rows), products)

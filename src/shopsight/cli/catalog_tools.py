@@ -12,7 +12,7 @@ from shopsight.cli.progress import progress_bar
 from shopsight.config import ClickLabelConfig, DedupeConfig
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import UsageError, pluralise
-from shopsight.formats.atomic import atomic_write
+from shopsight.formats.atomic import atomic_write, write_json
 from shopsight.tables import Grid
 
 _AT_ONCE = 512
@@ -143,8 +143,7 @@ def _judge(arguments: list[str]) -> None:
     answers = judged(log, config)
     if not answers:
         raise UsageError(f"{given.log}: no product was clicked often enough; lower --clicks")
-    with atomic_write(given.out) as file:
-        json.dump(answers, file, ensure_ascii=False, indent=1)
+    write_json(given.out, answers)
     if given.pairs:
         write_pairs(log, answers, given.pairs)
     pairs = sum(map(len, answers.values()))

@@ -12,7 +12,7 @@ import numpy as np
 
 from shopsight.config import FusionConfig
 from shopsight.errors import DataError
-from shopsight.formats.atomic import atomic_write
+from shopsight.formats.atomic import write_json
 from shopsight.ranking.fusion import fuse, fusion_terms, weighted_sum
 from shopsight.ranking.run import align
 from shopsight.ranking.weights import fit_weights
@@ -94,8 +94,7 @@ def fit_ensembles(
 
 def save_ensembles(ensembles: Sequence[Ensemble], folder: Path) -> None:
     """Write ``fusion.json``."""
-    with atomic_write(folder / FILE) as file:
-        json.dump([asdict(one) for one in ensembles], file, indent=1)
+    write_json(folder / FILE, [asdict(one) for one in ensembles])
 
 
 def load_ensembles(folder: Path) -> list[Ensemble]:

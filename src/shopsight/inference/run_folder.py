@@ -14,17 +14,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import shopsight
 from shopsight.config import Recipe
 from shopsight.config.overrides import changed
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import DataError, OutputError, UsageError
-from shopsight.formats.atomic import atomic_write
+from shopsight.formats.atomic import make_folder, write_errors, write_json
+from shopsight.formats.manifest import ManifestFormat
 from shopsight.text.vocabulary import Vocabulary
 
 RUN_FILE = "run.json"
-FORMAT = "shopsight run folder"
-FORMAT_VERSION = 1
+RUN = ManifestFormat(
+    RUN_FILE, "run folder", 2, "train again into another folder", frozenset({"recipe", "files"})
+)
 FREE_SETTINGS = frozenset({"workers", "keep", "checkpoint_steps", "threads"})
 """Settings that change no result."""
 
@@ -55,37 +56,23 @@ class RunFolder:
             run._refuse_changes(recipe, data)
             return run
         summary = {
-            "format": FORMAT,
-            "version": FORMAT_VERSION,
-            "shopsight": shopsight.__version__,
             "recipe": asdict(recipe),
             "data": str(data.path),
             "feature_width": data.store.width,
             "files": _file_checksums(data),
         }
-        _make_folder(folder)
+        make_folder(folder)
         visible = {one.name for one in folder.iterdir() if not one.name.startswith(".")}
         if foreign := sorted(visible - {"vocabulary"}):
             raise OutputError(f"{folder}: not a run folder, but it holds {foreign[0]}")
         run_vocabulary(data, recipe).save(folder / "vocabulary")
-        with atomic_write(folder / RUN_FILE) as file:
-            json.dump(summary, file, indent=1, ensure_ascii=False)
-        return cls(folder, summary)
+        RUN.write(folder, summary)
+        return cls.read(folder)
 
     @classmethod
     def read(cls, path: str | Path) -> RunFolder:
         """Open what was trained. Raises DataError where there is none, or a damaged one."""
-        file = Path(path) / RUN_FILE
-        try:
-            summary = json.loads(file.read_text(encoding="utf-8"))
-            known = summary["format"] == FORMAT and {"recipe", "files"} <= set(summary)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise DataError(f"{path}: not a run folder (no {RUN_FILE})") from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{file}: damaged, not the description of a run") from error
-        if not known or summary.get("version") != FORMAT_VERSION:
-            raise DataError(f"{file}: of another kind or version of run folder")
-        return cls(Path(path), summary)
+        return cls(Path(path), RUN.read(path))
 
     @property
     def recipe(self) -> Recipe:
@@ -143,7 +130,7 @@ class StageFolder:
 
     def begin(self) -> None:
         """Make the folder, and clear away what a killed process left half-written."""
-        _make_folder(self.path)
+        make_folder(self.path)
         for left in self.path.glob(".*.tmp"):
             left.unlink(missing_ok=True)
 
@@ -181,8 +168,7 @@ class StageFolder:
 
     def finish(self, about: Mapping[str, Any]) -> None:
         """Write ``done.json``."""
-        with atomic_write(self.path / "done.json") as file:
-            json.dump(dict(about), file, indent=1)
+        write_json(self.path / "done.json", dict(about))
 
 
 class MetricsLog:
@@ -202,12 +188,8 @@ class MetricsLog:
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Add one line. Raises OutputError, such as on a full disk."""
-        try:
-            with open(self._path, "a", encoding="utf-8") as file:
-                file.write(json.dumps(dict(record)) + "\n")
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise OutputError(f"{self._path}: cannot write, {reason}") from error
+        with write_errors(self._path), open(self._path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(dict(record)) + "\n")
 
     def read(self) -> Iterator[dict[str, Any]]:
         """Every whole line."""
@@ -221,13 +203,6 @@ def run_vocabulary(data: PreparedData, recipe: Recipe) -> Vocabulary:
     """The vocabulary of the data as the recipe's models read it."""
     vocabulary = data.vocabulary()
     return vocabulary.with_plurals_merged() if recipe.words.merge_plurals else vocabulary
-
-
-def _make_folder(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot write, {(error.strerror or '').lower()}") from error
 
 
 def _file_checksums(data: PreparedData) -> dict[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from shopsight.formats.atomic import atomic_write
+from shopsight.formats.atomic import write_json
 
 FILE = "times.json"
 
@@ -53,5 +53,4 @@ class Times:
         self._write()
 
     def _write(self) -> None:
-        with atomic_write(self._path) as file:
-            json.dump({k: round(v, 3) for k, v in self.seconds.items()}, file, indent=1)
+        write_json(self._path, {k: round(v, 3) for k, v in self.seconds.items()})

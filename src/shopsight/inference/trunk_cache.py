@@ -7,11 +7,11 @@ features unless the encoder reduces them, and read like them.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +23,8 @@ from shopsight.data.dataset import PreparedData
 from shopsight.data.region_store import RegionStore
 from shopsight.errors import DataError, OutputError
 from shopsight.formats.append_npy import AppendableArray
-from shopsight.formats.atomic import atomic_write
+from shopsight.formats.atomic import write_json
+from shopsight.formats.checksums import fingerprint
 from shopsight.types import AnyArray
 
 _AT_ONCE = 4096  # regions that pass the trunk together
@@ -96,11 +97,11 @@ def weights_key(module: nn.Module, *more: str) -> str:
     >>> weights_key(nn.Identity()) == weights_key(nn.Identity()) != weights_key(nn.Identity(), "a")
     True
     """
-    digest = hashlib.blake2b("\0".join(more).encode(), digest_size=8)
+    chunks: list[Any] = list(more)
     for name, tensor in module.state_dict().items():
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+        content = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
+        chunks += [f"{name} {tuple(tensor.shape)} {tensor.dtype}", content.numpy()]
+    return fingerprint(chunks)[:16]
 
 
 def _write(
@@ -124,8 +125,7 @@ def _write(
                 progress(done, len(store))
             if (file.rows - synced) * file.row_bytes >= _SYNC_BYTES:
                 file.sync()
-                with atomic_write(journal) as note:
-                    json.dump({"products": done, "bytes": partial.stat().st_size}, note)
+                write_json(journal, {"products": done, "bytes": partial.stat().st_size})
                 synced = file.rows
         file.sync()
     partial.replace(path)

@@ -8,9 +8,8 @@ seed, the step and the process (see `shopsight.training.loop`).
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from shopsight.errors import DataError, OutputError
+from shopsight.formats.atomic import atomic_path
 
 _ABOUT = "shopsight"
 _MODEL, _MOMENTS = "model.", "optimizer."
 _AT_ONCE = 1 << 20  # numbers that are looked at together
-_PERMISSIONS = 0o666  # those of a plain file; safetensors gives fewer
 
 
 def save_weights(path: Path, model: nn.Module, about: Mapping[str, Any]) -> None:
@@ -122,36 +121,15 @@ def _write(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) 
             map(_finite, torch.split(tensor.flatten(), _AT_ONCE))
         ):
             raise OutputError(f"{path}: not written, {name} is no longer finite")
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        save_file(plain, temporary, metadata={_ABOUT: json.dumps(dict(about))})
-        temporary.chmod(_PERMISSIONS & ~_umask())
-        _sync(temporary)
-        temporary.replace(path)
-        with suppress(OSError):  # not every file system lets a folder be synced
-            _sync(path.parent)
-    except (OSError, SafetensorError) as error:
-        with suppress(OSError):
-            temporary.unlink()
-        raise OutputError(f"{path}: cannot write, {_reason(error)}") from error
+    with atomic_path(path) as temporary:
+        try:
+            save_file(plain, temporary, metadata={_ABOUT: json.dumps(dict(about))})
+        except (OSError, SafetensorError) as error:
+            raise OutputError(f"{path}: cannot write, {_reason(error)}") from error
 
 
 def _finite(numbers: Tensor) -> bool:
     return bool(numbers.isfinite().all())
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _reason(error: Exception) -> str:

@@ -7,8 +7,6 @@ are one text here, so that neither can become a negative of the other.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -19,16 +17,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopsight.config import NegativesConfig
-from shopsight.errors import DataError, OutputError
-from shopsight.formats.atomic import atomic_write
+from shopsight.errors import DataError
+from shopsight.formats.atomic import write_errors, write_npy
+from shopsight.formats.checksums import fingerprint
+from shopsight.formats.manifest import ManifestFormat
 from shopsight.negatives.clusters import cluster_queries
 from shopsight.negatives.overlap import overlap_neighbours
 from shopsight.negatives.words import Progress, index_words
 from shopsight.text.normalise import normalise
 from shopsight.types import IntArray
 
-ABOUT = "negatives.json"
-FORMAT = 1
+GROUPS = ManifestFormat(
+    "negatives.json",
+    "query group folder",
+    2,
+    "build the groups again",
+    frozenset({"queries", "texts", "fingerprint"}),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +100,6 @@ def build_query_groups(
         progress,
     )
     about = {
-        "format": FORMAT,
         "queries": len(texts),
         "texts": len(distinct),
         "words": len(found.frequency),
@@ -106,7 +110,7 @@ def build_query_groups(
         "without_neighbours": int((neighbours < 0).all(axis=1).sum()),
         "settings": asdict(config),
         "seed": seed,
-        "fingerprint": fingerprint(texts),
+        "fingerprint": queries_fingerprint(texts),
     }
     last_word = found.last_words.astype(np.int32)
     return QueryGroups(text, first.astype(np.int32), last_word, cluster, neighbours, about)
@@ -127,16 +131,13 @@ def ungrouped(texts: Sequence[str]) -> QueryGroups:
     return QueryGroups(text, first.astype(np.int32), one, one, none, {})
 
 
-def fingerprint(texts: Iterable[str]) -> str:
+def queries_fingerprint(texts: Iterable[str]) -> str:
     """A checksum of queries and their order, after normalisation.
 
-    >>> fingerprint(["Red  dress"]) == fingerprint(["red dress"]) != fingerprint(["dress"])
+    >>> queries_fingerprint(["Red  dress"]) == queries_fingerprint(["red dress"])
     True
     """
-    digest = hashlib.blake2b(digest_size=16)
-    for text in texts:
-        digest.update(normalise(text).encode() + b"\n")
-    return digest.hexdigest()
+    return fingerprint(map(normalise, texts))
 
 
 def save_query_groups(groups: QueryGroups, folder: str | Path) -> None:
@@ -146,16 +147,12 @@ def save_query_groups(groups: QueryGroups, folder: str | Path) -> None:
         OutputError: the folder cannot be written.
     """
     folder = Path(folder)
-    try:
+    with write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / ABOUT).unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot write, {(error.strerror or '').lower()}") from error
+        (folder / GROUPS.file).unlink(missing_ok=True)
     for name in ARRAYS:
-        with atomic_write(folder / f"{name}.npy", "wb") as file:
-            np.save(file, getattr(groups, name))
-    with atomic_write(folder / ABOUT) as file:
-        json.dump(groups.manifest, file, indent=1, ensure_ascii=False)
+        write_npy(folder / f"{name}.npy", getattr(groups, name))
+    GROUPS.write(folder, groups.manifest)
 
 
 def load_query_groups(folder: str | Path, texts: Sequence[str] | None = None) -> QueryGroups:
@@ -169,14 +166,16 @@ def load_query_groups(folder: str | Path, texts: Sequence[str] | None = None) ->
         DataError: nothing complete is there, or it was built from other queries.
     """
     folder = Path(folder)
-    about = _read_about(folder)
+    about = GROUPS.read(folder)
     arrays = {name: _open_array(folder / f"{name}.npy") for name in ARRAYS}
     sizes = {"text": about["queries"], **dict.fromkeys(ARRAYS[1:], about["texts"])}
     for name, array in arrays.items():
         if array.dtype != np.int32 or len(array) != sizes[name]:
-            raise DataError(f"{folder / name}.npy: does not fit {ABOUT}; build the groups again")
-    if texts is not None and fingerprint(texts) != about["fingerprint"]:
-        raise DataError(f"{folder}: built from other queries than these; build the groups again")
+            raise DataError(
+                f"{folder / name}.npy: does not fit {GROUPS.file}; build the groups again"
+            )
+    if texts is not None and queries_fingerprint(texts) != about["fingerprint"]:
+        raise DataError(f"{folder}: built from other queries than these; {GROUPS.remedy}")
     return QueryGroups(**arrays, manifest=about)
 
 
@@ -186,22 +185,9 @@ def _largest(names: list[str], groups: IntArray, count: int = 10) -> dict[str, i
     return {names[i]: int(sizes[i]) for i in np.argsort(-sizes, kind="stable")[:count]}
 
 
-def _read_about(folder: Path) -> dict[str, Any]:
-    try:
-        about: dict[str, Any] = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        known = about["format"] == FORMAT and {"queries", "texts", "fingerprint"} <= set(about)
-    except FileNotFoundError as error:
-        raise DataError(f"{folder}: no query groups here, {ABOUT} is missing") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{folder / ABOUT}: damaged ({error!r}); build the groups again") from error
-    if not known:
-        raise DataError(f"{folder / ABOUT}: of another version; build the groups again")
-    return about
-
-
 def _open_array(path: Path) -> NDArray[np.int32]:
     try:
         array: NDArray[np.int32] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path}: missing or damaged; build the groups again") from error
+        raise DataError(f"{path}: missing or damaged; {GROUPS.remedy}") from error
     return array

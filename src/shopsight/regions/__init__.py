@@ -8,14 +8,13 @@ photos get the same features as the catalogue.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shopsight.errors import DataError, UsageError
-from shopsight.regions.extractor import Extractor, Photo, PhotoRegions
+from shopsight.regions.extractor import SETTINGS, Extractor, Photo, PhotoRegions
 
 if TYPE_CHECKING:
     from shopsight.config import LearnConfig, RegionsConfig
@@ -59,7 +58,7 @@ def load_extractor(folder: Path) -> Extractor:
     Raises:
         DataError: no extractor in the folder, or one of another version.
     """
-    settings = _read_settings(folder)
+    settings = SETTINGS.read(folder)
     name = str(settings["extractor"])
     kind = "hf" if name.startswith("hf:") else name
     classes = {
@@ -106,19 +105,6 @@ def extract_regions(photo: Photo, folder: Path) -> PhotoRegions:
     """Extract the regions of a new photo with a prepared folder's (or saved) extractor."""
     inner = folder / "extractor"
     return load_extractor(inner if inner.is_dir() else folder).extract([photo])[0]
-
-
-def _read_settings(folder: Path) -> dict[str, Any]:
-    path = folder / "settings.json"
-    try:
-        settings = json.loads(path.read_bytes())
-    except FileNotFoundError as error:
-        raise DataError(f"{folder}: no saved region extractor") from error
-    except ValueError as error:
-        raise DataError(f"{path}: not readable as JSON") from error
-    if not isinstance(settings, dict) or "extractor" not in settings:
-        raise DataError(f"{path}: not region extractor settings")
-    return settings
 
 
 def _module(name: str) -> Any:

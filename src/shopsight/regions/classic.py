@@ -13,7 +13,6 @@ Each group is scaled to a mean of about 1, so that no group dominates distances.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -25,12 +24,10 @@ from PIL import Image
 from skimage import feature
 
 from shopsight.config import RegionsConfig
-from shopsight.formats.atomic import atomic_write
-from shopsight.regions.extractor import Photo, PhotoRegions
+from shopsight.regions.extractor import SETTINGS, Photo, PhotoRegions
 from shopsight.regions.propose import LABELS, downscale, propose, rgb_to_lab
 
 NAME = "classic"
-SETTINGS = "settings.json"
 _hog: Any = feature.hog
 _local_patterns: Any = feature.local_binary_pattern
 _SIDE = 48  # pixels of a region's sides
@@ -65,8 +62,7 @@ class ClassicExtractor:
     def save(self, folder: Path) -> None:
         """Write the settings."""
         folder.mkdir(parents=True, exist_ok=True)
-        with atomic_write(folder / SETTINGS) as file:
-            json.dump({"extractor": NAME, "regions": asdict(self.config)}, file, indent=1)
+        SETTINGS.write(folder, {"extractor": NAME, "regions": asdict(self.config)})
 
     def _extract(self, photo: Photo) -> PhotoRegions:
         proposals = propose(photo, self.config)

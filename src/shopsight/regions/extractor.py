@@ -10,6 +10,18 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from shopsight.formats.manifest import ManifestFormat
+
+SETTINGS = ManifestFormat(
+    "settings.json",
+    "saved region extractor",
+    1,
+    "prepare the photos again",
+    frozenset({"extractor"}),
+    # Its checksum says whether two shards used the same extractor.
+    stamped=False,
+)
+
 Photo = NDArray[np.uint8]
 """(H, W, 3) RGB, 0 to 255."""
 

@@ -9,7 +9,6 @@ detector features.
 from __future__ import annotations
 
 import inspect
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -22,9 +21,8 @@ from torch.nn import functional
 
 from shopsight.config import RegionsConfig
 from shopsight.errors import UsageError
-from shopsight.formats.atomic import atomic_write
 from shopsight.regions.detector import Detector
-from shopsight.regions.extractor import Photo, PhotoRegions, extract_in_batches
+from shopsight.regions.extractor import SETTINGS, Photo, PhotoRegions, extract_in_batches
 from shopsight.regions.hf_models import (
     ImageProcessor,
     autocast,
@@ -37,7 +35,6 @@ from shopsight.regions.propose import LABELS, Proposals, propose
 from shopsight.regions.roi_pool import padded_boxes, roi_pool, unpadded_regions
 
 PREFIX = "hf:"
-SETTINGS = "settings.json"
 _BACKBONE, _DETECTOR = "backbone", "detector"
 _MULTIPLE = 16  # divisor of the feature dimension: the number of attention heads
 _MAX_PREFIX = 32  # class and register tokens before the patch tokens
@@ -122,8 +119,7 @@ class HFExtractor:
             "signed": self._signed,
             "detector_processor": asdict(self._detector.processor) if self._detector else None,
         }
-        with atomic_write(folder / SETTINGS) as file:
-            json.dump(settings, file, indent=1)
+        SETTINGS.write(folder, settings)
 
     def _extract(self, photos: Sequence[Photo]) -> list[PhotoRegions]:
         proposals = self._proposals(photos)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from safetensors.torch import load_file, save
 
 from shopsight.config import RegionsConfig
 from shopsight.formats.atomic import atomic_write
-from shopsight.regions.extractor import Photo, PhotoRegions, extract_in_batches
+from shopsight.regions.extractor import SETTINGS, Photo, PhotoRegions, extract_in_batches
 from shopsight.regions.hf_models import device_of
 from shopsight.regions.letterbox import letterbox
 from shopsight.regions.network import RegionNetwork, normalise_pixels
@@ -22,7 +21,7 @@ from shopsight.regions.propose import LABELS, propose
 from shopsight.regions.roi_pool import padded_boxes, unpadded_regions
 
 NAME = "learned"
-SETTINGS, WEIGHTS = "settings.json", "weights.safetensors"
+WEIGHTS = "weights.safetensors"
 
 
 class LearnedExtractor:
@@ -80,8 +79,7 @@ class LearnedExtractor:
             "network": self._shape,
             "canvas": list(self._canvas),
         }
-        with atomic_write(folder / SETTINGS) as file:
-            json.dump(settings, file, indent=1)
+        SETTINGS.write(folder, settings)
 
     @torch.inference_mode()
     def _extract(self, photos: Sequence[Photo]) -> list[PhotoRegions]:

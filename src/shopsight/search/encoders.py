@@ -18,11 +18,11 @@ from shopsight.config import FusionConfig, SearchConfig
 from shopsight.data.dataset import PreparedData
 from shopsight.data.split_names import TRAIN
 from shopsight.errors import DataError, UsageError
-from shopsight.formats.atomic import atomic_write
+from shopsight.formats.atomic import write_json
 from shopsight.inference.encode import pieces_of_words
 from shopsight.inference.ensemble import ENSEMBLE, Ensemble, load_ensembles, save_ensembles
 from shopsight.inference.load import MODELS, load_model, trained_models
-from shopsight.inference.run_folder import RUN_FILE, RunFolder
+from shopsight.inference.run_folder import RUN, RunFolder
 from shopsight.inference.trunk_cache import weights_key
 from shopsight.models.attention import benefits_from_length_sort
 from shopsight.models.base import Encodings
@@ -158,8 +158,7 @@ def copy_models(run: RunFolder, data: PreparedData, names: Sequence[str], out: P
         source, target = run.stage(MODELS[name]), out / MODELS[name]
         target.mkdir(exist_ok=True)
         shutil.copyfile(source.best, target / source.best.name)
-        with atomic_write(target / "done.json") as file:
-            json.dump(source.done(), file)
+        write_json(target / "done.json", source.done())
     ensemble = _mixture(run)
     kept = {name: weight for name, weight in ensemble.weights.items() if weight}
     save_ensembles([replace(ensemble, name=ENSEMBLE, weights=kept, curves=())], out)
@@ -168,10 +167,8 @@ def copy_models(run: RunFolder, data: PreparedData, names: Sequence[str], out: P
         held = sorted({word for text in texts for word in words(text)})
         chosen = np.random.default_rng(0).permutation(len(texts))[:_SAMPLE].tolist()
         for name, content in ((WORDS, held), (QUERIES, [texts[i] for i in chosen])):
-            with atomic_write(out / name) as file:
-                json.dump(content, file, ensure_ascii=False)
-    with atomic_write(out / RUN_FILE) as file:
-        json.dump({**run.manifest, "data": ""}, file, indent=1, ensure_ascii=False)
+            write_json(out / name, content, indent=None)
+    RUN.write(out, {**run.manifest, "data": ""})
 
 
 def _mixture(run: RunFolder) -> Ensemble:

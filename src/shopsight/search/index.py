@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import uuid
@@ -19,27 +18,26 @@ from shopsight.config import IndexConfig
 from shopsight.data.dataset import PreparedData
 from shopsight.data.region_store import RegionBatch
 from shopsight.errors import DataError, OutputError, UsageError, pluralise
-from shopsight.formats.atomic import atomic_write
+from shopsight.formats.atomic import sync_folder, write_json, write_npy
+from shopsight.formats.checksums import check_contents, checksums, fingerprint
+from shopsight.formats.locks import folder_lock
 from shopsight.inference.run_folder import RunFolder
 from shopsight.search.encoders import SearchModels, copy_models, models_of
 from shopsight.search.errors import UnknownProductError
 from shopsight.search.image_query import READING
 from shopsight.search.manifest import (
     EXTRACTOR,
+    INDEX,
     INDEX_FILE,
     MODELS,
     Generation,
     SegmentInfo,
-    check_sizes,
-    checksums_of,
     drop_pending,
     pending,
     read_generation,
     removed_name,
     segment_name,
-    sync_folder,
     write_generation,
-    writing,
 )
 from shopsight.search.retrievers.faiss import Vectors, faiss_module
 from shopsight.search.segment import DUAL, DUAL_PART
@@ -84,7 +82,7 @@ def build_index(
     models = models_of(run)
     _check_width(int(run.manifest["feature_width"]), data)
     _refuse_foreign(folder)
-    with writing(folder):
+    with folder_lock(folder):
         if (folder / INDEX_FILE).exists():
             raise OutputError(
                 f"{folder}: an index is there already; change it with --add, --update or"
@@ -92,7 +90,7 @@ def build_index(
             )
         copy_models(run, data, list(models), folder / MODELS)
         extractor = _copy_extractor(data, folder)
-        files = checksums_of(folder, [MODELS, *extractor])
+        files = checksums(folder, [MODELS, *extractor])
         begun = Generation(
             0,
             uuid.uuid4().hex,
@@ -124,7 +122,7 @@ def add_products(
     """
     folder = Path(path)
     read_generation(folder)
-    with writing(folder):
+    with folder_lock(folder):
         snapshot = Snapshot.current(folder)
         found = snapshot.generation
         _check_width(found.feature_width, data)
@@ -157,7 +155,7 @@ def remove_products(
     """
     folder = Path(path)
     read_generation(folder)
-    with writing(folder):
+    with folder_lock(folder):
         snapshot = Snapshot.current(folder)
         wanted = list(dict.fromkeys(product_ids))
         rows = snapshot.rows_of(wanted)
@@ -177,7 +175,7 @@ def compact_index(path: str | Path, progress: Progress = no_progress) -> Generat
     """
     folder = Path(path)
     read_generation(folder)
-    with writing(folder):
+    with folder_lock(folder):
         return _compacted(folder, progress)
 
 
@@ -192,11 +190,7 @@ def check_index(path: str | Path, progress: Progress = no_progress) -> Generatio
     """
     folder = Path(path)
     found = read_generation(folder)
-    check_sizes(folder, found)
-    for number, (name, entry) in enumerate(found.files.items()):
-        progress("check", number, len(found.files))
-        if checksums_of(folder, [name])[name]["sha256"] != entry["sha256"]:
-            raise DataError(f"{folder / name}: its content changed since it was written")
+    check_contents(folder, found.files, INDEX.remedy, progress)
     snapshot = Snapshot(folder, found)
     snapshot.open_all()
     rows = np.flatnonzero(snapshot.alive)
@@ -306,8 +300,7 @@ def _with_removed(
             parts.append(part)
             continue
         name = removed_name(number, part.name)
-        with atomic_write(folder / name, "wb") as file:
-            np.save(file, local)
+        write_npy(folder / name, local)
         files.append(name)
         parts.append(replace(part, removed=len(local), removed_file=name))
     return parts, files
@@ -332,7 +325,7 @@ def publish(
     progress("checksums", 0, 1)
     names = {MODELS, EXTRACTOR} | {one for part in parts for one in (part.name, part.removed)}
     files = {name: one for name, one in old.files.items() if name.split("/")[0] in names}
-    files.update(checksums_of(folder, new))
+    files.update(checksums(folder, new))
     found = replace(old, number=old.number + 1, segments=tuple(parts), files=files)
     write_generation(folder, found)
     drop_pending(folder)
@@ -365,7 +358,7 @@ def _key(found: Generation, content: object) -> str:
     """Names the content of a part that is being written."""
     weights = {name: one["sha256"] for name, one in found.files.items() if name.startswith(MODELS)}
     text = json.dumps([weights, asdict(found.settings), content], sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    return fingerprint([text])[:16]
 
 
 def _check_width(width: int, data: PreparedData) -> None:
@@ -395,8 +388,7 @@ def _copy_extractor(data: PreparedData, folder: Path) -> list[str]:
     if not (data.path / EXTRACTOR).is_dir():
         return []
     shutil.copytree(data.path / EXTRACTOR, folder / EXTRACTOR, dirs_exist_ok=True)
-    with atomic_write(folder / EXTRACTOR / READING) as file:
-        json.dump(data.manifest["settings"].get("small", {}), file)
+    write_json(folder / EXTRACTOR / READING, data.manifest["settings"].get("small", {}))
     return [EXTRACTOR]
 
 

@@ -10,13 +10,9 @@ for a reader that is just opening them.
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
-import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,15 +20,14 @@ from typing import Any
 import shopsight
 from shopsight.config import IndexConfig
 from shopsight.config.overrides import changed
-from shopsight.errors import DataError, OutputError, ShopsightError
+from shopsight.errors import DataError, ShopsightError
 from shopsight.formats.atomic import atomic_write
+from shopsight.formats.manifest import ManifestFormat
 
 INDEX_FILE = "index.json"
-FORMAT = "shopsight index"
-FORMAT_VERSION = 2
+INDEX = ManifestFormat(INDEX_FILE, "index", 2, "build the index again")
 MODELS, EXTRACTOR = "models", "extractor"
 _SEGMENT, _REMOVED, _PENDING, _PREVIOUS = "segment-", "removed-", "pending-", "previous.json"
-_LOCK = ".writing"
 
 
 @dataclass(frozen=True)
@@ -87,8 +82,7 @@ class Generation:
 
     def to_json(self) -> dict[str, Any]:
         """What is written."""
-        about = {"format": FORMAT, "version": FORMAT_VERSION, "products": self.products}
-        return {**about, **asdict(self)}
+        return {"products": self.products, **asdict(self)}
 
 
 def read_generation(folder: str | Path) -> Generation:
@@ -98,29 +92,14 @@ def read_generation(folder: str | Path) -> Generation:
         DataError: there is none, or one that is damaged or of another version.
     """
     folder = Path(folder)
-    path = folder / INDEX_FILE
-    try:
-        content = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError) as error:
-        unfinished = folder.is_dir() and any(folder.glob(f"{_PENDING}*"))
-        how = "an index that is not finished; run the command that began it again"
-        raise DataError(
-            f"{folder}: {how if unfinished else f'not an index (no {INDEX_FILE})'}"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: damaged; build the index again") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise DataError(f"{path}: not the description of an index")
-    if content.get("version") != FORMAT_VERSION:
-        version = content.get("version")
-        raise DataError(
-            f"{path}: format version {version!r} is not supported (expected {FORMAT_VERSION});"
-            " build the index again"
-        )
+    if not (folder / INDEX_FILE).exists() and any(folder.glob(f"{_PENDING}*")):
+        reason = "an index that is not finished; run the command that began it again"
+        raise DataError(f"{folder}: {reason}")
+    content = INDEX.read(folder)
     try:
         return _parsed(content)
     except (KeyError, TypeError, ValueError, AttributeError, ShopsightError) as error:
-        raise DataError(f"{path}: damaged ({error}); build the index again") from error
+        raise DataError(f"{folder / INDEX_FILE}: damaged ({error}); {INDEX.remedy}") from error
 
 
 def write_generation(folder: Path, found: Generation) -> None:
@@ -129,8 +108,7 @@ def write_generation(folder: Path, found: Generation) -> None:
     if path.exists():
         with atomic_write(folder / _PREVIOUS) as file:
             file.write(path.read_text(encoding="utf-8"))
-    with atomic_write(path) as file:
-        json.dump(found.to_json(), file, indent=1, ensure_ascii=False)
+    INDEX.write(folder, found.to_json())
     clear(folder)
 
 
@@ -175,64 +153,6 @@ def segment_name(folder: Path) -> str:
 def removed_name(number: int, segment: str) -> str:
     """The file of a part's removed rows in a generation."""
     return f"{_REMOVED}{number:06d}-{segment}.npy"
-
-
-def checksums_of(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Size and SHA-256 of files, and of every file of folders, by path inside ``folder``."""
-    found = {}
-    for name in names:
-        path = folder / name
-        files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
-        for one in files:
-            with open(one, "rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            relative = one.relative_to(folder).as_posix()
-            found[relative] = {"bytes": one.stat().st_size, "sha256": digest}
-    return found
-
-
-def check_sizes(folder: Path, found: Generation) -> None:
-    """Refuse an index some of whose files are missing or have another size."""
-    for name, entry in found.files.items():
-        path = folder / name
-        try:
-            size = path.stat().st_size
-        except OSError as error:
-            raise DataError(f"{path}: missing; build the index again") from error
-        if size != entry["bytes"]:
-            raise DataError(f"{path}: {size:,} bytes, not the {entry['bytes']:,} written")
-
-
-def sync_folder(folder: Path) -> None:
-    """Wait until a folder's files are on disk."""
-    for path in [folder, *folder.rglob("*")]:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-@contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Be the only one who changes an index; a killed process no longer is.
-
-    Raises:
-        OutputError: another process changes it, or it cannot be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot write, {(error.strerror or '').lower()}") from error
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise OutputError(f"{folder}: another process is changing this index") from error
-        yield
-    finally:
-        os.close(handle)
 
 
 def _parsed(content: dict[str, Any]) -> Generation:

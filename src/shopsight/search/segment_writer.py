@@ -16,7 +16,7 @@ from shopsight.data.photo_store import FIELDS, PHOTO_OFFSETS, PHOTOS
 from shopsight.data.region_store import RegionBatch
 from shopsight.errors import OutputError
 from shopsight.formats.append_npy import AppendableArray
-from shopsight.formats.atomic import atomic_write
+from shopsight.formats.atomic import atomic_write, write_json
 from shopsight.models.base import Encodings
 from shopsight.search.retrievers.faiss import Vectors, build_faiss_index
 from shopsight.search.segment import (
@@ -84,8 +84,7 @@ class SegmentWriter:
         """Put what is written on disk, so that a later process goes on from here."""
         for file in self._files.values():
             file.sync()
-        with atomic_write(self.folder / _STATE) as note:
-            json.dump({"products": self.done, "regions": self._lengths}, note)
+        write_json(self.folder / _STATE, {"products": self.done, "regions": self._lengths}, None)
 
     def close(self) -> None:
         """Close all files as they are."""

@@ -11,10 +11,11 @@ import torch
 
 from shopsight.batches.batch import Regions
 from shopsight.errors import DataError
+from shopsight.formats.checksums import check_sizes
 from shopsight.models.base import Encodings
 from shopsight.search.errors import UnknownProductError
 from shopsight.search.filters import FieldTable, Filter
-from shopsight.search.manifest import Generation, SegmentInfo, check_sizes, read_generation
+from shopsight.search.manifest import INDEX, Generation, SegmentInfo, read_generation
 from shopsight.search.results import Facet
 from shopsight.search.retrievers.faiss import FaissIndex, Vectors
 from shopsight.search.segment import CODES, DUAL, DUAL_PART, RECALL, Segment
@@ -42,7 +43,7 @@ class Snapshot:
         for name in generation.models:
             if name not in CODES:
                 raise DataError(f"{folder}: made with a model that is unknown here, '{name[:50]}'")
-        check_sizes(folder, generation)
+        check_sizes(folder, generation.files, INDEX.remedy)
         self.parts = [self._open(part, known or {}) for part in generation.segments]
         self.bounds = np.cumsum([0, *(part.rows for part in self.parts)])
         self.alive = self._alive()

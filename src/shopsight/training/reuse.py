@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from shopsight.config import STAGES
-from shopsight.errors import DataError, OutputError
+from shopsight.errors import DataError
+from shopsight.formats.atomic import atomic_folder
 from shopsight.inference.run_folder import FREE_SETTINGS, RunFolder
 
 _SHARED = ("seed", "words", "encoder", "negatives")
@@ -68,21 +69,12 @@ def _without_free(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy what is used of a finished stage; it appears under its name when it is whole."""
-    partial = target.with_name(f".{target.name}.tmp")
-    shutil.rmtree(partial, ignore_errors=True)
-    folders = [source, *sorted(source.glob("phase-*"))]
-    try:
-        for folder in folders:
+    """Copy the files of a finished stage that are used; the folder appears complete."""
+    with atomic_folder(target) as partial:
+        for folder in [source, *sorted(source.glob("phase-*"))]:
             into = partial / folder.relative_to(source)
-            into.mkdir(parents=True)
+            into.mkdir(exist_ok=True)
             for name in _KEPT:
+                if not (folder / name).is_file():
+                    raise DataError(f"{folder / name}: missing; the stage cannot be taken over")
                 shutil.copy2(folder / name, into / name)
-    except FileNotFoundError as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise DataError(f"{error.filename}: missing; the stage cannot be taken over") from error
-    except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        reason = (error.strerror or str(error)).lower()
-        raise OutputError(f"{target}: cannot write, {reason}") from error
-    partial.rename(target)

@@ -26,6 +26,7 @@ from shopsight.config import (
 from shopsight.data.dataset import PREPARED, PreparedData
 from shopsight.data.photo_store import PHOTOS
 from shopsight.errors import InputError, UsageError
+from shopsight.formats.atomic import atomic_folder
 from shopsight.formats.checksums import file_fingerprint
 from shopsight.formats.click_logs import Click, read_clicks
 from shopsight.formats.dataset_tables import open_table
@@ -314,11 +315,8 @@ class Preparation:
         assert region_source.load is not None
         if not folder.is_dir():
             extractor = self._extractor or self._learn(shoppers)
-            unfinished = folder.with_name(f"{EXTRACTOR}.tmp")
-            shutil.rmtree(unfinished, ignore_errors=True)
-            unfinished.mkdir()
-            extractor.save(unfinished)
-            unfinished.rename(folder)
+            with atomic_folder(folder) as temporary:
+                extractor.save(temporary)
         self._extractor = region_source.load(folder)
         return self._extractor
 
