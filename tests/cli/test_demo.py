@@ -1,4 +1,4 @@
-"""The demo: the whole way, from photos and from regions, and what it leaves behind."""
+"""Demo: the full pipeline on both data sets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from shopsight.cli.demo import FEWEST, REGIONS, SHOP, commands
+from shopsight.cli.demo import MIN_PRODUCTS, REGIONS, SHOP, commands
 from shopsight.cli.main import main
 from shopsight.config import STAGES, SyntheticShopConfig
 from shopsight.data.dataset import PreparedData
@@ -31,24 +31,24 @@ WORLDS = {SHOP: ["--products", "700"], REGIONS: []}
 def demo(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, str, str]:
-    """The demo's folder, what it printed, and what it was about."""
+    """Output folder, printed output and data set."""
     out = tmp_path_factory.mktemp("demo") / "demo"
-    with redirect_stdout(StringIO()) as said:
+    with redirect_stdout(StringIO()) as output:
         command = ["demo", "--out", str(out), "--world", request.param, *WORLDS[request.param]]
         assert main(command) == 0
-    return out, said.getvalue(), request.param
+    return out, output.getvalue(), request.param
 
 
 @pytest.fixture(scope="module")
 def means(demo: tuple[Path, str, str]) -> dict[str, float]:
-    """nDCG@5 on valid of every run that it left."""
+    """nDCG@5 on valid of every run."""
     out, _, _ = demo
     qrels = read_qrels(out / "data" / "answers-valid.json")
     runs = {name: read_run(out / "run" / "runs" / f"valid-{name}.json") for name in NAMES}
     return {name: evaluate(run, qrels).estimates["ndcg@5"].mean for name, run in runs.items()}
 
 
-def test_every_model_beats_chance_and_the_ensemble_its_members(means: dict[str, float]) -> None:
+def test_models_beat_random_and_the_ensemble_beats_its_members(means: dict[str, float]) -> None:
     assert means["random"] < 0.25
     for name in MODELS:
         assert means[name] > 2.5 * means["random"], name
@@ -57,14 +57,16 @@ def test_every_model_beats_chance_and_the_ensemble_its_members(means: dict[str, 
     assert means["ensemble"] > means["word-centroids"]
 
 
-def test_what_it_prints_is_what_it_wrote(
+def test_printed_steps_and_scores_match_the_files(
     demo: tuple[Path, str, str], means: dict[str, float]
 ) -> None:
-    out, said, world = demo
-    lines = said.splitlines()
+    out, output, _ = demo
+    lines = output.splitlines()
     steps = [line.split()[2] for line in lines if line[6:9] == " s "]
-    first = "draw" if world == SHOP else "world"
-    before, after = [first, "prepare", "audit", "negatives"], ["rank", "fuse", "compare", "rank"]
+    before, after = (
+        ["generate", "prepare", "audit", "negatives"],
+        ["rank", "fuse", "compare", "rank"],
+    )
     assert steps == [*before, *STAGES, *after, "report", "index"]
     for name, mean in means.items():
         (row,) = [line for line in lines if line[3:].startswith(f"{name} ")]
@@ -72,7 +74,7 @@ def test_what_it_prints_is_what_it_wrote(
     assert lines[-1].endswith(str(out / "report.html"))
 
 
-def test_it_leaves_data_models_a_submission_and_a_report(demo: tuple[Path, str, str]) -> None:
+def test_output_folder_has_data_models_submission_and_report(demo: tuple[Path, str, str]) -> None:
     out, _, world = demo
     data = PreparedData.open(out / "data")
     assert data.splits == ["train", "valid", "testA"]
@@ -85,11 +87,11 @@ def test_it_leaves_data_models_a_submission_and_a_report(demo: tuple[Path, str, 
     assert len(page) < 8e6
     assert len(re.findall(r'href="data:image/jpeg', page)) == (36 if world == SHOP else 0)
     fusion = json.loads((out / "run" / "fusion.json").read_text())
-    assert [one["name"] for one in fusion] == ["word+sentence", "ensemble"]
+    assert [ensemble["name"] for ensemble in fusion] == ["word+sentence", "ensemble"]
     assert fusion[1]["held_out"] <= fusion[1]["in_sample"]
 
 
-def test_a_shop_is_there_to_be_used_again(demo: tuple[Path, str, str]) -> None:
+def test_generated_source_files_are_kept(demo: tuple[Path, str, str]) -> None:
     out, _, world = demo
     if world != SHOP:
         assert (out / "raw" / "truth.json").is_file()
@@ -103,25 +105,23 @@ def test_a_shop_is_there_to_be_used_again(demo: tuple[Path, str, str]) -> None:
     assert load_extractor(out / "data" / "extractor").name == "classic"
 
 
-def test_a_demo_that_was_cut_off_does_not_bar_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    begun: list[Path] = []
+def test_an_interrupted_demo_can_be_rerun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Path] = []
 
-    def cut_off(folder: Path, config: SyntheticShopConfig) -> None:
-        begun.append(folder)
+    def interrupt(folder: Path, config: SyntheticShopConfig) -> None:
+        started.append(folder)
         (folder.parent / "half").touch()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("shopsight.demo.shop.draw_catalogue", cut_off)
+    monkeypatch.setattr("shopsight.demo.shop.generate_shop", interrupt)
     for _ in range(2):
         assert main(["demo", "--out", str(tmp_path / "demo"), "--quiet"]) == 130
-    assert len(begun) == 2  # the second one was not refused
+    assert len(started) == 2  # the rerun was accepted
 
 
 @pytest.mark.parametrize("world", list(WORLDS))
 @pytest.mark.parametrize("name", ["my demo", "-dash", "it's"])
-def test_what_to_try_next_is_quoted(name: str, world: str) -> None:
+def test_suggested_commands_are_quoted(name: str, world: str) -> None:
     lines = [shlex.split(line) for line in commands(Path(name), world)[:5]]
     assert [words[1] for words in lines] == ["search", "serve", "describe", "rank", "fuse"]
     for words in lines:
@@ -130,44 +130,44 @@ def test_what_to_try_next_is_quoted(name: str, world: str) -> None:
         assert not any(word.startswith(name) for word in words if name.startswith("-"))
 
 
-def test_its_index_finds_what_is_asked_for(demo: tuple[Path, str, str]) -> None:
+def test_index_answers_queries(demo: tuple[Path, str, str]) -> None:
     from shopsight.search.searcher import Searcher
 
     out, _, world = demo
     searcher = Searcher.open(out / "index")
     assert searcher.info()["products"] == PreparedData.open(out / "data").manifest["products"]
-    found = searcher.search("red dress", 5, explain=True)
-    assert [hit.explanation is not None for hit in found.hits] == [True] * 5
+    results = searcher.search("red dress", 5, explain=True)
+    assert [hit.explanation is not None for hit in results.hits] == [True] * 5
     if world == SHOP:
-        assert sum(hit.fields["colour"] == "red" for hit in found.hits) >= 2
-        photo = searcher.photo(found.hits[0].product_id)
+        assert sum(hit.fields["colour"] == "red" for hit in results.hits) >= 2
+        photo = searcher.photo(results.hits[0].product_id)
         assert photo is not None
         again = searcher.search_photo(photo, 1)
-        assert again.hits[0].product_id == found.hits[0].product_id
+        assert again.hits[0].product_id == results.hits[0].product_id
 
 
-def test_without_search_the_demo_names_no_index(tmp_path: Path) -> None:
+def test_no_index_commands_without_the_search_extra(tmp_path: Path) -> None:
     assert not [line for line in commands(tmp_path, SHOP, indexed=False) if "index" in line]
 
 
-def test_a_folder_of_something_else_is_not_touched(
+def test_foreign_folders_are_rejected_and_untouched(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "mine.txt").write_text("mine")
     assert main(["demo", "--out", str(tmp_path)]) == 2
-    assert "is no demo folder; choose another --out" in capsys.readouterr().err
+    assert "is not a demo folder; choose another --out" in capsys.readouterr().err
     assert main(["demo", "--out", str(tmp_path / "data" / "mine.txt")]) == 2
     assert "a file is in the way; choose another --out" in capsys.readouterr().err
     assert (tmp_path / "data" / "mine.txt").read_text() == "mine"
 
 
-def test_a_shop_too_small_and_packages_that_are_not_there(
+def test_too_few_products_and_missing_packages(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = str(FEWEST - 1)
+    few = str(MIN_PRODUCTS - 1)
     assert main(["demo", "--out", str(tmp_path / "demo"), "--products", few]) == 2
-    assert f"--products must be at least {FEWEST}, not {few}" in capsys.readouterr().err
+    assert f"--products must be at least {MIN_PRODUCTS}, not {few}" in capsys.readouterr().err
     monkeypatch.setitem(__import__("sys").modules, "shopsight.demo.shop", None)
     assert main(["demo", "--out", str(tmp_path / "demo")]) == 2
-    assert "try the demo without photos: shopsight demo --world regions" in capsys.readouterr().err
+    assert "run the demo without photos: shopsight demo --world regions" in capsys.readouterr().err

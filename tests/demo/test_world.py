@@ -1,4 +1,4 @@
-"""The small world, read back with a reference_models reader and checked against its own truth."""
+"""Small world, read back with a naive reader and checked against its ground truth."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import pytest
 
 from shopsight.config import WorldConfig
 from shopsight.demo.world import make_world
-from shopsight.demo.world.pools import draw_pools
-from shopsight.demo.world.products import MOST_REGIONS, Products, draw_products
-from shopsight.demo.world.queries import Shopper, satisfies
+from shopsight.demo.world.pools import sample_pools
+from shopsight.demo.world.products import MAX_REGIONS, Products, sample_products
+from shopsight.demo.world.queries import QuerySampler, satisfies
 from shopsight.demo.world.words import HUMAN_LABELS, KINDS, LABELS, VALUES
 from shopsight.errors import UsageError
 
@@ -70,10 +70,10 @@ def digests(folder: Path) -> dict[str, str]:
     return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
-def a_split(seed: int, config: WorldConfig) -> tuple[Products, Shopper, np.random.Generator]:
+def a_split(seed: int, config: WorldConfig) -> tuple[Products, QuerySampler, np.random.Generator]:
     rng = np.random.default_rng(seed)
-    products = draw_products(config.eval_products, 0, rng)
-    return products, Shopper(products, rng), rng
+    products = sample_products(config.eval_products, 0, rng)
+    return products, QuerySampler(products, rng), rng
 
 
 @pytest.mark.parametrize(("split", "count"), [("train", 600), ("valid", 1200), ("testA", 1200)])
@@ -96,7 +96,7 @@ def test_every_row_is_valid(small_world: Path, split: str, count: int) -> None:
         int(row.product_id), int(row.query_id)
 
 
-def test_a_product_is_the_same_bytes_in_every_row(small_world: Path) -> None:
+def test_product_columns_are_identical_in_every_row(small_world: Path) -> None:
     seen: dict[str, bytes] = {}
     repeats = 0
     for split in ("train", "valid", "testA"):
@@ -108,7 +108,7 @@ def test_a_product_is_the_same_bytes_in_every_row(small_world: Path) -> None:
     assert repeats > 1000
 
 
-def test_train_texts_and_ids_are_one_to_one_and_pairs_are_distinct(small_world: Path) -> None:
+def test_train_texts_and_ids_are_bijective_and_pairs_distinct(small_world: Path) -> None:
     rows = naive_rows(small_world / "train" / "train.tsv")
     texts = {row.query_id: row.query for row in rows}
     assert all(texts[row.query_id] == row.query for row in rows)
@@ -117,42 +117,46 @@ def test_train_texts_and_ids_are_one_to_one_and_pairs_are_distinct(small_world: 
     assert 250 < len(texts) < 450  # some queries have several clicks
 
 
-def test_clicked_and_relevant_products_are_those_that_satisfy_the_query(small_world: Path) -> None:
+def test_clicked_and_relevant_products_satisfy_the_query(small_world: Path) -> None:
     truth = json.loads((small_world / "truth.json").read_text())
     assert list(truth) == ["train", "valid", "testA"]
-    for split, known in truth.items():
+    for split, attributes in truth.items():
         rows = naive_rows(small_world / split / f"{split}.tsv")
         satisfied = {
             (row.query_id, row.product_id)
             for row in rows
-            if known["queries"][row.query_id].items() <= known["products"][row.product_id].items()
+            if attributes["queries"][row.query_id].items()
+            <= attributes["products"][row.product_id].items()
         }
         if split == "train":
             assert len(satisfied) == len(rows)
             continue
         answers = json.loads((small_world / split / f"{split}_answer.json").read_text())
-        assert {(q, str(p)) for q, found in answers.items() for p in found} == satisfied
-        assert all(isinstance(p, int) for found in answers.values() for p in found)
-        assert set(answers) == {row.query_id for row in rows} == set(known["queries"])
-        assert all(1 <= len(found) <= 6 for found in answers.values())
+        assert {(q, str(p)) for q, relevant in answers.items() for p in relevant} == satisfied
+        assert all(isinstance(p, int) for relevant in answers.values() for p in relevant)
+        assert set(answers) == {row.query_id for row in rows} == set(attributes["queries"])
+        assert all(1 <= len(relevant) <= 6 for relevant in answers.values())
         assert set(Counter(row.query_id for row in rows).values()) == {30}
         assert len({(row.query_id, row.product_id) for row in rows}) == len(rows)
 
 
-def test_queries_say_what_they_want(small_world: Path) -> None:
+def test_query_texts_mention_the_wanted_values(small_world: Path) -> None:
     known = json.loads((small_world / "truth.json").read_text())["train"]
     texts = {row.query_id: row.query for row in naive_rows(small_world / "train" / "train.tsv")}
-    said = {
+    wordings = {
         (kind, value.name): (*value.before, *value.after)
         for kind, values in zip(KINDS, VALUES, strict=True)
         for value in values
     }
     for query_id, wanted in known["queries"].items():
         for item in wanted.items():
-            assert any(words in texts[query_id] for words in said[item]), (texts[query_id], item)
+            assert any(text in texts[query_id] for text in wordings[item]), (
+                texts[query_id],
+                item,
+            )
     heads = {name.split()[-1] for value in VALUES[0] for name in value.before}
-    share = np.mean([text.split()[-1] in heads for text in texts.values()])
-    assert 0.6 < share < 0.9  # the head noun mostly comes last
+    fraction = np.mean([text.split()[-1] in heads for text in texts.values()])
+    assert 0.6 < fraction < 0.9  # the head noun mostly comes last
 
 
 def test_the_label_file_has_the_33_real_classes(small_world: Path, shared_data: Path) -> None:
@@ -163,19 +167,19 @@ def test_the_label_file_has_the_33_real_classes(small_world: Path, shared_data: 
 
 
 def test_region_statistics_follow_the_competition() -> None:
-    products = draw_products(60_000, 0, np.random.default_rng(5))
+    products = sample_products(60_000, 0, np.random.default_rng(5))
     lengths = np.diff(products.offsets)
     assert lengths.mean() == pytest.approx(3.77, abs=0.05)
     assert lengths.std() == pytest.approx(3.3, abs=0.15)
     assert np.percentile(lengths, [25, 50, 75]).tolist() == [2, 3, 5]
-    assert 40 < lengths.max() <= MOST_REGIONS
+    assert 40 < lengths.max() <= MAX_REGIONS
     human = np.isin(products.labels, HUMAN_LABELS)
     assert (products.strengths[human] == 0).all()
     assert (products.strengths > 0).all(1)[~human].sum() >= len(products)
 
 
-def test_features_show_the_attributes(small_world: Path) -> None:
-    """Products that share all attributes are nearer to each other than those that share none."""
+def test_features_encode_the_attributes(small_world: Path) -> None:
+    """Products with common attributes are closer than products without."""
     known = json.loads((small_world / "truth.json").read_text())["train"]["products"]
     vectors: dict[str, Any] = {}
     for row in naive_rows(small_world / "train" / "train.tsv"):
@@ -197,32 +201,32 @@ def test_features_show_the_attributes(small_world: Path) -> None:
 @pytest.mark.parametrize(
     ("products", "queries"), [(800, 150), (750, 150), (3000, 150), (9000, 150)]
 )
-def test_the_number_of_pools_says_nothing_about_relevance(products: int, queries: int) -> None:
-    """At each pool count the same share of candidates is relevant, over ten worlds."""
+def test_the_number_of_pools_does_not_predict_relevance(products: int, queries: int) -> None:
+    """Over ten worlds, the fraction of relevant candidates is equal at each pool count."""
     config = WorldConfig(eval_products=products, eval_queries=queries)
-    places: Counter[int] = Counter()
+    slots: Counter[int] = Counter()
     relevant: Counter[int] = Counter()
     for seed in range(10):
         world = a_split(seed, config)
-        pools = draw_pools(*world[:2], config, world[2])
+        pools = sample_pools(*world[:2], config, world[2])
         count = Counter(int(p) for pool in pools for p in pool.candidates)
         for pool in pools:
-            places.update(count[int(p)] for p in pool.candidates)
+            slots.update(count[int(p)] for p in pool.candidates)
             relevant.update(count[int(p)] for p in pool.relevant)
-    overall = relevant.total() / places.total()
+    overall = relevant.total() / slots.total()
     assert 0.12 < overall < 0.21
-    common = [c for c in places if places[c] > 4000]
-    assert sum(places[c] for c in common) > 0.99 * places.total()
+    common = [c for c in slots if slots[c] > 4000]
+    assert sum(slots[c] for c in common) > 0.99 * slots.total()
     for c in common:
-        error = (overall * (1 - overall) / places[c]) ** 0.5
-        assert relevant[c] / places[c] == pytest.approx(overall, abs=max(4 * error, 0.008))
+        error = (overall * (1 - overall) / slots[c]) ** 0.5
+        assert relevant[c] / slots[c] == pytest.approx(overall, abs=max(4 * error, 0.008))
 
 
 def test_distractors_are_hard_and_never_satisfy_the_query() -> None:
     config = WorldConfig()
-    products, shopper, rng = a_split(1, config)
+    products, sampler, rng = a_split(1, config)
     same_type = []
-    for pool in draw_pools(products, shopper, config, rng):
+    for pool in sample_pools(products, sampler, config, rng):
         others = np.setdiff1d(pool.candidates, pool.relevant)
         assert len(pool.candidates) == config.pool_size == len(set(pool.candidates.tolist()))
         assert not satisfies(products.attributes[others], pool.query.wanted).any()
@@ -231,7 +235,7 @@ def test_distractors_are_hard_and_never_satisfy_the_query() -> None:
     assert 0.2 < np.mean(same_type) < 0.7
 
 
-def test_the_same_settings_give_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
+def test_generation_is_seeded(tmp_path: Path) -> None:
     config = WorldConfig(
         train_rows=80, train_products=40, eval_queries=6, eval_products=40, feature_width=8
     )
@@ -243,7 +247,7 @@ def test_the_same_settings_give_the_same_bytes_and_another_seed_others(tmp_path:
     assert [f for f in other if other[f] == digests(tmp_path / "a")[f]] == ["multimodal_labels.txt"]
 
 
-def test_features_do_not_depend_on_the_block_they_were_made_in(
+def test_features_do_not_depend_on_the_block_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = WorldConfig(train_rows=200, train_products=60, feature_width=8, splits=("train",))

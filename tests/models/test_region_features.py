@@ -9,10 +9,10 @@ from shopsight.models.region_features import RegionFeatures
 
 def sample(rows: int = 200, width: int = 6) -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
-    mixed = torch.rand(rows, width, generator=generator) @ torch.rand(
+    blend = torch.rand(rows, width, generator=generator) @ torch.rand(
         width, width, generator=generator
     )
-    return mixed * torch.tensor([5.0, 1.0, 0.2, 3.0, 1.0, 0.5])
+    return blend * torch.tensor([5.0, 1.0, 0.2, 3.0, 1.0, 0.5])
 
 
 def measured(**settings: object) -> tuple[RegionFeatures, torch.Tensor]:

@@ -81,9 +81,9 @@ def test_fusion_ignores_the_order_of_rows(one: Scores, other: Scores, how: str, 
     config = (
         FusionConfig(method="rrf") if how == "rrf" else FusionConfig(normalise=how)  # type: ignore[arg-type]
     )
-    mixed = {q: dict(chance.sample(list(pool.items()), len(pool))) for q, pool in one.items()}
-    mixed = dict(chance.sample(list(mixed.items()), len(mixed)))
-    runs = [Run.from_dict(pools) for pools in (one, mixed, other)]
+    blend = {q: dict(chance.sample(list(pool.items()), len(pool))) for q, pool in one.items()}
+    blend = dict(chance.sample(list(blend.items()), len(blend)))
+    runs = [Run.from_dict(pools) for pools in (one, blend, other)]
     plain, moved = (fuse([run, runs[2]], [0.5, 0.25], config) for run in runs[:2])
     assert top_k(moved) == top_k(plain)
 

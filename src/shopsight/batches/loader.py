@@ -161,9 +161,9 @@ class Loader:
         like = grouped_batches(texts, self.group_labels, self.batch, rng)
         if share >= 1:
             return like
-        mixed = shuffled_batches(texts, self.batch, rng)
-        count = min(round(share * len(mixed)), len(like))
-        return rng.permutation(np.concatenate([like[:count], mixed[: len(mixed) - count]]))
+        blend = shuffled_batches(texts, self.batch, rng)
+        count = min(round(share * len(blend)), len(like))
+        return rng.permutation(np.concatenate([like[:count], blend[: len(blend) - count]]))
 
     def _generator(self, purpose: str, *place: int) -> np.random.Generator:
         return np.random.default_rng([zlib.crc32(purpose.encode()), self.seed, *place])

@@ -1,4 +1,4 @@
-"""``shopsight demo``: the whole way, from photos to trained models, on a shop of its own."""
+"""``shopsight demo``: the full pipeline on synthetic data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shopsight.cli.demo_datasets import World, drawn_shop, raw_files
+from shopsight.cli.demo_datasets import DemoDataset, small_world_data, synthetic_shop
 from shopsight.cli.output import print_json, print_result
 from shopsight.cli.parser import Parser
 from shopsight.cli.step_log import StepLog
@@ -23,27 +23,27 @@ if TYPE_CHECKING:
 
 MARKER = ".shopsight-demo"
 SHOP, REGIONS = "shop", "regions"
-_ASKED = {SHOP: "striped tie in red", REGIONS: "red dress"}
-FEWEST = 300  # products that are enough to train and to judge on
+_QUERIES = {SHOP: "striped tie in red", REGIONS: "red dress"}
+MIN_PRODUCTS = 300  # fewer leave too little to train and evaluate on
 
 
 def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
-    """Run ``shopsight demo`` with the words that follow it."""
-    given = _parser().read(arguments)
-    if given.products < FEWEST:
-        raise UsageError(f"--products must be at least {FEWEST}, not {given.products}")
-    out = Path(given.out)
+    """Run ``shopsight demo``."""
+    args = _parser().read(arguments)
+    if args.products < MIN_PRODUCTS:
+        raise UsageError(f"--products must be at least {MIN_PRODUCTS}, not {args.products}")
+    out = Path(args.out)
     _claim(out)
-    silent = given.quiet or given.json
+    silent = args.quiet or args.json
     steps = StepLog(silent=silent)
-    world = (
-        drawn_shop(out, given.products, given.seed, steps)
-        if given.world == SHOP
-        else raw_files(out, given.seed, steps)
+    dataset = (
+        synthetic_shop(out, args.products, args.seed, steps)
+        if args.world == SHOP
+        else small_world_data(out, args.seed, steps)
     )
-    results, page = _trained(out, world, given.seed, steps, quiet=silent)
-    indexed = _indexed(out, world, steps)
-    if given.json:
+    results, page = _trained(out, dataset, args.seed, steps, quiet=silent)
+    indexed = _indexed(out, dataset, steps)
+    if args.json:
         from shopsight.cli.train import results_json
 
         print_json(results_json(results, page))
@@ -51,7 +51,7 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
     print()
     print_result(results.comparison)
     print(
-        "\n".join(["Try next:", *(f"  {line}" for line in commands(out, given.world, indexed)), ""])
+        "\n".join(["Try next:", *(f"  {line}" for line in commands(out, args.world, indexed)), ""])
     )
     print(f"Report: {page.resolve()}")
 
@@ -59,11 +59,11 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
 def _parser() -> Parser:
     parser = Parser(
         "demo",
-        "The whole way on a shop of its own, in a few minutes: draw products, their photos and a"
-        " log of clicks; find and describe the regions of the photos; audit the candidate pools;"
-        " train every model, rank, fuse, compare; write runs, a submission and a report with"
-        " photos; and make an index to search. With --world regions it starts from raw files of"
-        " the competition's kind instead, which hold regions and no photos.",
+        "Run the full pipeline on a synthetic shop in a few minutes: generate products, photos and"
+        " a click log; extract regions; audit the candidate pools; train, rank, fuse and compare"
+        " every model; write runs, a submission and a report; build a search index. With --world"
+        " regions it starts from raw files in the competition's format, with regions but no"
+        " photos.",
         [
             "demo",
             "demo --out /tmp/demo --products 1000 --seed 1",
@@ -71,67 +71,70 @@ def _parser() -> Parser:
             "demo --json",
         ],
     )
-    parser.add_argument("--out", metavar="DIR", default="demo", help="where everything goes")
-    parser.add_argument("--world", choices=(SHOP, REGIONS), default=SHOP, help="what it is about")
+    parser.add_argument("--out", metavar="DIR", default="demo", help="output folder")
+    parser.add_argument("--world", choices=(SHOP, REGIONS), default=SHOP, help="data set")
     parser.add_argument(
-        "--products", type=int, default=SyntheticShopConfig.products, help="products of the shop"
+        "--products",
+        type=int,
+        default=SyntheticShopConfig.products,
+        help="number of products of the shop",
     )
     parser.add_json()
     return parser
 
 
 def _claim(out: Path) -> None:
-    """Mark the folder as a demo's. One that holds other things is not ours to write over."""
+    """Mark the output folder as a demo; a folder with other content is never overwritten."""
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out}: a file is in the way; choose another --out")
     if out.exists() and any(out.iterdir()) and not (out / MARKER).is_file():
-        raise OutputError(f"{out} exists and is no demo folder; choose another --out")
+        raise OutputError(f"{out} exists and is not a demo folder; choose another --out")
     out.mkdir(parents=True, exist_ok=True)
-    (out / MARKER).touch()  # first of all, so that a demo that was cut off can be run again
+    (out / MARKER).touch()  # first, so that an interrupted demo can be rerun
 
 
 def _trained(
-    out: Path, world: World, seed: int, steps: StepLog, quiet: bool
+    out: Path, dataset: DemoDataset, seed: int, steps: StepLog, quiet: bool
 ) -> tuple[Results, Path]:
     from shopsight.cli.train import train_and_report
 
-    data = world.data
+    data = dataset.data
     audited = audit(data.pools("valid"), data.qrels("valid"), bootstrap_interval)
     steps.done("audit", audited.verdict)
-    _forget(out / "run")
+    _delete(out / "run")
     found = train_and_report(
         data,
-        load_recipe(world.recipe, [f"seed={seed}"]),
+        load_recipe(dataset.recipe, [f"seed={seed}"]),
         list(STAGES),
         out / "run",
         steps,
         quiet=quiet,
         baselines={BASELINE: centroid_run(data, "valid")},
-        title=world.title,
-        note=world.note,
+        title=dataset.title,
+        note=dataset.note,
         page=out / "report.html",
     )
-    assert found is not None, "the demo is one process"
+    assert found is not None, "the demo runs in one process"
     return found
 
 
-def _indexed(out: Path, world: World, steps: StepLog) -> bool:
-    """Make an index of all products, where what search needs is installed."""
+def _indexed(out: Path, dataset: DemoDataset, steps: StepLog) -> bool:
+    """Build an index of all products if the search extra is installed."""
     if find_spec("faiss") is None:
-        steps.done("index", "left out: pip install 'shopsight[search]' brings what search needs")
+        steps.done("index", "skipped; install it with: pip install 'shopsight[search]'")
         return False
     from shopsight.inference.run_folder import RunFolder
     from shopsight.search.index import build_index
 
     folder = out / "index"
-    _forget(folder, "index.json")
-    made = build_index(RunFolder.read(out / "run"), world.data, folder)
-    steps.done("index", f"{made.products:,} products to search: {folder}")
+    _delete(folder, "index.json")
+    made = build_index(RunFolder.read(out / "run"), dataset.data, folder)
+    steps.done("index", f"{made.products:,} products indexed: {folder}")
     return True
 
 
-def _forget(folder: Path, mark: str = "run.json") -> None:
-    """Remove what an earlier demo left; only what is one, by the file that says so."""
+def _delete(folder: Path, mark: str = "run.json") -> None:
+    """Delete the output of an earlier demo, if ``mark`` identifies it as such."""
     if (folder / mark).is_file():
         from shutil import rmtree
 
@@ -139,13 +142,7 @@ def _forget(folder: Path, mark: str = "run.json") -> None:
 
 
 def commands(out: Path, world: str = SHOP, indexed: bool = True) -> list[str]:
-    """Command lines to try on what a demo left.
-
-    Args:
-        out: the demo's folder.
-        world: what the demo was about.
-        indexed: whether an index is there to search.
-    """
+    """Suggested commands for a demo's output folder; search commands only if ``indexed``."""
     folder = f"./{out}" if str(out).startswith("-") else str(out)
 
     def quoted(path: str) -> str:
@@ -157,10 +154,10 @@ def commands(out: Path, world: str = SHOP, indexed: bool = True) -> list[str]:
         SHOP: "shopsight prepare photos TABLE --text title --out DATA   # your own shop",
         REGIONS: "shopsight prepare kddcup RAW --out DATA   # your own competition files",
     }
-    index, query = quoted("index"), _ASKED[world]
+    index, query = quoted("index"), _QUERIES[world]
     search = [
         f"shopsight search {index} {shlex.quote(query)} --explain",
-        f"shopsight serve {index}   # then open the page it names",
+        f"shopsight serve {index}   # then open the printed address",
     ]
     return [
         *(search if indexed else []),

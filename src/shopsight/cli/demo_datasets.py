@@ -1,4 +1,4 @@
-"""What the demo can be about: a shop with drawn photos, or raw files of the competition's kind."""
+"""Data sets of the demo: the synthetic shop, or raw files in the competition's format."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from shopsight.errors import UsageError
 from shopsight.prepare.kddcup.ingest import prepare_kddcup
 
 
-class World(NamedTuple):
-    """A prepared folder to train on.
+class DemoDataset(NamedTuple):
+    """A prepared data set.
 
     Attributes:
-        data: the folder.
-        recipe: the recipe that suits it.
+        data: the data set.
+        recipe: name of its recipe.
         title: heading of the report.
-        note: a few words about a product, by its id; None where the folder knows its titles.
+        note: product id to a short description; None if the data set has titles.
     """
 
     data: PreparedData
@@ -31,31 +31,31 @@ class World(NamedTuple):
     note: Callable[[str], str] | None
 
 
-def drawn_shop(out: Path, products: int, seed: int, steps: StepLog) -> World:
-    """A shop as `shopsight.demo.shop` draws it, prepared with classic regions.
+def synthetic_shop(out: Path, products: int, seed: int, steps: StepLog) -> DemoDataset:
+    """Generate the synthetic shop and prepare it with classic regions.
 
     Args:
         out: the demo's folder.
-        products: how many; as many queries are asked.
-        seed: of everything random.
-        steps: told what was done.
+        products: number of products and of queries.
+        seed: seed of everything random.
+        steps: log of finished steps.
 
     Raises:
-        UsageError: what photos need is not installed.
+        UsageError: the ``photos`` extra is not installed.
     """
     try:
-        from shopsight.demo.shop import CLICKS, TABLE, draw_catalogue
+        from shopsight.demo.shop import CLICKS, TABLE, generate_shop
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"drawing photos needs {error.name}: pip install 'shopsight[photos]', or try the demo"
-            " without photos: shopsight demo --world regions"
+            f"rendering photos requires {error.name}: pip install 'shopsight[photos]', or run the"
+            " demo without photos: shopsight demo --world regions"
         ) from error
     from shopsight.prepare.photos.ingest import PhotosSettings, prepare_photos
     from shopsight.regions.factory import region_source
 
     shop = out / "shop"
-    draw_catalogue(shop, SyntheticShopConfig(products=products, queries=products, seed=seed))
-    steps.done("draw", f"{products:,} products drawn, their table and a log of clicks: {shop}")
+    generate_shop(shop, SyntheticShopConfig(products=products, queries=products, seed=seed))
+    steps.done("generate", f"{products:,} products with photos, table and click log: {shop}")
     data = prepare_photos(
         str(shop / TABLE),
         out / "data",
@@ -65,31 +65,25 @@ def drawn_shop(out: Path, products: int, seed: int, steps: StepLog) -> World:
         force=True,
     )
     count = data.manifest["regions"]["total"]
-    steps.done("prepare", f"{count:,} regions found and described: {out / 'data'}")
-    return World(data, "photos", "A shop of drawn products, ranked", None)
+    steps.done("prepare", f"{count:,} regions extracted: {out / 'data'}")
+    return DemoDataset(data, "photos", "Synthetic shop", None)
 
 
-def raw_files(out: Path, seed: int, steps: StepLog) -> World:
-    """The small world of regions, as raw files, prepared.
-
-    Args:
-        out: the demo's folder.
-        seed: of everything random.
-        steps: told what was done.
-    """
+def small_world_data(out: Path, seed: int, steps: StepLog) -> DemoDataset:
+    """Generate the raw files of the small world and prepare them."""
     config = WorldConfig(seed=seed)
     make_world(out / "raw", config)
-    steps.done("world", f"{config.train_rows:,} clicks drawn up as raw files: {out / 'raw'}")
+    steps.done("generate", f"{config.train_rows:,} clicked pairs as raw files: {out / 'raw'}")
     data = prepare_kddcup(out / "raw", out / "data", force=True)
-    steps.done("prepare", f"{data.manifest['products']:,} products stored once: {out / 'data'}")
+    steps.done("prepare", f"{data.manifest['products']:,} products stored: {out / 'data'}")
     truth = json.loads((out / "raw" / "truth.json").read_text())["valid"]["products"]
-    return World(data, "tiny", "A small world, ranked", lambda product: _described(truth[product]))
+    return DemoDataset(data, "tiny", "Small world", lambda product: _description(truth[product]))
 
 
-def _described(attributes: dict[str, str]) -> str:
-    """A product in words, its type last.
+def _description(attributes: dict[str, str]) -> str:
+    """Short description of a product, the type last.
 
-    >>> _described({"type": "dress", "colour": "red", "material": "silk"})
+    >>> _description({"type": "dress", "colour": "red", "material": "silk"})
     'red silk dress'
     """
     others = (value for kind, value in attributes.items() if kind != "type")

@@ -101,7 +101,7 @@ class _Reporter:
         self._bar, self._task = bar, bar.add_task("reading", rate="", total=None)
         self._first: IngestProgress | None = None
         self._last: IngestProgress | None = None
-        self._started = self._said = time.monotonic()
+        self._started = self._value = time.monotonic()
         self._plain = bar.disable and not quiet  # away from a terminal: a line now and then
 
     def __call__(self, now: IngestProgress) -> None:
@@ -113,8 +113,8 @@ class _Reporter:
             total=now.bytes_total or None,
             rate=self.rate(),
         )
-        if self._plain and time.monotonic() - self._said > _SECONDS_BETWEEN_LINES:
-            self._said = time.monotonic()
+        if self._plain and time.monotonic() - self._value > _SECONDS_BETWEEN_LINES:
+            self._value = time.monotonic()
             print(f"{now.stage}: {now.rows:,} rows, {self.rate()}", file=sys.stderr, flush=True)
 
     def rate(self) -> str:

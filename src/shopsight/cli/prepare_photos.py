@@ -176,7 +176,7 @@ class Reporter:
     def __init__(self, bar: Progress, *, quiet: bool) -> None:
         self._bar, self._task = bar, bar.add_task("reading", rate="", total=None)
         self._plain = bar.disable and not quiet  # away from a terminal: a line now and then
-        self._said = time.monotonic()
+        self._value = time.monotonic()
         self._stages: dict[str, tuple[float, int, float, int]] = {}  # first time, done; last ones
 
     def __call__(self, now: PhotosProgress) -> None:
@@ -195,9 +195,9 @@ class Reporter:
         )
         if is_new:
             self._bar.reset(self._task, description=now.stage, completed=now.done)
-        due = clock - self._said > SECONDS_BETWEEN_LINES
+        due = clock - self._value > SECONDS_BETWEEN_LINES
         if self._plain and (now.said or due):
-            self._said = clock
+            self._value = clock
             of = f" {now.done:,} of {now.total:,}," if now.total else ""
             print(f"{now.stage}:{of} {rate}", file=sys.stderr, flush=True)
 

@@ -1,4 +1,4 @@
-"""The demo's baseline: products ranked by word centroids, without any neural network."""
+"""Word-centroid baseline of the demo; no neural network."""
 
 from __future__ import annotations
 
@@ -17,21 +17,16 @@ _PAIRS_AT_ONCE = 1024
 
 
 def centroid_run(data: PreparedData, split: str) -> Run:
-    """The ranking by word centroids: no neural network, and what every model has to beat.
-
-    Args:
-        data: the prepared folder.
-        split: what is ranked.
-    """
+    """Rank a split with word centroids: the floor that every trained model has to beat."""
     pools, queries = data.pools(split), data.queries(split)
-    learned = word_centroids(_clicks(data))
+    centroids = word_centroids(_clicks(data))
     texts = dict(zip(queries.ids, queries.texts, strict=True))
     stored = data.store.index_of(pools.product_ids.tolist())
     products, row = np.unique(stored, return_inverse=True)
     regions = data.store.read(products)
     vectors = pool_regions(regions.features, regions.lengths, "max")
     tokens = [_tokens(texts[query]) for query in pools.query_ids]
-    return score_pools(learned, pools, tokens, vectors, row, BASELINE)
+    return score_pools(centroids, pools, tokens, vectors, row, BASELINE)
 
 
 def _clicks(data: PreparedData) -> Iterator[tuple[list[list[str]], Vectors]]:
@@ -40,8 +35,8 @@ def _clicks(data: PreparedData) -> Iterator[tuple[list[list[str]], Vectors]]:
     for start in range(0, len(pairs), _PAIRS_AT_ONCE):
         part = slice(start, start + _PAIRS_AT_ONCE)
         regions = data.store.read(pairs.products[part])
-        asked = [tokens[query] for query in pairs.queries[part].tolist()]
-        yield asked, pool_regions(regions.features, regions.lengths, "max")
+        clicked = [tokens[query] for query in pairs.queries[part].tolist()]
+        yield clicked, pool_regions(regions.features, regions.lengths, "max")
 
 
 def _tokens(text: str) -> list[str]:

@@ -115,7 +115,7 @@ def small_photo(source: bytes | Path, config: PhotoLimits) -> SmallPhoto:
         except MemoryError as error:
             raise PhotoError("too-large", "the photo does not fit in memory") from error
         except Exception as error:  # decoders raise anything at broken files
-            raise PhotoError("broken", f"the photo is broken ({_said(error)})") from error
+            raise PhotoError("broken", f"the photo is broken ({_value(error)})") from error
 
 
 def decode_photo(jpeg: bytes) -> NDArray[np.uint8]:
@@ -172,9 +172,9 @@ def _opened(data: bytes, config: PhotoLimits) -> Image:
     except pillow.UnidentifiedImageError as error:
         raise PhotoError("not-a-photo", f"not a photo (it begins with {data[:12]!r})") from error
     except pillow.DecompressionBombError as error:
-        raise PhotoError("too-large", f"the photo is too large ({_said(error)})") from error
+        raise PhotoError("too-large", f"the photo is too large ({_value(error)})") from error
     except Exception as error:  # decoders raise anything at broken files
-        raise PhotoError("broken", f"the photo is broken ({_said(error)})") from error
+        raise PhotoError("broken", f"the photo is broken ({_value(error)})") from error
     if image.width * image.height > config.max_megapixels * 1_000_000:
         size = f"{image.width:,} x {image.height:,} pixels"
         most = f"more than {config.max_megapixels} million (--max-megapixels)"
@@ -226,5 +226,5 @@ def _coloured(image: Image) -> Image:
     return image.convert("RGB")
 
 
-def _said(error: Exception) -> str:
+def _value(error: Exception) -> str:
     return " ".join(str(error).split())[:120] or type(error).__name__

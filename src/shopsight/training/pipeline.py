@@ -150,7 +150,7 @@ def judge_all(
     if len(members) > 1:
         with times.of("fuse"):
             ensembles = fit_ensembles(members, values, recipe.fusion, recipe.seed)
-        done("fuse", _said(ensembles[-1]))
+        done("fuse", _value(ensembles[-1]))
     save_ensembles(ensembles, folder.path)
 
     fused = {one.name: one.fuse(members) for one in ensembles}
@@ -248,7 +248,7 @@ def _train(
     )
 
 
-def _said(ensemble: Ensemble) -> str:
+def _value(ensemble: Ensemble) -> str:
     weights = " + ".join(f"{share:.2f} {name}" for name, share in ensemble.weights.items() if share)
     return f"{weights}: {ensemble.in_sample:.4f}, and {ensemble.held_out:.4f} on held-out queries"
 

@@ -1,4 +1,4 @@
-"""Patterns: plain, striped, dotted, checked, floral, leopard, zigzag and starred cloth."""
+"""Textile patterns: striped, dotted, checked, floral, leopard, zigzag and starred."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from PIL import Image, ImageDraw
 
-from shopsight.demo.shop.pen import Colour, mixed
+from shopsight.demo.shop.pen import Colour, blend
 
 _Size = tuple[int, int]
 
@@ -16,14 +16,14 @@ _Size = tuple[int, int]
 def cloth(
     pattern: str, size: _Size, ground: Colour, figure: Colour, rng: random.Random
 ) -> Image.Image | None:
-    """A piece of cloth; None for a plain one.
+    """Render a pattern; None for ``plain``.
 
     Args:
-        pattern: one of `PATTERNS`, or ``plain``.
+        pattern: a key of `PATTERNS`, or ``plain``.
         size: width and height in pixels.
-        ground: the colour that is named.
-        figure: the colour of what is on it.
-        rng: draws size and places.
+        ground: base colour, which titles and queries mention.
+        figure: colour of the pattern.
+        rng: source of sizes and positions.
     """
     if pattern == "plain":
         return None
@@ -38,8 +38,8 @@ def _striped(
     step = size[0] * rng.uniform(0.055, 0.1)
     upright = rng.random() < 0.3
     for i in range(-1, int(max(size) / step) + 1):
-        at, width = i * step, int(step * 0.45)
-        ends = [(at, 0), (at, size[1])] if upright else [(0, at), (size[0], at)]
+        offset, width = i * step, int(step * 0.45)
+        ends = [(offset, 0), (offset, size[1])] if upright else [(0, offset), (size[0], offset)]
         draw.line(ends, fill=figure, width=width)
 
 
@@ -58,7 +58,7 @@ def _checked(
     draw: ImageDraw.ImageDraw, size: _Size, ground: Colour, figure: Colour, rng: random.Random
 ) -> None:
     step = size[0] * rng.uniform(0.09, 0.14)
-    half, width = mixed(ground, figure, 0.5), int(step / 2)
+    half, width = blend(ground, figure, 0.5), int(step / 2)
     count = int(max(size) / step) + 2
     for i in range(count):
         draw.line([(0, i * step), (size[0], i * step)], fill=half, width=width)
@@ -74,7 +74,7 @@ def _floral(
     draw: ImageDraw.ImageDraw, size: _Size, ground: Colour, figure: Colour, rng: random.Random
 ) -> None:
     step = size[0] * rng.uniform(0.11, 0.15)
-    leaf = mixed(mixed(ground, (60, 120, 60), 0.75), figure, 0.1)
+    leaf = blend(blend(ground, (60, 120, 60), 0.75), figure, 0.1)
     heart = (250, 205, 70) if figure != (250, 205, 70) else (120, 60, 30)
     for row in range(int(size[1] / step) + 2):
         for column in range(int(size[0] / step) + 2):
@@ -99,7 +99,7 @@ def _leopard(
     draw: ImageDraw.ImageDraw, size: _Size, ground: Colour, figure: Colour, rng: random.Random
 ) -> None:
     step = size[0] * rng.uniform(0.075, 0.1)
-    inner = mixed(ground, figure, 0.3)
+    inner = blend(ground, figure, 0.3)
     for row in range(int(size[1] / step) + 2):
         for column in range(int(size[0] / step) + 2):
             x = (column + row % 2 / 2 + rng.uniform(-0.2, 0.2)) * step

@@ -1,4 +1,4 @@
-"""How garments, shoes and what is worn with them are drawn; some on a person."""
+"""Drawings of garments, shoes and accessories, some on a person."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from shopsight.demo.shop.pen import Pen
 
 
 def _person(pen: Pen, legs: bool = True, bare_arms: bool = True) -> None:
-    """Head, hair, neck, arms and legs, before the garment goes over them."""
+    """Draw a person under the garment."""
     pen.oval((0.38, -0.2, 0.62, 0.0), "hair")
     if pen.rng.random() < 0.5:
         pen.block((0.38, -0.12, 0.62, 0.1), "hair", 6)
@@ -22,7 +22,7 @@ def _person(pen: Pen, legs: bool = True, bare_arms: bool = True) -> None:
 
 
 def _neck(pen: Pen, kind: str, width: float = 0.11, top: float = 0.02) -> None:
-    """What is cut out at the neck; on a person, skin shows."""
+    """Draw the neckline; on a person, skin is visible."""
     deep = {"v": 0.16, "round": 0.08, "boat": 0.04}[kind]
     worn = pen.fills.get("worn") is not None
     wide = width * (1.5 if kind == "boat" else 1)
@@ -84,7 +84,7 @@ def shirt(pen: Pen, style: str) -> None:
 
 
 def sweater(pen: Pen, style: str) -> None:
-    """A pullover with ribbed hems; with a turtleneck or a hood, if asked."""
+    """A pullover with ribbed hems; with a turtleneck or a hood, by style."""
     if pen.fills.get("worn"):
         _person(pen, legs=False, bare_arms=False)
         pen.sides([(0.2, 0.7), (0.21, 1.2)], "jeans", smooth=False)
@@ -198,7 +198,7 @@ def boot(pen: Pen, style: str) -> None:
 
 
 def pump(pen: Pen, style: str) -> None:
-    """A shoe with a high heel, or a flat one with a bow."""
+    """A shoe with a high heel, or a flat shoe with a bow."""
     if style == "flat":
         pen.shape([(0.04, 0.46), (0.12, 0.48), (0.3, 0.6), (0.62, 0.64), (0.78, 0.6), (0.92, 0.7),
                    (1.0, 0.84), (0.94, 0.88), (0.05, 0.88), (0.03, 0.7)])  # fmt: skip
@@ -219,7 +219,7 @@ def pump(pen: Pen, style: str) -> None:
 
 
 def hat(pen: Pen, style: str) -> None:
-    """A cap, a hat with a brim, or a knitted one."""
+    """A cap, a hat with a brim, or a knitted hat."""
     if style == "knitted":
         pen.sides([(0.12, 0.1), (0.3, 0.22), (0.36, 0.72), (0.0, 0.76)])
         pen.block((0.13, 0.62, 0.87, 0.84), "deep", 6)

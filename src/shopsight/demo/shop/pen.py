@@ -1,4 +1,4 @@
-"""Drawing one product: shapes in a unit square, filled with cloth, metal or wood, and shaded."""
+"""Product drawing: shapes in a unit square, filled with a pattern or a colour, and shaded."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ Point = tuple[float, float]
 Colour = tuple[int, int, int]
 _Stroke = Callable[[ImageDraw.ImageDraw, Colour | int], None]
 
-FINE = 2  # how much larger everything is drawn than shown, so that edges come out smooth
-_SMOOTHING = 3  # times that corners are cut
+FINE = 2  # supersampling factor for antialiased edges
+_SMOOTHING = 3  # rounds of corner cutting
 
 
 class Pen:
-    """Draws a product into a frame of the photo.
+    """Canvas for a product inside a frame of the photo.
 
-    Shapes are given in the frame's own coordinates: (0, 0) is its top left corner and (1, 1) its
-    bottom right. A fill is a colour, or the name of one of ``fills``; ``main`` is the product's own
-    cloth, pattern included.
+    Coordinates are relative to the frame: (0, 0) is its top left corner, (1, 1) its bottom right.
+    A fill is a colour or a key of ``fills``; ``main`` includes the product's pattern.
 
     Args:
-        size: of the photo, width and height in pixels.
-        frame: left, top, right, bottom of the product in pixels.
+        size: width and height of the photo, in pixels.
+        frame: left, top, right, bottom of the product, in pixels.
         fills: colours by name.
-        cloth: the product's pattern, as large as the photo drawn finely; None if it is plain.
-        rng: draws what varies.
+        cloth: pattern at the supersampled size of the photo; None if plain.
+        rng: source of variation.
     """
 
     def __init__(
@@ -48,43 +47,43 @@ class Pen:
 
     @property
     def unit(self) -> float:
-        """Pixels, drawn finely, of a hundredth of the frame's smaller side."""
+        """Supersampled pixels per hundredth of the frame's smaller side."""
         left, top, right, bottom = self._frame
         return min(right - left, bottom - top) / 100
 
     def shape(
         self, points: Sequence[Point], fill: str | Colour = "main", smooth: bool = True
     ) -> None:
-        """A filled outline, its corners rounded off unless they shall be sharp."""
+        """Draw a filled polygon, with rounded corners if ``smooth``."""
         outline = self._placed(_rounded(points) if smooth else points)
         self._fill(fill, lambda draw, ink: draw.polygon(outline, fill=ink))
 
     def sides(
         self, half: Sequence[Point], fill: str | Colour = "main", smooth: bool = True
     ) -> None:
-        """A symmetric outline: ``half`` runs from top to bottom, x counted from the middle."""
+        """Draw a mirrored polygon: ``half`` runs from top to bottom, x from the centre."""
         right = [(0.5 + x, y) for x, y in half]
         left = [(0.5 - x, y) for x, y in reversed(half)]
         self.shape(right + left, fill, smooth)
 
     def oval(self, box: tuple[float, float, float, float], fill: str | Colour = "main") -> None:
-        """An ellipse in left, top, right, bottom."""
+        """Draw an ellipse in a box (left, top, right, bottom)."""
         corners = self._placed([box[:2], box[2:]])
         self._fill(fill, lambda draw, ink: draw.ellipse([*corners[0], *corners[1]], fill=ink))
 
     def block(
         self, box: tuple[float, float, float, float], fill: str | Colour = "main", radius: float = 0
     ) -> None:
-        """A rectangle in left, top, right, bottom, with rounded corners (radius in hundredths)."""
+        """Draw a rectangle (left, top, right, bottom) with rounded corners (radius in units)."""
         corners = [*self._placed([box[:2]])[0], *self._placed([box[2:]])[0]]
         rounded = radius * self.unit
         self._fill(fill, lambda draw, ink: draw.rounded_rectangle(corners, rounded, fill=ink))
 
     def line(self, points: Sequence[Point], width: float, fill: str | Colour = "trim") -> None:
-        """A line through points, its width in hundredths of the frame."""
-        way = self._placed(points)
+        """Draw a polyline; width in units."""
+        path = self._placed(points)
         thick = max(1, round_up(width * self.unit))
-        self._fill(fill, lambda draw, ink: draw.line(way, fill=ink, width=thick, joint="curve"))
+        self._fill(fill, lambda draw, ink: draw.line(path, fill=ink, width=thick, joint="curve"))
 
     def arc(
         self,
@@ -94,30 +93,30 @@ class Pen:
         width: float,
         fill: str | Colour = "trim",
     ) -> None:
-        """Part of an ellipse's outline, in degrees, clockwise from the right."""
+        """Draw an elliptical arc, in degrees clockwise from the right."""
         corners = self._placed([box[:2], box[2:]])
         thick = max(1, round_up(width * self.unit))
         ends = [*corners[0], *corners[1]]
         self._fill(fill, lambda draw, ink: draw.arc(ends, start, end, fill=ink, width=thick))
 
     def hole(self, points: Sequence[Point], smooth: bool = True) -> None:
-        """Take a shape away, so that the background shows."""
+        """Cut out a shape, so that the background is visible."""
         self._draw_mask.polygon(self._placed(_rounded(points) if smooth else points), fill=0)
 
     def seam(self, points: Sequence[Point], width: float = 0.8) -> None:
-        """A darker line on what is there."""
+        """Draw a darker line on the product."""
         self._draw.line(self._placed(points), fill=self.fills["deep"],
                         width=max(1, round_up(width * self.unit)))  # fmt: skip
 
     def onto(
         self, background: Image.Image, centred: bool = False, shadow: float = 0.35
     ) -> Image.Image:
-        """The product, shaded, with its shadow on a background of the photo's size.
+        """Composite the shaded product and its shadow onto ``background``, in place.
 
         Args:
-            background: is changed.
-            centred: move what was drawn up or down to the frame's middle.
-            shadow: how dark it is.
+            background: image of the photo's size.
+            centred: centre the drawing vertically in the frame.
+            shadow: opacity of the shadow.
         """
         shift = round(-self._off_middle()) if centred else 0
         art, mask = self._art.reduce(FINE), self._mask.reduce(FINE)
@@ -131,7 +130,7 @@ class Pen:
         return background
 
     def _off_middle(self) -> float:
-        """How far, in pixels of the photo, what was drawn lies below the frame's middle."""
+        """Vertical offset of the drawing from the frame's centre, in photo pixels."""
         _, top, _, bottom = self._frame
         _, first, _, last = self._mask.getbbox() or (0, top, 0, bottom)
         return (first + last - top - bottom) / 2 / FINE
@@ -155,7 +154,7 @@ _LIGHT = [min(255, 150 + int(105 * (max(v - 100, 0) / 155) ** 0.7)) for v in ran
 
 
 def round_up(value: float) -> int:
-    """The next whole number.
+    """Ceiling as an int.
 
     >>> round_up(1.2)
     2
@@ -163,22 +162,22 @@ def round_up(value: float) -> int:
     return -int(-value // 1)
 
 
-def mixed(one: Colour, other: Colour, share: float) -> Colour:
-    """A colour between two.
+def blend(start: Colour, end: Colour, weight: float) -> Colour:
+    """Interpolate linearly between two colours.
 
-    >>> mixed((0, 0, 0), (200, 100, 50), 0.5)
+    >>> blend((0, 0, 0), (200, 100, 50), 0.5)
     (100, 50, 25)
     """
-    a, b, c = (int(x + (y - x) * share) for x, y in zip(one, other, strict=True))
+    a, b, c = (int(x + (y - x) * weight) for x, y in zip(start, end, strict=True))
     return a, b, c
 
 
 def _rounded(points: Sequence[Point]) -> list[Point]:
-    """Corners cut again and again (Chaikin, 1974): a closed outline that is smooth."""
-    found = list(points)
+    """Smooth closed outline by corner cutting (Chaikin, 1974)."""
+    outline = list(points)
     for _ in range(_SMOOTHING):
         cut: list[Point] = []
-        for (x, y), (u, v) in zip(found, [*found[1:], found[0]], strict=True):
+        for (x, y), (u, v) in zip(outline, [*outline[1:], outline[0]], strict=True):
             cut += [(0.8 * x + 0.2 * u, 0.8 * y + 0.2 * v), (0.2 * x + 0.8 * u, 0.2 * y + 0.8 * v)]
-        found = cut
-    return found
+        outline = cut
+    return outline

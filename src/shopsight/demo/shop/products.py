@@ -1,4 +1,4 @@
-"""The products of the drawn catalogue: what each is, what it is called, what it costs."""
+"""Products of the synthetic shop: attributes, titles and prices."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from shopsight.demo.shop.words import (
 )
 
 _LIGHT_ON_DARK = ("white", "yellow", "beige", "pink")
-_COLOUR_SHARES = {"leopard": ("beige", "brown", "yellow", "orange", "grey", "white")}
+_PATTERN_COLOURS = {"leopard": ("beige", "brown", "yellow", "orange", "grey", "white")}
 
 
 @dataclass(frozen=True)
 class Product:
-    """One product.
+    """A product.
 
     Attributes:
-        number: from 0.
-        kind: place in `KINDS`.
-        style: place in the kind's styles.
-        colour: place in `COLOURS`.
-        pattern: place in `PATTERNS`.
-        figure: the second colour, that of the pattern; place in `COLOURS`.
-        title: what the seller calls it.
-        price: what it costs.
-        in_stock: it can be had.
-        seed: of everything else about its photo.
+        number: counter from 0.
+        kind: index into `KINDS`.
+        style: index into the kind's styles.
+        colour: index into `COLOURS`.
+        pattern: index into `PATTERNS`.
+        figure: index into `COLOURS` of the pattern's second colour.
+        title: the seller's title.
+        price: price.
+        in_stock: availability.
+        seed: seed of the photo.
     """
 
     number: int
@@ -50,17 +50,17 @@ class Product:
 
     @property
     def id(self) -> str:
-        """Its id in tables."""
+        """Product id in tables."""
         return f"d{self.number:05d}"
 
     @property
     def of(self) -> Kind:
-        """Its kind."""
+        """Kind."""
         return KINDS[self.kind]
 
     @property
     def attributes(self) -> dict[str, str]:
-        """What it is, in the words of the truth."""
+        """Ground-truth attributes by name."""
         return {
             "kind": self.of.name,
             "style": self.of.styles[self.style].name,
@@ -69,8 +69,8 @@ class Product:
         }
 
 
-def draw_products(count: int, rng: random.Random) -> list[Product]:
-    """Products with everything about them drawn at random, kinds about equally often."""
+def sample_products(count: int, rng: random.Random) -> list[Product]:
+    """Sample products, with kinds about equally frequent."""
     return [_product(number, rng) for number in range(count)]
 
 
@@ -99,11 +99,11 @@ def _product(number: int, rng: random.Random) -> Product:
 
 def _colour(pattern: str, rng: random.Random) -> int:
     names = list(RGB)
-    return names.index(rng.choice(_COLOUR_SHARES.get(pattern, tuple(names))))
+    return names.index(rng.choice(_PATTERN_COLOURS.get(pattern, tuple(names))))
 
 
 def _figure(pattern: str, colour: int, rng: random.Random) -> int:
-    """A second colour that is well seen on the first."""
+    """Sample a second colour with enough contrast to the first."""
     names = list(RGB)
     if pattern == "leopard":
         return names.index("black")
@@ -118,8 +118,8 @@ def _figure(pattern: str, colour: int, rng: random.Random) -> int:
 
 
 def _title(of: Kind, style: int, colour: int, pattern: int, rng: random.Random) -> str:
-    """What a seller writes: brand and praise, and what it is, in no fixed order."""
-    manner, ink, cloth = of.styles[style], COLOURS[colour], PATTERNS[pattern]
+    """Sample a title: brand, marketing words and attributes in varying order."""
+    styled, ink, cloth = of.styles[style], COLOURS[colour], PATTERNS[pattern]
     before = [ink.before[0]] if rng.random() < 0.7 else []
     after = [] if before else [rng.choice(ink.after)]
     if cloth.name != PLAIN or rng.random() < 0.2:
@@ -128,7 +128,7 @@ def _title(of: Kind, style: int, colour: int, pattern: int, rng: random.Random) 
         else:
             after.append(rng.choice(cloth.after))
     if rng.random() < 0.8:
-        before.append(rng.choice(manner.before))
+        before.append(rng.choice(styled.before))
     rng.shuffle(before)
     if rng.random() < 0.4:
         before.insert(0, rng.choice(PRAISE))

@@ -1,4 +1,4 @@
-"""What shoppers ask the drawn catalogue for, in free word order, and which products answer."""
+"""Queries of the synthetic shop in free word order, with their relevant products."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from shopsight.demo.shop.products import Product
 from shopsight.demo.shop.words import COLOURS, KINDS, PATTERNS, Value
 
-_ASKED = ("colour", "pattern", "style")
-_COUNTS, _SHARES = (1, 2, 3), (4, 5, 1)  # how many attributes, and how often
+_ATTRIBUTES = ("colour", "pattern", "style")
+_COUNTS, _WEIGHTS = (1, 2, 3), (4, 5, 1)  # number of requested attributes and its frequencies
 _TRIES = 30
 
 
 @dataclass(frozen=True)
 class Query:
-    """A query and its truth.
+    """A query with its ground truth.
 
     Attributes:
-        text: what was typed.
-        wanted: the attributes that a product must have.
-        products: the numbers of all products that have them.
+        text: query text.
+        wanted: required attributes.
+        products: numbers of all products that have them.
     """
 
     text: str
@@ -30,34 +30,33 @@ class Query:
     products: tuple[int, ...]
 
 
-def draw_queries(
-    products: Sequence[Product], count: int, most: int, rng: random.Random
+def sample_queries(
+    products: Sequence[Product], count: int, max_matches: int, rng: random.Random
 ) -> list[Query]:
-    """Distinct queries; each is about a random product, and answered by at most ``most``.
+    """Sample distinct queries about random products with at most ``max_matches`` relevant ones.
 
-    Fewer than ``count`` where the catalogue is too small for so many.
+    A small shop may yield fewer than ``count``.
     """
-    having: dict[tuple[str, str], set[int]] = defaultdict(set)
+    numbers: dict[tuple[str, str], set[int]] = defaultdict(set)
     for product in products:
         for item in product.attributes.items():
-            having[item].add(product.number)
-    found: dict[str, Query] = {}
+            numbers[item].add(product.number)
+    queries: dict[str, Query] = {}
     for _ in range(count * _TRIES):
-        if len(found) == count:
+        if len(queries) == count:
             break
         source = rng.choice(products)
-        asked = rng.sample(_ASKED, rng.choices(_COUNTS, _SHARES)[0])
-        have = source.attributes
-        wanted = {name: have[name] for name in ("kind", *asked)}
-        matches = set.intersection(*(having[item] for item in wanted.items()))
-        text = _say(source, asked, rng)
-        if len(matches) <= most and text not in found:
-            found[text] = Query(text, wanted, tuple(sorted(matches)))
-    return list(found.values())
+        names = rng.sample(_ATTRIBUTES, rng.choices(_COUNTS, _WEIGHTS)[0])
+        wanted = {name: source.attributes[name] for name in ("kind", *names)}
+        matches = set.intersection(*(numbers[item] for item in wanted.items()))
+        text = _text(source, names, rng)
+        if len(matches) <= max_matches and text not in queries:
+            queries[text] = Query(text, wanted, tuple(sorted(matches)))
+    return list(queries.values())
 
 
-def _say(product: Product, asked: Sequence[str], rng: random.Random) -> str:
-    """In the words of shoppers: attributes before or behind the noun, in any order."""
+def _text(product: Product, names: Sequence[str], rng: random.Random) -> str:
+    """Query text with attributes before or after the noun, in any order."""
     kind = KINDS[product.kind]
     values: dict[str, Value] = {
         "colour": COLOURS[product.colour],
@@ -66,7 +65,7 @@ def _say(product: Product, asked: Sequence[str], rng: random.Random) -> str:
     }
     before: list[str] = []
     after: list[str] = []
-    for name in asked:
+    for name in names:
         value = values[name]
         if value.after and rng.random() < 0.3:
             after.append(rng.choice(value.after))

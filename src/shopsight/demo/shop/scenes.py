@@ -1,4 +1,4 @@
-"""A product's photo: the product in its place, before a background, sometimes with company."""
+"""Product photos: the product on a background, sometimes next to another object."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 from PIL import Image, ImageDraw, ImageFilter
 
 from shopsight.demo.shop.cloth import cloth
-from shopsight.demo.shop.pen import FINE, Colour, Pen, mixed
+from shopsight.demo.shop.pen import FINE, Colour, Pen, blend
 from shopsight.demo.shop.products import Product
 from shopsight.demo.shop.words import COLOURS, KINDS, PATTERNS, RGB
 
@@ -44,8 +44,8 @@ _FIXED: dict[str, Colour] = {
 }
 
 
-def photo_of(product: Product) -> Image.Image:
-    """Draw a product's photo; always the same one."""
+def render_photo(product: Product) -> Image.Image:
+    """Render a product's photo; deterministic."""
     rng = random.Random(product.seed)
     size = _size(product.of.aspect)
     background = _background(product, size, rng)
@@ -64,13 +64,13 @@ def _drawn(
     rng: random.Random,
 ) -> Image.Image:
     size = background.size
-    ground, figure = (_varied(RGB[COLOURS[i].name], rng) for i in (product.colour, product.figure))
+    ground, figure = (_jitter(RGB[COLOURS[i].name], rng) for i in (product.colour, product.figure))
     weave = cloth(
         PATTERNS[product.pattern].name, (size[0] * FINE, size[1] * FINE), ground, figure, rng
     )
     pen = Pen(size, frame, _fills(product, ground, figure, worn, rng), weave, rng)
     product.of.draw(pen, product.of.styles[product.style].name)
-    return pen.onto(background, centred=not (product.of.stands or "worn" in pen.fills))
+    return pen.onto(background, centred=not (product.of.on_floor or "worn" in pen.fills))
 
 
 def _fills(
@@ -80,9 +80,9 @@ def _fills(
     fills = {
         **_FIXED,
         "main": ground,
-        "deep": mixed(ground, (255, 255, 255), 0.18) if dark else mixed(ground, (20, 16, 28), 0.3),
-        "pale": mixed(ground, (255, 255, 255), 0.28),
-        "trim": figure if product.pattern else mixed(ground, (255, 255, 255), 0.45),
+        "deep": blend(ground, (255, 255, 255), 0.18) if dark else blend(ground, (20, 16, 28), 0.3),
+        "pale": blend(ground, (255, 255, 255), 0.28),
+        "trim": figure if product.pattern else blend(ground, (255, 255, 255), 0.45),
         "wood": rng.choice(_WOOD),
         "skin": rng.choice(_SKIN),
         "hair": rng.choice(_HAIR),
@@ -99,34 +99,36 @@ def _size(aspect: float) -> tuple[int, int]:
 def _frame(
     product: Product, size: tuple[int, int], worn: bool, rng: random.Random
 ) -> tuple[float, float, float, float]:
-    """Where the product is: large, about in the middle; furniture stands on the floor."""
+    """Bounding box of the product: large and roughly centred; furniture is on the floor."""
     of = product.of
-    share = rng.uniform(0.58, 0.64) if worn else rng.uniform(0.68, 0.86)
-    height = min(size[1] * share, size[0] * share / of.aspect)
+    fraction = rng.uniform(0.58, 0.64) if worn else rng.uniform(0.68, 0.86)
+    height = min(size[1] * fraction, size[0] * fraction / of.aspect)
     width = height * of.aspect * rng.uniform(0.94, 1.06)
     left = (size[0] - width) / 2 + rng.uniform(-0.05, 0.05) * size[0]
     top = (size[1] - height) / 2 + rng.uniform(-0.03, 0.05) * size[1]
     if worn:
         top = rng.uniform(0.17, 0.2) * size[1]
-    if of.stands:
+    if of.on_floor:
         top = size[1] * 0.93 - height
     return left, top, left + width, top + height
 
 
 def _background(product: Product, size: tuple[int, int], rng: random.Random) -> Image.Image:
     ground = RGB[COLOURS[product.colour].name]
-    seen = [
-        one for one in _PASTELS if sum(abs(a - b) for a, b in zip(one, ground, strict=True)) > 60
+    contrasting = [
+        colour
+        for colour in _PASTELS
+        if sum(abs(a - b) for a, b in zip(colour, ground, strict=True)) > 60
     ]
-    wall = rng.choice(seen)
+    wall = rng.choice(contrasting)
     kind = rng.random()
-    if product.of.stands and kind < 0.75:
+    if product.of.on_floor and kind < 0.75:
         return _room(size, wall, rng)
     if product.of.category == "home" and kind < 0.35:
         return _shelf(size, wall, rng)
     if kind < 0.3:
         return Image.new("RGB", size, wall)
-    shade = mixed(wall, (90, 90, 104), rng.uniform(0.12, 0.3))
+    shade = blend(wall, (90, 90, 104), rng.uniform(0.12, 0.3))
     ramp = Image.linear_gradient("L").resize(size)
     if rng.random() < 0.4:
         ramp = Image.radial_gradient("L").resize(size)
@@ -134,15 +136,15 @@ def _background(product: Product, size: tuple[int, int], rng: random.Random) -> 
 
 
 def _room(size: tuple[int, int], wall: Colour, rng: random.Random) -> Image.Image:
-    """A wall, a floor of planks or carpet, a skirting board; perhaps a picture or a plant."""
-    image = Image.new("RGB", size, mixed(wall, rng.choice(_PASTELS), 0.5))
+    """A wall, a floor and a skirting board, sometimes with a picture or a plant."""
+    image = Image.new("RGB", size, blend(wall, rng.choice(_PASTELS), 0.5))
     draw = ImageDraw.Draw(image)
     floor = int(size[1] * rng.uniform(0.7, 0.8))
     wood = rng.choice(_WOOD)
-    draw.rectangle([0, floor, *size], fill=mixed(wood, (255, 255, 255), 0.25))
+    draw.rectangle([0, floor, *size], fill=blend(wood, (255, 255, 255), 0.25))
     for i in range(1, 4):
         y = floor + (size[1] - floor) * i // 4
-        draw.line([(0, y), (size[0], y)], fill=mixed(wood, (255, 255, 255), 0.12))
+        draw.line([(0, y), (size[0], y)], fill=blend(wood, (255, 255, 255), 0.12))
     draw.rectangle([0, floor - 4, size[0], floor], fill=(246, 244, 240))
     extra = rng.random()
     if extra < 0.3:
@@ -158,7 +160,7 @@ def _room(size: tuple[int, int], wall: Colour, rng: random.Random) -> Image.Imag
 def _plant(
     draw: ImageDraw.ImageDraw, x: float, y: float, height: float, rng: random.Random
 ) -> None:
-    green = mixed((58, 118, 70), (120, 160, 80), rng.random())
+    green = blend((58, 118, 70), (120, 160, 80), rng.random())
     for lean in (-0.34, -0.16, 0.0, 0.18, 0.36):
         tip = (x + lean * height, y - height * (1 - abs(lean)))
         draw.line([(x, y - height * 0.3), tip], fill=green, width=2)
@@ -173,16 +175,16 @@ def _shelf(size: tuple[int, int], wall: Colour, rng: random.Random) -> Image.Ima
     draw = ImageDraw.Draw(image)
     edge = int(size[1] * 0.76)
     wood = rng.choice(_WOOD)
-    draw.rectangle([0, edge, *size], fill=mixed(wood, (255, 255, 255), 0.2))
-    draw.line([(0, edge), (size[0], edge)], fill=mixed(wood, (255, 255, 255), 0.4), width=3)
+    draw.rectangle([0, edge, *size], fill=blend(wood, (255, 255, 255), 0.2))
+    draw.line([(0, edge), (size[0], edge)], fill=blend(wood, (255, 255, 255), 0.4), width=3)
     return image.filter(ImageFilter.BoxBlur(1))
 
 
 def _company(product: Product, background: Image.Image, rng: random.Random) -> None:
-    """A smaller thing of another kind, beside or before the product."""
+    """Draw a smaller object of another kind next to the product."""
     small = ("mug", "vase", "cushion", "hat", "handbag", "sunglasses", "clock", "teapot")
-    places = [i for i, kind in enumerate(KINDS) if kind.name in small and i != product.kind]
-    kind = rng.choice(places)
+    indices = [i for i, kind in enumerate(KINDS) if kind.name in small and i != product.kind]
+    kind = rng.choice(indices)
     style, colour = rng.randrange(len(KINDS[kind].styles)), rng.randrange(len(COLOURS))
     other = Product(-1, kind, style, colour, 0, 0, "", 0.0, True, 0)
     width, height = background.size
@@ -193,8 +195,8 @@ def _company(product: Product, background: Image.Image, rng: random.Random) -> N
     _drawn(other, background, (left, top, left + wide, top + high), False, rng)
 
 
-def _varied(colour: Colour, rng: random.Random) -> Colour:
-    """No two dyes are quite the same."""
+def _jitter(colour: Colour, rng: random.Random) -> Colour:
+    """Jitter a colour."""
     shift = rng.uniform(-14, 14)
     a, b, c = (max(0, min(255, int(v + shift + rng.uniform(-9, 9)))) for v in colour)
     return a, b, c

@@ -1,4 +1,4 @@
-"""How bags, furniture, lamps, crockery and other things of the house are drawn."""
+"""Drawings of bags, furniture, lamps, crockery and other household items."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from shopsight.demo.shop.pen import Pen
 
 
 def handbag(pen: Pen, style: str) -> None:
-    """A bag with a clasp and handles, or a shopper, or a small one on a chain."""
+    """A handbag with a clasp, a tote, or a small bag on a chain."""
     if style == "small":
         pen.arc((0.12, -0.05, 0.88, 0.95), 190, 350, 2, "gold")
         pen.block((0.16, 0.45, 0.84, 0.92), "main", 8)

@@ -1,4 +1,4 @@
-"""What is drawn and how shoppers and sellers call it: kinds, styles, colours, patterns."""
+"""Vocabulary of the synthetic shop: kinds, styles, colours and patterns."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ PLAIN = "plain"
 
 @dataclass(frozen=True)
 class Value:
-    """One value of an attribute.
+    """An attribute value.
 
     Attributes:
-        name: what the truth calls it.
-        before: ways to say it in front of the noun.
-        after: ways to say it behind the noun.
+        name: ground-truth name.
+        before: wordings that precede the noun.
+        after: wordings that follow the noun.
     """
 
     name: str
@@ -63,16 +63,16 @@ class Kind:
     """A kind of product.
 
     Attributes:
-        name: what the truth calls it.
-        nouns: how shoppers call it.
-        category: the shop's department.
-        draw: draws it in one of its styles.
-        styles: of which every product has one; the first is what one expects, and seldom said.
-        price: the lowest and the highest.
-        aspect: its width divided by its height.
-        patterned: how often it has a pattern, from 0 to 1.
-        worn: how often a person wears it on the photo.
-        stands: it stands on the floor of a room.
+        name: ground-truth name.
+        nouns: nouns used in queries and titles.
+        category: department.
+        draw: renders it in a style.
+        styles: possible styles; the first is the default and rarely mentioned.
+        price: lowest and highest price.
+        aspect: width divided by height.
+        patterned: probability of a pattern.
+        worn: probability that a person wears it on the photo.
+        on_floor: placed on the floor of a room.
     """
 
     name: str
@@ -84,99 +84,99 @@ class Kind:
     aspect: float = 1.0
     patterned: float = 0.6
     worn: float = 0.0
-    stands: bool = False
+    on_floor: bool = False
 
 
-def _said(name: str, *others: str, after: tuple[str, ...] = ()) -> Value:
+def _v(name: str, *others: str, after: tuple[str, ...] = ()) -> Value:
     return Value(name, (name, *others), after)
 
 
 _CLOTHES, _SHOES, _BAGS = "clothes", "shoes", "bags"
 _WITH_IT, _FURNITURE, _HOME = "accessories", "furniture", "home"
-_SHORT = _said("short", after=("above the knee",))
-_ROUND, _SQUARE = _said("round", "circular"), _said("square", "rectangular")
+_SHORT = _v("short", after=("above the knee",))
+_ROUND, _SQUARE = _v("round", "circular"), _v("square", "rectangular")
 
 KINDS = (
     Kind("t-shirt", ("t-shirt", "tee", "top"), _CLOTHES, top,
-         (_said("short-sleeved"), _said("long-sleeved", "longsleeve", after=("with long sleeves",)),
-          _said("sleeveless", "tank", after=("without sleeves",))),
+         (_v("short-sleeved"), _v("long-sleeved", "longsleeve", after=("with long sleeves",)),
+          _v("sleeveless", "tank", after=("without sleeves",))),
          (9, 35), 1.0, 0.6, 0.4),
     Kind("shirt", ("shirt", "blouse"), _CLOTHES, shirt,
-         (_said("long-sleeved", after=("with long sleeves",)),
-          _said("short-sleeved", "summer", after=("with short sleeves",))),
+         (_v("long-sleeved", after=("with long sleeves",)),
+          _v("short-sleeved", "summer", after=("with short sleeves",))),
          (19, 79), 0.95, 0.7, 0.4),
     Kind("sweater", ("sweater", "pullover", "jumper"), _CLOTHES, sweater,
-         (_said("crew-neck"), _said("turtleneck", "roll-neck", after=("with a high collar",)),
-          _said("hooded", after=("with a hood",))),
+         (_v("crew-neck"), _v("turtleneck", "roll-neck", after=("with a high collar",)),
+          _v("hooded", after=("with a hood",))),
          (25, 99), 0.95, 0.5, 0.35),
     Kind("jacket", ("jacket", "coat"), _CLOTHES, jacket,
-         (_said("short", "zip"), _said("long", "winter", after=("with buttons",))),
+         (_v("short", "zip"), _v("long", "winter", after=("with buttons",))),
          (49, 249), 0.85, 0.35, 0.4),
     Kind("dress", ("dress", "gown", "frock"), _CLOTHES, dress,
-         (_SHORT, _said("long", "maxi", after=("down to the ankles",))),
+         (_SHORT, _v("long", "maxi", after=("down to the ankles",))),
          (29, 159), 0.75, 0.7, 0.6),
     Kind("skirt", ("skirt",), _CLOTHES, skirt,
-         (_SHORT, _said("long", "maxi", after=("down to the ankles",))),
+         (_SHORT, _v("long", "maxi", after=("down to the ankles",))),
          (19, 79), 0.85, 0.7),
     Kind("trousers", ("trousers", "pants"), _CLOTHES, trousers,
-         (_said("straight"), _said("slim", "skinny", "tight"), _said("wide", "loose", "flared")),
+         (_v("straight"), _v("slim", "skinny", "tight"), _v("wide", "loose", "flared")),
          (25, 99), 0.62, 0.4),
     Kind("shorts", ("shorts",), _CLOTHES, lambda pen, _: trousers(pen, "short"),
-         (_said("summer"),), (15, 49), 0.8, 0.5),
+         (_v("summer"),), (15, 49), 0.8, 0.5),
     Kind("tie", ("tie", "necktie"), _WITH_IT, tie,
-         (_said("wide"), _said("narrow", "slim")), (9, 59), 0.5, 0.75),
+         (_v("wide"), _v("narrow", "slim")), (9, 59), 0.5, 0.75),
     Kind("hat", ("hat",), _WITH_IT, hat,
-         (_said("baseball", "peaked"), _said("wide-brimmed", "sun", after=("with a wide brim",)),
-          _said("knitted", "woolly", "winter", after=("with a bobble",))),
+         (_v("baseball", "peaked"), _v("wide-brimmed", "sun", after=("with a wide brim",)),
+          _v("knitted", "woolly", "winter", after=("with a bobble",))),
          (9, 49), 1.15, 0.4),
     Kind("sunglasses", ("sunglasses", "shades"), _WITH_IT, sunglasses,
          (_SQUARE, _ROUND), (12, 129), 1.8, 0.25),
     Kind("watch", ("watch", "wristwatch"), _WITH_IT, watch,
          (_ROUND, _SQUARE), (29, 399), 0.6, 0.15),
     Kind("umbrella", ("umbrella", "brolly"), _WITH_IT, umbrella,
-         (_said("open"),), (9, 39), 1.0, 0.6),
+         (_v("open"),), (9, 39), 1.0, 0.6),
     Kind("sneakers", ("sneakers", "trainers", "running shoes"), _SHOES, sneaker,
-         (_said("low"), _said("high-top", "ankle-high", after=("up to the ankle",))),
+         (_v("low"), _v("high-top", "ankle-high", after=("up to the ankle",))),
          (29, 149), 1.35, 0.4),
     Kind("boots", ("boots",), _SHOES, boot,
-         (_said("high", "knee-high", "riding"), _said("ankle", "chelsea")), (49, 229), 0.85, 0.25),
+         (_v("high", "knee-high", "riding"), _v("ankle", "chelsea")), (49, 229), 0.85, 0.25),
     Kind("pumps", ("pumps", "ladies shoes", "court shoes"), _SHOES, pump,
-         (_said("high-heeled", "stiletto", after=("with high heels",)),
-          _said("flat", "ballerina", after=("without heels",))),
+         (_v("high-heeled", "stiletto", after=("with high heels",)),
+          _v("flat", "ballerina", after=("without heels",))),
          (29, 189), 1.3, 0.4),
     Kind("handbag", ("handbag", "bag", "purse"), _BAGS, handbag,
-         (_said("classic"), _said("tote", "shopper"),
-          _said("small", "evening", "clutch", after=("on a chain",))),
+         (_v("classic"), _v("tote", "shopper"),
+          _v("small", "evening", "clutch", after=("on a chain",))),
          (19, 299), 1.05, 0.5),
     Kind("backpack", ("backpack", "rucksack"), _BAGS, backpack,
-         (_said("zipped", "school"),
+         (_v("zipped", "school"),
           Value("with flap", ("buckled",), ("with a flap", "with buckles"))),
          (25, 149), 0.82, 0.5),
     Kind("suitcase", ("suitcase", "trolley", "luggage"), _BAGS, suitcase,
-         (_said("large", "big"), _said("small", "cabin")), (39, 199), 0.75, 0.25),
+         (_v("large", "big"), _v("small", "cabin")), (39, 199), 0.75, 0.25),
     Kind("sofa", ("sofa", "couch", "settee"), _FURNITURE, sofa,
-         (_said("two-seater", after=("for two",)), _said("three-seater", after=("for three",))),
+         (_v("two-seater", after=("for two",)), _v("three-seater", after=("for three",))),
          (299, 1899), 2.0, 0.4, 0, True),
     Kind("chair", ("chair", "seat"), _FURNITURE, chair,
-         (_said("dining", "kitchen"), _said("upholstered", "arm", "easy"), _said("stool", "bar")),
+         (_v("dining", "kitchen"), _v("upholstered", "arm", "easy"), _v("stool", "bar")),
          (29, 499), 0.8, 0.4, 0, True),
     Kind("table", ("table", "desk"), _FURNITURE, table,
          (_SQUARE, _ROUND), (79, 899), 1.5, 0.05, 0, True),
     Kind("lamp", ("lamp", "light"), _HOME, lamp,
-         (_said("table", "bedside", "desk"), _said("floor", "standing"),
-          _said("ceiling", "pendant", "hanging")),
+         (_v("table", "bedside", "desk"), _v("floor", "standing"),
+          _v("ceiling", "pendant", "hanging")),
          (19, 249), 0.7, 0.4, 0, True),
     Kind("mug", ("mug", "cup"), _HOME, mug,
-         (_said("tall"), Value("with saucer", ("espresso",), ("with a saucer", "and saucer"))),
+         (_v("tall"), Value("with saucer", ("espresso",), ("with a saucer", "and saucer"))),
          (5, 25), 1.1, 0.6),
     Kind("teapot", ("teapot", "tea pot"), _HOME, teapot,
-         (_said("round"),), (19, 79), 1.25, 0.6),
+         (_v("round"),), (19, 79), 1.25, 0.6),
     Kind("vase", ("vase", "flower vase"), _HOME, vase,
-         (_said("tall", "slim"), _said("round", "wide")), (9, 89), 0.65, 0.5),
+         (_v("tall", "slim"), _v("round", "wide")), (9, 89), 0.65, 0.5),
     Kind("cushion", ("cushion", "pillow"), _HOME, cushion,
          (_SQUARE, _ROUND), (9, 49), 1.05, 0.8),
     Kind("curtains", ("curtains", "drapes"), _HOME, curtains,
-         (_said("long", after=("down to the floor",)), _said("short", "kitchen")),
+         (_v("long", after=("down to the floor",)), _v("short", "kitchen")),
          (25, 129), 1.0, 0.7),
     Kind("rug", ("rug", "carpet"), _HOME, rug, (_SQUARE, _ROUND), (29, 399), 1.25, 0.7),
     Kind("clock", ("clock", "wall clock"), _HOME, clock,

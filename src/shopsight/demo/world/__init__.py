@@ -1,8 +1,8 @@
-"""The small world: a catalogue with known truth, in the competition's raw layout, at any size.
+"""Small world: a catalogue with known ground truth in the competition's raw format, at any size.
 
-Products have attributes (type, colour, pattern, material, audience, style), and their regions
-show them as noisy directions in feature space. Queries ask for some attributes in the words of
-shoppers. A candidate is relevant exactly when it has everything its query asks for.
+Products have attributes (type, colour, pattern, material, audience, style), which their region
+features encode as noisy directions. Queries mention some attributes in varying words. A candidate
+is relevant exactly when it has every attribute of its query.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from shopsight.demo.world.files import (
     write_labels,
     write_rows,
 )
-from shopsight.demo.world.pools import draw_pools
-from shopsight.demo.world.products import Features, draw_products
-from shopsight.demo.world.queries import Query, Shopper
+from shopsight.demo.world.pools import sample_pools
+from shopsight.demo.world.products import Features, sample_products
+from shopsight.demo.world.queries import Query, QuerySampler
 from shopsight.errors import UsageError
 from shopsight.formats.atomic import atomic_write
 
@@ -32,39 +32,34 @@ _FIRST_ID = 100_000_000
 
 
 def make_world(folder: Path, config: WorldConfig) -> None:
-    """Write the raw files of a small world, and its truth.
+    """Write the raw files of a small world in bounded memory; byte-identical for equal settings.
 
-    Memory stays small however large the world is. The same settings give the same bytes.
-    ``folder`` then holds, for each split S, ``S/S.tsv`` and (evaluation splits) the file
-    ``S/S_answer.json``; ``multimodal_labels.txt``; and ``truth.json``, which gives the
-    attributes of every product and query of every split::
+    Each split S gets ``S/S.tsv`` and, if it is an evaluation split, ``S/S_answer.json``; beside
+    them are ``multimodal_labels.txt`` and ``truth.json``, the attributes of every product and
+    query by split::
 
         {"valid": {"products": {id: {"type": "dress", ...}}, "queries": {id: {...}}}, ...}
 
-    Args:
-        folder: created where it is missing; its files are replaced.
-        config: sizes, noise, splits and seed.
-
     Raises:
-        UsageError: sizes that no world can have.
+        UsageError: inconsistent sizes.
         OutputError: the folder cannot be written.
     """
     _check(config)
     folder.mkdir(parents=True, exist_ok=True)
     features = Features(config.feature_width, config.noise, np.random.default_rng([config.seed, 0]))
-    known = {}
+    attributes = {}
     next_id = _FIRST_ID
     for i, split in enumerate(config.splits):
         rng = np.random.default_rng([config.seed, 1, i])
         count = config.train_products if split == "train" else config.eval_products
-        products = draw_products(count, next_id, rng)
+        products = sample_products(count, next_id, rng)
         next_id += count
-        shopper = Shopper(products, rng)
+        sampler = QuerySampler(products, rng)
         path = folder / split / f"{split}.tsv"
         if split == "train":
-            rows = _clicks(shopper, config.train_rows, rng)
+            rows = _clicks(sampler, config.train_rows, rng)
         else:
-            pools = draw_pools(products, shopper, config, rng)
+            pools = sample_pools(products, sampler, config, rng)
             path.parent.mkdir(exist_ok=True)
             write_answers(path.with_name(f"{split}_answer.json"), pools, products)
             sizes = [len(pool.candidates) for pool in pools]
@@ -74,20 +69,20 @@ def make_world(folder: Path, config: WorldConfig) -> None:
                 np.concatenate([pool.candidates for pool in pools]),
             )
         write_rows(path, rows, products, features)
-        known[split] = truth(products, rows.queries)
+        attributes[split] = truth(products, rows.queries)
     write_labels(folder / "multimodal_labels.txt")
     with atomic_write(folder / "truth.json") as file:
-        file.write(json.dumps(known))
+        file.write(json.dumps(attributes))
 
 
-def _clicks(shopper: Shopper, count: int, rng: np.random.Generator) -> Rows:
-    """``count`` clicked pairs in random order: a query about once, twice, seldom more often."""
+def _clicks(sampler: QuerySampler, count: int, rng: np.random.Generator) -> Rows:
+    """Sample ``count`` clicked pairs in random order; most queries have one or two clicks."""
     queries: list[Query] = []
     query_idx: list[int] = []
     product_idx: list[int] = []
     while len(product_idx) < count:
-        query = shopper.ask()
-        clicked = shopper.matches(query, min(rng.geometric(0.45), count - len(product_idx)))
+        query = sampler.sample()
+        clicked = sampler.matches(query, min(rng.geometric(0.45), count - len(product_idx)))
         product_idx.extend(clicked.tolist())
         query_idx.extend([len(queries)] * (len(product_idx) - len(query_idx)))
         queries.append(query)
@@ -96,7 +91,7 @@ def _clicks(shopper: Shopper, count: int, rng: np.random.Generator) -> Rows:
 
 
 def _check(config: WorldConfig) -> None:
-    smallest = {
+    minimum = {
         "train_rows": 1,
         "train_products": 1,
         "eval_queries": 1,
@@ -105,7 +100,7 @@ def _check(config: WorldConfig) -> None:
         "pool_size": config.relevant + 1,
         "eval_products": config.pool_size,
     }
-    for name, least in smallest.items():
+    for name, least in minimum.items():
         if getattr(config, name) < least:
             raise UsageError(f"{name} of a small world must be at least {least}")
     if not config.splits or len(set(config.splits)) < len(config.splits):

@@ -1,4 +1,4 @@
-"""The small world in the competition's raw layout, written in bounded memory."""
+"""Raw files of the small world, written in bounded memory."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from shopsight.types import IntArray
 HEADER = (
     b"product_id\timage_h\timage_w\tnum_boxes\tboxes\tfeatures\tclass_labels\tquery\tquery_id\n"
 )
-_BLOCK_BYTES = 1 << 20  # features made at a time: they stay in a core's cache
+_BLOCK_BYTES = 1 << 20  # bytes of features generated at a time; fits into a core's cache
 
 
 class Rows(NamedTuple):
-    """The N rows of one TSV file.
+    """The N rows of a TSV file.
 
     Attributes:
-        queries: texts; the id of a query is its index.
-        query_idx: (N,) which query.
-        product_idx: (N,) which product.
+        queries: queries; the index is the query id.
+        query_idx: (N,) index into ``queries``.
+        product_idx: (N,) product index.
     """
 
     queries: Sequence[Query]
@@ -38,7 +38,7 @@ class Rows(NamedTuple):
 
 
 def write_rows(path: Path, rows: Rows, products: Products, features: Features) -> None:
-    """Write one split's TSV file, with its header."""
+    """Write a split's TSV file with header."""
     ends = [f"\t{query.text}\t{i}\n".encode() for i, query in enumerate(rows.queries)]
     length = np.diff(products.offsets)[rows.product_idx]
     block = (np.cumsum(length) * features.width * 4) // _BLOCK_BYTES
@@ -47,9 +47,9 @@ def write_rows(path: Path, rows: Rows, products: Products, features: Features) -
     with atomic_write(path, "wb") as file:
         file.write(HEADER)
         for start, stop in zip(starts, [*starts[1:], len(block)], strict=True):
-            wanted = rows.product_idx[start:stop]
-            encoded = _encode(products, np.unique(wanted), features)
-            pieces = zip(wanted.tolist(), rows.query_idx[start:stop].tolist(), strict=True)
+            block_products = rows.product_idx[start:stop]
+            encoded = _encode(products, np.unique(block_products), features)
+            pieces = zip(block_products.tolist(), rows.query_idx[start:stop].tolist(), strict=True)
             file.writelines(part for p, q in pieces for part in (*encoded[p], ends[q]))
 
 
@@ -61,42 +61,42 @@ def write_labels(path: Path) -> None:
 
 
 def write_answers(path: Path, pools: Sequence[Pool], products: Products) -> None:
-    """Write ``{"query_id": [product ids]}``, the ids being integers as in the competition."""
+    """Write ``{"query_id": [product ids]}``, with integer ids as in the competition."""
     answers = {str(i): products.ids[pool.relevant].tolist() for i, pool in enumerate(pools)}
     with atomic_write(path) as file:
         file.write(json.dumps(answers))
 
 
-def described(attributes: Sequence[int]) -> dict[str, str]:
-    """Attribute values in words, without those that are left open."""
+def attribute_names(attributes: Sequence[int]) -> dict[str, str]:
+    """Names of attribute values, without unspecified attributes."""
     named = zip(KINDS, VALUES, attributes, strict=True)
     return {kind: values[i].name for kind, values, i in named if i != ANY}
 
 
 def truth(products: Products, queries: Sequence[Query]) -> dict[str, Any]:
-    """What tests check a split against: attributes by product id and by query id."""
+    """Ground truth of a split: attributes by product id and by query id."""
     ids, attributes = products.ids.tolist(), products.attributes.tolist()
     return {
-        "products": {str(i): described(row) for i, row in zip(ids, attributes, strict=True)},
-        "queries": {str(i): described(query.wanted.tolist()) for i, query in enumerate(queries)},
+        "products": {str(i): attribute_names(row) for i, row in zip(ids, attributes, strict=True)},
+        "queries": {str(i): attribute_names(q.wanted.tolist()) for i, q in enumerate(queries)},
     }
 
 
 def _encode(
-    products: Products, wanted: IntArray, features: Features
+    products: Products, product_idx: IntArray, features: Features
 ) -> dict[int, tuple[bytes, ...]]:
-    """The columns of each wanted product up to the query's, by product index."""
-    lengths = products.offsets[wanted + 1] - products.offsets[wanted]
+    """Encoded product columns by product index."""
+    lengths = products.offsets[product_idx + 1] - products.offsets[product_idx]
     ends = np.cumsum(lengths)
-    first = np.repeat(products.offsets[wanted] - (ends - lengths), lengths)
+    first = np.repeat(products.offsets[product_idx] - (ends - lengths), lengths)
     regions = first + np.arange(ends[-1])
-    made = features.of(products, regions, np.repeat(wanted, lengths))
+    values = features.of(products, regions, np.repeat(product_idx, lengths))
     boxes, labels = products.boxes[regions], products.labels[regions]
     encoded: dict[int, tuple[bytes, ...]] = {}
-    spans = zip(wanted.tolist(), (ends - lengths).tolist(), ends.tolist(), strict=True)
+    spans = zip(product_idx.tolist(), (ends - lengths).tolist(), ends.tolist(), strict=True)
     for i, start, stop in spans:
         height, width = products.image_sizes[i]
         head = f"{products.ids[i]}\t{height}\t{width}\t{stop - start}\t".encode()
-        columns = (b64encode(column[start:stop].data) for column in (boxes, made, labels))
+        columns = (b64encode(column[start:stop].data) for column in (boxes, values, labels))
         encoded[i] = (head, b"\t".join(columns))
     return encoded

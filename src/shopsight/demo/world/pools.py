@@ -1,8 +1,8 @@
-"""Candidate pools of the small world, built so that they give nothing away.
+"""Leak-free candidate pools of the small world.
 
-In the competition a product that stands in few pools is probably relevant. Here every product
-stands in the same number of pools, or in one more where the places do not divide evenly; the
-places beyond are given so that the share of relevant candidates is the same at both counts.
+In the competition, products in few pools are probably relevant. Here every product is in the same
+number of pools, or in one more if the slots do not divide evenly; extra slots are assigned so that
+the fraction of relevant candidates is equal at both counts.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from numpy.typing import NDArray
 
 from shopsight.config import WorldConfig
 from shopsight.demo.world.products import Products
-from shopsight.demo.world.queries import Query, Shopper, satisfies
+from shopsight.demo.world.queries import Query, QuerySampler, satisfies
 from shopsight.types import IntArray
 
-_SAME_TYPE, _SAME_COLOUR = 0.5, 0.2  # shares of the candidates that are not relevant
+_SAME_TYPE, _SAME_COLOUR = 0.5, 0.2  # fractions of the distractors
 
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """The candidates of one query, as product indices.
+    """The candidates of a query, as product indices.
 
     Attributes:
-        query: what is asked.
-        relevant: all candidates that satisfy the query.
-        candidates: distinct products, the relevant ones among them, in random order.
+        query: the query.
+        relevant: all relevant candidates.
+        candidates: distinct products including the relevant ones, in random order.
     """
 
     query: Query
@@ -35,80 +35,84 @@ class Pool:
     candidates: IntArray
 
 
-def draw_pools(
-    products: Products, shopper: Shopper, config: WorldConfig, rng: np.random.Generator
+def sample_pools(
+    products: Products, sampler: QuerySampler, config: WorldConfig, rng: np.random.Generator
 ) -> list[Pool]:
-    """Draw the queries of one evaluation split and the candidates of each."""
+    """Sample the queries of an evaluation split and their candidates."""
     count, size = config.eval_queries, config.pool_size
-    share, extra = divmod(count * size, len(products))
-    free = np.full(len(products), max(1, share))
-    asked = []
+    per_product, extra = divmod(count * size, len(products))
+    slots = max(1, per_product)
+    free = np.full(len(products), slots)
+    sampled = []
     for _ in range(count):
-        query, relevant = _relevant(shopper, config.relevant, free, rng)
+        query, relevant = _relevant(sampler, config.relevant, free, rng)
         free[relevant] -= 1
-        asked.append((query, relevant))
-    left = free + share - max(1, share) + _one_more(max(1, share) - free, share, extra, rng)
+        sampled.append((query, relevant))
+    left = free + per_product - slots + _extra_slots(slots - free, per_product, extra, rng)
     pools: dict[int, Pool] = {}
     for i in rng.permutation(count).tolist():
-        query, relevant = asked[i]
-        others = _others(products, query, size - len(relevant), left, rng)
+        query, relevant = sampled[i]
+        others = _distractors(products, query, size - len(relevant), left, rng)
         left[others] -= 1
         pools[i] = Pool(query, relevant, rng.permutation(np.concatenate([relevant, others])))
     return [pools[i] for i in range(count)]
 
 
 def _relevant(
-    shopper: Shopper, most: int, free: IntArray, rng: np.random.Generator
+    sampler: QuerySampler, limit: int, free: IntArray, rng: np.random.Generator
 ) -> tuple[Query, IntArray]:
-    """A query that at least three products with a free place satisfy, if a few tries find one."""
-    for most_attributes in (3, 3, 3, 2, 2, 1, 1, 0):
-        query = shopper.ask(most_attributes)
-        found = shopper.matches(query, len(free))
-        found = found[free[found] > 0]
-        if len(found) >= min(3, most):
+    """Sample a query with, if possible, at least three relevant products that have a free slot."""
+    for max_attributes in (3, 3, 3, 2, 2, 1, 1, 0):
+        query = sampler.sample(max_attributes)
+        matches = sampler.matches(query, len(free))
+        matches = matches[free[matches] > 0]
+        if len(matches) >= min(3, limit):
             break
-    if len(found) == 0:
+    if len(matches) == 0:
         return query, np.array([query.source])
-    return query, rng.permutation(found)[:most]
+    return query, rng.permutation(matches)[:limit]
 
 
-def _one_more(
-    relevant: IntArray, share: int, extra: int, rng: np.random.Generator
+def _extra_slots(
+    relevant: IntArray, per_product: int, extra: int, rng: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Which ``extra`` of the products get a place more than their ``share``.
+    """Sample ``extra`` products that get a slot more than ``per_product``.
 
-    Their chance rises with how often they are ``relevant`` (P,), just so much that the mean
-    among them is (share + 1) / share of the mean among the rest.
+    The probability rises with the number of queries a product is ``relevant`` (P,) to, just enough
+    that the mean among the sampled is (per_product + 1) / per_product times that of the others.
     """
-    part = extra / len(relevant)
+    fraction = extra / len(relevant)
     mean, variance = relevant.mean(), relevant.var()
-    tilt = mean * (1 - part) / (share + part) / variance if variance and extra else 0.0
+    slope = (
+        mean * (1 - fraction) / (per_product + fraction) / variance if variance and extra else 0.0
+    )
     order = rng.permutation(len(relevant))
-    chance = np.clip(part * (1 + tilt * (relevant[order] - mean)), 0, 1)
-    # Systematic sampling: each product is taken with exactly its chance.
-    steps = np.floor(np.cumsum(chance) + rng.random())
-    taken = np.zeros(len(relevant), bool)
-    taken[order[np.diff(steps, prepend=0) > 0]] = True
-    return taken
+    probability = np.clip(fraction * (1 + slope * (relevant[order] - mean)), 0, 1)
+    # Systematic sampling gives each product exactly its inclusion probability.
+    steps = np.floor(np.cumsum(probability) + rng.random())
+    sampled = np.zeros(len(relevant), bool)
+    sampled[order[np.diff(steps, prepend=0) > 0]] = True
+    return sampled
 
 
-def _others(
+def _distractors(
     products: Products, query: Query, count: int, left: IntArray, rng: np.random.Generator
 ) -> IntArray:
-    """Products that do not satisfy the query: of its type, of its colour, or any."""
+    """Sample irrelevant products: of the query's type, of its colour, and others."""
     attributes = products.attributes
     allowed = ~satisfies(attributes, query.wanted)
     chosen: list[int] = []
 
-    def take(these: IntArray, most: int) -> None:
-        chosen.extend(these[: max(0, most)])
-        allowed[these[: max(0, most)]] = False
+    def take(products: IntArray, limit: int) -> None:
+        taken = products[: max(0, limit)]
+        chosen.extend(taken)
+        allowed[taken] = False
 
     colour = query.wanted[1] if query.wanted[1] >= 0 else attributes[query.source, 1]
-    for kind, value, share in (0, query.wanted[0], _SAME_TYPE), (1, colour, _SAME_COLOUR):
+    for kind, value, fraction in (0, query.wanted[0], _SAME_TYPE), (1, colour, _SAME_COLOUR):
         same = np.flatnonzero(allowed & (left > 0) & (attributes[:, kind] == value))
-        take(rng.permutation(same), round(count * share))
-    # The rest are those with the most places left, so that every place is taken in the end.
+        take(rng.permutation(same), round(count * fraction))
+    # The rest come from the products with the most slots left, so that no slot stays empty.
     rest = rng.permutation(np.flatnonzero(allowed))
     take(rest[np.argsort(-left[rest], kind="stable")], count - len(chosen))
     return np.array(chosen, np.int64)

@@ -1,4 +1,4 @@
-"""Products of the small world: attributes, regions, and the features that show them."""
+"""Products of the small world: attributes, regions and region features."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from numpy.typing import NDArray
 from shopsight.demo.world.words import HUMAN_LABELS, KINDS, OTHERS_LABEL, VALUES
 from shopsight.types import IntArray
 
-MOST_REGIONS = 91
-_BANK = 1 << 22  # noise values that regions take their windows from
+MAX_REGIONS = 91
+_BANK = 1 << 22  # shared noise values; regions use windows of them
 _COMMON_SIDES = (500, 750, 800)
 
 
 @dataclass(frozen=True, eq=False)
 class Products:
-    """P products with R regions in all; the regions of product ``i`` are packed in a row.
+    """P products with R regions in all; packed.
 
     Attributes:
-        ids: (P,) distinct.
-        attributes: (P, kinds) index of the value of each kind.
+        ids: (P,) distinct ids.
+        attributes: (P, kinds) value index per attribute.
         image_sizes: (P, 2) height and width in pixels.
         offsets: (P + 1,) the regions of product ``i`` are ``offsets[i]:offsets[i + 1]``.
-        boxes: (R, 4) top, left, bottom, right in whole pixels.
+        boxes: (R, 4) top, left, bottom, right in integer pixels.
         labels: (R,) region classes.
-        strengths: (R, kinds) how strongly a region shows the product's value; 0 for not at all.
-        noise_starts: (R,) where the region's window of the noise bank begins.
+        strengths: (R, kinds) weight of the product's value in a region's feature.
+        noise_starts: (R,) start of the region's window in the noise bank.
     """
 
     ids: IntArray
@@ -44,13 +44,13 @@ class Products:
         return len(self.ids)
 
 
-def draw_products(count: int, first_id: int, rng: np.random.Generator) -> Products:
-    """Draw ``count`` products whose ids are ``first_id`` onwards, in random order.
+def sample_products(count: int, first_id: int, rng: np.random.Generator) -> Products:
+    """Sample ``count`` products with ids from ``first_id`` upwards, in random order.
 
     Region counts follow the competition's: mean 3.77, sd 3.3, quartiles 2, 3, 5, at most 91.
     """
-    attributes = np.stack([rng.choice(len(v), count, p=_shares(len(v))) for v in VALUES], 1)
-    lengths = np.clip(np.rint(rng.lognormal(np.log(2.8), 0.76, count)), 1, MOST_REGIONS)
+    attributes = np.stack([rng.choice(len(v), count, p=_long_tail(len(v))) for v in VALUES], 1)
+    lengths = np.clip(np.rint(rng.lognormal(np.log(2.8), 0.76, count)), 1, MAX_REGIONS)
     offsets = np.zeros(count + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
     owner = np.repeat(np.arange(count), np.diff(offsets))
@@ -74,15 +74,15 @@ def draw_products(count: int, first_id: int, rng: np.random.Generator) -> Produc
 
 
 class Features:
-    """The one mapping from attributes to region features of a world.
+    """Mapping from attributes to region features.
 
     Every value has a random sparse non-negative direction; a region's feature is the rectified
-    sum of the directions it shows and of Gaussian noise.
+    sum of its values' directions and Gaussian noise.
 
     Args:
-        width: F, numbers per feature; at most 2,097,152.
+        width: feature dimension F, at most 2,097,152.
         noise: standard deviation of the noise.
-        rng: draws the directions and the noise.
+        rng: source of directions and noise.
     """
 
     def __init__(self, width: int, noise: float, rng: np.random.Generator) -> None:
@@ -95,9 +95,9 @@ class Features:
         self._windows = sliding_window_view(bank, width)
 
     def of(self, products: Products, regions: IntArray, owner: IntArray) -> NDArray[np.float32]:
-        """(n, F) features of ``regions`` (n,), which belong to the products ``owner`` (n,)."""
-        # Sums of rows, not a matrix product: a product's features must be the same bytes in
-        # whatever company it is made, and a matrix product rounds by its shape.
+        """(n, F) features of ``regions`` (n,) of the products ``owner`` (n,)."""
+        # Sums of rows instead of a matrix product: the rounding of a matrix product depends on its
+        # shape, and a product's features must not depend on the block they are generated in.
         features = self._windows[products.noise_starts[regions]]
         for kind in range(len(KINDS)):
             rows = self._directions[self._first[kind] + products.attributes[owner, kind]]
@@ -110,7 +110,7 @@ class Features:
         return features
 
 
-def _shares(count: int) -> NDArray[np.float64]:
+def _long_tail(count: int) -> NDArray[np.float64]:
     """A mild long tail: the first value is about three times as common as the last."""
     weight: NDArray[np.float64] = 1 / (np.arange(count) + count / 2)
     weight /= weight.sum()
@@ -130,7 +130,7 @@ def _labels(types: IntArray, human: NDArray[np.bool_], rng: np.random.Generator)
 def _strengths(
     whole: NDArray[np.bool_], human: NDArray[np.bool_], rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """The whole object shows every attribute, a part about half of them, a person none."""
+    """Whole objects show every attribute, parts about half of them, people none."""
     shape = (len(whole), len(KINDS))
     strengths = rng.uniform(0.6, 1.4, shape).astype(np.float32)
     strengths[~whole[:, None] & (rng.random(shape) < 0.5)] = 0
@@ -141,9 +141,9 @@ def _strengths(
 def _boxes(
     image_sizes: IntArray, whole: NDArray[np.bool_], rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Boxes of at least one pixel inside the image; the whole object fills most of it."""
-    share = np.where(whole[:, None], rng.uniform(0.7, 1, image_sizes.shape), 0)
-    share = np.where(share, share, rng.uniform(0.1, 0.6, image_sizes.shape))
-    extent = np.maximum(1, np.floor(share * image_sizes))
+    """Boxes of at least one pixel inside the image; whole objects fill most of it."""
+    fraction = np.where(whole[:, None], rng.uniform(0.7, 1, image_sizes.shape), 0)
+    fraction = np.where(fraction, fraction, rng.uniform(0.1, 0.6, image_sizes.shape))
+    extent = np.maximum(1, np.floor(fraction * image_sizes))
     start = np.floor(rng.random(image_sizes.shape) * (image_sizes - extent + 1))
     return np.concatenate([start, start + extent], 1).astype(np.float32)

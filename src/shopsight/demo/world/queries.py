@@ -1,4 +1,4 @@
-"""Queries of the small world: what is wanted, in the words of shoppers."""
+"""Queries of the small world."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from shopsight.demo.world.products import Products
 from shopsight.demo.world.words import KINDS, NOISE, VALUES
 from shopsight.types import IntArray
 
-ANY = -1  # in ``wanted``: the query does not ask for a value of this kind
-_LOOKED_AT = 64  # products looked at for each one wanted, so that large worlds stay fast
+ANY = -1  # in ``wanted``: the attribute is unspecified
+_SCANNED = 64  # products scanned per requested match; bounds the time in large worlds
 
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """What a shopper wants and says.
+    """A query.
 
     Attributes:
-        text: distinct within its split.
-        wanted: (kinds,) index of the value asked for, `ANY` where none is.
-        source: index of a product that satisfies it.
+        text: query text, distinct within its split.
+        wanted: (kinds,) required value index, or `ANY`.
+        source: index of a relevant product.
     """
 
     text: str
@@ -31,13 +31,8 @@ class Query:
     source: int
 
 
-class Shopper:
-    """Asks queries that products of ``products`` answer, never the same text twice.
-
-    Args:
-        products: what there is to ask for.
-        rng: draws what is asked and how it is said.
-    """
+class QuerySampler:
+    """Sampler of queries with distinct texts, each with at least one relevant product."""
 
     def __init__(self, products: Products, rng: np.random.Generator) -> None:
         self._products = products
@@ -45,32 +40,32 @@ class Shopper:
         order = rng.permutation(len(products))
         types = products.attributes[:, 0]
         self._of_type = [order[types[order] == t] for t in range(len(VALUES[0]))]
-        self._said: set[str] = set()
+        self._value: set[str] = set()
 
-    def ask(self, most_attributes: int = 3) -> Query:
-        """A new query about a random product, asking for its type and up to three more values."""
+    def sample(self, max_attributes: int = 3) -> Query:
+        """Sample a query about a random product: its type and up to ``max_attributes`` values."""
         source = self._random.randrange(len(self._products))
         count = self._random.choices((0, 1, 2, 3), (1, 5, 4, 1))[0]
-        kinds = self._random.sample(range(1, len(KINDS)), min(count, most_attributes))
+        kinds = self._random.sample(range(1, len(KINDS)), min(count, max_attributes))
         wanted = np.full(len(KINDS), ANY, np.int8)
         wanted[[0, *kinds]] = self._products.attributes[source, [0, *kinds]]
-        return Query(self._say(wanted, kinds), wanted, source)
+        return Query(self._text(wanted, kinds), wanted, source)
 
-    def matches(self, query: Query, most: int) -> IntArray:
-        """At most ``most`` distinct products that satisfy the query: its source, then random ones.
+    def matches(self, query: Query, limit: int) -> IntArray:
+        """At most ``limit`` relevant products: the source, then random ones.
 
-        Where few are wanted of a large world, it is searched in part only.
+        For a small ``limit``, only a part of a large world is scanned.
         """
         same = self._of_type[query.wanted[0]]
-        if len(same) > most * _LOOKED_AT:
-            start = self._random.randrange(len(same) - most * _LOOKED_AT)
-            same = same[start : start + most * _LOOKED_AT]
-        found = same[satisfies(self._products.attributes[same], query.wanted)]
-        others = found[found != query.source].tolist()
-        others = self._random.sample(others, min(len(others), most - 1))
+        if len(same) > limit * _SCANNED:
+            start = self._random.randrange(len(same) - limit * _SCANNED)
+            same = same[start : start + limit * _SCANNED]
+        matches = same[satisfies(self._products.attributes[same], query.wanted)]
+        others = matches[matches != query.source].tolist()
+        others = self._random.sample(others, min(len(others), limit - 1))
         return np.array([query.source, *others])
 
-    def _say(self, wanted: NDArray[np.int8], kinds: list[int]) -> str:
+    def _text(self, wanted: NDArray[np.int8], kinds: list[int]) -> str:
         draw = self._random
         before, after = [], []
         for kind in kinds:
@@ -83,13 +78,13 @@ class Shopper:
         if draw.random() < 0.3:
             before.insert(draw.randrange(len(before) + 1), draw.choice(NOISE))
         numbers = 10
-        while (text := " ".join([*before, noun, *after])) in self._said:
+        while (text := " ".join([*before, noun, *after])) in self._value:
             before.insert(0, draw.choice((draw.choice(NOISE), f"{draw.randrange(numbers)} no.")))
             numbers *= 10
-        self._said.add(text)
+        self._value.add(text)
         return text
 
 
 def satisfies(attributes: NDArray[np.int8], wanted: NDArray[np.int8]) -> NDArray[np.bool_]:
-    """(n,) whether products with these ``attributes`` (n, kinds) have all that is ``wanted``."""
+    """(n,) mask of products whose ``attributes`` (n, kinds) match ``wanted`` (kinds,)."""
     return np.asarray(((wanted == ANY) | (attributes == wanted)).all(1))

@@ -1,6 +1,6 @@
-"""The words of the small world: what products are like, and how shoppers say so.
+"""Vocabulary of the small world.
 
-A product has one value of each kind, the first kind being its type (the head noun of queries).
+A product has one value per attribute; the first attribute is its type, the head noun of queries.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ LABELS = (
 
 
 class Value(NamedTuple):
-    """One value of one kind.
+    """An attribute value.
 
     Attributes:
-        name: what the truth calls it.
-        before: ways to say it in front of the head noun; for a type, the head nouns.
-        after: ways to say it behind the head noun.
-        label: a type's region class.
-        worn: whether a person often wears the type on the photo.
+        name: ground-truth name.
+        before: wordings that precede the head noun; for a type, the head nouns.
+        after: wordings that follow the head noun.
+        label: region class of a type.
+        worn: people often wear products of this type on photos.
     """
 
     name: str
@@ -142,7 +142,7 @@ STYLES = (
 
 VALUES: tuple[tuple[Value, ...], ...] = (TYPES, COLOURS, PATTERNS, MATERIALS, AUDIENCES, STYLES)
 
-# Words that real queries carry and that say nothing about the photo.
+# Words of real queries that are unrelated to the photo.
 NOISE = (
     "new",
     "2020",
