@@ -146,7 +146,7 @@ def test_index_answers_queries(demo: tuple[Path, str, str]) -> None:
         assert again.hits[0].product_id == results.hits[0].product_id
 
 
-def test_no_index_commands_without_the_search_extra(tmp_path: Path) -> None:
+def test_search_commands_need_the_search_extra(tmp_path: Path) -> None:
     assert not [line for line in commands(tmp_path, SHOP, indexed=False) if "index" in line]
 
 
