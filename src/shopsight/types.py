@@ -6,7 +6,7 @@ All ids are strings. Ragged arrays are packed: the candidates of query ``i`` are
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sized
+from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple, Self
@@ -24,6 +24,13 @@ IdArray = NDArray[np.object_]
 AnyArray = NDArray[Any]
 
 _SHOWN = 10  # queries in a table
+
+Progress = Callable[[str, int, int], None]
+"""Progress callback: stage, done, total."""
+
+
+def no_progress(stage: str, done: int, total: int) -> None:
+    """No-op progress callback."""
 
 
 class Box(NamedTuple):

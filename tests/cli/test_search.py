@@ -62,7 +62,7 @@ def test_index_refuses(
     words: list[str], sentence: str, index: Path, trained: Trained, small_data: Path,
     capsys: Capture, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("shopsight.search.retrievers.milvus._SECONDS", 1.0)
+    monkeypatch.setattr("shopsight.search.retrievers.milvus._TIMEOUT", 1.0)
     places = {"RUN": str(trained[0]), "DATA": str(small_data), "INDEX": str(index)}
     assert main(["index", *(places.get(word, word) for word in words)]) == 2
     assert sentence in capsys.readouterr().err
@@ -98,12 +98,12 @@ def test_search_prints_json(index: Path, capsys: Capture) -> None:
         (["x", "--like", "3"], "give a query, or --like"),
         (["x", "-k", "0"], "-k and --candidates must be at least 1"),
         (["x", "--threads", "0"], "--threads must be at least 1"),
-        (["x", "--filter", "price"], "is no filter"),
+        (["x", "--filter", "price"], "invalid filter 'price'"),
         (["x", "--filter", "price=1"], "have no fields"),
         (["x", "--filter", "a=1", "--filter", "a>2"], "two filters of a"),
         (["--like", "nothing"], "no product 'nothing' in the index"),
         (["--photo", "nowhere.jpg"], "nowhere.jpg: no such file"),
-        (["x", "--engine", "ftp://x"], "'ftp://x' is no engine"),
+        (["x", "--engine", "ftp://x"], "unknown engine 'ftp://x'"),
     ],
 )
 def test_search_refuses(words: list[str], sentence: str, index: Path, capsys: Capture) -> None:

@@ -244,7 +244,7 @@ def _what(path: str) -> str:
     name = path.rpartition("/")[2]
     if not path.startswith("segment-"):
         return "models" if path.startswith(("models", "extractor")) else "records"
-    if name == "recall.faiss":
+    if name == "vectors.faiss":
         return "recall"
     if name.startswith("photo"):
         return "photos"

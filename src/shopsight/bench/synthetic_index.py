@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -17,13 +16,13 @@ from shopsight.formats.checksums import checksums
 from shopsight.formats.locks import folder_lock
 from shopsight.models.dual import DualEncodings
 from shopsight.search.encoders import SearchModels
-from shopsight.search.index import no_progress, publish, query_vectors, settled
+from shopsight.search.index import publish, settled
 from shopsight.search.manifest import MODELS, Generation, pending
-from shopsight.search.retrievers.faiss import Vectors
+from shopsight.search.retrievers.base import Vectors
 from shopsight.search.segment import DUAL
 from shopsight.search.segment_writer import SegmentWriter
 from shopsight.search.snapshot import Snapshot
-from shopsight.types import IntArray
+from shopsight.types import IntArray, Progress, no_progress
 
 _AT_ONCE = 8192
 _NEIGHBOURS = 10
@@ -35,7 +34,7 @@ def build_synthetic_index(
     products: int,
     out: Path,
     seed: int = 0,
-    progress: Callable[[str, int, int], None] = no_progress,
+    progress: Progress = no_progress,
 ) -> Generation:
     """Write an index of many products that are no real ones, but stand where real ones do.
 
@@ -79,7 +78,7 @@ def build_synthetic_index(
                 [f"{i:09d}" for i in range(products)],
                 fields.take(pa.array(rows[origin])) if fields.column_names else None,
                 None,
-                query_vectors(SearchModels(out / MODELS, [DUAL])),
+                SearchModels(out / MODELS, [DUAL]).sample_vectors(),
             )
         part = settled(out, folder, products, about)
         return publish(out, begun, [part], [part.name], progress)

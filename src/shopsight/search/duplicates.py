@@ -36,7 +36,7 @@ class Group:
 def find_duplicates(
     snapshot: Snapshot,
     config: DedupeConfig | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> list[Group]:
     """Groups of near-identical products, the largest first.
 

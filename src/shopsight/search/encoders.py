@@ -27,7 +27,9 @@ from shopsight.inference.trunk_cache import weights_key
 from shopsight.models.attention import benefits_from_length_sort
 from shopsight.models.base import Encodings
 from shopsight.models.image_encoder import ImageEncoder
+from shopsight.search.retrievers.base import Vectors
 from shopsight.search.segment import CODES, DUAL
+from shopsight.search.snapshot import as_vectors
 from shopsight.text.normalise import words
 
 WORD_MATCH, SENTENCE_MATCH = "word-match", "sentence-match"
@@ -101,6 +103,15 @@ class SearchModels:
     def encode_queries(self, tokens: Tokens, names: Sequence[str]) -> dict[str, Encodings]:
         """Encodings of queries by model."""
         return {name: self._models[name].encode_queries(tokens) for name in names}
+
+    def query_vectors(self, queries: Sequence[str]) -> Vectors:
+        """(Q, D) dual-encoder vectors of queries, of length 1."""
+        encoded = self.encode_queries(self.tokens(queries), [DUAL])[DUAL]
+        return as_vectors(encoded)
+
+    def sample_vectors(self) -> Vectors | None:
+        """`query_vectors` of the sample; None without one."""
+        return self.query_vectors(self.sample) if self.sample else None
 
     def unknown_words(self, query: str) -> tuple[str, ...]:
         """The words of a query, as written, that no training query held."""

@@ -21,7 +21,7 @@ from shopsight.formats import images as photo_file
 from shopsight.formats.images import read_photo
 from shopsight.search.encoders import SearchModels
 from shopsight.search.errors import PhotoError
-from shopsight.search.retrievers.faiss import Vectors
+from shopsight.search.retrievers.base import Vectors
 from shopsight.search.segment import DUAL, DUAL_PART
 
 READING = "photos.json"

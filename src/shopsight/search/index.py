@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -39,21 +39,14 @@ from shopsight.search.manifest import (
     segment_name,
     write_generation,
 )
-from shopsight.search.retrievers.faiss import Vectors, faiss_module
-from shopsight.search.segment import DUAL, DUAL_PART
+from shopsight.search.retrievers.faiss import faiss_module
+from shopsight.search.segment import DUAL
 from shopsight.search.segment_writer import SegmentWriter
 from shopsight.search.snapshot import Snapshot
-from shopsight.types import IntArray
-
-Progress = Callable[[str, int, int], None]
-"""Told what is being done, how much of it is done, and how much there is."""
+from shopsight.types import IntArray, Progress, no_progress
 
 _AT_ONCE = 512
 _CHECKPOINT = 8192  # products that a killed process may have to encode again
-
-
-def no_progress(what: str, done: int, total: int) -> None:
-    """No-op progress callback."""
 
 
 def build_index(
@@ -228,7 +221,7 @@ def _encoded(
         fields = None if data.fields is None else data.fields.take(pa.array(wanted))
         progress("recall", 0, 1)
         about = writer.finish(
-            [ids[one] for one in wanted.tolist()], fields, photos, query_vectors(models)
+            [ids[one] for one in wanted.tolist()], fields, photos, models.sample_vectors()
         )
     return settled(folder, place, len(wanted), about)
 
@@ -252,7 +245,7 @@ def _compacted(folder: Path, progress: Progress) -> Generation:
             snapshot.ids(rows),
             fields.take(pa.array(rows)) if fields.column_names else None,
             photos,
-            query_vectors(models),
+            models.sample_vectors(),
         )
     part = settled(folder, place, len(rows), about)
     return publish(folder, found, [part], [part.name], progress)
@@ -342,16 +335,6 @@ def _tidied(folder: Path, found: Generation, progress: Progress) -> Generation:
     ):
         return found
     return _compacted(folder, progress)
-
-
-def query_vectors(models: SearchModels) -> Vectors | None:
-    """(Q, D) the dual encoder's vectors of the index's sample of queries; None without one."""
-    if not models.sample:
-        return None
-    tokens = models.tokens(models.sample)
-    codes = models.encode_queries(tokens, [DUAL])[DUAL]
-    found: Vectors = codes.tensors()[DUAL_PART].numpy()
-    return found
 
 
 def _key(found: Generation, content: object) -> str:

@@ -1,4 +1,4 @@
-"""Searching an index: recall with the dual encoder, then rank again with the run's ensemble."""
+"""Search an index: retrieve candidates, then re-rank them with the ensemble."""
 
 from __future__ import annotations
 
@@ -14,50 +14,40 @@ from numpy.typing import NDArray
 
 from shopsight.errors import DataError, UsageError
 from shopsight.search.encoders import SearchModels
-from shopsight.search.explain import explain as explain_hits
+from shopsight.search.explain import explain as explain_rows
 from shopsight.search.filters import Filter
 from shopsight.search.image_query import PhotoEncoder
 from shopsight.search.manifest import EXTRACTOR, INDEX_FILE, MODELS
 from shopsight.search.rerank import Ranked, candidate_pools, rerank_pools, retrieved_only
-from shopsight.search.results import (
-    Explanation,
-    Facet,
-    Hit,
-    Product,
-    Results,
-    WordMatched,
-)
-from shopsight.search.retrievers.base import Retriever, open_retriever
-from shopsight.search.retrievers.faiss import Vectors
-from shopsight.search.segment import DUAL, DUAL_PART
-from shopsight.search.snapshot import Snapshot
+from shopsight.search.results import Facet, Hit, Product, Results
+from shopsight.search.retrievers.base import QueryBatch, Retriever, Vectors, open_retriever
+from shopsight.search.segment import DUAL
+from shopsight.search.snapshot import Snapshot, as_vectors
 from shopsight.search.timer import Clock, Timer
 
-__all__ = ["Explanation", "Facet", "Hit", "Product", "Results", "Searcher", "WordMatched"]
-
 Filters = Mapping[str, str]
-"""By field: ``"red"`` (equal; text in any case), ``"10..20"``, ``"10.."``, ``"..20"`` (from, to,
-both included), ``">=10"``, ``">10"``, ``"<=20"``, ``"<20"``, ``"true"``, ``"false"``."""
+"""By field: ``"red"`` (equal; text in any case), ``"10..20"``, ``"10.."``, ``"..20"`` (bounds
+included), ``">=10"``, ``">10"``, ``"<=20"``, ``"<20"``, ``"true"``, ``"false"``."""
 
 
 class Searcher:
     """An opened index; use `open`. Any number of threads may call it at once.
 
-    It follows the index: what another process adds, updates or removes is there from the next
-    call on, and a call sees one state from its beginning to its end.
+    It follows the index: a change by another process is visible from the next call on, and a call
+    sees one state from beginning to end.
     """
 
     def __init__(
         self,
         folder: Path,
         snapshot: Snapshot,
-        engine: Retriever,
+        retriever: Retriever,
         clock: Clock = time.perf_counter,
     ) -> None:
-        self._folder, self._snapshot, self._retriever = folder, snapshot, engine
+        self._folder, self._snapshot, self._retriever = folder, snapshot, retriever
         self._clock = clock
-        self._stamp = _stamp(folder)
-        self._models = SearchModels(folder / MODELS, list(snapshot.generation.models))
+        self._version = _version(folder)
+        self._models = SearchModels(folder / MODELS, snapshot.models)
         self._photos = PhotoEncoder(folder / EXTRACTOR, self._models)
         self._opening = threading.Lock()
 
@@ -68,13 +58,13 @@ class Searcher:
         """Open an index.
 
         Args:
-            path: the folder that ``shopsight index`` wrote.
-            engine: the URL of another engine that recalls; the embedded one if left out.
-            clock: what the seconds of answers are measured with.
+            path: the index folder.
+            engine: URL of the retriever (default: the embedded one); see `open_retriever`.
+            clock: source of the seconds in results.
 
         Raises:
             DataError: not an index, or an incomplete or damaged one.
-            UsageError: no such engine, or what it needs is not installed.
+            UsageError: unknown engine, or a missing package.
         """
         folder = Path(path)
         snapshot = Snapshot.current(folder)
@@ -90,18 +80,18 @@ class Searcher:
         rerank: bool = True,
         explain: bool = False,
     ) -> Results:
-        """The best products for a query.
+        """Search with a query.
 
         Args:
-            query: any text; odd characters are read as the models read them.
-            k: most hits.
-            filters: what products must be like.
-            candidates: products that are ranked again (default: the setting of the index).
-            rerank: False skips re-ranking; the score is then the cosine.
-            explain: say why.
+            query: any text.
+            k: maximum number of hits.
+            filters: conditions on fields, all of which must be met.
+            candidates: products to retrieve for re-ranking (default: the index's setting).
+            rerank: if False, hits are ordered and scored by the dual encoder's cosine.
+            explain: add an explanation to every hit.
 
         Raises:
-            FilterError: a filter names an unknown field, or a value that it cannot have.
+            FilterError: unknown field, or a value that does not fit it.
             UsageError: ``k`` or ``candidates`` is below 1.
         """
         return self.search_many(
@@ -118,108 +108,93 @@ class Searcher:
         rerank: bool = True,
         explain: bool = False,
     ) -> list[Results]:
-        """`search` for several queries at once, which is quicker than one after the other.
-
-        The seconds of each answer are those of all of them together.
-        """
-        snapshot, queries = self._current(), [_readable(query) for query in queries]
-        _check(k, 1 if candidates is None else candidates)
-        depth = max(k, candidates or snapshot.generation.settings.candidates)
-        conditions = snapshot.fields.conditions(filters or {})
+        """Search with several queries as one batch; each result holds the batch's seconds."""
+        snapshot, queries = self._current(), [_sanitise(query) for query in queries]
+        _check_positive(k=k, candidates=1 if candidates is None else candidates)
+        count = max(k, candidates or snapshot.generation.settings.candidates) if rerank else k
+        conditions = snapshot.fields.parse(filters or {})
         if not queries:
             return []
-        watch = Timer(self._clock)
-        with watch.stage("encode"):
+        timer = Timer(self._clock)
+        with timer.stage("encode"):
             tokens = self._models.tokens(queries)
-            codes = self._models.encode_queries(tokens, self._models.names)
-            vectors: Vectors = codes[DUAL].tensors()[DUAL_PART].numpy()
-        with watch.stage("retrieve"):
-            rows, near = self._retriever.search(
-                snapshot, vectors, depth if rerank else k, conditions
-            )
-            pools, every = candidate_pools(snapshot, rows)
-        if not rerank:
-            cosines = np.concatenate([*near, np.empty(0)]).astype(np.float64)
-            ranked = retrieved_only(pools, every, cosines, DUAL)
-        else:
-            with watch.stage("rerank"):
-                ranked = rerank_pools(self._models, snapshot, codes, pools, every)
+            encodings = self._models.encode_queries(tokens, self._models.names)
+            batch = QueryBatch(as_vectors(encodings[DUAL]), queries)
+        ranked = self._retrieve(snapshot, batch, count, conditions, timer)
+        if rerank:
+            with timer.stage("rerank"):
+                pools = ranked.run.pools
+                ranked = rerank_pools(self._models, snapshot, encodings, pools, ranked.rows)
         hits = [self._hits(snapshot, ranked, i, k) for i in range(len(queries))]
         if explain:
-            with watch.stage("explain"):
+            with timer.stage("explain"):
                 hits = [
-                    self._explained(snapshot, query, found)
-                    for query, found in zip(queries, hits, strict=True)
+                    self._explained(snapshot, query, query_hits)
+                    for query, query_hits in zip(queries, hits, strict=True)
                 ]
         total = _count(snapshot, conditions)
         return [
-            Results(query, found, self._models.unknown_words(query), watch.seconds, total)
-            for query, found in zip(queries, hits, strict=True)
+            Results(query, query_hits, self._models.unknown_words(query), timer.seconds, total)
+            for query, query_hits in zip(queries, hits, strict=True)
         ]
 
     def similar(self, product_id: str, k: int = 10, *, filters: Filters | None = None) -> Results:
-        """Products like one of the index, without itself; the score is a cosine.
+        """Find products similar to a product of the index; scores are cosines.
 
         Raises:
-            UnknownProductError: there is no such product.
+            UnknownProductError: the index does not hold the product.
             FilterError: see `search`.
         """
-        _check(k, k)
-        snapshot = self._current()
+        _check_positive(k=k)
+        snapshot, timer = self._current(), Timer(self._clock)
+        conditions = snapshot.fields.parse(filters or {})
         vector = snapshot.vectors(np.array([snapshot.row_of(product_id)]))
-        found = self._near(snapshot, vector, k + 1, filters, product_id, Timer(self._clock))
-        others = tuple(hit for hit in found.hits if hit.product_id != product_id)[:k]
-        return replace(found, hits=others)
+        results = self._nearest(snapshot, vector, k + 1, conditions, timer)
+        others = tuple(hit for hit in results.hits if hit.product_id != product_id)[:k]
+        return replace(results, query=product_id, hits=others)
 
     def search_photo(
-        self,
-        photo: bytes | NDArray[np.uint8],
-        k: int = 10,
-        *,
-        filters: Filters | None = None,
+        self, photo: bytes | NDArray[np.uint8], k: int = 10, *, filters: Filters | None = None
     ) -> Results:
-        """Products like a photo; the score is a cosine.
+        """Find products similar to a photo; scores are cosines.
 
         Args:
-            photo: a JPEG or PNG file's bytes, or (H, W, 3) uint8 RGB.
-            k: most hits.
-            filters: what products must be like.
+            photo: content of a JPEG or PNG file, or (H, W, 3) uint8 RGB.
+            k: maximum number of hits.
+            filters: conditions on fields.
 
         Raises:
-            PhotoError: not a photo, too large a one, or the index has no region extractor.
+            PhotoError: invalid or too large, or the index has no region extractor.
             FilterError: see `search`.
         """
-        snapshot, watch = self._current(), Timer(self._clock)
-        snapshot.fields.conditions(filters or {})
-        with watch.stage("encode"):
+        _check_positive(k=k)
+        snapshot, timer = self._current(), Timer(self._clock)
+        conditions = snapshot.fields.parse(filters or {})
+        with timer.stage("encode"):
             vector = self._photos.vector(photo)
-        return self._near(snapshot, vector, k, filters, "", watch)
+        return self._nearest(snapshot, vector, k, conditions, timer)
 
     def product(self, product_id: str) -> Product:
-        """A product of the index. Raises UnknownProductError where there is none."""
+        """A product's fields and regions. Raises UnknownProductError."""
         snapshot = self._current()
         row = snapshot.row_of(product_id)
-        return Product(
-            product_id,
-            snapshot.fields.of(row),
-            snapshot.boxes(row),
-            snapshot.photo(row) is not None,
-        )
+        has_photo = snapshot.photo(row) is not None
+        return Product(product_id, snapshot.fields.record(row), snapshot.boxes(row), has_photo)
 
     def photo(self, product_id: str) -> bytes | None:
-        """A product's photo, a JPEG file; None if it has none. Raises UnknownProductError."""
+        """A product's photo as a JPEG file, if any. Raises UnknownProductError."""
         snapshot = self._current()
         return snapshot.photo(snapshot.row_of(product_id))
 
     def facets(self) -> tuple[Facet, ...]:
-        """The fields that filters can ask for."""
+        """The fields that filters accept."""
         return self._current().facets
 
     def info(self) -> dict[str, Any]:
         """Counts, models, settings and versions of the index, without any path.
 
-        Keys: "products", "generation", "models" (by name, its weight), "candidates", "engine",
-        "photos", "fields", "regions", "extractor" (booleans), "shopsight" (version).
+        Keys: "products", "generation", "models" (weight by name), "candidates", "precision",
+        "engine", "photos", "fields", "regions", "extractor" (booleans), "shopsight" (version).
         """
         snapshot = self._current()
         generation = snapshot.generation
@@ -238,92 +213,103 @@ class Searcher:
         }
 
     def sample(self) -> list[str]:
-        """Some queries of the training split that the index keeps; none if there was none."""
+        """A sample of training queries that the index keeps; empty if it has none."""
         return self._models.sample
 
     def query_vectors(self, queries: Sequence[str]) -> Vectors:
-        """(Q, D) the dual encoder's vectors of queries, of length 1."""
-        codes = self._models.encode_queries(self._models.tokens(queries), [DUAL])[DUAL]
-        found: Vectors = codes.tensors()[DUAL_PART].numpy()
-        return found
+        """(Q, D) dual-encoder vectors of queries, of length 1."""
+        return self._models.query_vectors(queries)
 
     def close(self) -> None:
-        """Let go of the engine; the index's files go with the object."""
+        """Close the retriever."""
         self._retriever.close()
 
     def _current(self) -> Snapshot:
-        """The newest state; one thread opens it while others go on with the one before."""
-        stamp = _stamp(self._folder)
-        if stamp != self._stamp and self._opening.acquire(blocking=False):
+        """The newest state."""
+        version = _version(self._folder)
+        # One thread opens a new state; the others keep searching the previous one meanwhile.
+        if version != self._version and self._opening.acquire(blocking=False):
             try:
                 self._snapshot = Snapshot.current(self._folder, self._snapshot)
-                self._stamp = stamp
+                self._version = version
             finally:
                 self._opening.release()
         return self._snapshot
 
-    def _near(
+    def _retrieve(
+        self,
+        snapshot: Snapshot,
+        batch: QueryBatch,
+        k: int,
+        conditions: Sequence[Filter],
+        timer: Timer,
+    ) -> Ranked:
+        with timer.stage("retrieve"):
+            candidates = self._retriever.search(snapshot, batch, k, conditions)
+            pools, rows = candidate_pools(snapshot, [found.rows for found in candidates])
+        cosines = np.concatenate([*(found.scores for found in candidates), np.empty(0)])
+        return retrieved_only(pools, rows, cosines.astype(np.float64), DUAL)
+
+    def _nearest(
         self,
         snapshot: Snapshot,
         vector: Vectors,
         k: int,
-        filters: Filters | None,
-        query: str,
-        watch: Timer,
+        conditions: Sequence[Filter],
+        timer: Timer,
     ) -> Results:
         """The nearest products of one vector (1, D)."""
-        _check(k, k)
-        conditions = snapshot.fields.conditions(filters or {})
-        with watch.stage("retrieve"):
-            rows, near = self._retriever.search(snapshot, vector, k, conditions)
-            pools, every = candidate_pools(snapshot, rows)
-        ranked = retrieved_only(pools, every, near[0].astype(np.float64), DUAL)
+        ranked = self._retrieve(snapshot, QueryBatch(vector), k, conditions, timer)
         hits = self._hits(snapshot, ranked, 0, k)
-        return Results(query, hits, (), watch.seconds, _count(snapshot, conditions))
+        return Results("", hits, (), timer.seconds, _count(snapshot, conditions))
 
     def _hits(self, snapshot: Snapshot, ranked: Ranked, query: int, k: int) -> tuple[Hit, ...]:
         return tuple(
             Hit(
-                str(ranked.run.pools.product_ids[at]),
-                float(ranked.run.scores[at]),
-                snapshot.fields.of(int(ranked.rows[at])),
-                {name: float(share[at]) for name, share in ranked.contributions.items()},
+                str(ranked.run.pools.product_ids[idx]),
+                float(ranked.run.scores[idx]),
+                snapshot.fields.record(int(ranked.rows[idx])),
+                {name: float(scores[idx]) for name, scores in ranked.contributions.items()},
             )
-            for at in ranked.best(query, k).tolist()
+            for idx in ranked.best(query, k).tolist()
         )
 
     def _explained(self, snapshot: Snapshot, query: str, hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
         rows = snapshot.rows_of([hit.product_id for hit in hits])
-        reasons = explain_hits(self._models, snapshot, query, rows)
-        return tuple(replace(hit, explanation=why) for hit, why in zip(hits, reasons, strict=True))
+        explanations = explain_rows(self._models, snapshot, query, rows)
+        return tuple(
+            replace(hit, explanation=explanation)
+            for hit, explanation in zip(hits, explanations, strict=True)
+        )
 
 
-def _readable(text: str) -> str:
-    r"""The text with what no file can hold (lone surrogates) replaced.
+def _sanitise(text: str) -> str:
+    r"""Replace lone surrogates, which no file or response can hold.
 
-    >>> _readable("a\ud800b")
+    >>> _sanitise("a\ud800b")
     'a�b'
     """
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _stamp(folder: Path) -> tuple[int, int]:
-    """What changes when the index's state does."""
+def _version(folder: Path) -> tuple[int, int]:
+    """Identity of ``index.json``, which every change replaces."""
     try:
-        found = (folder / INDEX_FILE).stat()
+        status = (folder / INDEX_FILE).stat()
     except OSError as error:
-        raise DataError("the index is gone") from error
-    return found.st_ino, found.st_mtime_ns
+        raise DataError("the index was deleted") from error
+    return status.st_ino, status.st_mtime_ns
 
 
 def _count(snapshot: Snapshot, conditions: Sequence[Filter]) -> int:
-    """How many products meet all conditions."""
+    """Number of products that meet all conditions."""
     if not conditions:
         return snapshot.generation.products
     allowed = snapshot.allowed(conditions)
     return len(snapshot) if allowed is None else int(allowed.sum())
 
 
-def _check(k: int, candidates: int) -> None:
-    if k < 1 or candidates < 1:
-        raise UsageError(f"k and candidates must be at least 1, not {min(k, candidates)}")
+def _check_positive(**values: int) -> None:
+    for name, value in values.items():
+        if value < 1:
+            raise UsageError(f"{name} must be at least 1, not {value}")

@@ -1,4 +1,4 @@
-"""Writing a part of an index, batch by batch; what a killed process left is gone on with."""
+"""Write a segment batch by batch; a killed process resumes at its last checkpoint."""
 
 from __future__ import annotations
 
@@ -18,34 +18,36 @@ from shopsight.errors import OutputError
 from shopsight.formats.append_npy import AppendableArray
 from shopsight.formats.atomic import atomic_write, write_json
 from shopsight.models.base import Encodings
-from shopsight.search.retrievers.faiss import Vectors, build_faiss_index
+from shopsight.search.retrievers.base import Vectors
+from shopsight.search.retrievers.faiss import build_faiss_index
 from shopsight.search.segment import (
     BOXES,
     DUAL,
     DUAL_PART,
+    FAISS,
     FEATURES,
     ID_ORDER,
     IDS,
     OFFSETS,
-    RECALL,
-    code_file,
+    EncodingArray,
+    encoding_file,
+    quantise,
     scale_file,
-    stored_as,
 )
-from shopsight.types import AnyArray, IntArray
+from shopsight.types import AnyArray
 
 _STATE = "state.json"
 
 
 class SegmentWriter:
-    """Writes codes and regions as they come, then everything else.
+    """Writes encodings and regions batch by batch, then everything else.
 
     Args:
-        folder: where the part grows; what an earlier process left there is continued.
+        folder: where the segment grows; what an earlier process checkpointed there is kept.
         config: of the index.
 
     Attributes:
-        done: products that are written.
+        done: number of products written.
     """
 
     def __init__(self, folder: Path, config: IndexConfig) -> None:
@@ -59,29 +61,29 @@ class SegmentWriter:
             self.done, self._lengths = state["products"], state["regions"]
             self._regions = sum(self._lengths)
 
-    def append(self, codes: Mapping[str, Encodings], regions: RegionBatch | None) -> None:
-        """Write products.
+    def append(self, encodings: Mapping[str, Encodings], regions: RegionBatch | None) -> None:
+        """Write B products.
 
         Args:
-            codes: of B products, by model.
-            regions: theirs, where the index keeps them.
+            encodings: by model.
+            regions: None if the index stores no regions.
 
         Raises:
-            OutputError: the disk is full; codes that do not fit the number format.
+            OutputError: the disk is full, or a value overflows the number format.
         """
-        for model, one in codes.items():
-            for tensor, numbers in one.tensors().items():
-                self._store(model, tensor, numbers.float().numpy())
+        for model, encoded in encodings.items():
+            for tensor, values in encoded.tensors().items():
+                self._store(model, tensor, values.float().numpy())
         if regions is not None:
             boxes = regions.boxes.astype(np.float32)
             self._array(BOXES, boxes, self._regions).append(boxes)
             self._array(FEATURES, regions.features, self._regions).append(regions.features)
             self._lengths += regions.lengths.tolist()
             self._regions += len(regions.features)
-        self.done += len(next(iter(codes.values())))
+        self.done += len(next(iter(encodings.values())))
 
     def checkpoint(self) -> None:
-        """Put what is written on disk, so that a later process goes on from here."""
+        """Sync everything written, so that a later process resumes here."""
         for file in self._files.values():
             file.sync()
         write_json(self.folder / _STATE, {"products": self.done, "regions": self._lengths}, None)
@@ -99,20 +101,20 @@ class SegmentWriter:
         photos: Iterable[bytes | None] | None,
         queries: Vectors | None,
     ) -> dict[str, Any]:
-        """Write what belongs to the products, and the recall index.
+        """Write ids, fields, photos and the Faiss index.
 
         Args:
-            product_ids: of the P products, in the order they were appended.
-            fields: a row for each.
-            photos: a JPEG file for each, or None.
-            queries: (Q, D) vectors of real queries.
+            product_ids: P ids.
+            fields: P rows.
+            photos: P JPEG files.
+            queries: (Q, D) vectors of queries to tune nprobe on.
 
         Returns:
-            How the part is recalled.
+            Parameters of the Faiss index.
         """
         self.checkpoint()
         self.close()
-        ids = np.array([one.encode() for one in product_ids], np.bytes_)
+        ids = np.array([product_id.encode() for product_id in product_ids], np.bytes_)
         np.save(self.folder / IDS, ids)
         np.save(self.folder / ID_ORDER, np.argsort(ids, kind="stable"))
         if self._lengths:
@@ -121,30 +123,21 @@ class SegmentWriter:
             pq.write_table(fields, self.folder / FIELDS)
         if photos is not None:
             _write_photos(self.folder, photos)
-        about = self._write_recall(len(ids), queries)
+        vectors = EncodingArray(self.folder, DUAL, DUAL_PART)
+        params = build_faiss_index(
+            len(ids), vectors.read, self.folder / FAISS, self._config, queries
+        )
         (self.folder / _STATE).unlink()
-        return about
+        return params
 
-    def _write_recall(self, rows: int, queries: Vectors | None) -> dict[str, Any]:
-        stored = np.load(self.folder / code_file(DUAL, DUAL_PART), mmap_mode="r")
-        scale: AnyArray | None = None
-        if stored.dtype == np.int8:
-            scale = np.load(self.folder / scale_file(DUAL, DUAL_PART), mmap_mode="r")
-
-        def read(at: IntArray) -> Vectors:
-            numbers: Vectors = stored[at].astype(np.float32)
-            return numbers if scale is None else numbers * scale[at]
-
-        return build_faiss_index(rows, read, self.folder / RECALL, self._config, queries)
-
-    def _store(self, model: str, tensor: str, numbers: Any) -> None:
-        stored, scale = stored_as(numbers, self._config.precision)
+    def _store(self, model: str, tensor: str, values: Any) -> None:
+        stored, scale = quantise(values, self._config.precision)
         if not np.isfinite(stored).all():
             raise OutputError(
-                f"{self.folder.parent}: the codes of {model} do not fit {self._config.precision};"
-                " make the index with --precision float32"
+                f"{self.folder.parent}: encodings of {model} overflow {self._config.precision};"
+                " build the index with --precision float32"
             )
-        self._array(code_file(model, tensor), stored, self.done).append(stored)
+        self._array(encoding_file(model, tensor), stored, self.done).append(stored)
         if scale is not None:
             self._array(scale_file(model, tensor), scale, self.done).append(scale)
 
@@ -156,9 +149,9 @@ class SegmentWriter:
 
 
 def _write_photos(folder: Path, photos: Iterable[bytes | None]) -> None:
-    ends = [0]
+    offsets = [0]
     with atomic_write(folder / PHOTOS, "wb") as file:
-        for one in photos:
-            file.write(one or b"")
-            ends.append(ends[-1] + len(one or b""))
-    np.save(folder / PHOTO_OFFSETS, np.array(ends, np.int64))
+        for photo in photos:
+            file.write(photo or b"")
+            offsets.append(offsets[-1] + len(photo or b""))
+    np.save(folder / PHOTO_OFFSETS, np.array(offsets, np.int64))

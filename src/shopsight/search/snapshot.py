@@ -1,10 +1,11 @@
-"""One state of an index, opened: all its parts as one list of products, removed ones left out."""
+"""One state of an index, opened: all segments as one list of products without removed ones."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -12,254 +13,250 @@ import torch
 from shopsight.batches.batch import Regions
 from shopsight.errors import DataError
 from shopsight.formats.checksums import check_sizes
+from shopsight.formats.fields import LONGEST_ID
 from shopsight.models.base import Encodings
 from shopsight.search.errors import UnknownProductError
-from shopsight.search.filters import FieldTable, Filter
-from shopsight.search.manifest import INDEX, Generation, SegmentInfo, read_generation
+from shopsight.search.fields import FieldTable
+from shopsight.search.filters import Filter
+from shopsight.search.manifest import INDEX, Generation, read_generation
 from shopsight.search.results import Facet
-from shopsight.search.retrievers.faiss import FaissIndex, Vectors
-from shopsight.search.segment import CODES, DUAL, DUAL_PART, RECALL, Segment
+from shopsight.search.retrievers.base import Vectors
+from shopsight.search.retrievers.faiss import best_of
+from shopsight.search.segment import CODES, DUAL, DUAL_PART, Segment
 from shopsight.types import BoolArray, Box, IntArray
 
-_OPENING = 5  # tries, where a writer is faster than we open
+T = TypeVar("T", Encodings, Regions)
 
 
 class Snapshot:
-    """An opened state. Rows are counted through all parts, from 0.
+    """An opened state. Rows are numbered across all segments, from 0.
 
     Args:
         folder: the index.
         generation: the state.
-        known: parts that are open already, by name.
+        opened: an earlier snapshot, whose unchanged segments are reused.
 
     Raises:
         DataError: a file is missing or damaged.
     """
 
     def __init__(
-        self, folder: Path, generation: Generation, known: Mapping[str, Segment] | None = None
+        self, folder: Path, generation: Generation, opened: Snapshot | None = None
     ) -> None:
         self.folder, self.generation = folder, generation
         for name in generation.models:
             if name not in CODES:
-                raise DataError(f"{folder}: made with a model that is unknown here, '{name[:50]}'")
+                raise DataError(f"{folder}: the index uses an unknown model, '{name[:50]}'")
         check_sizes(folder, generation.files, INDEX.remedy)
-        self.parts = [self._open(part, known or {}) for part in generation.segments]
-        self.bounds = np.cumsum([0, *(part.rows for part in self.parts)])
+        reusable = {segment.folder.name: segment for segment in opened.segments} if opened else {}
+        self.segments = [
+            reusable.get(info.name) or Segment(folder / info.name, self.models, info)
+            for info in generation.segments
+        ]
+        self.bounds = np.cumsum([0, *(segment.rows for segment in self.segments)])
         self.alive = self._alive()
-        self._recalls: dict[str, FaissIndex] = {}
 
     @classmethod
-    def current(cls, folder: str | Path, known: Snapshot | None = None) -> Snapshot:
-        """Open the current state; a writer may be at work meanwhile.
+    def current(cls, folder: str | Path, opened: Snapshot | None = None) -> Snapshot:
+        """Open the current state, whatever a writer does meanwhile.
 
         Args:
             folder: the index.
-            known: an earlier state, whose parts that stayed are not opened again.
+            opened: an earlier snapshot, whose unchanged segments are reused.
         """
-        parts = {one.folder.name: one for one in known.parts} if known else {}
-        number = -1
-        for _ in range(_OPENING):
+        failed = -1
+        while True:
             generation = read_generation(folder)
             try:
-                found = cls(Path(folder), generation, parts)
-                found._share(known)
-                return found
+                snapshot = cls(Path(folder), generation, opened)
+                snapshot.open_all()
+                return snapshot
             except DataError:
-                if generation.number == number:
+                # A writer may have replaced the state while we opened it; a state that fails
+                # twice is damaged.
+                if generation.number == failed:
                     raise
-                number = generation.number  # perhaps it was replaced meanwhile
-        return cls(Path(folder), read_generation(folder), parts)
+                failed = generation.number
 
     def __len__(self) -> int:
         return int(self.bounds[-1])
 
     @property
     def models(self) -> list[str]:
-        """Models whose codes are kept."""
+        """Models whose encodings are stored."""
         return list(self.generation.models)
 
     @cached_property
     def fields(self) -> FieldTable:
-        """What is known of every row."""
-        return FieldTable([part.fields for part in self.parts], [part.rows for part in self.parts])
+        """The fields of every row."""
+        return FieldTable(
+            [segment.fields for segment in self.segments],
+            [segment.rows for segment in self.segments],
+        )
 
     @cached_property
     def facets(self) -> tuple[Facet, ...]:
-        """The fields that filters can ask for."""
+        """The fields that filters accept."""
         return self.fields.facets(None if self.alive.all() else self.alive)
 
     @property
     def has_photos(self) -> bool:
-        """Whether any part holds photos."""
-        return any(part.photos is not None for part in self.parts)
+        """Whether any segment holds photos."""
+        return any(segment.photos is not None for segment in self.segments)
 
     @property
     def has_regions(self) -> bool:
-        """Whether every part holds regions."""
-        return bool(self.parts) and all(part.has_regions for part in self.parts)
+        """Whether every segment holds regions."""
+        return bool(self.segments) and all(segment.has_regions for segment in self.segments)
+
+    def open_all(self) -> None:
+        """Open every file now, since a later change of the index may delete it."""
+        for segment in self.segments:
+            segment.open_all()
 
     def row_of(self, product_id: str) -> int:
-        """The row of a product. Raises UnknownProductError where there is none."""
-        for number, part in enumerate(self.parts):
-            row = part.row_of(product_id)
-            if row is not None and self.alive[self.bounds[number] + row]:
-                return int(self.bounds[number] + row)
-        raise UnknownProductError(product_id)
+        """The row of a product. Raises UnknownProductError."""
+        row = int(self.rows_of([product_id])[0])
+        if row < 0:
+            raise UnknownProductError(product_id)
+        return row
 
     def rows_of(self, product_ids: Sequence[str]) -> IntArray:
-        """(n,) rows of products; -1 for those that are not here."""
-        found = np.full(len(product_ids), -1, np.int64)
+        """(n,) rows of products; -1 for unknown or removed ones."""
+        rows = np.full(len(product_ids), -1, np.int64)
         if not product_ids:
-            return found
-        wanted = np.array([one.encode("utf-8", "surrogatepass") for one in product_ids], np.bytes_)
-        for number, part in enumerate(self.parts):
-            rows = part.rows_of(wanted)
-            there = rows >= 0
-            there[there] = self.alive[self.bounds[number] + rows[there]]
-            found[there] = self.bounds[number] + rows[there]
-        return found
+            return rows
+        encoded = np.array([_encoded_id(product_id) for product_id in product_ids], np.bytes_)
+        for start, segment in zip(self.bounds, self.segments, strict=False):
+            local = segment.rows_of(encoded)
+            present = local >= 0
+            present[present] = self.alive[start + local[present]]
+            rows[present] = start + local[present]
+        return rows
 
     def ids(self, rows: IntArray) -> list[str]:
         """Product ids of rows (n,)."""
-        found = [b""] * len(rows)
-        for number, at, local in self._split(rows):
-            for place, one in zip(at.tolist(), self.parts[number].ids[local].tolist(), strict=True):
-                found[place] = one
-        return [str(one, "utf-8") for one in found]
+        ids = [""] * len(rows)
+        for segment, positions, local in self._split(rows):
+            names = self.segments[segment].ids[local].tolist()
+            for position, name in zip(positions.tolist(), names, strict=True):
+                ids[position] = str(name, "utf-8")
+        return ids
 
     def encodings(self, model: str, rows: IntArray) -> Encodings:
-        """A model's codes of rows (n,), in float32."""
-        pieces = list(self._split(rows))
-        if len(pieces) == 1:
-            return self.parts[pieces[0][0]].encodings(model, pieces[0][2])
-        if not pieces:
-            return self.parts[0].encodings(model, rows)
-        parts = [self.parts[number].encodings(model, local) for number, _, local in pieces]
-        places = torch.from_numpy(np.concatenate([at for _, at, _ in pieces]))
-        return CODES[model].join(parts).take(places.argsort())
+        """A model's encodings of rows (n,), in float32."""
+        return self._gather(
+            rows, lambda segment, local: segment.encodings(model, local), CODES[model].join
+        )
 
     def vectors(self, rows: IntArray) -> Vectors:
-        """(n, D) the dual encoder's vectors of rows."""
-        return _vectors(self.encodings(DUAL, rows))
+        """(n, D) dual-encoder vectors of rows."""
+        return as_vectors(self.encodings(DUAL, rows))
 
-    def by_cosine(self, query: Vectors, rows: IntArray, depth: int) -> tuple[IntArray, Vectors]:
-        """The nearest of rows (n,) to a query (D,), best first, and their cosines."""
-        near = self.vectors(rows) @ query if len(rows) else np.empty(0, np.float32)
-        order = np.argsort(-near, kind="stable")[:depth]
-        return rows[order], near[order]
+    def by_cosine(self, query: Vectors, rows: IntArray, k: int) -> tuple[IntArray, Vectors]:
+        """The k of rows (n,) nearest to a query (D,), best first, and their cosines."""
+        cosines = self.vectors(rows) @ query if len(rows) else np.empty(0, np.float32)
+        best, scores = best_of(rows[None], cosines[None], k)
+        return best[0], scores[0]
 
     def regions(self, rows: IntArray) -> Regions:
-        """What the encoders read of products (n,), at least one; only where `has_regions`."""
-        pieces = list(self._split(rows))
-        each = [self.parts[number].regions(local) for number, _, local in pieces]
-        if len(each) == 1:
-            return each[0]
-        joined = Regions(
-            torch.cat([one.features for one in each]),
-            torch.cat([one.boxes for one in each]),
-            torch.cat([one.lengths for one in each]),
-        )
-        places = torch.from_numpy(np.concatenate([at for _, at, _ in pieces]))
-        return joined.take(places.argsort())
+        """Encoder inputs of products (n,), at least one; requires `has_regions`."""
+        return self._gather(rows, Segment.regions, _join_regions)
 
     def boxes(self, row: int) -> tuple[Box, ...]:
-        """A product's regions as shares of its photo's sides."""
-        number, local = self._place(row)
-        return self.parts[number].boxes(local)
+        """A product's regions as fractions of its photo's sides."""
+        segment, local = self._locate(row)
+        return segment.boxes(local)
 
     def photo(self, row: int) -> bytes | None:
-        """A product's photo."""
-        number, local = self._place(row)
-        photos = self.parts[number].photos
-        return None if photos is None else photos.jpeg(local)
+        """A product's photo, if any."""
+        segment, local = self._locate(row)
+        return None if segment.photos is None else segment.photos.jpeg(local)
 
-    def allowed(self, conditions: Sequence[Filter]) -> BoolArray | None:
-        """(P,) rows that are there and meet all conditions; None if all rows do."""
-        met = self.fields.allowed(conditions) if conditions else None
+    def allowed(self, filters: Sequence[Filter]) -> BoolArray | None:
+        """(P,) rows that are not removed and meet all filters; None if all rows do."""
+        met = self.fields.mask(filters)
         if self.alive.all():
             return met
         return self.alive if met is None else met & self.alive
 
     def nearest(
-        self, queries: Vectors, depth: int, allowed: BoolArray | None
+        self, queries: Vectors, k: int, allowed: BoolArray | None
     ) -> tuple[IntArray, Vectors]:
-        """The nearest rows of queries (Q, D), through the parts' own recall indexes.
+        """The nearest rows of queries (Q, D) through the segments' Faiss indexes.
 
         Returns:
-            (Q, n) rows, best first and -1 where there are no more, and their cosines; n is at
-            most ``depth``.
+            (Q, n) rows, best first, padded with -1, and their cosines; n is at most ``k``.
         """
-        rows, scores = [], []
-        for number, part in enumerate(self.parts):
-            start, stop = int(self.bounds[number]), int(self.bounds[number + 1])
-            here = None if allowed is None else allowed[start:stop]
-            if here is not None and here.all():
-                here = None
-            found, near = self._recall(part).search(queries, depth, here)
-            rows.append(np.where(found >= 0, found + start, -1))
-            scores.append(np.where(found >= 0, near, -np.inf))
-        if not rows:
-            blank = np.empty((len(queries), 0))
-            return blank.astype(np.int64), blank.astype(np.float32)
-        every, near = np.concatenate(rows, 1), np.concatenate(scores, 1).astype(np.float32)
-        order = np.argsort(-near, axis=1, kind="stable")[:, :depth]
-        return np.take_along_axis(every, order, 1), np.take_along_axis(near, order, 1)
+        rows = [np.empty((len(queries), 0), np.int64)]
+        scores = [np.empty((len(queries), 0), np.float32)]
+        for start, segment in zip(self.bounds, self.segments, strict=False):
+            mask = None if allowed is None else allowed[start : start + segment.rows]
+            if mask is not None and mask.all():
+                mask = None
+            local, cosines = segment.faiss.search(queries, k, mask)
+            rows.append(np.where(local >= 0, local + start, -1))
+            scores.append(np.where(local >= 0, cosines, -np.inf).astype(np.float32))
+        return best_of(np.concatenate(rows, 1), np.concatenate(scores, 1), k)
 
-    def _recall(self, part: Segment) -> FaissIndex:
-        name = part.folder.name
-        if name not in self._recalls:
-            about = next(one.faiss for one in self.generation.segments if one.name == name)
-
-            def read(rows: IntArray) -> Vectors:
-                return _vectors(part.encodings(DUAL, rows))
-
-            self._recalls[name] = FaissIndex.open(part.folder / RECALL, about, part.rows, read)
-        return self._recalls[name]
-
-    def open_all(self) -> None:
-        """Open what is otherwise opened when it is first needed, as files may go later."""
-        for part in self.parts:
-            self._recall(part)
-            _ = part.fields
-
-    def _open(self, part: SegmentInfo, known: Mapping[str, Segment]) -> Segment:
-        if part.name in known:
-            return known[part.name]
-        return Segment(self.folder / part.name, list(self.generation.models), part.rows)
-
-    def _share(self, known: Snapshot | None) -> None:
-        if known is not None:
-            names = {part.folder.name for part in self.parts}
-            kept = {name: one for name, one in known._recalls.items() if name in names}
-            self._recalls.update(kept)
-        self.open_all()
+    def _gather(
+        self,
+        rows: IntArray,
+        read: Callable[[Segment, IntArray], T],
+        join: Callable[[Sequence[T]], T],
+    ) -> T:
+        """Read rows (n,) segment by segment, and restore their order."""
+        pieces = self._split(rows)
+        if not pieces:
+            return read(self.segments[0], rows)
+        values = [read(self.segments[segment], local) for segment, _, local in pieces]
+        if len(values) == 1:
+            return values[0]
+        positions = torch.from_numpy(np.concatenate([positions for _, positions, _ in pieces]))
+        return join(values).take(positions.argsort())
 
     def _alive(self) -> BoolArray:
         alive = np.ones(int(self.bounds[-1]), bool)
-        for number, part in enumerate(self.generation.segments):
-            if part.removed_file:
-                path = self.folder / part.removed_file
+        for start, info in zip(self.bounds, self.generation.segments, strict=False):
+            if info.removed_file:
+                path = self.folder / info.removed_file
                 try:
-                    rows = np.load(path, allow_pickle=False)
-                    alive[self.bounds[number] + rows] = False
+                    alive[start + np.load(path, allow_pickle=False)] = False
                 except (OSError, ValueError, IndexError) as error:
                     raise DataError(f"{path}: missing or damaged") from error
         return alive
 
-    def _place(self, row: int) -> tuple[int, int]:
-        number = int(np.searchsorted(self.bounds, row, side="right")) - 1
-        return number, row - int(self.bounds[number])
+    def _locate(self, row: int) -> tuple[Segment, int]:
+        segment = int(np.searchsorted(self.bounds, row, side="right")) - 1
+        return self.segments[segment], row - int(self.bounds[segment])
 
     def _split(self, rows: IntArray) -> list[tuple[int, IntArray, IntArray]]:
-        """Rows (n,) by part: its number, the places in ``rows``, and the part's own rows."""
-        number = np.searchsorted(self.bounds, rows, side="right") - 1
-        return [
-            (int(one), np.flatnonzero(number == one), rows[number == one] - int(self.bounds[one]))
-            for one in np.unique(number)
-        ]
+        """Rows (n,) by segment: its index, the positions in ``rows``, the segment's own rows."""
+        segment_of = np.searchsorted(self.bounds, rows, side="right") - 1
+        pieces = []
+        for segment in np.unique(segment_of).tolist():
+            positions = np.flatnonzero(segment_of == segment)
+            pieces.append((segment, positions, rows[positions] - int(self.bounds[segment])))
+        return pieces
 
 
-def _vectors(codes: Encodings) -> Vectors:
-    found: Vectors = codes.tensors()[DUAL_PART].numpy()
-    return found
+def _encoded_id(product_id: str) -> bytes:
+    # numpy drops trailing NULs, so such an id would match another; a long one would widen every
+    # id of the segment for the comparison. No product has the empty id.
+    if product_id.endswith("\0") or len(product_id) > LONGEST_ID:
+        return b""
+    return product_id.encode("utf-8", "surrogatepass")
+
+
+def as_vectors(encodings: Encodings) -> Vectors:
+    """(n, D) the vectors of a dual encoder's encodings."""
+    vectors: Vectors = encodings.tensors()[DUAL_PART].numpy()
+    return vectors
+
+
+def _join_regions(pieces: Sequence[Regions]) -> Regions:
+    return Regions(
+        torch.cat([piece.features for piece in pieces]),
+        torch.cat([piece.boxes for piece in pieces]),
+        torch.cat([piece.lengths for piece in pieces]),
+    )

@@ -1,4 +1,4 @@
-"""Seconds by stage."""
+"""Wall-clock time per search stage."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ Clock = Callable[[], float]
 
 
 class Timer:
-    """Adds up the time of named stages.
+    """Sums the seconds of named stages.
 
     Args:
-        clock: says the time, in seconds.
+        clock: returns seconds.
 
     Attributes:
         seconds: by stage.
@@ -25,7 +25,7 @@ class Timer:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Count the time of a block."""
+        """Time a block."""
         started = self._clock()
         try:
             yield

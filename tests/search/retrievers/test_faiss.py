@@ -35,7 +35,7 @@ def queries(vectors: np.ndarray) -> np.ndarray:
 def listed(
     vectors: np.ndarray, queries: np.ndarray, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[FaissIndex, dict[str, object]]:
-    path = tmp_path_factory.mktemp("recall") / "recall.faiss"
+    path = tmp_path_factory.mktemp("recall") / "vectors.faiss"
     config = IndexConfig(index_type="ivf", nlist=128, target_recall=0.97, candidates=100)
     about = build_faiss_index(ROWS, lambda at: vectors[at], path, config, queries)
     return FaissIndex.open(path, about, ROWS, lambda at: vectors[at]), about
@@ -49,7 +49,7 @@ def reference_models(
 
 
 def test_flat_finds_the_nearest(vectors: np.ndarray, queries: np.ndarray, tmp_path: Path) -> None:
-    rows, path = 5_000, tmp_path / "recall.faiss"
+    rows, path = 5_000, tmp_path / "vectors.faiss"
     about = build_faiss_index(rows, lambda at: vectors[at], path, IndexConfig(), None)
     assert about == {"kind": "flat"}
     recall = FaissIndex.open(path, about, rows, lambda at: vectors[at])
@@ -65,11 +65,11 @@ def test_lists_find_the_wanted_share(
 ) -> None:
     recall, about = listed
     assert about["kind"] == "ivf"
-    assert 1 < int(str(about["probes"])) < 128
+    assert 1 < int(str(about["nprobe"])) < 128
     found, _ = recall.search(queries, 100)
     share = overlap(found, reference_models(queries, vectors, np.ones(ROWS, bool), 100))
     assert share >= 0.97
-    assert share == pytest.approx(about["found"], abs=1e-3)
+    assert share == pytest.approx(about["recall"], abs=1e-3)
 
 
 @pytest.mark.parametrize("share", [0.9, 0.6, 0.3, 0.02, 0.0002])
@@ -111,7 +111,7 @@ def test_more_than_there_is(
 def test_exact_goes_through_blocks(
     vectors: np.ndarray, queries: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shopsight.search.retrievers.faiss._AT_ONCE", 1000)
+    monkeypatch.setattr("shopsight.search.retrievers.faiss._BLOCK", 1000)
     rows = np.arange(0, 9_999, 3)
     found, _ = exact(queries, rows, lambda at: vectors[at], 50)
     allowed = np.zeros(ROWS, bool)
@@ -121,8 +121,8 @@ def test_exact_goes_through_blocks(
 
 @pytest.mark.parametrize("content", [b"", b"IxSQ", b"\0" * 400, None])
 def test_a_damaged_file_is_named(content: bytes | None, tmp_path: Path) -> None:
-    path = tmp_path / "recall.faiss"
+    path = tmp_path / "vectors.faiss"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(DataError, match=r"recall\.faiss: missing or damaged"):
+    with pytest.raises(DataError, match=r"vectors\.faiss: missing or damaged"):
         FaissIndex.open(path, {"kind": "flat"}, 3, lambda at: np.zeros((len(at), 2), np.float32))

@@ -1,88 +1,153 @@
-"""What recalls: the embedded engine, or a server, chosen by URL, behind one small interface."""
+"""Candidate retrieval: the protocol, and the choice of a retriever by URL."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
-from shopsight.errors import UsageError
-from shopsight.search.filters import Filter
-from shopsight.search.retrievers.faiss import Vectors
-from shopsight.search.snapshot import Snapshot
-from shopsight.types import IntArray
+import numpy as np
+from numpy.typing import NDArray
+
+from shopsight.errors import DataError, UsageError
+from shopsight.types import IntArray, Progress, no_progress
+
+if TYPE_CHECKING:
+    from shopsight.search.filters import Filter
+    from shopsight.search.snapshot import Snapshot
+
+Vectors = NDArray[np.float32]
 
 EMBEDDED = "embedded"
 
 
-class Retriever(Protocol):
-    """Finds the products whose vectors are nearest to a query's.
+@dataclass(frozen=True, eq=False)
+class QueryBatch:
+    """Q queries, in every form that a retriever may read.
 
     Attributes:
-        name: what `Searcher.info` calls it.
+        vectors: (Q, D) dual-encoder vectors of length 1.
+        texts: the Q texts; None where the query is a product or a photo.
+    """
+
+    vectors: Vectors
+    texts: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Products retrieved for one query: (n,) rows of the snapshot, best first, and scores."""
+
+    rows: IntArray
+    scores: Vectors
+
+
+class Retriever(Protocol):
+    """Retrieves candidates from an index.
+
+    Every call receives the snapshot to work on, because an open retriever outlives the states of
+    an index that others change.
+
+    Attributes:
+        name: shown by `Searcher.info`.
     """
 
     name: str
 
+    def add(self, snapshot: Snapshot, progress: Progress = no_progress) -> None:
+        """Add the snapshot's products that the retriever lacks."""
+        ...
+
+    def remove(self, snapshot: Snapshot) -> None:
+        """Remove the products that the snapshot does not hold."""
+        ...
+
     def search(
-        self, snapshot: Snapshot, queries: Vectors, depth: int, conditions: Sequence[Filter]
-    ) -> tuple[list[IntArray], list[Vectors]]:
-        """The nearest products of each query, among those that meet all conditions.
+        self, snapshot: Snapshot, queries: QueryBatch, k: int, filters: Sequence[Filter]
+    ) -> list[Candidates]:
+        """Retrieve at most ``k`` products per query among those that meet all filters."""
+        ...
 
-        Args:
-            snapshot: the index's current state; what it does not hold is not found.
-            queries: (Q, D) of length 1.
-            depth: most products for each.
-            conditions: on fields.
-
-        Returns:
-            For each query, (n,) rows of the snapshot, best first, and their cosines.
-        """
+    def count(self, snapshot: Snapshot) -> int:
+        """Number of products held of the snapshot's index."""
         ...
 
     def close(self) -> None:
-        """Let go of what it holds."""
+        """Release resources."""
         ...
-
-
-class FaissRetriever:
-    """Recalls in this process, from the index's own files."""
-
-    name = EMBEDDED
-
-    def search(
-        self, snapshot: Snapshot, queries: Vectors, depth: int, conditions: Sequence[Filter]
-    ) -> tuple[list[IntArray], list[Vectors]]:
-        """See `Retriever.search`."""
-        rows, near = snapshot.nearest(queries, depth, snapshot.allowed(conditions))
-        kept = rows >= 0
-        return (
-            [one[here] for one, here in zip(rows, kept, strict=True)],
-            [one[here] for one, here in zip(near, kept, strict=True)],
-        )
-
-    def close(self) -> None:
-        """Nothing to do."""
 
 
 def open_retriever(url: str | None, snapshot: Snapshot) -> Retriever:
-    """The engine of a URL.
+    """Open the retriever of a URL for searching.
 
     Args:
-        url: None or "embedded"; ``http://host:port`` of a Milvus server, with ``user:password@``
-            before the host where it asks for them; or a file ending in ``.db`` for Milvus Lite.
-        snapshot: the index that is searched.
+        url: None or "embedded"; ``http://[user:password@]host:port`` of a Milvus server; or a
+            Milvus Lite file ``name.db``.
+        snapshot: the index to search.
 
     Raises:
-        UsageError: no such engine; its client is not installed; it does not answer.
-        DataError: it does not hold the index, or another state of it.
+        UsageError: unknown URL, missing client package, or no answer.
+        DataError: the retriever does not hold the index's products.
     """
+    retriever = _connect(url, snapshot)
+    try:
+        _check_count(retriever, snapshot, f"load them: shopsight index load INDEX --engine {url}")
+    except BaseException:
+        retriever.close()
+        raise
+    return retriever
+
+
+def load_retriever(url: str, path: str | Path, progress: Progress = no_progress) -> int:
+    """Bring a retriever to the current state of an index.
+
+    Returns:
+        The number of products it then holds.
+
+    Raises:
+        UsageError: unknown URL, missing client package, or no answer.
+        DataError: not an index, or products were lost on the way.
+    """
+    from shopsight.search.snapshot import Snapshot
+
+    snapshot = Snapshot.current(path)
+    with closing(_connect(url, snapshot)) as retriever:
+        retriever.remove(snapshot)
+        retriever.add(snapshot, progress)
+        return _check_count(retriever, snapshot, "try again")
+
+
+def without_password(url: str) -> str:
+    """A URL for messages.
+
+    >>> without_password("http://user:secret@host:19530")
+    'http://host:19530'
+    """
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+
+
+def _connect(url: str | None, snapshot: Snapshot) -> Retriever:
     if url is None or url == EMBEDDED:
+        from shopsight.search.retrievers.faiss import FaissRetriever
+
         return FaissRetriever()
     if url.startswith(("http://", "https://")) or url.endswith(".db"):
         from shopsight.search.retrievers.milvus import MilvusRetriever
 
-        return MilvusRetriever.open(url, snapshot)
+        return MilvusRetriever.connect(url, snapshot)
     raise UsageError(
-        f"'{url[:200]}' is no engine: leave it out for the embedded one, or give the URL of a"
-        " Milvus server (http://host:19530) or a Milvus Lite file (name.db)"
+        f"unknown engine '{without_password(url)[:200]}': expected a Milvus server"
+        " (http://host:19530) or a Milvus Lite file (name.db); omit it for the embedded engine"
     )
+
+
+def _check_count(retriever: Retriever, snapshot: Snapshot, remedy: str) -> int:
+    count, expected = retriever.count(snapshot), snapshot.generation.products
+    if count != expected:
+        raise DataError(
+            f"{retriever.name} holds {count:,} of the index's {expected:,} products; {remedy}"
+        )
+    return count

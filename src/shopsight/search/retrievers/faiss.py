@@ -1,41 +1,43 @@
-"""Retrieval inside one part: the products whose vectors are nearest to a query's, through faiss.
+"""Embedded vector retrieval with Faiss, one immutable index file per segment.
 
-A small part compares with every product (float16, exact up to that). A large one keeps int8
-vectors in lists around centres and looks into the nearest lists only (Jégou et al., "Product
-quantization for nearest neighbor search", 2011, without the product quantization): how many is
-chosen when it is built, for a wanted share of the truly nearest. Either way a few more than asked
-for are taken, and the best by their stored vectors stay.
+A small segment is searched exhaustively in float16. A large one is an IVF index of int8 vectors
+(Jégou et al., "Product quantization for nearest neighbor search", 2011, without the product
+quantization) whose nprobe is tuned at build time for a target recall. Either way somewhat more
+products than requested are taken and rescored with the stored vectors.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from shopsight.config import IndexConfig, SearchConfig
 from shopsight.errors import DataError, UsageError
-from shopsight.types import BoolArray, IntArray
+from shopsight.search.retrievers.base import EMBEDDED, Candidates, QueryBatch, Vectors
+from shopsight.types import BoolArray, IntArray, Progress, no_progress
 
-Vectors = NDArray[np.float32]
-Read = Callable[[IntArray], Vectors]
-"""From rows (n,) of a part to their vectors (n, D)."""
+if TYPE_CHECKING:
+    from shopsight.search.filters import Filter
+    from shopsight.search.snapshot import Snapshot
 
-_TRAINED_ON = 40  # vectors for each centre
-_ROUNDS = 8
-_AT_ONCE = 1 << 16
-_TUNED_ON = 200
-_GROWTH = 1.3
-_SETTLED = 0.98  # share of what was found that more lists must leave as it is
+ReadVectors = Callable[[IntArray], Vectors]
+"""Reads the vectors (n, D) of rows (n,)."""
+
+_POINTS_PER_CENTROID = 40
+_KMEANS_ITERATIONS = 8
+_BLOCK = 1 << 16
+_TUNING_QUERIES = 200
+_NPROBE_GROWTH = 1.3
+_STABLE = 0.98  # overlap of two searches at which a filtered search stops widening
 
 
 def faiss_module() -> Any:
-    """The module ``faiss``. Raises UsageError where it is not installed."""
+    """Import faiss. Raises UsageError if it is not installed."""
     try:
         import faiss
     except ImportError as error:
@@ -43,230 +45,260 @@ def faiss_module() -> Any:
     return faiss
 
 
+class FaissRetriever:
+    """The Faiss files of the index's own segments; see `Retriever`."""
+
+    name = EMBEDDED
+
+    def add(self, snapshot: Snapshot, progress: Progress = no_progress) -> None:
+        """Do nothing: a segment is written together with its Faiss file."""
+
+    def remove(self, snapshot: Snapshot) -> None:
+        """Do nothing: a search skips removed rows."""
+
+    def search(
+        self, snapshot: Snapshot, queries: QueryBatch, k: int, filters: Sequence[Filter]
+    ) -> list[Candidates]:
+        """See `Retriever.search`."""
+        nearest, cosines = snapshot.nearest(queries.vectors, k, snapshot.allowed(filters))
+        return [
+            Candidates(rows[rows >= 0], scores[rows >= 0])
+            for rows, scores in zip(nearest, cosines, strict=True)
+        ]
+
+    def count(self, snapshot: Snapshot) -> int:
+        """See `Retriever.count`."""
+        return snapshot.generation.products
+
+    def close(self) -> None:
+        """Do nothing: the snapshot owns the files."""
+
+
 def build_faiss_index(
-    rows: int, read: Read, path: Path, config: IndexConfig, queries: Vectors | None, seed: int = 0
+    rows: int, read: ReadVectors, path: Path, config: IndexConfig, queries: Vectors | None
 ) -> dict[str, Any]:
-    """Write a part's recall index.
+    """Write the Faiss index of a segment.
 
     Args:
         rows: P, its products.
         read: reads their vectors.
-        path: the file.
-        config: how.
-        queries: (Q, D) vectors of real queries, for the number of lists that are looked into;
-            products' own if there are none.
-        seed: of the centres.
+        path: file to write.
+        config: index settings.
+        queries: (Q, D) vectors of real queries, which nprobe is tuned on; None uses products.
 
     Returns:
-        What `FaissIndex` needs to know, and the share of the truly nearest that was found.
+        The parameters that `FaissIndex.open` needs, and the recall measured.
     """
     faiss = faiss_module()
-    flat = config.index_type == "flat" or (
-        config.index_type == "auto" and rows <= config.flat_below
-    )
-    width = read(np.zeros(1, np.int64)).shape[1]
-    if flat:
+    dim = read(np.zeros(1, np.int64)).shape[1]
+    flat = config.index_type == "auto" and rows <= config.flat_below
+    if flat or config.index_type == "flat":
         index = faiss.IndexScalarQuantizer(
-            width, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
+            dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
         )
-        _fill(index, rows, read)
-        faiss.write_index(index, str(path))
-        return {"kind": "flat"}
-    lists = min(config.nlist or _lists(rows), rows)
-    index = _trained(faiss, rows, read, lists, width, seed)
-    _fill(index, rows, read)
+        nlist = 0
+    else:
+        nlist = min(config.nlist or _default_nlist(rows), rows)
+        index = _trained_ivf(faiss, rows, read, nlist, dim)
+    for block in _blocks(np.arange(rows)):
+        index.add(np.ascontiguousarray(read(block)))
     faiss.write_index(index, str(path))
-    rng = np.random.default_rng(seed)
+    if not nlist:
+        return {"kind": "flat"}
+    rng = np.random.default_rng(0)
     if queries is None or not len(queries):
-        queries = read(np.sort(rng.permutation(rows)[:_TUNED_ON]))
-    queries = queries[rng.permutation(len(queries))[:_TUNED_ON]]
-    return _tuned(index, lists, rows, read, queries, config)
+        queries = read(np.sort(rng.permutation(rows)[:_TUNING_QUERIES]))
+    queries = queries[rng.permutation(len(queries))[:_TUNING_QUERIES]]
+    return _tune_nprobe(FaissIndex(index, rows, read, nlist), queries, config)
 
 
 class FaissIndex:
-    """A part's recall index; several threads may search it at once.
+    """An opened Faiss index of a segment; threads may search it concurrently.
 
     Args:
-        index: faiss's.
-        rows: P, products of the part.
+        index: the faiss object.
+        rows: P, products of the segment.
         read: reads their vectors.
-        lists: of an ivf index; 0 for a flat one.
-        probes: lists that are looked into.
+        nlist: number of IVF lists; 0 for a flat index.
+        nprobe: lists to search.
     """
 
-    def __init__(self, index: Any, rows: int, read: Read, lists: int = 0, probes: int = 0) -> None:
-        self._index, self.rows, self._read = index, rows, read
-        self._lists, self._probes = lists, probes
+    def __init__(
+        self, index: Any, rows: int, read: ReadVectors, nlist: int = 0, nprobe: int = 0
+    ) -> None:
+        self._index, self.rows, self.read = index, rows, read
+        self.nlist, self._nprobe = nlist, nprobe
 
     @classmethod
-    def open(cls, path: Path, about: Mapping[str, Any], rows: int, read: Read) -> FaissIndex:
+    def open(
+        cls, path: Path, params: Mapping[str, Any], rows: int, read: ReadVectors
+    ) -> FaissIndex:
         """Open what `build_faiss_index` wrote.
 
         Args:
             path: the file.
-            about: what `build_faiss_index` said.
+            params: the result of `build_faiss_index`.
             rows: P.
-            read: reads vectors of the part.
+            read: reads vectors of the segment.
 
         Raises:
             DataError: the file is missing or damaged.
         """
         faiss = faiss_module()
-        flags = faiss.IO_FLAG_MMAP_IFC if about.get("kind") == "ivf" else 0
+        flags = faiss.IO_FLAG_MMAP_IFC if params.get("kind") == "ivf" else 0
         try:
             index = faiss.read_index(str(path), flags)
         except RuntimeError as error:
-            raise DataError(f"{path}: missing or damaged; make the index again") from error
+            raise DataError(f"{path}: missing or damaged; build the index again") from error
         if index.ntotal != rows:
-            raise DataError(f"{path}: not of {rows:,} products; make the index again")
-        return cls(index, rows, read, int(about.get("lists", 0)), int(about.get("probes", 0)))
+            raise DataError(
+                f"{path}: {index.ntotal:,} products, expected {rows:,}; build the index again"
+            )
+        return cls(index, rows, read, int(params.get("nlist", 0)), int(params.get("nprobe", 0)))
 
     def search(
-        self, queries: Vectors, depth: int, allowed: BoolArray | None = None, probes: int = 0
+        self, queries: Vectors, k: int, allowed: BoolArray | None = None, nprobe: int = 0
     ) -> tuple[IntArray, Vectors]:
-        """The nearest products of queries (Q, D).
+        """Find the nearest products.
 
         Args:
-            queries: of length 1.
-            depth: how many products for each.
-            allowed: (P,) which products may be found; all if left out.
-            probes: lists that are looked into; as many as were chosen if left out.
+            queries: (Q, D) of length 1.
+            k: products per query.
+            allowed: (P,) products that may be found; None for all.
+            nprobe: lists to search; 0 uses the tuned number.
 
         Returns:
-            (Q, depth) rows, best first and -1 where there are no more, and their cosines.
+            (Q, min(k, allowed products)) rows, best first, padded with -1; and their cosines.
         """
         count = self.rows if allowed is None else int(allowed.sum())
-        depth = min(depth, count)
-        blank = np.full((len(queries), depth), -1, np.int64)
-        if not depth or not len(queries):
+        k = min(k, count)
+        if not k or not len(queries):
+            blank = np.full((len(queries), k), -1, np.int64)
             return blank, blank.astype(np.float32)
-        few = allowed is not None and count <= SearchConfig().exact_below
-        if few or depth == count:
+        selective = allowed is not None and count <= SearchConfig().exact_below
+        if selective or k == count:
             rows = np.arange(self.rows) if allowed is None else np.flatnonzero(allowed)
-            return exact(queries, rows, self._read, depth)
-        wanted = min(count, math.ceil(depth * SearchConfig().oversample))
-        found = self._found(queries, wanted, allowed, probes or self._probes)
-        return self._rescored(queries, found, depth)
+            return exact(queries, rows, self.read, k)
+        wide = min(count, math.ceil(k * SearchConfig().oversample))
+        return self._rescore(queries, self._probe(queries, wide, allowed, nprobe), k)
 
-    def _found(
-        self, queries: Vectors, wanted: int, allowed: BoolArray | None, probes: int
-    ) -> IntArray:
-        """(Q, wanted) rows by the faiss index.
-
-        With a filter it looks into twice as many lists until that changes hardly anything: how
-        many are enough was measured without one.
-        """
-        faiss, selector = faiss_module(), None
+    def _probe(self, queries: Vectors, k: int, allowed: BoolArray | None, nprobe: int) -> IntArray:
+        """(Q, k) rows by quantised distance."""
+        faiss, selector, nprobe = faiss_module(), None, nprobe or self._nprobe
         if allowed is not None:
             bits = np.packbits(allowed, bitorder="little")
             selector = faiss.IDSelectorBitmap(bits)
-            probes = self._filtered_probes(queries, allowed, probes)
-        before: IntArray | None = None
+            nprobe = self._filtered_nprobe(queries, allowed, nprobe)
+        previous: IntArray | None = None
         while True:
-            if self._lists:
-                how = faiss.SearchParametersIVF(sel=selector, nprobe=probes)
+            if self.nlist:
+                params = faiss.SearchParametersIVF(sel=selector, nprobe=nprobe)
             else:
-                how = faiss.SearchParameters(sel=selector)
-            found: IntArray = self._index.search(queries, wanted, params=how)[1]
-            settled = allowed is None or (before is not None and overlap(before, found) >= _SETTLED)
-            if probes >= self._lists or (settled and bool((found >= 0).all())):
-                return found
-            before, probes = found, min(self._lists, probes * 2)
+                params = faiss.SearchParameters(sel=selector)
+            rows: IntArray = self._index.search(queries, k, params=params)[1]
+            # nprobe was tuned without a filter, so a filtered search widens until it is stable.
+            stable = allowed is None or (
+                previous is not None and overlap(previous, rows) >= _STABLE
+            )
+            if nprobe >= self.nlist or (stable and bool((rows >= 0).all())):
+                return rows
+            previous, nprobe = rows, min(self.nlist, nprobe * 2)
 
-    def _filtered_probes(self, queries: Vectors, allowed: BoolArray, probes: int) -> int:
-        """Lists to look into so that as many products are compared as without the filter.
+    def _filtered_nprobe(self, queries: Vectors, allowed: BoolArray, nprobe: int) -> int:
+        """Lists to search so that as many products are compared as without the filter.
 
-        What a filter allows may stand far from the query (a query for shoes among bags), where
-        the nearest lists hold hardly any of it.
+        Allowed products may be far from the query (a query for shoes among bags), where the
+        nearest lists hold hardly any of them.
         """
-        if not self._lists:
+        if not self.nlist:
             return 0
-        held = np.bincount(self._list_of[allowed], minlength=self._lists)
-        _, order = self._index.quantizer.search(queries, self._lists)
-        compared = held[order].cumsum(1)  # (Q, lists)
-        enough = compared >= min(probes * self.rows / self._lists, float(held.sum()))
+        sizes = np.bincount(self._list_of[allowed], minlength=self.nlist)
+        _, order = self._index.quantizer.search(queries, self.nlist)
+        compared = sizes[order].cumsum(1)  # (Q, nlist)
+        enough = compared >= min(nprobe * self.rows / self.nlist, float(sizes.sum()))
         return int(enough.argmax(1).max()) + 1
 
     @cached_property
     def _list_of(self) -> IntArray:
-        """(P,) the list of each product."""
+        """(P,) IVF list of each product."""
         faiss, lists = faiss_module(), self._index.invlists
-        found = np.empty(self.rows, np.int64)
-        for one in range(self._lists):
-            found[faiss.rev_swig_ptr(lists.get_ids(one), lists.list_size(one))] = one
-        return found
+        list_of = np.empty(self.rows, np.int64)
+        for i in range(self.nlist):
+            list_of[faiss.rev_swig_ptr(lists.get_ids(i), lists.list_size(i))] = i
+        return list_of
 
-    def _rescored(self, queries: Vectors, found: IntArray, depth: int) -> tuple[IntArray, Vectors]:
-        rows, at = np.unique(found, return_inverse=True)
-        vectors = self._read(np.maximum(rows, 0))
-        taken = vectors[at.reshape(found.shape)]
-        scores = np.einsum("qd,qnd->qn", queries, taken).astype(np.float32)
-        scores[found < 0] = -np.inf
-        order = np.argsort(-scores, axis=1, kind="stable")[:, :depth]
-        return np.take_along_axis(found, order, 1), np.take_along_axis(scores, order, 1)
+    def _rescore(self, queries: Vectors, rows: IntArray, k: int) -> tuple[IntArray, Vectors]:
+        """The best k of rows (Q, n) by the stored vectors."""
+        distinct, inverse = np.unique(rows, return_inverse=True)
+        vectors = self.read(np.maximum(distinct, 0))[inverse.reshape(rows.shape)]
+        scores = np.einsum("qd,qnd->qn", queries, vectors).astype(np.float32)
+        scores[rows < 0] = -np.inf
+        return best_of(rows, scores, k)
 
 
-def exact(queries: Vectors, rows: IntArray, read: Read, depth: int) -> tuple[IntArray, Vectors]:
-    """The nearest among some rows (n,), by comparing with every one; see `FaissIndex.search`."""
+def exact(queries: Vectors, rows: IntArray, read: ReadVectors, k: int) -> tuple[IntArray, Vectors]:
+    """Exhaustive search among rows (n,); see `FaissIndex.search`."""
     best_rows = np.empty((len(queries), 0), np.int64)
     best = np.empty((len(queries), 0), np.float32)
-    for start in range(0, len(rows), _AT_ONCE):
-        part = rows[start : start + _AT_ONCE]
-        best = np.concatenate([best, queries @ read(part).T], axis=1)
-        best_rows = np.concatenate([best_rows, np.broadcast_to(part, (len(queries), len(part)))], 1)
-        if best.shape[1] > depth:
-            keep = np.argpartition(-best, depth - 1, axis=1)[:, :depth]
+    for block in _blocks(rows):
+        best = np.concatenate([best, queries @ read(block).T], axis=1)
+        tiled = np.broadcast_to(block, (len(queries), len(block)))
+        best_rows = np.concatenate([best_rows, tiled], axis=1)
+        if best.shape[1] > k:
+            keep = np.argpartition(-best, k - 1, axis=1)[:, :k]
             best = np.take_along_axis(best, keep, 1)
             best_rows = np.take_along_axis(best_rows, keep, 1)
-    order = np.argsort(-best, axis=1, kind="stable")
-    return np.take_along_axis(best_rows, order, 1), np.take_along_axis(best, order, 1)
+    return best_of(best_rows, best, k)
 
 
-def overlap(found: IntArray, wanted: IntArray) -> float:
-    """Mean share of the wanted rows (Q, n) that were found (Q, m).
+def best_of(rows: IntArray, scores: Vectors, k: int) -> tuple[IntArray, Vectors]:
+    """The k highest-scoring of rows (Q, n), best first; ties keep their order."""
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(rows, order, 1), np.take_along_axis(scores, order, 1)
+
+
+def overlap(rows: IntArray, expected: IntArray) -> float:
+    """Mean fraction of the expected rows (Q, n) among rows (Q, m).
 
     >>> overlap(np.array([[1, 2, 9]]), np.array([[1, 2, 3, 4]]))
     0.5
     """
-    shares = [len(np.intersect1d(f, w)) / len(w) for f, w in zip(found, wanted, strict=True)]
-    return float(np.mean(shares)) if shares else 1.0
+    pairs = zip(rows, expected, strict=True)
+    fractions = [len(np.intersect1d(row, wanted)) / len(wanted) for row, wanted in pairs]
+    return float(np.mean(fractions)) if fractions else 1.0
 
 
-def _lists(rows: int) -> int:
-    """About four times the root, which balances comparing with centres and with products."""
+def _blocks(rows: IntArray) -> Iterator[IntArray]:
+    for start in range(0, len(rows), _BLOCK):
+        yield rows[start : start + _BLOCK]
+
+
+def _default_nlist(rows: int) -> int:
+    """4 * sqrt(rows), which balances comparisons with centroids and with products."""
     return max(1, 1 << round(math.log2(4 * math.sqrt(rows))))
 
 
-def _trained(faiss: Any, rows: int, read: Read, lists: int, width: int, seed: int) -> Any:
-    centres = faiss.IndexFlatIP(width)
+def _trained_ivf(faiss: Any, rows: int, read: ReadVectors, nlist: int, dim: int) -> Any:
     index = faiss.IndexIVFScalarQuantizer(
-        centres, width, lists, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
-    )
-    index.cp.niter, index.cp.seed, index.cp.spherical = _ROUNDS, seed, True
+        faiss.IndexFlatIP(dim), dim, nlist, faiss.ScalarQuantizer.QT_8bit,
+        faiss.METRIC_INNER_PRODUCT,
+    )  # fmt: skip
+    index.cp.niter, index.cp.seed, index.cp.spherical = _KMEANS_ITERATIONS, 0, True
     index.cp.min_points_per_centroid = 1
-    rng = np.random.default_rng(seed)
-    sample = np.sort(rng.permutation(rows)[: lists * _TRAINED_ON])
-    index.train(np.ascontiguousarray(read(sample)))
+    sample = np.random.default_rng(0).permutation(rows)[: nlist * _POINTS_PER_CENTROID]
+    index.train(np.ascontiguousarray(read(np.sort(sample))))
     return index
 
 
-def _fill(index: Any, rows: int, read: Read) -> None:
-    for start in range(0, rows, _AT_ONCE):
-        index.add(np.ascontiguousarray(read(np.arange(start, min(start + _AT_ONCE, rows)))))
-
-
-def _tuned(
-    index: Any, lists: int, rows: int, read: Read, queries: Vectors, config: IndexConfig
-) -> dict[str, Any]:
-    """The fewest lists that find the wanted share of the nearest products."""
-    depth = min(config.candidates, rows)
-    wanted, _ = exact(queries, np.arange(rows), read, depth)
-    opened = FaissIndex(index, rows, read, lists)
-    probes = 1
+def _tune_nprobe(index: FaissIndex, queries: Vectors, config: IndexConfig) -> dict[str, Any]:
+    """Find the smallest nprobe that reaches the target recall."""
+    k = min(config.candidates, index.rows)
+    expected, _ = exact(queries, np.arange(index.rows), index.read, k)
+    nprobe = 1
     while True:
-        found, _ = opened.search(queries, depth, probes=probes)
-        share = overlap(found, wanted)
-        if share >= config.target_recall or probes >= lists:
+        rows, _ = index.search(queries, k, nprobe=nprobe)
+        recall = overlap(rows, expected)
+        if recall >= config.target_recall or nprobe >= index.nlist:
             break
-        probes = min(lists, max(probes + 1, round(probes * _GROWTH)))
-    return {"kind": "ivf", "lists": lists, "probes": probes, "found": round(share, 4)}
+        nprobe = min(index.nlist, max(nprobe + 1, round(nprobe * _NPROBE_GROWTH)))
+    return {"kind": "ivf", "nlist": index.nlist, "nprobe": nprobe, "recall": round(recall, 4)}
