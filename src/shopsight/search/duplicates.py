@@ -1,30 +1,31 @@
-"""Near-identical products: photos that are copies of each other, or all but copies."""
+"""Near-duplicate products, by vectors and by perceptual hashes of their photos."""
 
 from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable
+from collections import defaultdict
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 from shopsight.config import DedupeConfig
 from shopsight.errors import UsageError
 from shopsight.search.snapshot import Snapshot
-from shopsight.types import IntArray
+from shopsight.types import Progress, no_progress
 
-_AT_ONCE = 256
+_BATCH = 256
 _SIDE = 8
 
 
 @dataclass(frozen=True)
-class Group:
-    """Products that are near-identical, each to at least one other of the group.
+class DuplicateGroup:
+    """Products each of which is a near-duplicate of another one of the group.
 
     Attributes:
         product_ids: two or more, in the order of the index.
-        cosine: the least cosine of a pair that brought them together.
+        cosine: the smallest cosine of a pair of near-duplicates.
         same_file: whether all photos are the same file.
     """
 
@@ -34,48 +35,46 @@ class Group:
 
 
 def find_duplicates(
-    snapshot: Snapshot,
-    config: DedupeConfig | None = None,
-    progress: Progress | None = None,
-) -> list[Group]:
-    """Groups of near-identical products, the largest first.
+    snapshot: Snapshot, config: DedupeConfig | None = None, progress: Progress = no_progress
+) -> list[DuplicateGroup]:
+    """Group near-duplicate products, the largest group first.
 
-    Each product is compared with its nearest ones by the dual encoder's vectors. Where both have a
-    photo, the difference hashes of the photos have to agree too: the dual encoder also finds two
-    photos of like products alike.
-
-    Args:
-        snapshot: the index.
-        config: when two are near-identical.
-        progress: told how far it is.
+    Each product is compared with its nearest neighbours by dual-encoder vectors. Where both have a
+    photo, the difference hashes must agree as well, since the dual encoder also finds photos of
+    similar products alike.
     """
     config = config or DedupeConfig()
+
+    @cache
+    def photo_hash(row: int) -> int | None:
+        photo = snapshot.photo(row)
+        return None if photo is None else difference_hash(photo)
+
+    def similar_photos(row: int, other: int) -> bool:
+        first, second = photo_hash(row), photo_hash(other)
+        return first is None or second is None or (first ^ second).bit_count() <= config.bits
+
     alive = np.flatnonzero(snapshot.alive)
-    hashes: dict[int, int | None] = {}
-    together = _Together()
     pairs: list[tuple[int, int, float]] = []
-    for start in range(0, len(alive), _AT_ONCE):
-        if progress:
-            progress("compare", start, len(alive))
-        rows = alive[start : start + _AT_ONCE]
-        near, cosines = snapshot.nearest(
+    for start in range(0, len(alive), _BATCH):
+        progress("compare", start, len(alive))
+        rows = alive[start : start + _BATCH]
+        neighbours, cosines = snapshot.nearest(
             snapshot.vectors(rows), config.neighbours + 1, snapshot.allowed([])
         )
-        for row, others, values in zip(rows.tolist(), near, cosines, strict=True):
-            for other, cosine in zip(others.tolist(), values.tolist(), strict=True):
-                if other in (-1, row) or cosine < config.cosine:
-                    continue
-                if _alike(snapshot, row, other, hashes, config.bits):
-                    together.join(row, other)
-                    pairs.append((row, other, cosine))
-    return _groups(snapshot, together, pairs)
+        near = (cosines >= config.cosine) & (neighbours >= 0) & (neighbours != rows[:, None])
+        for i, j in np.argwhere(near).tolist():
+            row, other = int(rows[i]), int(neighbours[i, j])
+            if similar_photos(row, other):
+                pairs.append((row, other, float(cosines[i, j])))
+    return _groups(snapshot, pairs)
 
 
 def difference_hash(photo: bytes) -> int | None:
-    """64 bits of a photo: whether each of 8 × 8 places is darker than the next to its right.
+    """64-bit difference hash: whether each cell of an 8 x 8 grid is darker than its right neighbour.
 
     Args:
-        photo: a JPEG or PNG file; None is returned for a broken one.
+        photo: a JPEG or PNG file; a broken one gives None.
     """
     try:
         from PIL import Image
@@ -90,52 +89,32 @@ def difference_hash(photo: bytes) -> int | None:
     except Exception:  # decoders raise anything on broken files
         return None
     grey = np.asarray(small, np.int16)
-    bits = np.packbits(grey[:, :-1] < grey[:, 1:])
-    return int.from_bytes(bits.tobytes())
+    return int.from_bytes(np.packbits(grey[:, :-1] < grey[:, 1:]).tobytes())
 
 
-class _Together:
-    """Disjoint sets of rows."""
+def _groups(snapshot: Snapshot, pairs: list[tuple[int, int, float]]) -> list[DuplicateGroup]:
+    """Connected components of the pairs."""
+    parent: dict[int, int] = {}
 
-    def __init__(self) -> None:
-        self._above: dict[int, int] = {}
-
-    def of(self, row: int) -> int:
-        while self._above.get(row, row) != row:
-            self._above[row] = self._above.get(self._above[row], self._above[row])
-            row = self._above[row]
+    def root(row: int) -> int:
+        while parent.setdefault(row, row) != row:
+            # Path halving keeps the trees shallow.
+            parent[row] = parent[parent[row]]
+            row = parent[row]
         return row
 
-    def join(self, one: int, other: int) -> None:
-        first, second = sorted((self.of(one), self.of(other)))
-        self._above.setdefault(first, first)
-        self._above[second] = first
-
-
-def _alike(
-    snapshot: Snapshot, one: int, other: int, hashes: dict[int, int | None], bits: int
-) -> bool:
-    for row in (one, other):
-        if row not in hashes:
-            photo = snapshot.photo(row)
-            hashes[row] = None if photo is None else difference_hash(photo)
-    first, second = hashes[one], hashes[other]
-    return first is None or second is None or (first ^ second).bit_count() <= bits
-
-
-def _groups(
-    snapshot: Snapshot, together: _Together, pairs: list[tuple[int, int, float]]
-) -> list[Group]:
-    rows: dict[int, set[int]] = {}
-    least: dict[int, float] = {}
-    for one, other, cosine in pairs:
-        head = together.of(one)
-        rows.setdefault(head, set()).update((one, other))
-        least[head] = min(least.get(head, 1.0), cosine)
-    found = []
-    for head, members in rows.items():
-        ordered: IntArray = np.array(sorted(members), np.int64)
-        photos = {snapshot.photo(row) for row in ordered.tolist()}
+    for row, other, _ in pairs:
+        parent[root(row)] = root(other)
+    members: dict[int, list[int]] = defaultdict(list)
+    for row in sorted(parent):
+        members[root(row)].append(row)
+    smallest: dict[int, float] = {}
+    for row, _, cosine in pairs:
+        smallest[root(row)] = min(smallest.get(root(row), 1.0), cosine)
+    groups = []
+    for head, rows in members.items():
+        photos = {snapshot.photo(row) for row in rows}
         same = len(photos) == 1 and None not in photos
-        found.append(Group(tuple(snapshot.ids(ordered)), least[head], same))
-    return sorted(found, key=lambda group: (-len(group.product_ids), group.product_ids))
+        ids = snapshot.ids(np.array(rows, np.int64))
+        groups.append(DuplicateGroup(tuple(ids), smallest[head], same))
+    return sorted(groups, key=lambda group: (-len(group.product_ids), group.product_ids))
