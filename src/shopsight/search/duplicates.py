@@ -71,7 +71,7 @@ def find_duplicates(
 
 
 def difference_hash(photo: bytes) -> int | None:
-    """64-bit difference hash: whether each cell of an 8 x 8 grid is darker than its right neighbour.
+    """64-bit difference hash: 8 x 8 comparisons of a cell with its right neighbour.
 
     Args:
         photo: a JPEG or PNG file; a broken one gives None.
