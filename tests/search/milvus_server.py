@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from shopsight.search.index import remove_products
-from shopsight.search.retrievers.base import load_retriever
+from shopsight.search.retrievers.factory import load_retriever
 from shopsight.search.searcher import Searcher
 
 

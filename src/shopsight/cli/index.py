@@ -73,7 +73,7 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
     with _told(given) as progress:
         path, found = _done(given, progress)
         if given.engine:
-            from shopsight.search.retrievers.base import load_retriever
+            from shopsight.search.retrievers.factory import load_retriever
 
             load_retriever(given.engine, path, progress)
     _say(given, path, found, time.perf_counter() - started)

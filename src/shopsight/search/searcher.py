@@ -20,7 +20,8 @@ from shopsight.search.image_query import PhotoEncoder
 from shopsight.search.manifest import EXTRACTOR, INDEX_FILE, MODELS
 from shopsight.search.rerank import Ranked, candidate_pools, rerank_pools, retrieved_only
 from shopsight.search.results import Facet, Hit, Product, Results
-from shopsight.search.retrievers.base import QueryBatch, Retriever, Vectors, open_retriever
+from shopsight.search.retrievers.base import QueryBatch, Retriever, Vectors
+from shopsight.search.retrievers.factory import open_retriever
 from shopsight.search.segment import DUAL
 from shopsight.search.snapshot import Snapshot, as_vectors
 from shopsight.search.timer import Clock, Timer

@@ -15,7 +15,7 @@ import pytest
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import DataError, UsageError
 from shopsight.search.index import add_products, remove_products
-from shopsight.search.retrievers.base import load_retriever, open_retriever
+from shopsight.search.retrievers.factory import load_retriever, open_retriever
 from shopsight.search.searcher import Searcher
 from shopsight.search.snapshot import Snapshot
 

@@ -1,0 +1,72 @@
+"""Choice of a retriever by URL."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+from shopsight.errors import DataError, UsageError
+from shopsight.search.retrievers.base import EMBEDDED, Retriever, without_password
+from shopsight.search.retrievers.faiss import FaissRetriever
+from shopsight.search.snapshot import Snapshot
+from shopsight.types import Progress, no_progress
+
+
+def open_retriever(url: str | None, snapshot: Snapshot) -> Retriever:
+    """Open the retriever of a URL for searching.
+
+    Args:
+        url: None or "embedded"; ``http://[user:password@]host:port`` of a Milvus server; or a
+            Milvus Lite file ``name.db``.
+        snapshot: the index to search.
+
+    Raises:
+        UsageError: unknown URL, missing client package, or no answer.
+        DataError: the retriever does not hold the index's products.
+    """
+    retriever = _connect(url, snapshot)
+    try:
+        _check_count(retriever, snapshot, f"load them: shopsight index load INDEX --engine {url}")
+    except BaseException:
+        retriever.close()
+        raise
+    return retriever
+
+
+def load_retriever(url: str, path: str | Path, progress: Progress = no_progress) -> int:
+    """Bring a retriever to the current state of an index.
+
+    Returns:
+        The number of products it then holds.
+
+    Raises:
+        UsageError: unknown URL, missing client package, or no answer.
+        DataError: not an index, or products were lost on the way.
+    """
+    snapshot = Snapshot.current(path)
+    with closing(_connect(url, snapshot)) as retriever:
+        retriever.remove(snapshot)
+        retriever.add(snapshot, progress)
+        return _check_count(retriever, snapshot, "try again")
+
+
+def _connect(url: str | None, snapshot: Snapshot) -> Retriever:
+    if url is None or url == EMBEDDED:
+        return FaissRetriever()
+    if url.startswith(("http://", "https://")) or url.endswith(".db"):
+        from shopsight.search.retrievers.milvus import MilvusRetriever
+
+        return MilvusRetriever.connect(url, snapshot)
+    raise UsageError(
+        f"unknown engine '{without_password(url)[:200]}': expected a Milvus server"
+        " (http://host:19530) or a Milvus Lite file (name.db); omit it for the embedded engine"
+    )
+
+
+def _check_count(retriever: Retriever, snapshot: Snapshot, remedy: str) -> int:
+    count, expected = retriever.count(snapshot), snapshot.generation.products
+    if count != expected:
+        raise DataError(
+            f"{retriever.name} holds {count:,} of the index's {expected:,} products; {remedy}"
+        )
+    return count
