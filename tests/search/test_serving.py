@@ -19,7 +19,7 @@ from urllib.parse import quote, quote_from_bytes
 
 import pytest
 
-from http_requests import EASY, ask_all
+from http_requests import EASY, send_all
 from shopsight.bench.serve import run_serve
 from shopsight.cli.main import main
 from shopsight.data.dataset import PreparedData
@@ -165,7 +165,7 @@ def test_random_bytes_to_the_real_models(index: Path) -> None:
     texts = [rng.randbytes(rng.randrange(1, 50)) for _ in range(300)]
     texts += [b"\xed\xa0\x80", b"\x00", "\u202e\U0001f457".encode(), b" " * 400, b"a" * 500]
     asked = [("/search", b"k=2&explain=1&q=" + quote_from_bytes(text).encode()) for text in texts]
-    answers = ask_all(create_app(searcher, EASY), asked)
+    answers = send_all(create_app(searcher, EASY), asked)
     assert {status for status, _, _ in answers} == {200}
     assert not any(str(index.parent).encode() in body for _, _, body in answers)
     searcher.close()
