@@ -10,7 +10,7 @@ NONE = torch.zeros(3, 3, dtype=torch.bool)
 SCORES = torch.tensor([[1.0, 0.7, -2.0], [0.0, 0.5, 0.4], [0.9, -1.0, 2.0]], dtype=torch.float64)
 
 
-def some(*shape):
+def random(*shape):
     return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(7))
 
 
@@ -18,7 +18,7 @@ def softplus(x):
     return math.log1p(math.exp(x))
 
 
-def test_multi_label_by_hand():
+def test_bce_with_hard_negatives_by_hand():
     logits = torch.tensor([[2.0, -1.0, 0.5, 3.0], [0.0, 0.0, 0.0, -4.0]])
     labels = torch.tensor([[True, False, False, False], [False, False, True, True]])
     first = softplus(-2) + softplus(3) + softplus(0.5)
@@ -29,21 +29,21 @@ def test_multi_label_by_hand():
 
 
 @pytest.mark.parametrize("hardest", [1, 4, 9, 10, 99])
-def test_multi_label_is_the_largest_losses_of_all(hardest):
-    logits = some(5, 10).requires_grad_()
+def test_bce_with_hard_negatives_equals_selecting_by_loss(hardest):
+    logits = random(5, 10).requires_grad_()
     labels = torch.rand(5, 10, generator=torch.Generator().manual_seed(1)) < 0.3
     each = torch.nn.functional.binary_cross_entropy_with_logits(
         logits, labels.double(), reduction="none"
     )
-    others = each.masked_fill(labels, 0).topk(min(hardest, 10), 1).values
-    plain = ((each * labels).sum() + others.sum()) / 5
+    negatives = each.masked_fill(labels, 0).topk(min(hardest, 10), 1).values
+    naive = ((each * labels).sum() + negatives.sum()) / 5
     ours = losses.bce_with_hard_negatives(logits, labels, hardest)
-    same(ours, plain)
-    same(*(torch.autograd.grad(one, logits)[0] for one in (ours, plain)))
+    same(ours, naive)
+    same(*(torch.autograd.grad(loss, logits)[0] for loss in (ours, naive)))
 
 
-def test_a_row_without_labels_or_with_labels_only_has_a_finite_loss_and_gradient():
-    logits = some(2, 3).requires_grad_()
+def test_rows_without_labels_or_negatives_have_finite_gradients():
+    logits = random(2, 3).requires_grad_()
     labels = torch.tensor([[False] * 3, [True] * 3])
     loss = losses.bce_with_hard_negatives(logits, labels, 2)
     assert torch.autograd.grad(loss, logits)[0].isfinite().all()
@@ -55,80 +55,81 @@ def test_very_large_logits_do_not_overflow():
     assert losses.bce_with_hard_negatives(logits, labels, 1).item() == pytest.approx(2e4)
 
 
-def test_captions_sum_tokens_and_average_captions():
+def test_caption_cross_entropy_sums_tokens_and_averages_captions():
     logits = torch.tensor([[0.0, 0.0], [math.log(3), 0.0], [5.0, 5.0]])
     loss = losses.caption_cross_entropy(logits, torch.tensor([1, 0, -1]), rows=2)
     assert loss.item() == pytest.approx((math.log(2) + math.log(4 / 3)) / 2)
 
 
-def test_margin_ranking_is_pytorchs():
-    positive, negative = some(6), some(6).flip(0)
+def test_margin_ranking_equals_that_of_pytorch():
+    positive, negative = random(6), random(6).flip(0)
     expected = torch.nn.functional.margin_ranking_loss(
         positive, negative, torch.ones(6), margin=0.9
     )
     same(losses.margin_ranking(positive, negative, 0.9), expected)
 
 
-def test_the_hardest_by_hand():
+def test_max_hinge_by_hand():
     over_products = ((0.5 + 0.7 - 1.0) + (0.5 + 0.4 - 0.5) + 0.0) / 3
     over_queries = ((0.5 + 0.9 - 1.0) + (0.5 + 0.7 - 0.5) + 0.0) / 3
     loss = losses.max_hinge(SCORES, NONE, 0.5)
     assert loss.item() == pytest.approx(over_products + over_queries)
 
 
-def test_known_positives_are_not_the_hardest():
-    known = NONE.clone()
-    known[0, 1] = True
+def test_max_hinge_ignores_positives():
+    positive = NONE.clone()
+    positive[0, 1] = True
     over_products = (0.0 + (0.5 + 0.4 - 0.5) + 0.0) / 3
     over_queries = ((0.5 + 0.9 - 1.0) + 0.0 + 0.0) / 3
-    loss = losses.max_hinge(SCORES, known, 0.5)
+    loss = losses.max_hinge(SCORES, positive, 0.5)
     assert loss.item() == pytest.approx(over_products + over_queries)
 
 
-def test_a_batch_of_known_positives_only_has_no_hardest():
+def test_max_hinge_of_positives_only_is_zero():
     scores = SCORES.clone().requires_grad_()
     loss = losses.max_hinge(scores, ~NONE, 0.9)
     assert loss.item() == 0
     assert (torch.autograd.grad(loss, scores)[0] == 0).all()
 
 
-def test_pointwise_is_binary_cross_entropy():
-    good, bad, worse = some(4), some(3), some(2)
+def test_binary_cross_entropy_equals_that_of_pytorch():
+    positive, negative, more = random(4), random(3), random(2)
     expected = torch.nn.functional.binary_cross_entropy_with_logits(
-        torch.cat([good, bad, worse]), torch.tensor([1.0] * 4 + [0.0] * 5, dtype=torch.float64)
+        torch.cat([positive, negative, more]),
+        torch.tensor([1.0] * 4 + [0.0] * 5, dtype=torch.float64),
     )
-    same(losses.binary_cross_entropy(good, bad, worse), expected)
+    same(losses.binary_cross_entropy(positive, negative, more), expected)
 
 
-def plain_softmax(scores, product_idx, positive, scale, margin):
+def naive_info_nce(scores, product_idx, positive, scale, margin):
     """Both directions, row by row."""
     total = 0.0
     for i, p in enumerate(product_idx.tolist()):
-        lead = scale * (scores[i, p] - margin)
+        clicked = scale * (scores[i, p] - margin)
         row = [scale * scores[i, u] for u in range(scores.shape[1]) if not positive[i, u]]
         column = [scale * scores[q, p] for q in range(len(scores)) if not positive[q, p]]
         for others in (row, column):
-            total = total + torch.stack([lead, *others]).logsumexp(0) - lead
+            total = total + torch.stack([clicked, *others]).logsumexp(0) - clicked
     return total / (2 * len(product_idx))
 
 
 @pytest.mark.parametrize("extra", [0, 2])
-def test_in_batch_softmax_row_by_row(extra):
-    scores = some(4 + extra, 5).requires_grad_()
+def test_info_nce_equals_a_loop_over_rows(extra):
+    scores = random(4 + extra, 5).requires_grad_()
     product_idx = torch.tensor([2, 0, 4, 2])  # product 2 was clicked for two queries
     positive = torch.zeros(4 + extra, 5, dtype=torch.bool)
     positive[torch.arange(4), product_idx] = True
     positive[1, 3] = True
     ours = losses.info_nce(scores, product_idx, positive, 14.0, 0.05)
-    plain = plain_softmax(scores, product_idx, positive, 14.0, 0.05)
-    same(ours, plain)
-    same(*(torch.autograd.grad(one, scores)[0] for one in (ours, plain)))
+    naive = naive_info_nce(scores, product_idx, positive, 14.0, 0.05)
+    same(ours, naive)
+    same(*(torch.autograd.grad(loss, scores)[0] for loss in (ours, naive)))
 
 
-def test_in_batch_softmax_of_one_to_one_is_two_cross_entropies():
+def test_info_nce_of_a_diagonal_is_the_clip_loss():
     rows = torch.arange(3)
     ours = losses.info_nce(SCORES, rows, torch.eye(3) > 0, 3.0)
-    sides = [torch.nn.functional.cross_entropy(3 * one, rows) for one in (SCORES, SCORES.T)]
+    sides = [torch.nn.functional.cross_entropy(3 * logits, rows) for logits in (SCORES, SCORES.T)]
     same(ours, sum(sides) / 2)
 
 

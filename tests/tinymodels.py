@@ -1,4 +1,4 @@
-"""What tiny models need, in float64: five photos with a few regions, five short queries."""
+"""Inputs of tiny float64 models: five photos with a few regions and five short queries."""
 
 from __future__ import annotations
 
@@ -21,51 +21,51 @@ ENCODER = EncoderConfig(
     weight_hidden=5,
     embed_hidden=7,
     label_heads=3,
-    dropout=0.0,  # so that two ways to the same number can be compared
+    dropout=0.0,  # else two implementations could not be compared
 )
 
 
-def some_regions(lengths: list[int] = LENGTHS, seed: int = 1) -> Regions:
+def make_regions(lengths: list[int] = LENGTHS, seed: int = 1) -> Regions:
     generator, count = torch.Generator().manual_seed(seed), sum(lengths)
     features = torch.randn(count, WIDTH, dtype=torch.float64, generator=generator).abs()
     boxes = torch.rand(count, 5, dtype=torch.float64, generator=generator)
     return Regions(features, boxes, torch.tensor(lengths))
 
 
-def some_tokens(rows: list[list[int]] = QUERIES) -> Tokens:
+def make_tokens(rows: list[list[int]] = QUERIES) -> Tokens:
     return pad_tokens(rows, SPECIAL.pad)
 
 
-def some_words(size: int = VOCABULARY) -> WordVectors:
-    made = make_word_vectors(WordVectorsConfig(width=WORD_WIDTH, spread=1.0), size)
-    torch.nn.init.uniform_(made.gain, 0.5, 1.5)
-    return made.double()
+def make_words(size: int = VOCABULARY) -> WordVectors:
+    words = make_word_vectors(WordVectorsConfig(width=WORD_WIDTH, spread=1.0), size)
+    torch.nn.init.uniform_(words.gain, 0.5, 1.5)
+    return words.double()
 
 
 def widened(tokens: Tokens, columns: int, fill: int = 7) -> Tokens:
-    """The same queries with more padding, of a token that is real elsewhere."""
+    """Add columns of padding that looks like a real token."""
     mask = torch.nn.functional.pad(tokens.mask, (0, columns))
     ids = torch.nn.functional.pad(tokens.ids, (0, columns)).masked_fill(~mask, fill)
     return Tokens(ids, mask)
 
 
 def gradients(value: torch.Tensor, model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """The gradient of every parameter that the value depends on."""
+    """Gradients of all parameters on which the value depends."""
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     parameters = [p for _, p in named]
-    found = torch.autograd.grad(value, parameters, allow_unused=True, retain_graph=True)
-    return {name: g for (name, _), g in zip(named, found, strict=True) if g is not None}
+    values = torch.autograd.grad(value, parameters, allow_unused=True, retain_graph=True)
+    return {name: g for (name, _), g in zip(named, values, strict=True) if g is not None}
 
 
 def same(left, right, **tolerance) -> None:
-    """Equal to 1e-9, tensors or dictionaries of tensors."""
+    """Assert that tensors, or dictionaries of tensors, are equal to 1e-9."""
     torch.testing.assert_close(left, right, rtol=1e-9, atol=1e-9, **tolerance)
 
 
 def same_value_and_gradients(model, left, right, least: int) -> None:
-    """Two ways to a number agree, and so do the gradients of at least ``least`` parameters."""
+    """Assert equal values and equal nonzero gradients of at least ``least`` parameters."""
     same(left, right)
     ours, theirs = gradients(left, model), gradients(right, model)
     assert len(ours) >= least
     same(ours, theirs)
-    assert all(one.abs().max() > 0 for one in ours.values())
+    assert all(gradient.abs().max() > 0 for gradient in ours.values())

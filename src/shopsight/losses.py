@@ -1,7 +1,7 @@
-"""Every loss of every stage; pure functions of tensors, each a mean over the rows of a batch.
+"""Losses of all stages: pure functions of tensors, each a mean over the rows of a batch.
 
-B rows, U distinct products, V words, N caption tokens. In an in-batch matrix the row is a query
-and the column a product. ``positive`` masks are True where a pair is known to go together.
+B rows, Q queries, U distinct products, V words, N caption tokens. In an in-batch matrix S, rows
+are queries and columns are products. ``positive`` masks are True where a pair is not a negative.
 """
 
 from __future__ import annotations
@@ -14,18 +14,17 @@ from shopsight.scoring import at_least_float32
 
 
 def bce_with_hard_negatives(logits: Tensor, labels: Tensor, hardest: int) -> Tensor:
-    """Logistic loss of all labels and of the words with the largest loss among the others.
+    """Binary cross entropy of all labels and of the hardest negatives (docs/method.md, section 3).
 
-    The loss of a word that is no label grows with its logit, so the hardest are those with the
-    largest logits, and only theirs are computed.
+    mean_b [sum_{v in labels_b} -log sigmoid(x_bv) + sum_{v in hardest_b} -log sigmoid(-x_bv)]
 
     Args:
-        logits: (B, V).
+        logits: (B, V) x.
         labels: (B, V) bool.
-        hardest: words that are no label and count, for each row; all if there are fewer.
+        hardest: number of negatives per row; all if there are fewer.
 
     Returns:
-        () sum over the words, mean over the rows (method section 3).
+        () loss.
 
     >>> labels = torch.tensor([[True, False, False]])
     >>> logits = torch.tensor([[0.0, 0.0, -9.0]])
@@ -33,30 +32,28 @@ def bce_with_hard_negatives(logits: Tensor, labels: Tensor, hardest: int) -> Ten
     1.3863
     """
     logits = at_least_float32(logits)
-    others = logits.masked_fill(labels, -torch.inf)
+    negatives = logits.masked_fill(labels, -torch.inf)  # (B, V)
     if hardest < logits.shape[1]:
-        others = others.topk(hardest, dim=1, sorted=False).values
-    loss = functional.softplus(-logits[labels]).sum() + functional.softplus(others).sum()
+        # The loss of a negative grows with its logit: select by logit, and compute fewer losses.
+        negatives = negatives.topk(hardest, dim=1, sorted=False).values  # (B, hardest)
+    loss = functional.softplus(-logits[labels]).sum() + functional.softplus(negatives).sum()
     return loss / len(logits)
 
 
 def caption_cross_entropy(logits: Tensor, targets: Tensor, rows: int) -> Tensor:
-    """Cross entropy, summed over the tokens of a caption and averaged over the captions.
+    """() cross entropy summed over tokens, averaged over captions (docs/method.md, section 3).
 
     Args:
         logits: (N, V).
-        targets: (N,) int64; -1 is left out.
-        rows: B, the captions that the N tokens are of.
-
-    Returns:
-        ().
+        targets: (N,) int64; -1 is ignored.
+        rows: B captions, to which the N tokens belong.
     """
     logits = at_least_float32(logits)
     return functional.cross_entropy(logits, targets, ignore_index=-1, reduction="sum") / rows
 
 
 def margin_ranking(positive: Tensor, negative: Tensor, margin: float) -> Tensor:
-    """() mean of [margin - positive + negative]_+ over (B,) pairs of scores.
+    """() mean of [margin - positive + negative]_+ over pairs of scores (B,).
 
     >>> margin_ranking(torch.tensor([2.0, 0.0]), torch.tensor([0.0, 0.0]), 0.5).item()
     0.25
@@ -65,31 +62,32 @@ def margin_ranking(positive: Tensor, negative: Tensor, margin: float) -> Tensor:
 
 
 def max_hinge(scores: Tensor, positive: Tensor, margin: float) -> Tensor:
-    """Hinge with the hardest negative of the batch, over queries and over products.
+    """Hinge with the hardest in-batch negative, in both directions (VSE++, Faghri et al., 2018).
 
-    Faghri et al., "VSE++", 2018.
+    mean_i max_j [margin + S_ij - S_ii]_+ + mean_j max_i [margin + S_ij - S_jj]_+
 
     Args:
-        scores: (B, B), the diagonal is clicked.
-        positive: (B, B) bool, pairs that are no negatives; the diagonal never is one.
-        margin: how much the clicked pair must lead.
+        scores: (B, B) S; the diagonal is clicked.
+        positive: (B, B) bool, pairs that are not negatives; the diagonal never is.
+        margin: required lead of the clicked pair.
 
     Returns:
-        () mean_i max_j [margin + S_ij - S_ii]_+ + mean_j max_i [margin + S_ij - S_jj]_+.
+        () loss.
 
     >>> scores = torch.tensor([[1.0, 0.8], [0.0, 2.0]])
     >>> round(max_hinge(scores, torch.zeros(2, 2, dtype=torch.bool), 0.5).item(), 4)
     0.15
     """
-    clicked = scores.diagonal()
-    others = scores.masked_fill(positive | _diagonal(scores), -torch.inf)
-    over_products = (margin + others.amax(1) - clicked).relu()
-    over_queries = (margin + others.amax(0) - clicked).relu()
+    clicked = scores.diagonal()  # (B,)
+    diagonal = torch.eye(len(scores), dtype=torch.bool, device=scores.device)
+    negatives = scores.masked_fill(positive | diagonal, -torch.inf)  # (B, B)
+    over_products = (margin + negatives.amax(1) - clicked).relu()  # (B,)
+    over_queries = (margin + negatives.amax(0) - clicked).relu()  # (B,)
     return over_products.mean() + over_queries.mean()
 
 
 def binary_cross_entropy(positive: Tensor, *negatives: Tensor) -> Tensor:
-    """() binary cross entropy of logits (B,) of pairs that go together and of others, mean of all.
+    """() binary cross entropy of logits (B,) of clicked pairs and of negatives, mean over all.
 
     >>> round(binary_cross_entropy(torch.zeros(2), torch.zeros(2)).item(), 4)
     0.6931
@@ -105,20 +103,21 @@ def info_nce(
     scale: float | Tensor,
     margin: float = 0.0,
 ) -> Tensor:
-    """Softmax cross entropy over the batch, of queries over products and of products over queries.
+    """Symmetric in-batch softmax: InfoNCE (van den Oord et al., 2018) both ways, as in CLIP.
 
-    Additive margin: Wang et al., "Additive Margin Softmax", 2018.
+    (mean_b CE_u(s S_bu) + mean_b CE_q(s S_qb)) / 2 with the scale s, and with the margin taken off
+    the score of the clicked pair (additive margin softmax, Wang et al., 2018). Radford et al.,
+    "CLIP", 2021.
 
     Args:
-        scores: (Q, U), each query with each distinct product; the first B queries are clicked,
-            any others are negatives only.
-        product_idx: (B,) which product each of the B queries was clicked with.
-        positive: (Q, U) bool, pairs that are no negatives.
-        scale: factor on the scores.
-        margin: what is taken off the score of the clicked pair.
+        scores: (Q, U) S; the first B queries are clicked, any others are negatives only.
+        product_idx: (B,) clicked product of each of the B queries.
+        positive: (Q, U) bool, pairs that are not negatives.
+        scale: s, the inverse temperature.
+        margin: additive margin.
 
     Returns:
-        () mean of the two directions.
+        () loss.
 
     >>> scores, rows = torch.zeros(2, 2), torch.arange(2)
     >>> clicked = torch.eye(2, dtype=torch.bool)
@@ -127,12 +126,9 @@ def info_nce(
     """
     rows = torch.arange(len(product_idx), device=scores.device)
     clicked = scale * (at_least_float32(scores)[rows, product_idx] - margin)  # (B,)
-    others = (scale * at_least_float32(scores)).masked_fill(positive, -torch.inf)
-    over_products = others[: len(rows)].index_put((rows, product_idx), clicked)  # (B, U)
-    over_queries = others.T[product_idx].index_put((rows, rows), clicked)  # (B, Q)
+    # Known positives leave the softmax; then each row and column gets its own clicked pair back.
+    negatives = (scale * at_least_float32(scores)).masked_fill(positive, -torch.inf)  # (Q, U)
+    over_products = negatives[: len(rows)].index_put((rows, product_idx), clicked)  # (B, U)
+    over_queries = negatives.T[product_idx].index_put((rows, rows), clicked)  # (B, Q)
     by_query = functional.cross_entropy(over_products, product_idx)
     return (by_query + functional.cross_entropy(over_queries, rows)) / 2
-
-
-def _diagonal(square: Tensor) -> Tensor:
-    return torch.eye(len(square), dtype=torch.bool, device=square.device)

@@ -12,12 +12,12 @@ def rows(tokens: Tokens) -> list[list[int]]:
 
 
 @pytest.mark.parametrize("change", [lambda t: mask_token(t, 0, 1), lambda t: drop_token(t, 0)])
-def test_no_chance_changes_nothing(change):
+def test_probability_zero_changes_nothing(change):
     tokens = pad_tokens(QUERIES, 0)
     assert change(tokens) is tokens
 
 
-def test_at_most_one_token_is_replaced_each_equally_often():
+def test_at_most_one_token_is_replaced_uniformly():
     torch.manual_seed(0)
     tokens = pad_tokens([[3, 4, 5]] * 9000, 0)
     changed = mask_token(tokens, 0.1, 1)
@@ -34,15 +34,15 @@ def test_padding_is_never_replaced():
     assert (changed.ids[1::3, 0] == 1).float().mean() == pytest.approx(0.5, abs=0.2)
 
 
-def test_a_token_is_left_out_and_the_others_move_up():
+def test_a_token_is_dropped_and_later_ones_move_left():
     torch.manual_seed(0)
-    found = rows(drop_token(pad_tokens(QUERIES * 60, 0), 1.0))
-    assert {tuple(row) for row in found[0::3]} == {(4, 5), (3, 5), (3, 4)}
-    assert {tuple(row) for row in found[1::3]} == {(6,)}  # the only word stays
-    assert {tuple(row) for row in found[2::3]} == {(7,), (8,)}
+    changed = rows(drop_token(pad_tokens(QUERIES * 60, 0), 1.0))
+    assert {tuple(row) for row in changed[0::3]} == {(4, 5), (3, 5), (3, 4)}
+    assert {tuple(row) for row in changed[1::3]} == {(6,)}  # the only word stays
+    assert {tuple(row) for row in changed[2::3]} == {(7,), (8,)}
 
 
-def test_masks_stay_without_holes():
+def test_masks_stay_contiguous():
     torch.manual_seed(1)
     changed = drop_token(pad_tokens(QUERIES * 60, 0), 0.3)
     lengths = changed.mask.sum(1)

@@ -22,17 +22,17 @@ def batch():
     )
 
 
-def test_clicks_of_the_same_query_are_no_negatives():
+def test_clicks_of_the_same_query_are_positives():
     expected = [[True, False, True], [False, True, False]]
-    found = positive_mask(batch(), "duplicates", UNK)
-    assert found.tolist() == [*expected[:2], expected[0], expected[1]]
+    mask = positive_mask(batch(), "duplicates", UNK)
+    assert mask.tolist() == [*expected[:2], expected[0], expected[1]]
 
 
-def test_products_that_hold_all_words_are_no_negatives():
-    found = positive_mask(batch(), "subset", UNK)
-    assert found.tolist() == [
+def test_products_with_all_words_are_positives():
+    mask = positive_mask(batch(), "subset", UNK)
+    assert mask.tolist() == [
         [True, False, True],
-        [True, True, False],  # "6" is among the words of product 0
+        [True, True, False],  # 6 is among the words of product 0
         [True, False, True],
         [False, True, False],
     ]
@@ -43,7 +43,7 @@ def test_the_subset_rule_needs_the_words():
         positive_mask(replace(batch(), product_words=None), "subset", UNK)
 
 
-def test_subsets_against_sets():
+def test_subsets_equal_those_of_python_sets():
     generator = torch.Generator().manual_seed(0)
     lists = [
         [torch.randint(1, 9, (int(n),), generator=generator).tolist() for n in sizes]
@@ -51,11 +51,11 @@ def test_subsets_against_sets():
     ]
     queries, products = lists
     expected = [[bool(set(q) - {1}) and set(q) - {1} <= set(p) for p in products] for q in queries]
-    found = subset_mask(pad_tokens(queries, 0), pad_tokens(products, 2), UNK)
-    assert found.tolist() == expected
-    assert 5 < found.sum() < 1000
+    mask = subset_mask(pad_tokens(queries, 0), pad_tokens(products, 2), UNK)
+    assert mask.tolist() == expected
+    assert 5 < mask.sum() < 1000
 
 
-def test_padding_is_no_word():
+def test_padding_is_not_a_word():
     assert not subset_mask(pad_tokens([[4, 5]], 0), pad_tokens([[4], [6, 7]], 5), UNK).any()
     assert not subset_mask(pad_tokens([[1]], 0), pad_tokens([[1]], 0), UNK).any()

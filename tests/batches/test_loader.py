@@ -27,14 +27,14 @@ def tensors(batch):
 
 def same(first, second):
     pairs = zip(tensors(first), tensors(second), strict=True)
-    return all(torch.equal(one, other) for one, other in pairs)
+    return all(torch.equal(left, right) for left, right in pairs)
 
 
 def products_of(batch):
     return batch.product_keys[batch.product_idx]
 
 
-def test_a_batch_says_what_was_clicked():
+def test_a_batch_holds_clicks_and_true_negatives():
     pairs, store, loader = make_pairs(), MemoryStore(20), make_loader()
     batches = list(loader.epoch(0))
     assert len(batches) == loader.steps(0) >= 10
@@ -56,42 +56,44 @@ def test_a_batch_says_what_was_clicked():
 
 
 @pytest.mark.parametrize("workers", [0, 1, 4])
-def test_any_step_can_be_the_first(workers):
+def test_an_epoch_can_start_at_any_step(workers):
     loader, again = make_loader(workers=workers), make_loader(workers=workers)
     whole = list(loader.epoch(2))
     rest = list(again.epoch(2, start=7))
     assert len(rest) == len(whole) - 7 > 0
-    assert all(same(one, other) for one, other in zip(whole[7:], rest, strict=True))
+    assert all(same(left, right) for left, right in zip(whole[7:], rest, strict=True))
     assert not same(whole[0], next(loader.epoch(1)))
 
 
 def test_the_global_batch_does_not_depend_on_the_number_of_processes():
     whole = list(make_loader().epoch(1))
     halves = [list(make_loader(DistributedContext(rank, 2)).epoch(1)) for rank in (0, 1)]
-    for one, first, second in zip(whole, *halves, strict=True):
-        assert torch.equal(one.query_keys, torch.cat([first.query_keys, second.query_keys]))
-        assert torch.equal(products_of(one), torch.cat([products_of(first), products_of(second)]))
+    for batch, first, second in zip(whole, *halves, strict=True):
+        assert torch.equal(batch.query_keys, torch.cat([first.query_keys, second.query_keys]))
+        assert torch.equal(products_of(batch), torch.cat([products_of(first), products_of(second)]))
         for name in ("product_keys", "negative_product_idx"):
             assert len(getattr(first, name)) > 0
-        negatives = [b.product_keys[b.negative_product_idx] for b in (one, first, second)]
+        negatives = [b.product_keys[b.negative_product_idx] for b in (batch, first, second)]
         assert torch.equal(negatives[0], torch.cat(negatives[1:]))
-        others = [b.negative_queries.ids for b in (one, first, second)]
+        others = [b.negative_queries.ids for b in (batch, first, second)]
         assert torch.equal(others[0], torch.cat(others[1:]))
 
 
-def test_a_batch_must_be_shared_equally():
-    with pytest.raises(UsageError, match=r"a batch of 4 cannot be shared equally by 3 processes"):
+def test_a_batch_is_divided_equally_among_processes():
+    with pytest.raises(
+        UsageError, match=r"a batch of 4 cannot be divided equally among 3 processes"
+    ):
         make_loader(DistributedContext(0, 3))
-    with pytest.raises(UsageError, match=r"the data's 12 distinct queries of 12 cannot be shared"):
+    with pytest.raises(UsageError, match=r"the data's 12 distinct queries of 12 cannot be divided"):
         make_loader(DistributedContext(0, 5), batch=100)
     assert make_loader(batch=100).batch == len(TEXTS)
 
 
-def test_one_query_is_not_enough():
+def test_a_single_distinct_query_is_an_error():
     pairs = make_pairs()
-    lonely = replace(pairs, queries=pairs.queries * 0, texts=pairs.texts * 0)
+    single = replace(pairs, queries=pairs.queries * 0, texts=pairs.texts * 0)
     with pytest.raises(DataError, match="two different queries"):
-        Loader(lonely, MemoryStore(20), 4, seed=0)
+        Loader(single, MemoryStore(20), 4, seed=0)
 
 
 def test_without_negatives_only_clicked_products_are_read():
@@ -101,7 +103,7 @@ def test_without_negatives_only_clicked_products_are_read():
     assert sorted(batch.product_idx.unique().tolist()) == list(range(len(batch.product_keys)))
 
 
-def test_product_words_are_those_of_all_its_queries():
+def test_product_words_are_those_of_all_clicked_queries():
     pairs = make_pairs()
     batch = next(make_loader(with_words=True).epoch(0))
     rows = zip(batch.product_words.ids, batch.product_words.mask, strict=True)
@@ -111,35 +113,36 @@ def test_product_words_are_those_of_all_its_queries():
         assert ids[mask].tolist() == sorted(expected)
 
 
-def test_a_share_of_the_batches_is_of_like_queries():
+def test_a_fraction_of_the_batches_holds_one_group():
     labels = make_pairs().groups.last_word
 
-    def like(loader, epoch):
+    def single_group(loader, epoch):
         keys = [batch.query_keys.numpy() for batch in loader.epoch(epoch)]
-        return sum(len(set(labels[one])) == 1 for one in keys) / len(keys)
+        return sum(len(set(labels[key])) == 1 for key in keys) / len(keys)
 
     options = {"group_labels": labels, "hard_from_epoch": 1, "batch": 3}
-    all_like = make_loader(hard_fraction=1.0, **options)
-    half_like = make_loader(hard_fraction=0.5, **options)
-    assert like(all_like, 0) < 0.4
-    assert like(all_like, 1) > 0.7
-    assert 0.3 < like(half_like, 1) < 0.75
-    assert half_like.steps(1) == half_like.steps(1)
+    all_hard = make_loader(hard_fraction=1.0, **options)
+    half_hard = make_loader(hard_fraction=0.5, **options)
+    assert single_group(all_hard, 0) < 0.4
+    assert single_group(all_hard, 1) > 0.7
+    assert 0.3 < single_group(half_hard, 1) < 0.75
 
 
-def test_random_negatives_come_from_everywhere():
+def test_random_negatives_come_from_all_groups():
     pairs = make_pairs()
     sampler = pairs.sampler("random", NegativesConfig())
     rng = np.random.default_rng(0)
     drawn = sampler.draw(pairs.queries.repeat(20), pairs.products.repeat(20), rng)
-    alike = pairs.groups.last_word[drawn.queries] == pairs.groups.last_word[pairs.texts].repeat(20)
-    assert 0.15 < alike.mean() < 0.4  # a third less the query itself
+    same_group = pairs.groups.last_word[drawn.queries] == pairs.groups.last_word[
+        pairs.texts
+    ].repeat(20)
+    assert 0.15 < same_group.mean() < 0.4  # a third of the queries, minus the query itself
     hard = pairs.sampler("word-match", NegativesConfig()).draw(pairs.queries, pairs.products, rng)
-    alike = pairs.groups.last_word[hard.queries] == pairs.groups.last_word[pairs.texts]
-    assert alike.mean() > 0.6
+    same_group = pairs.groups.last_word[hard.queries] == pairs.groups.last_word[pairs.texts]
+    assert same_group.mean() > 0.6
 
 
-def test_leaving_an_epoch_early_ends_its_threads():
+def test_closing_an_epoch_early_ends_its_threads():
     import threading
 
     before = threading.active_count()
@@ -150,7 +153,7 @@ def test_leaving_an_epoch_early_ends_its_threads():
     assert threading.active_count() == before
 
 
-def test_a_fault_of_a_reader_reaches_the_loop():
+def test_errors_of_reader_threads_are_raised():
     class Broken(MemoryStore):
         def read(self, indices):
             raise DataError("the store is gone")

@@ -2,14 +2,14 @@ import pytest
 import torch
 
 from shopsight.batches.batch import Tokens
-from shopsight.bench import reference_models as reference_models
-from shopsight.models.gru import BiGRU, Steps
-from tinymodels import gradients, same, same_value_and_gradients, some_tokens, widened
+from shopsight.bench import reference_models
+from shopsight.models.gru import BiGRU, TimeMajorPacking
+from tinymodels import gradients, make_tokens, same, same_value_and_gradients, widened
 
 WIDTH, HIDDEN = 5, 4
 
 
-def made(layers=2, dropout=0.0):
+def make_model(layers=2, dropout=0.0):
     return BiGRU(WIDTH, HIDDEN, layers, dropout).double()
 
 
@@ -18,45 +18,45 @@ def vectors(tokens):
     return table[tokens.ids]
 
 
-def test_tokens_are_laid_out_step_by_step_longest_row_first():
-    steps = Steps.of(torch.tensor([1, 3, 2]))
-    assert steps.order.tolist() == [1, 2, 0]
-    assert steps.sizes == [3, 2, 1]
-    assert steps.row_ids.tolist() == [1, 2, 0, 1, 2, 1]
-    assert steps.position_ids.tolist() == [0, 0, 0, 1, 1, 2]
-    assert steps.unsort(torch.tensor([10, 20, 30])).tolist() == [30, 10, 20]
+def test_time_major_layout_sorts_the_longest_row_first():
+    layout = TimeMajorPacking.of(torch.tensor([1, 3, 2]))
+    assert layout.sorted_indices.tolist() == [1, 2, 0]
+    assert layout.batch_sizes == [3, 2, 1]
+    assert layout.row_ids.tolist() == [1, 2, 0, 1, 2, 1]
+    assert layout.position_ids.tolist() == [0, 0, 0, 1, 1, 2]
+    assert layout.unsort(torch.tensor([10, 20, 30])).tolist() == [30, 10, 20]
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
 @pytest.mark.parametrize("started", [False, True])
-def test_it_is_pytorchs_gru(layers, started):
-    gru, tokens = made(layers), some_tokens()
+def test_results_equal_those_of_pytorchs_gru(layers, started):
+    gru, tokens = make_model(layers), make_tokens()
     start = torch.randn(5, HIDDEN, dtype=torch.float64, requires_grad=True) if started else None
-    states, finals, steps = gru(vectors(tokens)[tokens.mask], tokens, None, start)
+    states, finals, layout = gru(vectors(tokens)[tokens.mask], tokens, None, start)
     every = None if start is None else start.expand(2 * layers, -1, -1)
     padded, ends = reference_models.gru(gru, vectors(tokens), tokens, every)
-    same(states, padded[steps.row_ids, steps.position_ids])
+    same(states, padded[layout.row_ids, layout.position_ids])
     same(finals, torch.cat([ends[-2], ends[-1]], 1))
     scale = torch.arange(2 * HIDDEN)
     ours, theirs = (finals * scale).sum(), (torch.cat([ends[-2], ends[-1]], 1) * scale).sum()
     same_value_and_gradients(gru, ours, theirs, least=8 * layers)
     if start is not None:
-        same(*(torch.autograd.grad(one, start)[0] for one in (ours, theirs)))
+        same(*(torch.autograd.grad(loss, start)[0] for loss in (ours, theirs)))
 
 
-def test_rows_of_the_same_query_share_its_words():
-    gru, tokens = made(), some_tokens()
+def test_sharing_word_projections_changes_nothing():
+    gru, tokens = make_model(), make_tokens()
     query_idx = torch.tensor([3, 0, 3, 4, 2, 0, 1])
     start = torch.randn(7, HIDDEN, dtype=torch.float64)
     _, shared, _ = gru(vectors(tokens)[tokens.mask], tokens, query_idx, start)
     apart = Tokens(tokens.ids[query_idx], tokens.mask[query_idx])
     _, single, _ = gru(vectors(apart)[apart.mask], apart, None, start)
     same(shared, single)
-    same(*(gradients((one**2).sum(), gru) for one in (shared, single)))
+    same(*(gradients((finals**2).sum(), gru) for finals in (shared, single)))
 
 
 def test_padding_changes_nothing():
-    gru, tokens = made(), some_tokens()
+    gru, tokens = make_model(), make_tokens()
     wide = widened(tokens, 3)
     same(
         gru(vectors(wide)[wide.mask], wide)[1],
@@ -65,7 +65,7 @@ def test_padding_changes_nothing():
 
 
 def test_dropout_is_between_layers_in_training_only():
-    gru, tokens = made(dropout=0.5), some_tokens()
+    gru, tokens = make_model(dropout=0.5), make_tokens()
     words = vectors(tokens)[tokens.mask]
     assert not torch.equal(gru(words, tokens)[1], gru(words, tokens)[1])
     gru.eval()
@@ -73,7 +73,7 @@ def test_dropout_is_between_layers_in_training_only():
 
 
 def test_states_stay_float32_in_bf16():
-    gru, tokens = made().float(), some_tokens()
+    gru, tokens = make_model().float(), make_tokens()
     words = vectors(tokens)[tokens.mask].float()
     with torch.autocast("cpu", torch.bfloat16):
         states, finals, _ = gru(words, tokens)

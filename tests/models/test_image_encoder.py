@@ -3,14 +3,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from shopsight.bench import reference_models as reference_models
+from shopsight.bench import reference_models
 from shopsight.config import FeaturesConfig
 from shopsight.errors import UsageError
 from shopsight.models.image_encoder import ImageEncoder
-from tinymodels import ENCODER, WIDTH, WORD_WIDTH, same, same_value_and_gradients, some_regions
+from tinymodels import ENCODER, WIDTH, WORD_WIDTH, make_regions, same, same_value_and_gradients
 
 
-def made(**changes):
+def make_model(**changes):
     encoder = ImageEncoder(WIDTH, WORD_WIDTH, replace(ENCODER, **changes)).double()
     for parameter in encoder.parameters():
         torch.nn.init.normal_(parameter, std=0.4)
@@ -18,49 +18,49 @@ def made(**changes):
 
 
 def weighted(heads):
-    """One number that depends on every head differently."""
+    """A scalar with a different weight for each number of the heads."""
     return (heads * torch.linspace(-1, 1, heads.numel(), dtype=torch.float64).view_as(heads)).sum()
 
 
 @pytest.mark.parametrize("lengths", [[2, 1, 4, 2, 3], [1], [3, 3], [1, 9, 1, 9, 1, 9]])
-def test_packed_and_pooled_early_is_padded_and_pooled_late(lengths):
-    encoder, regions = made(), some_regions(lengths)
-    ours, plain = encoder(regions).heads, reference_models.encode(encoder, regions)
+def test_packing_and_early_pooling_equal_padding_and_late_pooling(lengths):
+    encoder, regions = make_model(), make_regions(lengths)
+    ours, reference = encoder(regions).heads, reference_models.encode(encoder, regions)
     assert ours.shape == (len(lengths), 4, WORD_WIDTH)
-    same(ours, plain)
+    same(ours, reference)
     if lengths == [2, 1, 4, 2, 3]:
-        same_value_and_gradients(encoder, weighted(ours), weighted(plain), least=25)
+        same_value_and_gradients(encoder, weighted(ours), weighted(reference), least=25)
 
 
 def test_the_caption_head_is_the_first():
-    code = made()(some_regions())
-    same(code.caption, code.heads[:, 0])
-    same(code.labels, code.heads[:, 1:])
+    encoding = make_model()(make_regions())
+    same(encoding.caption, encoding.heads[:, 0])
+    same(encoding.labels, encoding.heads[:, 1:])
 
 
-def test_region_weights_add_up_to_one_and_stay_in_order():
-    encoder, regions = made(), some_regions()
+def test_region_weights_sum_to_one_in_region_order():
+    encoder, regions = make_model(), make_regions()
     weights = encoder(regions).weights
     same(regions.packing.sum(weights), torch.ones(5, dtype=torch.float64))
     alone = [encoder(regions.take(torch.tensor([i]))).weights for i in range(5)]
     same(weights, torch.cat(alone))
 
 
-def test_a_photo_is_encoded_the_same_in_any_company():
-    encoder, regions = made(), some_regions()
+def test_an_encoding_does_not_depend_on_the_other_photos():
+    encoder, regions = make_model(), make_regions()
     order = torch.tensor([3, 0, 4, 1, 2, 0])
     same(encoder(regions.take(order)).heads, encoder(regions).heads[order])
 
 
 def test_the_order_of_a_photos_regions_does_not_matter():
-    encoder, regions = made(), some_regions([4])
+    encoder, regions = make_model(), make_regions([4])
     turned = replace(regions, features=regions.features.flip(0), boxes=regions.boxes.flip(0))
     same(encoder(turned).heads, encoder(regions).heads)
     same(encoder(turned).weights, encoder(regions).weights.flip(0))
 
 
-def test_a_cached_trunk_gives_the_same_code_and_gradients():
-    encoder, regions = made(), some_regions()
+def test_a_cached_trunk_gives_the_same_encodings_and_gradients():
+    encoder, regions = make_model(), make_regions()
     encoder.freeze_trunk()
     cached = replace(regions, features=encoder.through_trunk(regions).detach(), through_trunk=True)
     left, right = weighted(encoder(cached).heads), weighted(encoder(regions).heads)
@@ -69,17 +69,17 @@ def test_a_cached_trunk_gives_the_same_code_and_gradients():
     assert trunk == []
 
 
-def test_a_trunk_frozen_without_dropout_stays_still_in_training():
-    encoder, regions = made(dropout=0.5), some_regions()
+def test_a_trunk_frozen_without_dropout_is_constant_in_training():
+    encoder, regions = make_model(dropout=0.5), make_regions()
     encoder.freeze_trunk()
     encoder.train()
     first, second = encoder.through_trunk(regions), encoder.through_trunk(regions)
     same(first, second)
-    assert not torch.equal(encoder(regions).heads, encoder(regions).heads)  # the rest drops out
+    assert not torch.equal(encoder(regions).heads, encoder(regions).heads)
 
 
 def test_a_trunk_frozen_with_dropout_keeps_it_in_training_only():
-    encoder, regions = made(dropout=0.5), some_regions()
+    encoder, regions = make_model(dropout=0.5), make_regions()
     encoder.freeze_trunk(dropout=True)
     encoder.train()
     assert not torch.equal(encoder.through_trunk(regions), encoder.through_trunk(regions))
@@ -87,30 +87,30 @@ def test_a_trunk_frozen_with_dropout_keeps_it_in_training_only():
     same(encoder.through_trunk(regions), encoder.through_trunk(regions))
 
 
-def test_one_label_head_is_possible():
-    assert made(label_heads=1)(some_regions()).labels.shape == (5, 1, WORD_WIDTH)
+def test_a_single_label_head_works():
+    assert make_model(label_heads=1)(make_regions()).labels.shape == (5, 1, WORD_WIDTH)
 
 
-def test_heads_that_cannot_share_the_features_are_refused():
+def test_a_width_that_heads_do_not_divide_is_an_error():
     with pytest.raises(UsageError, match=r"width 9 cannot .* encoder.attention_heads = 2"):
         ImageEncoder(9, WORD_WIDTH, ENCODER)
 
 
 def test_half_precision_features_are_read():
-    encoder, regions = made().float(), some_regions()
+    encoder, regions = make_model().float(), make_regions()
     half = replace(regions, features=regions.features.half(), boxes=regions.boxes.float())
     whole = replace(half, features=half.features.float())
     torch.testing.assert_close(encoder(half).heads, encoder(whole).heads)
 
 
-def test_bf16_changes_little_and_codes_stay_float32():
-    encoder, regions = made().float(), some_regions()
+def test_encodings_in_bf16_stay_float32_and_close():
+    encoder, regions = make_model().float(), make_regions()
     regions = replace(regions, features=regions.features.float(), boxes=regions.boxes.float())
     with torch.autocast("cpu", torch.bfloat16):
-        code = encoder(regions)
-    assert code.heads.dtype == code.weights.dtype == torch.float32
+        encoding = encoder(regions)
+    assert encoding.heads.dtype == encoding.weights.dtype == torch.float32
     exact = encoder(regions).heads
-    assert (code.heads - exact).abs().max() < 0.05 * exact.abs().max()
+    assert (encoding.heads - exact).abs().max() < 0.05 * exact.abs().max()
 
 
 @pytest.mark.parametrize(
@@ -135,4 +135,4 @@ def test_features_are_standardised_after_the_transform():
     encoder.trunk.features.fit(sample)
     expected = torch.tensor([[-1 / 1.001, 0.0], [1 / 1.001, 0.0]], dtype=torch.float64)
     torch.testing.assert_close(encoder.trunk.features(sample), expected, rtol=1e-6, atol=1e-9)
-    assert {"trunk.features.mean", "trunk.features.deviation"} <= set(encoder.state_dict())
+    assert {"trunk.features.mean", "trunk.features.std"} <= set(encoder.state_dict())

@@ -15,50 +15,52 @@ def sample(rows: int = 200, width: int = 6) -> torch.Tensor:
     return blend * torch.tensor([5.0, 1.0, 0.2, 3.0, 1.0, 0.5])
 
 
-def measured(**settings: object) -> tuple[RegionFeatures, torch.Tensor]:
+def fitted(**settings: object) -> tuple[RegionFeatures, torch.Tensor]:
     features = RegionFeatures(6, FeaturesConfig(**settings)).double()  # type: ignore[arg-type]
     features.fit(sample())
     return features.eval(), features(sample())
 
 
-def test_nothing_is_done_unless_asked_for() -> None:
-    features, seen = measured()
-    torch.testing.assert_close(seen, sample().double())
+def test_by_default_features_pass_unchanged() -> None:
+    features, outputs = fitted()
+    torch.testing.assert_close(outputs, sample().double())
     assert features.out == 6
     assert not features.needs_fit
 
 
-def test_standardised_features_have_mean_0_and_deviation_1() -> None:
-    _, seen = measured(standardise=True)
-    torch.testing.assert_close(seen.mean(0), torch.zeros(6).double(), atol=1e-6, rtol=0)
-    torch.testing.assert_close(seen.std(0, correction=0), torch.ones(6).double(), atol=0.02, rtol=0)
+def test_standardised_features_have_mean_0_and_std_1() -> None:
+    _, outputs = fitted(standardise=True)
+    torch.testing.assert_close(outputs.mean(0), torch.zeros(6).double(), atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        outputs.std(0, correction=0), torch.ones(6).double(), atol=0.02, rtol=0
+    )
 
 
 @pytest.mark.parametrize("standardise", [False, True])
 def test_components_are_those_of_a_singular_value_decomposition(standardise: bool) -> None:
-    _, seen = measured(standardise=standardise, components=3)
-    _, before = measured(standardise=standardise)
+    _, outputs = fitted(standardise=standardise, components=3)
+    _, before = fitted(standardise=standardise)
     left, values, _ = torch.linalg.svd(before - before.mean(0), full_matrices=False)
     expected = (left * values)[:, :3]
     expected = expected / expected.var(0, correction=0).mean().sqrt()
-    torch.testing.assert_close(seen.abs(), expected.abs(), atol=1e-5, rtol=1e-4)
-    assert seen.var(0, correction=0).mean().item() == pytest.approx(1.0)
+    torch.testing.assert_close(outputs.abs(), expected.abs(), atol=1e-5, rtol=1e-4)
+    assert outputs.var(0, correction=0).mean().item() == pytest.approx(1.0)
 
 
 def test_all_components_keep_all_distances() -> None:
-    _, seen = measured(components=6)
-    _, before = measured()
-    factor = torch.cdist(seen, seen).sum() / torch.cdist(before, before).sum()
+    _, outputs = fitted(components=6)
+    _, before = fitted()
+    factor = torch.cdist(outputs, outputs).sum() / torch.cdist(before, before).sum()
     torch.testing.assert_close(
-        torch.cdist(seen, seen), factor * torch.cdist(before, before), atol=1e-6, rtol=1e-5
+        torch.cdist(outputs, outputs), factor * torch.cdist(before, before), atol=1e-6, rtol=1e-5
     )
 
 
 def test_components_are_saved_with_the_model() -> None:
-    features, seen = measured(components=2, transform="sqrt")
+    features, outputs = fitted(components=2, transform="sqrt")
     again = RegionFeatures(6, features.config).double().eval()
     again.load_state_dict(features.state_dict())
-    torch.testing.assert_close(again(sample()), seen)
+    torch.testing.assert_close(again(sample()), outputs)
 
 
 def test_constant_features_stay_finite() -> None:
@@ -72,8 +74,8 @@ def test_the_encoder_is_as_wide_as_the_components() -> None:
     assert ImageEncoder(10, 16, config).trunk.width == 8
 
 
-def test_more_components_than_features_are_refused() -> None:
-    with pytest.raises(UsageError, match="components = 7 are more than the data's feature width 6"):
+def test_more_components_than_features_are_an_error() -> None:
+    with pytest.raises(UsageError, match="components = 7 exceeds the data's feature width 6"):
         RegionFeatures(6, FeaturesConfig(components=7))
     with pytest.raises(UsageError, match="components must be"):
         FeaturesConfig(components=-1)

@@ -25,7 +25,7 @@ def bert(tmp_path_factory):
     return model, folder
 
 
-def test_a_models_embeddings_and_norm_are_taken_and_frozen(bert):
+def test_a_published_models_embeddings_and_norm_are_frozen(bert):
     model, folder = bert
     words = make_word_vectors(WordVectorsConfig(source=str(folder)), size=9)
     ids = torch.tensor([[3, 8, 0]])
@@ -36,7 +36,7 @@ def test_a_models_embeddings_and_norm_are_taken_and_frozen(bert):
     assert not any(p.requires_grad for p in words.parameters())
 
 
-def test_what_is_saved_needs_no_model(bert):
+def test_saved_vectors_load_without_the_model(bert):
     _, folder = bert
     words = make_word_vectors(WordVectorsConfig(source=str(folder)), size=9)
     loaded = WordVectors(9, 8)
@@ -44,21 +44,23 @@ def test_what_is_saved_needs_no_model(bert):
     same(loaded.normalised(torch.arange(9)), words.normalised(torch.arange(9)))
 
 
-def test_a_model_with_too_few_vectors_is_refused(bert):
+def test_a_model_with_too_few_vectors_is_an_error(bert):
     with pytest.raises(DataError, match=r"has 11 word vectors, but the prepared vocabulary has 12"):
         make_word_vectors(WordVectorsConfig(source=str(bert[1])), size=12)
 
 
 def test_a_missing_folder_is_named():
     pytest.importorskip("transformers")
-    with pytest.raises(DataError, match=r"^/no/such/folder: there is no such folder"):
+    with pytest.raises(DataError, match=r"^/no/such/folder: no such folder"):
         make_word_vectors(WordVectorsConfig(source="/no/such/folder"), size=4)
 
 
-def test_a_name_that_cannot_be_fetched_says_what_to_do(monkeypatch):
+def test_an_unavailable_model_name_suggests_a_local_folder(monkeypatch):
     pytest.importorskip("transformers")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(DataError, match=r"no word vectors from 'no-one/nothing': .*local folder"):
+    with pytest.raises(
+        DataError, match=r"cannot load word vectors from 'no-one/nothing': .*local folder"
+    ):
         make_word_vectors(WordVectorsConfig(source="no-one/nothing"), size=4)
 
 
@@ -71,21 +73,21 @@ def test_learned_vectors_are_random_and_trained():
     torch.testing.assert_close(normed.std(1, correction=0), torch.ones(500))
 
 
-def test_words_that_stand_together_begin_alike():
-    together = [[4, 5, 5], [4, 5, 6], [4, 5], [7, 8], [7, 8, 9], [8, 7]]
+def test_cooccurring_words_start_with_similar_vectors():
+    cooccurring = [[4, 5, 5], [4, 5, 6], [4, 5], [7, 8], [7, 8, 9], [8, 7]]
     config = WordVectorsConfig(width=6, spread=0.1, start="cooccurrence")
-    table = make_word_vectors(config, 12, together).table.detach()
-    alike = torch.nn.functional.cosine_similarity(table[:, None], table[None], dim=2)
-    assert alike[4, 5] > 0.9 < alike[7, 8]
-    assert alike[[4, 5], [7, 8]].abs().max() < 0.1
+    table = make_word_vectors(config, 12, cooccurring).table.detach()
+    cosines = torch.nn.functional.cosine_similarity(table[:, None], table[None], dim=2)
+    assert cosines[4, 5] > 0.9 < cosines[7, 8]
+    assert cosines[[4, 5], [7, 8]].abs().max() < 0.1
     torch.testing.assert_close(table[4:10].norm(dim=1), torch.full((6,), 0.1 * 6**0.5))
     torch.manual_seed(0)
     random = make_word_vectors(WordVectorsConfig(width=6, spread=0.1), 12).table.detach()
     torch.manual_seed(0)
-    again = make_word_vectors(config, 12, together).table.detach()
+    again = make_word_vectors(config, 12, cooccurring).table.detach()
     assert torch.equal(again[[0, 1, 2, 3, 10, 11]], random[[0, 1, 2, 3, 10, 11]])
 
 
-def test_without_words_that_stand_together_vectors_stay_random():
+def test_without_cooccurrences_vectors_stay_random():
     config = WordVectorsConfig(width=6, start="cooccurrence")
     assert make_word_vectors(config, 5).table.norm(dim=1).min() > 0

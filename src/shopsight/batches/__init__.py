@@ -1,1 +1,1 @@
-"""What a training step is fed with."""
+"""Training batches."""

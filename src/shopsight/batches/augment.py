@@ -1,8 +1,6 @@
-"""Leaving a word out of training queries now and then, so that no word is relied on."""
+"""Token dropout for training queries, after which no single word is relied on."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,37 +8,38 @@ from torch import Tensor
 from shopsight.batches.batch import Tokens
 
 
-def mask_token(tokens: Tokens, chance: float, unknown: int) -> Tokens:
-    """Replace at most one token of each query; each of its tokens is the one by a chance.
+def mask_token(tokens: Tokens, prob: float, unknown: int) -> Tokens:
+    """Replace at most one token of each query.
 
     Args:
         tokens: B queries.
-        chance: of each token, from 0 to 1; a query of more than 1 / chance tokens always loses one.
-        unknown: what takes its place.
+        prob: of each token, from 0 to 1; queries of more than 1 / prob tokens always lose one.
+        unknown: id of the replacement.
     """
-    if not chance:
+    if not prob:
         return tokens
-    return Tokens(tokens.ids.masked_fill(_chosen(tokens, chance), unknown), tokens.mask)
+    return Tokens(tokens.ids.masked_fill(_choose_tokens(tokens, prob), unknown), tokens.mask)
 
 
-def drop_token(tokens: Tokens, chance: float) -> Tokens:
-    """Leave out at most one token of each query of two or more; see `mask_token`."""
-    if not chance:
+def drop_token(tokens: Tokens, prob: float) -> Tokens:
+    """Remove at most one token of each query that has two or more; see `mask_token`."""
+    if not prob:
         return tokens
-    out = _chosen(tokens, chance) & (tokens.lengths > 1)[:, None]
-    after = out.cumsum(1) > 0  # from the hole on, everything moves one to the left
-    return Tokens(_moved(tokens.ids, after), _moved(tokens.mask, after))
+    dropped = _choose_tokens(tokens, prob) & (tokens.lengths > 1)[:, None]
+    shifted = dropped.cumsum(1) > 0  # (B, T) from the dropped token on, read one to the right
+    return Tokens(_shift_left(tokens.ids, shifted), _shift_left(tokens.mask, shifted))
 
 
-def _chosen(tokens: Tokens, chance: float) -> Tensor:
-    """(B, T) True at one token of some queries."""
+def _choose_tokens(tokens: Tokens, prob: float) -> Tensor:
+    """(B, T) True at the chosen token of the queries that lose one."""
     lengths, device = tokens.lengths, tokens.ids.device
-    place = (torch.rand(len(tokens), device=device) * lengths).long()
-    happens = torch.rand(len(tokens), device=device) < chance * lengths
-    at = torch.arange(tokens.ids.shape[1], device=device) == place[:, None]
-    return at & happens[:, None]
+    position = (torch.rand(len(tokens), device=device) * lengths).long()
+    # One draw per query with prob * length, so that each token has the probability `prob`.
+    happens = torch.rand(len(tokens), device=device) < prob * lengths
+    chosen = torch.arange(tokens.ids.shape[1], device=device) == position[:, None]
+    return chosen & happens[:, None]
 
 
-def _moved(values: Tensor, after: Tensor) -> Any:
+def _shift_left(values: Tensor, where: Tensor) -> Tensor:
     following = torch.cat([values[:, 1:], torch.zeros_like(values[:, :1])], 1)
-    return torch.where(after, following, values)
+    return torch.where(where, following, values)

@@ -1,7 +1,6 @@
-"""What models are fed with: packed regions, padded tokens, and a batch of clicked pairs.
+"""Model inputs: packed regions, padded tokens, and batches of clicked pairs.
 
-B rows, R regions in all, T tokens of the longest query, F numbers per region feature, U distinct
-products.
+B rows, R regions in all, T tokens of the longest query, F feature dimension, U distinct products.
 """
 
 from __future__ import annotations
@@ -11,36 +10,39 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from shopsight.batches.ragged import Packing, pad_ids
+from shopsight.batches.ragged import Packing
 from shopsight.data.region_store import RegionBatch
+from shopsight.types import IntArray
 
 
-class _Moves:
-    """Dataclasses of tensors that go to a device together."""
+class _ToDevice:
+    """Base of dataclasses whose tensors move to a device together."""
 
     def to(self, device: torch.device | str, non_blocking: bool = True) -> Self:
-        """The same with every tensor on a device; from pinned memory without waiting."""
+        """Move every tensor; without waiting where the memory is pinned."""
         moved = {
             field.name: value.to(device, non_blocking=non_blocking)
             for field in fields(self)  # type: ignore[arg-type]
-            if isinstance(value := getattr(self, field.name), Tensor | _Moves)
+            if isinstance(value := getattr(self, field.name), Tensor | _ToDevice)
         }
         return replace(self, **moved)  # type: ignore[type-var]
 
 
 @dataclass(frozen=True, eq=False)
-class Regions(_Moves):
-    """The regions of B products, packed: those of product 0, then those of product 1, ...
+class Regions(_ToDevice):
+    """Regions of B products, packed in product order.
+
+    The torch counterpart of `shopsight.data.region_store.RegionBatch` (see `as_regions`).
 
     Attributes:
-        features: (R, F) any float dtype; trunk outputs where ``through_trunk``.
+        features: (R, F) any float dtype; trunk outputs if ``through_trunk``.
         boxes: (R, 5) float in [0, 1]: top, left, bottom, right, area.
         lengths: (B,) int64 regions of each product, at least 1.
-        through_trunk: the features are what the encoder's trunk gave for these regions, so that
-            only the rest of the encoder is left to do.
+        through_trunk: the features are outputs of the image encoder's trunk.
     """
 
     features: Tensor
@@ -50,18 +52,12 @@ class Regions(_Moves):
 
     @cached_property
     def packing(self) -> Packing:
-        """Where each region belongs; computed once."""
+        """Layout of the regions by product."""
         return Packing.of(self.lengths)
 
-    def rows_of(self, products: Tensor) -> Tensor:
-        """(r,) the rows of the regions of (b,) products, product after product."""
-        starts = self.lengths.cumsum(0) - self.lengths
-        taken = Packing.of(self.lengths[products])
-        return starts[products][taken.segment_ids] + taken.position_ids
-
     def take(self, products: Tensor) -> Regions:
-        """The regions of (b,) products, in their order; one may be asked for twice."""
-        rows = self.rows_of(products)
+        """Regions of the products (b,) in that order; repeats are allowed."""
+        rows = self.packing.rows_of(products)
         lengths = self.lengths[products]
         return replace(self, features=self.features[rows], boxes=self.boxes[rows], lengths=lengths)
 
@@ -70,12 +66,12 @@ class Regions(_Moves):
 
 
 @dataclass(frozen=True, eq=False)
-class Tokens(_Moves):
-    """Queries as rows of token ids, filled up on the right.
+class Tokens(_ToDevice):
+    """Token ids of B queries, padded on the right.
 
     Attributes:
         ids: (B, T) int64.
-        mask: (B, T) bool, True where a token is real; every row has one, the first.
+        mask: (B, T) bool, True at real tokens; each row has at least one, the first.
     """
 
     ids: Tensor
@@ -86,23 +82,27 @@ class Tokens(_Moves):
         """(B,) tokens of each query."""
         return self.mask.sum(1)
 
+    def take(self, queries: Tensor) -> Tokens:
+        """The queries (b,) in that order."""
+        return Tokens(self.ids[queries], self.mask[queries])
+
     def __len__(self) -> int:
         return len(self.ids)
 
 
 @dataclass(frozen=True, eq=False)
-class PairBatch(_Moves):
-    """B clicked pairs with their negatives; every product of the batch stands here once.
+class PairBatch(_ToDevice):
+    """B clicked pairs with their negatives; each product occurs once.
 
     Attributes:
         regions: of the U distinct products.
         queries: the B clicked queries.
-        product_idx: (B,) int64, which of the U products was clicked.
-        query_keys: (B,) int64, equal where two queries are the same.
-        product_keys: (U,) int64, a product's number in its catalogue.
-        negative_queries: B queries that the clicked products do not go with.
-        negative_product_idx: (B,) int64, which of the U products does not go with the query.
-        product_words: U rows, every word of the queries that the product was clicked for.
+        product_idx: (B,) int64 index of the clicked product among the U.
+        query_keys: (B,) int64, equal for equal queries.
+        product_keys: (U,) int64 catalogue index of each product.
+        negative_queries: B queries for which the clicked products are negatives.
+        negative_product_idx: (B,) int64 index of a negative product among the U.
+        product_words: for each of the U products, all words of the queries it was clicked for.
     """
 
     regions: Regions
@@ -119,16 +119,27 @@ class PairBatch(_Moves):
 
 
 def pad_tokens(rows: Sequence[Sequence[int]], pad: int) -> Tokens:
-    """Queries of one token id or more as a block.
+    """Pad queries of token ids on the right.
 
-    >>> pad_tokens([[7], [8, 9]], pad=0).lengths.tolist()
-    [1, 2]
+    >>> tokens = pad_tokens([[7], [8, 9]], pad=0)
+    >>> tokens.ids.tolist(), tokens.mask.tolist()
+    ([[7, 0], [8, 9]], [[True, False], [True, True]])
     """
-    return Tokens(*pad_ids(rows, pad))
+    lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+    ids = np.fromiter((i for row in rows for i in row), np.int64, int(lengths.sum()))
+    return pad_packed_tokens(ids, lengths, pad)
+
+
+def pad_packed_tokens(packed: IntArray, lengths: IntArray, pad: int) -> Tokens:
+    """Pad packed token ids (n,) of rows with the given lengths (B,)."""
+    mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
+    ids = np.full(mask.shape, pad, np.int64)
+    ids[mask] = packed
+    return Tokens(torch.from_numpy(ids), torch.from_numpy(mask))
 
 
 def as_regions(batch: RegionBatch, through_trunk: bool = False) -> Regions:
-    """What a region store read, as tensors that share its memory."""
+    """Wrap what a region store read as tensors, which share its memory."""
     return Regions(
         torch.from_numpy(batch.features),
         torch.from_numpy(batch.boxes),

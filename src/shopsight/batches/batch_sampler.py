@@ -1,4 +1,4 @@
-"""Which pairs stand together in which batch of an epoch: a pure function of its arguments."""
+"""Batches of an epoch: pure functions of the pairs and a random generator."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from shopsight.types import AnyArray, IntArray
 
 
 def shuffled_batches(texts: IntArray, size: int, rng: np.random.Generator) -> IntArray:
-    """All pairs in random order, cut into batches in which no text stands twice.
+    """Cut all pairs, shuffled, into batches of distinct texts.
 
     Args:
-        texts: (N,) the text of each pair.
-        size: B, pairs in a batch; fewer where there are fewer distinct texts.
-        rng: the same state of it gives the same batches.
+        texts: (N,) text of each pair.
+        size: B, pairs per batch; fewer if there are fewer distinct texts.
+        rng: determines the batches.
 
     Returns:
-        (S, B) pairs. What is left when no full batch can be made is left out of this epoch.
+        (S, B) pair indices. Pairs that fill no whole batch are left out of the epoch.
     """
     return distinct_batches(texts, rng.permutation(len(texts)), size)
 
@@ -24,28 +24,25 @@ def shuffled_batches(texts: IntArray, size: int, rng: np.random.Generator) -> In
 def grouped_batches(
     texts: IntArray, labels: AnyArray, size: int, rng: np.random.Generator
 ) -> IntArray:
-    """Batches of pairs whose texts are like each other, as far as there are enough of them.
-
-    Groups stand one after the other in random order and are cut into batches, so that a batch
-    holds one large group or a few small ones; then the batches are shuffled.
+    """Cut the pairs, sorted by group, into batches of distinct texts of few groups.
 
     Args:
-        texts: (N,) the text of each pair.
-        labels: (U,) the group of each text.
+        texts: (N,) text of each pair.
+        labels: (U,) group of each text.
         size: B, as in `shuffled_batches`.
-        rng: the same state of it gives the same batches.
+        rng: determines the order of groups, of pairs in a group, and of batches.
 
     Returns:
-        (S, B) pairs.
+        (S, B) pair indices.
     """
     groups = labels[texts]
-    place = rng.permutation(int(labels.max()) + 1)[groups]
-    order = np.lexsort((rng.random(len(texts)), place))
+    group_order = rng.permutation(int(labels.max()) + 1)[groups]
+    order = np.lexsort((rng.random(len(texts)), group_order))
     return rng.permutation(distinct_batches(texts, order, size))
 
 
 def distinct_batches(texts: IntArray, order: IntArray, size: int) -> IntArray:
-    """Cut pairs, in order, into batches in which no text stands twice.
+    """Cut pairs, in order, into batches without a repeated text.
 
     A pair whose text is in the batch already waits for the next one.
 
@@ -58,22 +55,23 @@ def distinct_batches(texts: IntArray, order: IntArray, size: int) -> IntArray:
     rows = iter(order.tolist())
     text_of = texts.tolist()
     while True:
-        batch = _from_waiting(waiting, size)
-        taken = {text_of[row] for row in batch}
+        batch = _take_waiting(waiting, size)
+        in_batch = {text_of[row] for row in batch}
         while len(batch) < size and (row := next(rows, None)) is not None:
             text = text_of[row]
-            if text in taken:
+            if text in in_batch:
                 waiting.setdefault(text, []).append(row)
             else:
-                taken.add(text)
+                in_batch.add(text)
                 batch.append(row)
         if len(batch) < size:
             return np.array(batches, np.int64).reshape(len(batches), size)
         batches.append(batch)
 
 
-def _from_waiting(waiting: dict[int, list[int]], size: int) -> list[int]:
-    """Take a row of each text that waits, at most ``size``, longest queue first."""
+def _take_waiting(waiting: dict[int, list[int]], size: int) -> list[int]:
+    """Remove and return one row of up to ``size`` waiting texts."""
+    # The longest queues first: a frequent text left to the end could fill no batch.
     texts = sorted(waiting, key=lambda text: -len(waiting[text]))[:size]
     batch = []
     for text in texts:

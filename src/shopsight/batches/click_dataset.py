@@ -1,4 +1,4 @@
-"""What training draws its batches from: clicked pairs, with their words looked up once."""
+"""Clicked pairs of the training split, tokenised once."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import torch
 
-from shopsight.batches.batch import Tokens
+from shopsight.batches.batch import Tokens, pad_packed_tokens
 from shopsight.config import NegativesConfig, NegativesFrom
 from shopsight.data.dataset import PreparedData
 from shopsight.data.region_store import packed_ranges
@@ -22,12 +21,12 @@ from shopsight.types import BoolArray, IntArray
 
 @dataclass(frozen=True, eq=False)
 class TokenLists:
-    """Lists of token ids, packed.
+    """L packed lists of token ids.
 
     Attributes:
-        ids: (n,) int64, all lists laid end to end.
-        offsets: (L + 1,) list ``i`` is ``offsets[i]:offsets[i + 1]``.
-        pad: the id that fills short rows of a block.
+        ids: (n,) int64 all lists end to end.
+        offsets: (L + 1,) list ``i`` is ``ids[offsets[i]:offsets[i + 1]]``.
+        pad: id of the padding in `block`.
     """
 
     ids: IntArray
@@ -37,36 +36,37 @@ class TokenLists:
     @classmethod
     def of(cls, lists: Sequence[Sequence[int]], pad: int) -> TokenLists:
         """Pack lists."""
-        sizes = np.fromiter(map(len, lists), np.int64, len(lists))
-        ids = np.fromiter((i for one in lists for i in one), np.int64, int(sizes.sum()))
-        return cls(ids, np.append(0, np.cumsum(sizes)), pad)
+        lengths = np.fromiter(map(len, lists), np.int64, len(lists))
+        ids = np.fromiter((i for ids in lists for i in ids), np.int64, int(lengths.sum()))
+        return cls(ids, np.append(0, np.cumsum(lengths)), pad)
+
+    def gather(self, rows: IntArray) -> tuple[IntArray, IntArray]:
+        """Token ids of the lists (m,), packed, and (m,) their lengths."""
+        starts = self.offsets[rows]
+        lengths = self.offsets[rows + 1] - starts
+        return self.ids[packed_ranges(starts, lengths)], lengths
 
     def block(self, rows: IntArray) -> Tokens:
-        """Some lists as a padded block.
+        """Padded tokens of the lists (m,).
 
         >>> TokenLists.of([[7], [8, 9]], pad=0).block(np.array([1, 0])).ids.tolist()
         [[8, 9], [7, 0]]
         """
-        starts = self.offsets[rows]
-        lengths = self.offsets[rows + 1] - starts
-        mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
-        ids = np.full(mask.shape, self.pad, np.int64)
-        ids[mask] = self.ids[packed_ranges(starts, lengths)]
-        return Tokens(torch.from_numpy(ids), torch.from_numpy(mask))
+        return pad_packed_tokens(*self.gather(rows), self.pad)
 
 
 @dataclass(frozen=True, eq=False)
 class ClickedPairs:
-    """N clicked pairs whose queries have words.
+    """N clicked pairs of a query and a product.
 
-    Queries are known by their distinct text here (see `shopsight.negatives.groups`).
+    Equal queries share one of U distinct texts (see `shopsight.negatives.groups`).
 
     Attributes:
         queries: (N,) query of each pair.
         texts: (N,) its text, 0 to U - 1.
         products: (N,) its product, 0 to P - 1.
         tokens: of each of the U texts.
-        groups: which texts are like which.
+        groups: query groups, from which hard negatives are drawn.
     """
 
     queries: IntArray
@@ -77,7 +77,7 @@ class ClickedPairs:
 
     @classmethod
     def of(cls, data: PreparedData, vocabulary: Vocabulary, groups: QueryGroups) -> ClickedPairs:
-        """The pairs of the training split, but those whose query is function words only.
+        """Pairs of the training split, without queries of function words only.
 
         Raises:
             DataError: no pair is left.
@@ -85,7 +85,7 @@ class ClickedPairs:
         pairs, table = data.pairs(), data.queries("train")
         lists = vocabulary.encode([table.texts[i] for i in groups.query])
         texts = groups.text[pairs.queries].astype(np.int64)
-        kept = _with_content(lists, vocabulary)[texts]
+        kept = _has_content(lists, vocabulary)[texts]
         if not kept.any():
             raise DataError(f"{data.path}: no training query has a word to learn from")
         tokens = TokenLists.of(lists, vocabulary.pad)
@@ -96,13 +96,12 @@ class ClickedPairs:
 
     @cached_property
     def product_words(self) -> TokenLists:
-        """Every distinct token of the queries that each product was clicked for, ascending."""
+        """Distinct tokens, ascending, of the queries that each product was clicked for."""
         count = len(self.tokens.offsets) - 1
         products, texts = np.divmod(np.unique(self.products * count + self.texts), count)
-        starts = self.tokens.offsets[texts]
-        lengths = self.tokens.offsets[texts + 1] - starts
+        ids, lengths = self.tokens.gather(texts)
+        # One int64 key for (product, token) sorts much faster than the two columns.
         width = int(self.tokens.ids.max()) + 1
-        ids = self.tokens.ids[packed_ranges(starts, lengths)]
         keys = np.repeat(products, lengths) * width + ids
         keys.sort()
         keys = keys[np.diff(keys, prepend=-1) > 0]
@@ -110,16 +109,17 @@ class ClickedPairs:
         return TokenLists(keys % width, np.append(0, np.cumsum(sizes)), self.tokens.pad)
 
     def sampler(self, source: NegativesFrom, config: NegativesConfig) -> NegativeSampler:
-        """Hard negatives of these pairs, or random ones."""
+        """Sampler of hard negatives of these pairs, or of uniform ones for "random"."""
         if source != "random":
             return NegativeSampler(self.groups, self.queries, self.products, config, source)
-        alike = replace(self.groups, last_word=np.zeros_like(self.groups.last_word))
+        # Uniform sampling is drawing from a single group.
+        single = replace(self.groups, last_word=np.zeros_like(self.groups.last_word))
         always = replace(config, last_word_fraction=1.0)
-        return NegativeSampler(alike, self.queries, self.products, always)
+        return NegativeSampler(single, self.queries, self.products, always)
 
 
-def _with_content(lists: Sequence[Sequence[int]], vocabulary: Vocabulary) -> BoolArray:
-    """(U,) whether a text has a token that is neither unknown nor a function word."""
-    empty = {place for place, token in enumerate(vocabulary.tokens) if token in vocabulary.stop}
+def _has_content(lists: Sequence[Sequence[int]], vocabulary: Vocabulary) -> BoolArray:
+    """(U,) True for texts with a token that is neither unknown nor a function word."""
+    empty = {i for i, token in enumerate(vocabulary.tokens) if token in vocabulary.stop}
     empty.add(vocabulary.unk)
-    return np.fromiter((not empty.issuperset(one) for one in lists), bool, len(lists))
+    return np.fromiter((not empty.issuperset(ids) for ids in lists), bool, len(lists))

@@ -1,4 +1,4 @@
-"""Which queries and products of a batch are known to go together, so as not to be negatives."""
+"""Positive masks, which keep false negatives out of the in-batch losses."""
 
 from __future__ import annotations
 
@@ -10,47 +10,45 @@ from shopsight.config import FalseNegatives
 
 
 def positive_mask(batch: PairBatch, rule: FalseNegatives, ignored: Tensor) -> Tensor:
-    """(B, U) True where a query of the batch is not to have a product as its negative.
+    """(B, U) True where a product must not serve as a negative of a query.
 
     Args:
         batch: B clicked pairs of U distinct products.
-        rule: "duplicates" are pairs that were clicked somewhere in the batch, under any row with
-            the same query; "subset" are also the products whose clicked queries together hold
-            all words of the query, and needs ``batch.product_words``.
-        ignored: (n,) token ids that are no words, such as the unknown token; a query of these
-            only is no subset of anything.
+        rule: "duplicates" marks pairs clicked in any row with the same query; "subset" also marks
+            products whose clicked queries together contain all words of the query.
+        ignored: (n,) token ids that are not words, such as the unknown token.
 
     Raises:
-        ValueError: the rule is "subset" and the batch lacks the words.
+        ValueError: the rule is "subset" and the batch lacks ``product_words``.
     """
     same_query = batch.query_keys[:, None] == batch.query_keys  # (B, B)
-    clicked = same_query.new_zeros(len(batch), len(batch.regions))
+    clicked = same_query.new_zeros(len(batch), len(batch.regions))  # (B, U)
     clicked[torch.arange(len(batch), device=clicked.device), batch.product_idx] = True
-    known = (same_query.float() @ clicked.float()) > 0
+    positive = (same_query.float() @ clicked.float()) > 0
     if rule == "duplicates":
-        return known
+        return positive
     if batch.product_words is None:
-        raise ValueError("the batch holds no product_words, which the rule 'subset' needs")
-    return known | subset_mask(batch.queries, batch.product_words, ignored)
+        raise ValueError("the rule 'subset' needs a batch with product_words")
+    return positive | subset_mask(batch.queries, batch.product_words, ignored)
 
 
 def subset_mask(queries: Tokens, words: Tokens, ignored: Tensor) -> Tensor:
-    """(Q, P) True where all words of a query are among a product's.
+    """(Q, P) True where the words of a query are a subset of a product's.
 
     Args:
-        queries: Q queries.
+        queries: Q queries; one without any word is a subset of no product.
         words: the words of each of P products.
-        ignored: (n,) token ids that do not count as words.
+        ignored: (n,) token ids that are not words.
 
     >>> from shopsight.batches.batch import pad_tokens
     >>> queries, words = pad_tokens([[4], [4, 5]], 0), pad_tokens([[4, 6], [5, 4]], 0)
     >>> subset_mask(queries, words, torch.tensor([0])).tolist()
     [[True, True], [False, True]]
     """
-    pluralise = queries.mask & ~torch.isin(queries.ids, ignored)
+    is_word = queries.mask & ~torch.isin(queries.ids, ignored)  # (Q, T)
     size = int(max(queries.ids.max(), words.ids.max())) + 1
     missing = torch.ones(len(words), size, dtype=torch.bool, device=words.ids.device)
-    owner, place = words.mask.nonzero(as_tuple=True)
-    missing[owner, words.ids[owner, place]] = False
-    lacks = (missing[:, queries.ids] & pluralise).any(2).T  # (P, Q, T) to (Q, P)
-    return ~lacks & pluralise.any(1)[:, None]
+    product, column = words.mask.nonzero(as_tuple=True)
+    missing[product, words.ids[product, column]] = False
+    lacks = (missing[:, queries.ids] & is_word).any(2).T  # (P, Q, T) to (Q, P)
+    return ~lacks & is_word.any(1)[:, None]

@@ -1,7 +1,8 @@
-"""Batches as a pure function of seed, epoch, step and process, read ahead by threads.
+"""Deterministic loader: batches are a function of (seed, epoch, step, rank), read ahead by threads.
 
-The global batch of a step does not depend on how many processes there are: each takes an equal,
-contiguous slice of its rows. So training goes on exactly, from any step, with any number of them.
+The global batch of a step does not depend on the number of processes: each takes an equal,
+contiguous slice of its rows. Training therefore resumes exactly, from any step and with any number
+of processes.
 """
 
 from __future__ import annotations
@@ -10,50 +11,51 @@ import zlib
 from collections import deque
 from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
 import torch
 
-from shopsight.batches.batch import PairBatch, Tokens, as_regions
+from shopsight.batches.batch import PairBatch, as_regions
 from shopsight.batches.batch_sampler import grouped_batches, shuffled_batches
 from shopsight.batches.click_dataset import ClickedPairs
 from shopsight.data.region_store import RegionBatch
 from shopsight.errors import DataError, UsageError
-from shopsight.negatives.sampler import NegativeSampler
+from shopsight.negatives.sampler import Negatives, NegativeSampler
 from shopsight.types import AnyArray, IntArray
 
 
 class RegionSource(Protocol):
-    """Where the regions of products are read: the region store, or a cache of trunk outputs."""
+    """Anything that reads the regions of products: the region store or a cache of trunk outputs."""
 
     def read(self, indices: IntArray) -> RegionBatch:
-        """The regions of products (B,)."""
+        """Read the regions of products (B,)."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
 class Loader:
-    """Reads the batches of one stage.
+    """Batches of one stage.
 
     Args:
         pairs: the clicked pairs.
         source: where regions are read.
-        batch: clicked pairs in a batch, over all processes together.
-        seed: of the order and of negatives.
-        negatives: draws a negative query and product for each pair; None for none.
-        group_labels: (U,) group of each text, for batches of like queries.
-        hard_fraction: share of the batches that hold like queries only.
-        hard_from_epoch: epochs before such batches come.
+        batch: clicked pairs per global batch; fewer if there are fewer distinct queries.
+        seed: of the order and of the negatives.
+        negatives: sampler of one negative query and product per pair; None for none.
+        group_labels: (U,) group of each text, for batches of a single group.
+        hard_fraction: fraction of such batches.
+        hard_from_epoch: first epoch with such batches.
         with_words: fill ``product_words``.
         through_trunk: the source holds trunk outputs.
-        rank: number of this process.
-        size: how many processes there are.
-        workers: threads that read ahead; 0 reads when asked.
+        rank: of this process.
+        size: number of processes.
+        workers: threads that read ahead; 0 reads on demand.
 
     Raises:
-        UsageError: the batch cannot be shared equally.
-        DataError: there are not two queries to make a batch of.
+        UsageError: the batch is not divisible by the number of processes.
+        DataError: there are fewer than two distinct queries.
     """
 
     pairs: ClickedPairs
@@ -69,10 +71,10 @@ class Loader:
     rank: int = 0
     size: int = 1
     workers: int = 1
-    _planned: dict[int, IntArray] = field(default_factory=dict, init=False, repr=False)
+    _plans: dict[int, IntArray] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be made."""
+        """Validate and reduce the batch size."""
         texts = len(np.unique(self.pairs.texts))
         if texts < 2:
             raise DataError("training needs two different queries with words; the data has one")
@@ -80,24 +82,24 @@ class Loader:
         if batch % self.size:
             what = f"the data's {texts} distinct queries" if batch < self.batch else "a batch"
             raise UsageError(
-                f"{what} of {batch} cannot be shared equally by {self.size} processes;"
+                f"{what} of {batch} cannot be divided equally among {self.size} processes;"
                 f" set train.batch to a multiple of {self.size}"
             )
         object.__setattr__(self, "batch", batch)
 
     def plan(self, epoch: int) -> IntArray:
-        """(S, B) the pairs of every batch of an epoch, over all processes together."""
-        if epoch not in self._planned:
-            self._planned.clear()  # one epoch is asked for again and again
-            self._planned[epoch] = self._plan(epoch)
-        return self._planned[epoch]
+        """(S, B) pair indices of every global batch of an epoch."""
+        if epoch not in self._plans:
+            self._plans.clear()  # only the current epoch is read repeatedly
+            self._plans[epoch] = self._plan(epoch)
+        return self._plans[epoch]
 
     def steps(self, epoch: int) -> int:
-        """Batches of an epoch."""
+        """Number of batches of an epoch."""
         return len(self.plan(epoch))
 
     def epoch(self, epoch: int, start: int = 0) -> Generator[PairBatch]:
-        """This process's slices of an epoch's batches, from batch ``start`` on, in order."""
+        """Yield this process's slices of the batches of an epoch, from step ``start``."""
         steps = iter(range(start, self.steps(epoch)))
         if not self.workers:
             for step in steps:
@@ -116,54 +118,58 @@ class Loader:
             pool.shutdown(cancel_futures=True)
 
     def read(self, epoch: int, step: int) -> PairBatch:
-        """This process's slice of one batch."""
+        """Read this process's slice of one batch."""
         rows = self.plan(epoch)[step]
-        products, others, negatives = self.pairs.products[rows], None, None
+        negatives = None
         if self.negatives:
+            # Negatives are drawn for the global batch, so that they do not depend on the slices.
             rng = self._generator("negatives", epoch, step)
-            drawn = self.negatives.draw(self.pairs.queries[rows], products, rng)
-            others, negatives = self._own(drawn.queries), self._own(drawn.products)
-        return self._batch(self._own(rows), others, negatives)
+            negatives = self.negatives.draw(
+                self.pairs.queries[rows], self.pairs.products[rows], rng
+            )
+            negatives = Negatives(*map(self._own_slice, negatives))
+        return self._make_batch(self._own_slice(rows), negatives)
 
-    def _batch(
-        self, rows: IntArray, others: IntArray | None, negatives: IntArray | None
-    ) -> PairBatch:
-
+    def _make_batch(self, rows: IntArray, negatives: Negatives | None) -> PairBatch:
         pairs = self.pairs
-        clicked = pairs.products[rows]
-        both = clicked if negatives is None else np.concatenate([clicked, negatives])
-        products, at = np.unique(both, return_inverse=True)
-        places = torch.from_numpy(at.reshape(-1).astype(np.int64))
-        return PairBatch(
-            regions=as_regions(self.source.read(products), self.through_trunk),
+        products = pairs.products[rows]
+        if negatives is not None:
+            products = np.concatenate([products, negatives.products])
+        distinct, inverse = np.unique(products, return_inverse=True)
+        product_idx = torch.from_numpy(inverse.reshape(-1).astype(np.int64))
+        batch = PairBatch(
+            regions=as_regions(self.source.read(distinct), self.through_trunk),
             queries=pairs.tokens.block(pairs.texts[rows]),
-            product_idx=places[: len(rows)],
+            product_idx=product_idx[: len(rows)],
             query_keys=torch.from_numpy(pairs.texts[rows]),
-            product_keys=torch.from_numpy(products),
-            negative_queries=None if others is None else self._tokens(others),
-            negative_product_idx=None if negatives is None else places[len(rows) :],
-            product_words=pairs.product_words.block(products) if self.with_words else None,
+            product_keys=torch.from_numpy(distinct),
+            product_words=pairs.product_words.block(distinct) if self.with_words else None,
+        )
+        if negatives is None:
+            return batch
+        texts = pairs.groups.text[negatives.queries].astype(np.int64)
+        return replace(
+            batch,
+            negative_queries=pairs.tokens.block(texts),
+            negative_product_idx=product_idx[len(rows) :],
         )
 
-    def _tokens(self, queries: IntArray) -> Tokens:
-        return self.pairs.tokens.block(self.pairs.groups.text[queries].astype(np.int64))
-
-    def _own(self, rows: IntArray) -> IntArray:
-        """This process's slice of B rows."""
-        share = len(rows) // self.size
-        return rows[self.rank * share : (self.rank + 1) * share]
+    def _own_slice(self, rows: IntArray) -> IntArray:
+        """This process's contiguous slice of B rows."""
+        count = len(rows) // self.size
+        return rows[self.rank * count : (self.rank + 1) * count]
 
     def _plan(self, epoch: int) -> IntArray:
-        rng = self._generator("order", epoch)
-        texts, share = self.pairs.texts, self.hard_fraction
-        if self.group_labels is None or not share or epoch < self.hard_from_epoch:
+        rng, texts = self._generator("order", epoch), self.pairs.texts
+        if self.group_labels is None or not self.hard_fraction or epoch < self.hard_from_epoch:
             return shuffled_batches(texts, self.batch, rng)
-        like = grouped_batches(texts, self.group_labels, self.batch, rng)
-        if share >= 1:
-            return like
-        blend = shuffled_batches(texts, self.batch, rng)
-        count = min(round(share * len(blend)), len(like))
-        return rng.permutation(np.concatenate([like[:count], blend[: len(blend) - count]]))
+        hard = grouped_batches(texts, self.group_labels, self.batch, rng)
+        if self.hard_fraction >= 1:
+            return hard
+        mixed = shuffled_batches(texts, self.batch, rng)
+        count = min(round(self.hard_fraction * len(mixed)), len(hard))
+        return rng.permutation(np.concatenate([hard[:count], mixed[: len(mixed) - count]]))
 
-    def _generator(self, purpose: str, *place: int) -> np.random.Generator:
-        return np.random.default_rng([zlib.crc32(purpose.encode()), self.seed, *place])
+    def _generator(self, purpose: str, *key: int) -> np.random.Generator:
+        # crc32, because Python's hash() of a string differs between processes.
+        return np.random.default_rng([zlib.crc32(purpose.encode()), self.seed, *key])

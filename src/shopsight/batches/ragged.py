@@ -1,29 +1,27 @@
-"""From ragged to rectangular and back: packed rows, padded blocks and the masks of both.
+"""Packed rows of variable-length segments, and their padded form.
 
-Packed rows are R rows that belong to B owners, those of owner 0 first. Masks are True where a
-place is real.
+Packed, the R rows of B segments lie end to end, those of segment 0 first. Padded, they are a
+(B, longest, ...) block. Masks are True at real rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 import torch
 from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
 class Packing:
-    """Where R packed rows belong among B owners.
+    """Layout of R packed rows in B segments.
 
     Attributes:
-        lengths: (B,) int64 rows of each owner.
-        segment_ids: (R,) int64 the owner of each row.
-        position_ids: (R,) int64 the place of each row among those of its owner.
-        longest: most rows of an owner.
+        lengths: (B,) int64 rows of each segment.
+        segment_ids: (R,) int64 segment of each row.
+        position_ids: (R,) int64 index of each row within its segment.
+        longest: rows of the longest segment.
     """
 
     lengths: Tensor
@@ -33,91 +31,55 @@ class Packing:
 
     @classmethod
     def of(cls, lengths: Tensor) -> Packing:
-        """From the number of rows of each owner."""
-        owner = segment_ids(lengths)
+        """Derive the layout from segment lengths (B,).
+
+        >>> packing = Packing.of(torch.tensor([2, 0, 3]))
+        >>> packing.segment_ids.tolist(), packing.position_ids.tolist()
+        ([0, 0, 2, 2, 2], [0, 1, 0, 1, 2])
+        """
+        device = lengths.device
+        segment_ids = torch.repeat_interleave(torch.arange(len(lengths), device=device), lengths)
         starts = lengths.cumsum(0) - lengths
-        position = torch.arange(len(owner), device=lengths.device) - starts[owner]
-        return cls(lengths, owner, position, int(lengths.max()) if len(lengths) else 0)
+        position_ids = torch.arange(len(segment_ids), device=device) - starts[segment_ids]
+        longest = int(lengths.max()) if len(lengths) else 0
+        return cls(lengths, segment_ids, position_ids, longest)
 
     @property
     def mask(self) -> Tensor:
-        """(B, longest) True where a padded place is a row."""
+        """(B, longest) True at real rows of the padded block."""
         return torch.arange(self.longest, device=self.lengths.device) < self.lengths[:, None]
 
     @cached_property
     def runs(self) -> list[tuple[int, int]]:
-        """Neighbouring owners with the same number of rows: how many owners, how many rows each."""
+        """Run-length encoding of the segment lengths: (segments, rows of each)."""
         sizes, counts = torch.unique_consecutive(self.lengths, return_counts=True)
         return list(zip(counts.tolist(), sizes.tolist(), strict=True))
 
+    def rows_of(self, segments: Tensor) -> Tensor:
+        """(r,) row indices of the given segments (b,), segment after segment."""
+        starts = self.lengths.cumsum(0) - self.lengths
+        taken = Packing.of(self.lengths[segments])
+        return starts[segments][taken.segment_ids] + taken.position_ids
+
     def pad(self, rows: Tensor, fill: float = 0.0) -> Tensor:
-        """(B, longest, ...) from packed (R, ...); other places hold ``fill``."""
+        """(B, longest, ...) from packed (R, ...), with ``fill`` elsewhere."""
         shape = (len(self.lengths), self.longest, *rows.shape[1:])
         return rows.new_full(shape, fill).index_put((self.segment_ids, self.position_ids), rows)
 
     def unpad(self, padded: Tensor) -> Tensor:
-        """(R, ...) the real places of (B, longest, ...)."""
+        """(R, ...) real rows of (B, longest, ...)."""
         return padded[self.segment_ids, self.position_ids]
 
     def sum(self, rows: Tensor) -> Tensor:
-        """(B, ...) sum of each owner's rows (R, ...)."""
-        # index_add does the same and takes 70 times as long on a CPU
+        """(B, ...) sum over each segment of (R, ...)."""
+        # index_add gives the same sums, but takes 70 times as long on a CPU.
         return torch.segment_reduce(rows, "sum", lengths=self.lengths)
 
     def mean(self, rows: Tensor) -> Tensor:
-        """(B, D) mean of each owner's rows (R, D)."""
+        """(B, D) mean over each segment of (R, D)."""
         return self.sum(rows) / self.lengths[:, None].to(rows.dtype)
 
     def softmax(self, rows: Tensor) -> Tensor:
-        """(R, ...) softmax of (R, ...) over the rows of each owner."""
+        """(R, ...) softmax of (R, ...) over each segment."""
+        # Padding with -inf, not with a large negative number: it must get exactly no weight.
         return self.unpad(self.pad(rows, -torch.inf).softmax(1))
-
-
-def segment_ids(lengths: Tensor) -> Tensor:
-    """(R,) the owner of each packed row, from the (B,) rows of each owner.
-
-    >>> segment_ids(torch.tensor([2, 0, 3])).tolist()
-    [0, 0, 2, 2, 2]
-    """
-    return torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)
-
-
-def pad_packed(rows: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-    """Packed rows as a block.
-
-    Args:
-        rows: (R, D).
-        lengths: (B,) rows of each owner.
-
-    Returns:
-        (B, longest, D) with zeros where there is no row, and the (B, longest) mask.
-
-    >>> block, mask = pad_packed(torch.tensor([[1.0], [2.0], [3.0]]), torch.tensor([1, 2]))
-    >>> block[:, :, 0].tolist(), mask.tolist()
-    ([[1.0, 0.0], [2.0, 3.0]], [[True, False], [True, True]])
-    """
-    packing = Packing.of(lengths)
-    return packing.pad(rows), packing.mask
-
-
-def unpack(padded: Tensor, mask: Tensor) -> Tensor:
-    """(R, ...) the real places of (B, longest, ...), row after row.
-
-    >>> unpack(torch.tensor([[1, 0], [2, 3]]), torch.tensor([[True, False], [True, True]])).tolist()
-    [1, 2, 3]
-    """
-    return padded[mask]
-
-
-def pad_ids(rows: Sequence[Sequence[int]], fill: int) -> tuple[Tensor, Tensor]:
-    """Ragged ids as a block of int64 and its mask; short rows are filled on the right.
-
-    >>> ids, mask = pad_ids([[7], [8, 9]], fill=0)
-    >>> ids.tolist(), mask.tolist()
-    ([[7, 0], [8, 9]], [[True, False], [True, True]])
-    """
-    lengths = np.fromiter(map(len, rows), np.int64, len(rows))
-    mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
-    ids = np.full(mask.shape, fill, np.int64)
-    ids[mask] = np.fromiter((i for row in rows for i in row), np.int64, int(lengths.sum()))
-    return torch.from_numpy(ids), torch.from_numpy(mask)

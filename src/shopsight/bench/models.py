@@ -205,7 +205,7 @@ def _plain(batch: PairBatch) -> tuple[Regions, Regions, Tokens, Tokens]:
 def _plain_pretrain(model: LabelMatch, batch: PairBatch) -> Tensor:
     regions = batch.regions.take(batch.product_idx)
     hardest = LabelMatchConfig.hardest_negatives
-    labels, caption = reference_models.pretrain_loss(model, regions, batch.queries, hardest)
+    labels, caption = reference_models.label_match_loss(model, regions, batch.queries, hardest)
     return labels + caption
 
 

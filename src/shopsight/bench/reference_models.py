@@ -1,8 +1,8 @@
-"""The same models the plain way: padded, unsplit, every pair encoded anew.
+"""Unoptimised reference implementations: padded, unsplit, every pair encoded anew.
 
-Each function gives what the model of its first argument gives, computed as the published reference
-does. They are what tests hold the models against, and what ``shopsight bench`` compares them with.
-Row i of the regions goes with row i of the tokens.
+Each function computes what the model in its first argument computes, as the published reference
+(docs/method.md, sections 3 to 5) does. Tests compare the models with them, and ``shopsight bench``
+the speed. Row i of the regions belongs to row i of the tokens.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from shopsight import losses
 from shopsight.batches.batch import Regions, Tokens, pad_tokens
-from shopsight.batches.ragged import pad_packed
-from shopsight.models.gru import BiGRU, GRUDirection
+from shopsight.models.gru import BiGRU, GRUDirection, mean_of_directions
 from shopsight.models.image_encoder import ImageEncoder
 from shopsight.models.label_match import LabelMatch
 from shopsight.models.sentence_match import SentenceMatch
@@ -25,38 +24,37 @@ from shopsight.models.word_match import WordMatch
 
 
 def encode(encoder: ImageEncoder, regions: Regions) -> Tensor:
-    """(B, 1 + H, E) heads: every layer on padded regions, the last Linear once per region."""
-    features, mask = pad_packed(regions.features, regions.lengths)  # (B, R, F)
-    boxes, _ = pad_packed(regions.boxes, regions.lengths)
-    trunk, heads = encoder.trunk, encoder.heads
-    seen = trunk.dropout(trunk.norm(trunk.features(features) + trunk.box_mlp(boxes)))
-    seen = trunk.activation(seen + _attention(encoder, seen, mask))
-    seen = trunk.feedforward(seen)
-    weights = heads.weight_mlp(seen)[..., 0].masked_fill(~mask, -torch.inf).softmax(1)
-    regional = heads.output_proj(heads.embed_mlp(seen))  # (B, R, (1 + H) E)
+    """(B, 1 + H, E) heads of section 3: all layers on padded regions, the last one per region."""
+    packing, trunk, heads = regions.packing, encoder.trunk, encoder.heads
+    features, mask = packing.pad(regions.features), packing.mask  # (B, R, F), (B, R)
+    boxes = packing.pad(regions.boxes)  # (B, R, 5)
+    hidden = trunk.dropout(trunk.norm(trunk.features(features) + trunk.box_mlp(boxes)))
+    hidden = trunk.activation(hidden + _attention(encoder, hidden, mask))  # (B, R, G)
+    hidden = trunk.feedforward(hidden)
+    weights = heads.weight_mlp(hidden)[..., 0].masked_fill(~mask, -torch.inf).softmax(1)  # (B, R)
+    regional = heads.output_proj(heads.embed_mlp(hidden))  # (B, R, (1 + H) E)
     pooled: Tensor = (weights[..., None] * regional).sum(1)
     return pooled.view(len(pooled), heads.count, -1)
 
 
 def word_match(model: WordMatch, regions: Regions, tokens: Tokens) -> Tensor:
-    """(B,) word match scores of the pairs."""
+    """(B,) word match scores of the pairs (section 4)."""
     heads = encode(model.encoder, regions)
     return _word_scores(model, heads, tokens, _word_states(model, tokens))
 
 
 def word_match_matrix(model: WordMatch, regions: Regions, tokens: Tokens) -> Tensor:
-    """(Q, P) word match scores of all pairs, each pair's hidden layers from scratch."""
+    """(Q, P) word match scores of all pairs, with the hidden layers of each pair computed anew."""
     heads, states = encode(model.encoder, regions), _word_states(model, tokens)
     queries, products = len(tokens), len(regions)
     query = torch.arange(queries).repeat_interleave(products)
     product = torch.arange(products).repeat(queries)
-    asked = Tokens(tokens.ids[query], tokens.mask[query])
-    scores = _word_scores(model, heads[product], asked, states[query])
+    scores = _word_scores(model, heads[product], tokens.take(query), states[query])
     return scores.view(queries, products)
 
 
 def sentence_match(model: SentenceMatch, regions: Regions, tokens: Tokens) -> Tensor:
-    """(B,) sentence match logits of the pairs."""
+    """(B,) sentence match logits of the pairs (section 5)."""
     start = model.start(encode(model.encoder, regions)[:, 0])
     states = start.expand(2 * len(model.gru.forward_layers), -1, -1)
     _, finals = gru(model.gru, model.words.normalised(tokens.ids), tokens, states)
@@ -64,16 +62,16 @@ def sentence_match(model: SentenceMatch, regions: Regions, tokens: Tokens) -> Te
 
 
 def label_logits(model: LabelMatch, regions: Regions) -> Tensor:
-    """(B, V) logits of all ids of the vocabulary, whether or not they occur."""
+    """(B, V) label logits of the whole vocabulary (section 3)."""
     heads = encode(model.encoder, regions)[:, 1:]
     return (heads @ model.words.table.T).amax(1)
 
 
-def pretrain_loss(
+def label_match_loss(
     model: LabelMatch, regions: Regions, tokens: Tokens, hardest: int
 ) -> tuple[Tensor, Tensor]:
-    """Multi-label and caption loss over the whole vocabulary (method section 3)."""
-    heads = encode(model.encoder, regions)
+    """Multi-label and caption loss over the whole vocabulary (section 3)."""
+    heads = encode(model.encoder, regions)  # (B, 1 + H, E)
     logits = (heads[:, 1:] @ model.words.table.T).amax(1)  # (B, V)
     labels = torch.zeros_like(logits)
     for row, (ids, mask) in enumerate(zip(tokens.ids, tokens.mask, strict=True)):
@@ -82,38 +80,45 @@ def pretrain_loss(
     labels[:, special] = 0.0
     each = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
     each = each.index_fill(1, special, 0.0)
-    others = each.masked_fill(labels > 0, 0).topk(min(hardest, each.shape[1]), 1).values
-    label_loss = ((each * labels).sum() + others.sum()) / len(tokens)
+    negatives = each.masked_fill(labels > 0, 0).topk(min(hardest, each.shape[1]), 1).values
+    label_loss = ((each * labels).sum() + negatives.sum()) / len(tokens)
     return label_loss, _caption_loss(model, heads[:, 0], tokens)
 
 
 def word_match_loss(
     model: WordMatch,
     clicked: Regions,
-    others: Regions,
-    tokens: Tokens,
-    wrong: Tokens,
+    negatives: Regions,
+    queries: Tokens,
+    negative_queries: Tokens,
     margin: float,
 ) -> Tensor:
-    """The hinge losses of word match, every photo encoded for every use (method section 4)."""
-    good = word_match(model, clicked, tokens)
-    loss = losses.margin_ranking(good, word_match(model, others, tokens), margin)
-    loss = loss + losses.margin_ranking(good, word_match(model, clicked, wrong), margin)
-    matrix = word_match_matrix(model, clicked, tokens)
+    """Hinge losses of word match, each photo encoded for each use (section 4)."""
+    positive = word_match(model, clicked, queries)
+    loss = losses.margin_ranking(positive, word_match(model, negatives, queries), margin)
+    wrong_query = word_match(model, clicked, negative_queries)
+    loss = loss + losses.margin_ranking(positive, wrong_query, margin)
+    matrix = word_match_matrix(model, clicked, queries)
     return loss + losses.max_hinge(matrix, torch.eye(len(matrix)) > 0, margin)
 
 
 def sentence_match_loss(
-    model: SentenceMatch, clicked: Regions, others: Regions, tokens: Tokens, wrong: Tokens
+    model: SentenceMatch,
+    clicked: Regions,
+    negatives: Regions,
+    queries: Tokens,
+    negative_queries: Tokens,
 ) -> Tensor:
-    """The loss of sentence match, every photo encoded for every use (method section 5)."""
-    good = sentence_match(model, clicked, tokens)
-    bad = sentence_match(model, others, tokens), sentence_match(model, clicked, wrong)
-    return losses.binary_cross_entropy(good, *bad)
+    """Loss of sentence match, each photo encoded for each use (section 5)."""
+    return losses.binary_cross_entropy(
+        sentence_match(model, clicked, queries),
+        sentence_match(model, negatives, queries),
+        sentence_match(model, clicked, negative_queries),
+    )
 
 
 def gru(model: BiGRU, words: Tensor, tokens: Tokens, start: Tensor | None) -> tuple[Tensor, Tensor]:
-    """(B, T, 2H) states and (2 layers, B, H) final states."""
+    """(B, T, 2H) states and (2 * layers, B, H) final states of PyTorch's GRU."""
     directions = [
         _weights(direction)
         for layer in zip(model.forward_layers, model.backward_layers, strict=True)
@@ -124,11 +129,11 @@ def gru(model: BiGRU, words: Tensor, tokens: Tokens, start: Tensor | None) -> tu
     return _packed_gru(directions, words, tokens, start, model.dropout if model.training else 0.0)
 
 
-def _attention(encoder: ImageEncoder, seen: Tensor, mask: Tensor) -> Tensor:
-    """(B, R, F) attention among padded regions, as PyTorch's own layer does it."""
+def _attention(encoder: ImageEncoder, hidden: Tensor, mask: Tensor) -> Tensor:
+    """(B, R, G) attention among padded regions by PyTorch's own layer."""
     trunk = encoder.trunk
-    found, _ = functional.multi_head_attention_forward(
-        *(seen.transpose(0, 1),) * 3,
+    mixed, _ = functional.multi_head_attention_forward(
+        *(hidden.transpose(0, 1),) * 3,
         trunk.qkv.out_features // 3,
         trunk.attention_heads,
         trunk.qkv.weight,
@@ -143,36 +148,35 @@ def _attention(encoder: ImageEncoder, seen: Tensor, mask: Tensor) -> Tensor:
         key_padding_mask=~mask,
         need_weights=False,
     )
-    return found.transpose(0, 1)
+    return mixed.transpose(0, 1)
 
 
 def _word_states(model: WordMatch, tokens: Tokens) -> Tensor:
-    """(B, T, hidden) text states, from padded queries."""
+    """(B, T, H) text states from padded queries."""
     states, _ = gru(model.gru, model.words.normalised(tokens.ids), tokens, None)
-    forth, back = states.chunk(2, dim=2)
-    return (forth + back) / 2
+    return mean_of_directions(states)
 
 
 def _word_scores(model: WordMatch, heads: Tensor, tokens: Tokens, states: Tensor) -> Tensor:
     """(B,) scores: [text state; head 0] of every token through one unsplit Linear."""
-    found = (model.words.raw(tokens.ids) @ heads[:, 1:].mT).amax(2)  # (B, T)
-    logits = torch.zeros_like(found)
+    similarities = (model.words.raw(tokens.ids) @ heads[:, 1:].mT).amax(2)  # (B, T)
+    logits = torch.zeros_like(similarities)
     if not model.uniform:
         photo = heads[:, :1].expand(-1, tokens.ids.shape[1], -1)
         weight = torch.cat([model.text_half.weight, model.photo_half.weight], 1)
         both = functional.linear(torch.cat([states, photo], 2), weight, model.text_half.bias)
         logits = model.logits.out(model.logits.activation(both))[..., 0]
     weights = logits.masked_fill(~tokens.mask, -torch.inf).softmax(1)
-    return (weights * found).sum(1)
+    return (weights * similarities).sum(1)
 
 
 def _caption_loss(model: LabelMatch, starts: Tensor, tokens: Tokens) -> Tensor:
     rows = [ids[mask].tolist() for ids, mask in zip(tokens.ids, tokens.mask, strict=True)]
-    given = pad_tokens([[model.special.start, *row] for row in rows], model.special.pad)
-    wanted = pad_tokens([[*row, model.special.end] for row in rows], model.special.pad)
-    targets = model.columns(wanted.ids).masked_fill(~wanted.mask, -1)
+    inputs = pad_tokens([[model.special.start, *row] for row in rows], model.special.pad)
+    outputs = pad_tokens([[*row, model.special.end] for row in rows], model.special.pad)
+    targets = model.columns(outputs.ids).masked_fill(~outputs.mask, -1)
     states, _ = _packed_gru(
-        [_weights(model.decoder)], model.words.normalised(given.ids), given, starts[None]
+        [_weights(model.decoder)], model.words.normalised(inputs.ids), inputs, starts[None]
     )
     logits = model.caption_out(states) @ model.words.raw(model.output_ids).T  # (B, T + 1, V + 1)
     return losses.caption_cross_entropy(logits.flatten(0, 1), targets.flatten(), len(rows))
@@ -185,7 +189,7 @@ def _packed_gru(
     start: Tensor,
     dropout: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
-    """PyTorch's GRU on (B, T, D); one direction is one layer, else two make one."""
+    """PyTorch's GRU on (B, T, D); one direction is a layer, or each pair of directions is one."""
     packed = pack_padded_sequence(words, tokens.lengths.cpu(), True, enforce_sorted=False)
     data, finals = torch.gru(
         packed.data,
@@ -204,7 +208,7 @@ def _packed_gru(
 
 
 def _weights(direction: nn.Module) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The weights of one direction in the order of PyTorch's GRU."""
+    """Weights of one direction in the order of PyTorch's GRU."""
     assert isinstance(direction, GRUDirection)
     inputs, states = direction.inputs, direction.states
     return inputs.weight, states.weight, inputs.bias, states.bias

@@ -1,1 +1,1 @@
-"""Networks that turn products and queries into codes, and codes into scores."""
+"""Networks that encode products and queries, and score pairs of encodings."""

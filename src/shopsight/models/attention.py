@@ -1,53 +1,59 @@
-"""Self-attention inside each owner's rows, on packed rows.
+"""Multi-head self-attention within each segment of packed rows.
 
-Vaswani et al., "Attention Is All You Need", 2017. Everything but the attention itself is per row
-and never sees padding. On a CPU the owners with equally many rows attend in one block, which
-needs neither padding nor mask; so rows whose owners stand in order of length are fastest. On a
-GPU one padded block is faster than many small ones.
+Vaswani et al., "Attention Is All You Need", 2017. All layers but the attention itself work row by
+row and never see padding.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from shopsight.batches.batch import Regions, Tokens
 from shopsight.batches.ragged import Packing
+
+Batch = TypeVar("Batch", Regions, Tokens)
+Output = TypeVar("Output")
 
 
 def attend(qkv: Tensor, packing: Packing, heads: int, dropout: float = 0.0) -> Tensor:
-    """Attention of R packed rows, each among the rows of its owner.
+    """Attend among the rows of each segment.
 
     Args:
-        qkv: (R, 3D) queries, keys and values of each row.
-        packing: whose the rows are.
-        heads: how many heads share D.
-        dropout: chance of each attention weight to be left out.
+        qkv: (R, 3D) query, key and value of each packed row.
+        packing: layout of the rows.
+        heads: number of heads, which divide D.
+        dropout: of attention weights.
 
     Returns:
         (R, D).
     """
-    how = attend_padded if qkv.is_cuda else attend_runs
-    return how(qkv, packing, heads, dropout)
+    # A GPU runs one padded block faster than many small ones; a CPU does not.
+    implementation = attend_padded if qkv.is_cuda else attend_runs
+    return implementation(qkv, packing, heads, dropout)
 
 
 def attend_padded(qkv: Tensor, packing: Packing, heads: int, dropout: float = 0.0) -> Tensor:
-    """The same in one padded block of all owners."""
+    """`attend` in one padded block of all segments."""
     query, key, value = _by_head(packing.pad(qkv), heads)
-    mask = packing.mask[:, None, None, :]  # (B, 1, 1, T): real keys
-    found = functional.scaled_dot_product_attention(query, key, value, mask, dropout)
-    return packing.unpad(found.transpose(1, 2).flatten(2))
+    mask = packing.mask[:, None, None, :]  # (B, 1, 1, T) real keys
+    mixed = functional.scaled_dot_product_attention(query, key, value, mask, dropout)
+    return packing.unpad(mixed.transpose(1, 2).flatten(2))
 
 
 def attend_runs(qkv: Tensor, packing: Packing, heads: int, dropout: float = 0.0) -> Tensor:
-    """The same in one block for each run of owners with equally many rows."""
+    """`attend` in one unpadded block per run of equally long segments."""
     blocks = torch.split(qkv, [count * length for count, length in packing.runs])
-    found = []
+    outputs = []
     for block, (count, length) in zip(blocks, packing.runs, strict=True):
         query, key, value = _by_head(block.view(count, length, -1), heads)
-        one = functional.scaled_dot_product_attention(query, key, value, None, dropout)
-        found.append(one.transpose(1, 2).reshape(count * length, -1))
-    return torch.cat(found)
+        mixed = functional.scaled_dot_product_attention(query, key, value, None, dropout)
+        outputs.append(mixed.transpose(1, 2).reshape(count * length, -1))
+    return torch.cat(outputs)
 
 
 def _by_head(qkv: Tensor, heads: int) -> tuple[Tensor, ...]:
@@ -56,19 +62,35 @@ def _by_head(qkv: Tensor, heads: int) -> tuple[Tensor, ...]:
     return split.permute(2, 0, 3, 1, 4).unbind(0)
 
 
+def encode_by_length(
+    encode: Callable[[Batch], Output], batch: Batch, take: Callable[[Output, Tensor], Output]
+) -> Output:
+    """Encode a batch sorted by length, if that is faster; outputs keep the order of the batch.
+
+    Args:
+        encode: from B products or queries to their encodings.
+        batch: the B products or queries.
+        take: reorders an output by indices (B,).
+    """
+    if isinstance(batch, Regions) and not benefits_from_length_sort(batch.packing):
+        return encode(batch)
+    order = batch.lengths.argsort(stable=True)
+    return take(encode(batch.take(order)), order.argsort())
+
+
 def benefits_from_length_sort(packing: Packing) -> bool:
-    """Whether `attend` would gain from owners in order of length."""
+    """Report whether sorting the segments by length would leave `attend_runs` fewer blocks."""
     return not packing.segment_ids.is_cuda and len(packing.runs) > packing.longest
 
 
 class PackedLayer(nn.Module):
-    """A transformer layer, normalised before each half (Xiong et al., 2020), on packed rows.
+    """Pre-norm transformer layer (Xiong et al., 2020) on packed rows.
 
     Args:
-        width: D, numbers per row.
+        width: D.
         heads: attention heads.
-        feedforward: hidden width of the second half, as a multiple of ``width``.
-        dropout: dropout after each half and inside the second.
+        feedforward: hidden dimension of the feed-forward part, as a multiple of ``width``.
+        dropout: after each part and inside the second.
     """
 
     def __init__(self, width: int, heads: int, feedforward: int, dropout: float) -> None:
@@ -88,6 +110,6 @@ class PackedLayer(nn.Module):
 
     def forward(self, rows: Tensor, packing: Packing) -> Tensor:
         """(R, D) from packed (R, D)."""
-        found = attend(self.qkv(self.attention_norm(rows)), packing, self.heads)
-        rows = rows + self.dropout(self.out(found))
+        mixed = attend(self.qkv(self.attention_norm(rows)), packing, self.heads)
+        rows = rows + self.dropout(self.out(mixed))
         return rows + self.feedforward(rows)  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""What every model that ranks can do: encode each side once, then score any pairs of codes."""
+"""Protocol of ranking models: encode each side once, then score any pairs of encodings."""
 
 from __future__ import annotations
 
@@ -18,35 +18,36 @@ Products = TypeVar("Products", contravariant=True)
 
 @dataclass(frozen=True, eq=False)
 class Encodings:
-    """Encodings of queries or of products: tensors whose first dimension counts them.
+    """Encodings of queries or products: tensors with one row for each.
 
-    A second dimension that differs between parts counts the tokens of a query.
+    A second dimension that differs between two `Encodings` counts the tokens of queries.
     """
 
     def tensors(self) -> dict[str, Tensor]:
-        """The tensors by name."""
+        """The tensors by field name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def to(self, device: torch.device | str) -> Self:
-        """The same on a device."""
-        return replace(self, **{name: one.to(device) for name, one in self.tensors().items()})
+        """Move every tensor to a device."""
+        moved = {name: tensor.to(device) for name, tensor in self.tensors().items()}
+        return replace(self, **moved)
 
-    def take(self, at: Tensor) -> Self:
-        """The codes at (n,) places."""
-        return replace(self, **{name: one[at] for name, one in self.tensors().items()})
+    def take(self, idx: Tensor) -> Self:
+        """The encodings at indices (n,)."""
+        return replace(self, **{name: tensor[idx] for name, tensor in self.tensors().items()})
 
     def __len__(self) -> int:
         return len(next(iter(self.tensors().values())))
 
     @classmethod
     def join(cls, parts: Sequence[Self]) -> Self:
-        """Encodings one after the other; tokens are filled up on the right with zeros and False."""
+        """Concatenate encodings; tokens are padded on the right with zeros and False."""
         columns = zip(*(part.tensors().values() for part in parts), strict=True)
-        return cls(*(torch.cat(_as_wide(column)) for column in columns))
+        return cls(*(torch.cat(_pad_to_longest(column)) for column in columns))
 
 
 class RankingModel(Protocol[Queries, Products]):
-    """A model that ranks; call it in eval mode and without gradients."""
+    """A model that ranks, in eval mode and without gradients."""
 
     def encode_products(self, regions: Regions) -> Any:
         """Encodings of B products."""
@@ -59,21 +60,22 @@ class RankingModel(Protocol[Queries, Products]):
     def score_pairs(
         self, queries: Queries, products: Products, query_idx: Tensor, product_idx: Tensor
     ) -> Tensor:
-        """(N,) float32 scores, higher is better, of N pairs.
+        """(N,) float32 scores of pairs, higher is better.
 
         Args:
-            queries: codes of Q queries.
-            products: codes of P products.
-            query_idx: (N,) which query.
-            product_idx: (N,) which product.
+            queries: encodings of Q queries.
+            products: encodings of P products.
+            query_idx: (N,) index of each pair's query.
+            product_idx: (N,) index of each pair's product.
         """
         ...
 
 
-def _as_wide(column: Sequence[Tensor]) -> list[Tensor]:
-    if column[0].dim() < 2:
-        return list(column)
-    widest = max(one.shape[1] for one in column)
+def _pad_to_longest(tensors: Sequence[Tensor]) -> list[Tensor]:
+    if tensors[0].dim() < 2:
+        return list(tensors)
+    longest = max(tensor.shape[1] for tensor in tensors)
     return [
-        functional.pad(one, (0, 0) * (one.dim() - 2) + (0, widest - one.shape[1])) for one in column
+        functional.pad(tensor, (0, 0) * (tensor.dim() - 2) + (0, longest - tensor.shape[1]))
+        for tensor in tensors
     ]

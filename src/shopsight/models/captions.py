@@ -1,4 +1,4 @@
-"""Describing photos with a pretrained model: tags, and captions by greedy or beam search."""
+"""Tags, and captions by greedy or beam search, from a label-match model."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from shopsight.scoring import at_least_float32
 
 @dataclass(frozen=True)
 class Caption:
-    """A caption and how likely the model finds it.
+    """A caption with its likelihood.
 
     Attributes:
-        ids: its token ids, without start and end.
-        log_probability: of all its tokens, and of the end where it came before the depth.
+        ids: token ids, without start and end.
+        log_probability: of all tokens, and of the end token unless the depth cut the caption off.
     """
 
     ids: tuple[int, ...]
@@ -27,11 +27,11 @@ class Caption:
 
 @dataclass(frozen=True)
 class Tag:
-    """A word that suits a photo.
+    """A word that labels a photo.
 
     Attributes:
-        id: its token id.
-        probability: that it is a label, from 0 to 1.
+        id: token id.
+        probability: of being a label, from 0 to 1.
     """
 
     id: int
@@ -39,22 +39,16 @@ class Tag:
 
 
 @torch.no_grad()
-def tag(model: LabelMatch, code: ImageEncoding, count: int) -> list[list[Tag]]:
-    """The most likely labels of B photos, best first; at most ``count`` each."""
-    chances = at_least_float32(model.label_logits(code)).sigmoid()
-    values, places = chances.topk(min(count, chances.shape[1]), dim=1)
-    rows = zip(model.label_ids[places].tolist(), values.tolist(), strict=True)
+def tag(model: LabelMatch, encoding: ImageEncoding, count: int) -> list[list[Tag]]:
+    """The ``count`` most likely labels of each of B photos, best first."""
+    probabilities = at_least_float32(model.label_logits(encoding)).sigmoid()  # (B, V)
+    values, columns = probabilities.topk(min(count, probabilities.shape[1]), dim=1)
+    rows = zip(model.label_ids[columns].tolist(), values.tolist(), strict=True)
     return [list(map(Tag, ids, best)) for ids, best in rows]
 
 
 def greedy(model: LabelMatch, starts: Tensor, depth: int) -> list[Caption]:
-    """Captions of B photos that take the likeliest token at each step.
-
-    Args:
-        model: in eval mode.
-        starts: (B, E) caption heads.
-        depth: most tokens of a caption.
-    """
+    """Captions of B photos from the most likely token at each step; see `beam_search`."""
     return [captions[0] for captions in beam_search(model, starts, beam=1, depth=depth)]
 
 
@@ -62,10 +56,10 @@ def greedy(model: LabelMatch, starts: Tensor, depth: int) -> list[Caption]:
 def beam_search(
     model: LabelMatch, starts: Tensor, beam: int = 5, depth: int = 15
 ) -> list[list[Caption]]:
-    """The likeliest captions of B photos, all photos at once.
+    """Search the most likely captions of B photos, all photos at once.
 
-    Each step keeps, for each photo, the ``beam`` likeliest beginnings and finished captions. A
-    caption is finished by the end token or by its length.
+    Each step keeps the ``beam`` most likely prefixes and finished captions of each photo. The end
+    token or the depth finishes a caption.
 
     Args:
         model: in eval mode.
@@ -74,9 +68,9 @@ def beam_search(
         depth: most tokens of a caption.
 
     Returns:
-        For each photo, at most ``beam`` different captions, likeliest first.
+        At most ``beam`` different captions of each photo, most likely first.
     """
-    search = _Search.begin(model, starts, beam)
+    search = _Beams.initial(model, starts, beam)
     for _ in range(depth):
         if search.finished.all():
             break
@@ -85,15 +79,15 @@ def beam_search(
 
 
 @dataclass(frozen=True, eq=False)
-class _Search:
-    """B photos with K beginnings each; a place that holds none yet has the score -inf.
+class _Beams:
+    """B photos with K prefixes each; an unused slot has the score -inf.
 
     Attributes:
-        states: (B, K, E) the decoder's states.
-        last: (B, K) token id read next.
+        states: (B, K, E) decoder states.
+        last: (B, K) token id to read next.
         scores: (B, K) log probabilities.
         finished: (B, K) bool.
-        columns: (B, K, steps) columns of the tokens so far; the end's column also fills up.
+        columns: (B, K, steps) output columns so far; the end token's column is also the padding.
     """
 
     states: Tensor
@@ -103,27 +97,35 @@ class _Search:
     columns: Tensor
 
     @classmethod
-    def begin(cls, model: LabelMatch, starts: Tensor, beam: int) -> _Search:
+    def initial(cls, model: LabelMatch, starts: Tensor, beam: int) -> _Beams:
         states = at_least_float32(starts)[:, None].expand(-1, beam, -1)
+        # One live slot: equal prefixes in the others would give the same caption K times.
         scores = states.new_full((len(starts), beam), -torch.inf)
         scores[:, 0] = 0
         last = torch.full_like(scores, model.special.start, dtype=torch.int64)
-        return cls(states, last, scores, scores != scores, last.new_zeros(*last.shape, 0))
+        return cls(
+            states,
+            last,
+            scores,
+            torch.zeros_like(last, dtype=torch.bool),
+            last.new_zeros(*last.shape, 0),
+        )
 
-    def step(self, model: LabelMatch) -> _Search:
+    def step(self, model: LabelMatch) -> _Beams:
         photos, beam = self.scores.shape
         gates = model.decoder.inputs(model.words.normalised(self.last.flatten()))
-        states = model.decoder.cell(gates, self.states.flatten(0, 1))
-        chances = at_least_float32(model.next_logits(states)).log_softmax(1)
-        chances = chances.view(photos, beam, -1)  # (B, K, V + 1)
-        end = chances.shape[2] - 1
-        stay = torch.full_like(chances[0, 0], -torch.inf)
-        stay[end] = 0
-        chances = torch.where(self.finished[:, :, None], stay, chances)
-        best = (self.scores[:, :, None] + chances).flatten(1).topk(beam, dim=1)
+        states = model.decoder.cell(gates, self.states.flatten(0, 1))  # (B * K, E)
+        log_probs = at_least_float32(model.next_logits(states)).log_softmax(1)
+        log_probs = log_probs.view(photos, beam, -1)  # (B, K, V + 1)
+        end = log_probs.shape[2] - 1
+        # A finished caption has one continuation, the end token again, at no cost.
+        only_end = torch.full_like(log_probs[0, 0], -torch.inf)
+        only_end[end] = 0
+        log_probs = torch.where(self.finished[:, :, None], only_end, log_probs)
+        best = (self.scores[:, :, None] + log_probs).flatten(1).topk(beam, dim=1)  # (B, K)
         parent, column = best.indices // (end + 1), best.indices % (end + 1)
         rows = torch.arange(photos, device=parent.device)[:, None]
-        return _Search(
+        return _Beams(
             states.view(photos, beam, -1)[rows, parent],
             model.output_ids[column],
             best.values,
@@ -132,14 +134,12 @@ class _Search:
         )
 
     def captions(self, model: LabelMatch) -> list[list[Caption]]:
-        end, found = len(model.label_ids), []
-        ids = model.output_ids.tolist()
-        for columns, scores in zip(self.columns.tolist(), self.scores.tolist(), strict=True):
-            found.append(
-                [
-                    Caption(tuple(ids[column] for column in row if column != end), score)
-                    for row, score in zip(columns, scores, strict=True)
-                    if score > -torch.inf
-                ]
-            )
-        return found
+        ids, end = model.output_ids.tolist(), len(model.label_ids)
+        return [
+            [
+                Caption(tuple(ids[column] for column in row if column != end), score)
+                for row, score in zip(columns, scores, strict=True)
+                if score > -torch.inf
+            ]
+            for columns, scores in zip(self.columns.tolist(), self.scores.tolist(), strict=True)
+        ]

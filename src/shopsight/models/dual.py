@@ -1,9 +1,9 @@
-"""The dual encoder: one vector a side, compared by cosine (method section 9).
+"""Dual encoder: one vector per query and product, compared by cosine (docs/method.md, section 9).
 
-Its vectors can be compared without the networks, so it is also the model that recalls. Several
-towers, each a whole dual encoder that learns for itself, make one of longer vectors: end to end,
-their vectors have the mean of the towers' cosines as their cosine (a deep ensemble,
-Lakshminarayanan et al., 2017, that is still one vector a side).
+As its vectors are compared without a network, it also retrieves candidates. Several towers, each a
+dual encoder with its own loss, form an ensemble (Lakshminarayanan et al., "Deep Ensembles", 2017)
+with one longer vector per side: the cosine of the concatenated vectors is the mean of the towers'
+cosines.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from shopsight.batches.batch import Regions, Tokens
 from shopsight.batches.ragged import Packing
 from shopsight.config import DualConfig
 from shopsight.errors import UsageError
-from shopsight.models.attention import PackedLayer, benefits_from_length_sort
+from shopsight.models.attention import PackedLayer, encode_by_length
 from shopsight.models.base import Encodings
 from shopsight.models.gru import BiGRU
 from shopsight.models.pooling import Pooling
@@ -40,6 +40,19 @@ class DualEncodings(Encodings):
     vectors: Tensor
 
 
+class PoolingHead(nn.Module):
+    """Packed rows of a segment to its vector: norm, pooling, dropout, Linear."""
+
+    def __init__(self, width: int, pooling: str, config: DualConfig) -> None:
+        super().__init__()
+        self.norm, self.pool = nn.LayerNorm(width), Pooling(width, pooling)
+        self.dropout, self.out = nn.Dropout(config.dropout), nn.Linear(width, config.out)
+
+    def forward(self, rows: Tensor, packing: Packing) -> Tensor:
+        """(B, D) from packed (R, width)."""
+        return self.out(self.dropout(self.pool(self.norm(rows), packing)))  # type: ignore[no-any-return]
+
+
 class ImageTower(nn.Module):
     """Products to vectors.
 
@@ -48,21 +61,20 @@ class ImageTower(nn.Module):
         config: the dual encoder.
 
     Raises:
-        UsageError: the recipe does not fit the feature width.
+        UsageError: the recipe does not fit the feature dimension.
     """
 
     def __init__(self, feature_width: int, config: DualConfig) -> None:
         super().__init__()
         self.features = RegionFeatures(feature_width, config.features)
-        seen = self.features.out
-        width = seen if config.direct else config.width
+        width = self.features.out if config.direct else config.width
         if width % config.heads:
             raise UsageError(
                 f"the data's feature width {width} cannot be divided among dual.heads = "
-                f"{config.heads}, which dual.direct asks for"
+                f"{config.heads}, as dual.direct requires"
             )
-        self.input_proj = nn.Identity() if config.direct else nn.Linear(seen, width)
-        self.box_mlp = _box_layers(width) if config.boxes else None
+        self.input_proj = nn.Identity() if config.direct else nn.Linear(self.features.out, width)
+        self.box_mlp = _box_mlp(width) if config.boxes else None
         self.mean_region = nn.Parameter(torch.zeros(width)) if config.mean_region else None
         self.layers = _layers(config.image_layers, width, config)
         self.output_proj = PoolingHead(width, config.image_pool, config)
@@ -70,11 +82,11 @@ class ImageTower(nn.Module):
     def forward(self, regions: Regions) -> Tensor:
         """(B, D) from B products."""
         packing = regions.packing
-        rows = self.input_proj(self.features(regions.features))
+        rows = self.input_proj(self.features(regions.features))  # (R, width)
         if self.box_mlp is not None:
             rows = rows + self.box_mlp(regions.boxes.to(rows.dtype))
         if self.mean_region is not None:
-            rows, packing = _with_mean(rows, packing, self.mean_region)
+            rows, packing = _prepend_mean(rows, packing, self.mean_region)
         for layer in self.layers:
             rows = layer(rows, packing)
         return self.output_proj(rows, packing)  # type: ignore[no-any-return]
@@ -84,13 +96,16 @@ class TextTower(nn.Module):
     """Queries to vectors.
 
     Args:
-        vocabulary_size: ids of the vocabulary.
+        vocabulary_size: V.
         config: the dual encoder.
         unknown: id of the unknown token.
-        shared: frozen word vectors to read instead of learning its own.
+        shared: frozen word vectors, instead of learned ones.
+
+    Attributes:
+        frequent: (V,) bool, False for ids that are read as the unknown token.
     """
 
-    known: Tensor
+    frequent: Tensor
 
     def __init__(
         self, vocabulary_size: int, config: DualConfig, unknown: int, shared: WordVectors | None
@@ -105,42 +120,38 @@ class TextTower(nn.Module):
         else:
             shared.requires_grad_(False)
             self.input_proj = nn.Linear(shared.width, width)
-        self.register_buffer("known", torch.ones(vocabulary_size, dtype=torch.bool))
+        self.register_buffer("frequent", torch.ones(vocabulary_size, dtype=torch.bool))
         self.dropout = nn.Dropout(config.word_dropout)
         self.positions = nn.Embedding(_POSITIONS, width) if config.positions else None
         if self.positions is not None:
             nn.init.normal_(self.positions.weight, std=0.02)
         self.gru = BiGRU(width, width // 2, 1, 0.0) if config.text == "gru" else None
-        count = 0 if config.text == "bag" else config.text_layers
-        self.layers = _layers(count, width, config)
+        layers = 0 if config.text == "bag" else config.text_layers
+        self.layers = _layers(layers, width, config)
         self.output_proj = PoolingHead(width, config.text_pool, config)
 
     def forward(self, tokens: Tokens) -> Tensor:
-        """(B, D) from B queries."""
+        """(B, D) from B queries with L tokens in all."""
         packing = Packing.of(tokens.lengths)
-        ids = tokens.ids[tokens.mask]
-        ids = torch.where(self.known[ids], ids, self.unknown)
+        ids = tokens.ids[tokens.mask]  # (L,)
+        ids = torch.where(self.frequent[ids], ids, self.unknown)
         words = ids if self.shared is None else self.shared.normalised(ids)
-        rows = self.dropout(self.input_proj(words))
+        rows = self.dropout(self.input_proj(words))  # (L, width)
         if self.positions is not None:
+            # Longer queries are rare: tokens beyond the last position embedding share it.
             rows = rows + self.positions(packing.position_ids.clamp(max=_POSITIONS - 1))
         if self.gru is not None:
-            states, _, steps = self.gru(rows, tokens)
+            states, _, layout = self.gru(rows, tokens)
             starts = packing.lengths.cumsum(0) - packing.lengths
-            place = (starts[steps.row_ids] + steps.position_ids).argsort()
-            rows = rows + states[place]
+            # The GRU's output is time-major; sort it back to query after query.
+            rows = rows + states[(starts[layout.row_ids] + layout.position_ids).argsort()]
         for layer in self.layers:
             rows = layer(rows, packing)
         return self.output_proj(rows, packing)  # type: ignore[no-any-return]
 
 
 class DualTower(nn.Module):
-    """Both sides of one dual encoder.
-
-    Args:
-        image: products to vectors.
-        text: queries to vectors.
-    """
+    """Both sides of one dual encoder."""
 
     def __init__(self, image: ImageTower, text: TextTower) -> None:
         super().__init__()
@@ -148,22 +159,22 @@ class DualTower(nn.Module):
 
 
 class Dual(nn.Module):
-    """The towers and the factor of the softmax.
+    """Towers and the scale of their softmax loss.
 
     Args:
         feature_width: F.
-        vocabulary_size: ids of the vocabulary.
+        vocabulary_size: V.
         config: all settings.
         unknown: id of the unknown token.
-        counts: (V,) training queries that hold each id; those below ``config.min_count`` are the
-            unknown token. None knows all.
+        counts: (V,) training queries that contain each id; ids below ``config.min_count`` are read
+            as the unknown token. None keeps all.
         shared: word vectors for ``config.vectors`` = "shared".
 
     Attributes:
         unknown: id of the unknown token.
 
     Raises:
-        UsageError: the recipe does not fit the feature width.
+        UsageError: the recipe does not fit the feature dimension.
     """
 
     def __init__(
@@ -182,35 +193,28 @@ class Dual(nn.Module):
             image = ImageTower(feature_width, config)
             text = TextTower(vocabulary_size, config, unknown, words)
             if counts is not None:
-                text.known.copy_(counts >= config.min_count)
+                text.frequent.copy_(counts >= config.min_count)
             self.towers.append(DualTower(image, text))
         self.log_scale = nn.Parameter(torch.tensor(math.log(config.scale)), config.learn_scale)
 
     @property
     def scale(self) -> Tensor:
-        """() the factor on cosines in the softmax, at most 100 (Radford et al., "CLIP", 2021)."""
+        """() inverse temperature of the softmax, at most 100 (Radford et al., "CLIP", 2021)."""
         return self.log_scale.exp().clamp(max=100.0)
 
     def encode_products(self, regions: Regions) -> DualEncodings:
         """Vectors of B products."""
-        if not benefits_from_length_sort(regions.packing):
-            return self._joined([one.image(regions) for one in self._towers()])
-        order = regions.lengths.argsort(stable=True)
-        inside = regions.take(order)
-        codes = self._joined([one.image(inside) for one in self._towers()])
-        return DualEncodings(codes.vectors[order.argsort()])
+        return encode_by_length(self._encode_products, regions, DualEncodings.take)
 
     def encode_queries(self, tokens: Tokens) -> DualEncodings:
         """Vectors of B queries."""
-        order = tokens.lengths.argsort(stable=True)
-        inside = Tokens(tokens.ids[order], tokens.mask[order])
-        codes = self._joined([one.text(inside) for one in self._towers()])
-        return DualEncodings(codes.vectors[order.argsort()])
+        return encode_by_length(self._encode_queries, tokens, DualEncodings.take)
 
     def tower_matrices(self, queries: DualEncodings, products: DualEncodings) -> list[Tensor]:
-        """(Q, P) float32 cosines of all queries with all products, of each tower alone."""
+        """(Q, P) float32 cosines of all queries with all products, by tower."""
         count = len(self.towers)
         parts = zip(queries.vectors.chunk(count, 1), products.vectors.chunk(count, 1), strict=True)
+        # A tower's part of a unit vector has length 1 / sqrt(towers).
         return [count * scoring.dot(left, right) for left, right in parts]
 
     def score_matrix(self, queries: DualEncodings, products: DualEncodings) -> Tensor:
@@ -229,38 +233,31 @@ class Dual(nn.Module):
         scores = [(queries.vectors[q] * products.vectors[p]).sum(1) for q, p in parts]
         return torch.cat(scores)
 
-    def _joined(self, vectors: list[Tensor]) -> DualEncodings:
-        """Each tower's (B, D) at the same length, end to end at length 1."""
-        return DualEncodings(
-            torch.cat([scoring.unit(one) for one in vectors], 1) / len(vectors) ** 0.5
-        )
+    def _encode_products(self, regions: Regions) -> DualEncodings:
+        return _concatenate([tower.image(regions) for tower in self._towers()])
+
+    def _encode_queries(self, tokens: Tokens) -> DualEncodings:
+        return _concatenate([tower.text(tokens) for tower in self._towers()])
 
     def _towers(self) -> Iterator[DualTower]:
-        for one in self.towers:
-            assert isinstance(one, DualTower)
-            yield one
+        for tower in self.towers:
+            assert isinstance(tower, DualTower)
+            yield tower
 
 
-class PoolingHead(nn.Module):
-    """Rows of an owner to its vector: norm, pooling, dropout, Linear."""
-
-    def __init__(self, width: int, how: str, config: DualConfig) -> None:
-        super().__init__()
-        self.norm, self.pool = nn.LayerNorm(width), Pooling(width, how)
-        self.dropout, self.out = nn.Dropout(config.dropout), nn.Linear(width, config.out)
-
-    def forward(self, rows: Tensor, packing: Packing) -> Tensor:
-        """(B, out) from packed (R, width)."""
-        return self.out(self.dropout(self.pool(self.norm(rows), packing)))  # type: ignore[no-any-return]
+def _concatenate(vectors: list[Tensor]) -> DualEncodings:
+    """(B, towers * D) unit vectors from the (B, D) of each tower."""
+    units = [scoring.unit(vector) for vector in vectors]
+    return DualEncodings(torch.cat(units, 1) / len(vectors) ** 0.5)
 
 
-def _with_mean(rows: Tensor, packing: Packing, offset: Tensor) -> tuple[Tensor, Packing]:
-    """The same with the mean region of each product, plus an offset, in front of its regions."""
-    means = packing.mean(scoring.at_least_float32(rows)) + offset
+def _prepend_mean(rows: Tensor, packing: Packing, offset: Tensor) -> tuple[Tensor, Packing]:
+    """Prepend to each product's regions (R, width) their mean plus a learned offset (width,)."""
+    means = packing.mean(scoring.at_least_float32(rows)) + offset  # (B, width)
     longer = Packing.of(packing.lengths + 1)
     region = torch.arange(len(longer.segment_ids), device=rows.device) - longer.segment_ids - 1
-    at = torch.where(longer.position_ids == 0, longer.segment_ids, len(means) + region)
-    return torch.cat([means.to(rows.dtype), rows])[at], longer
+    source = torch.where(longer.position_ids == 0, longer.segment_ids, len(means) + region)
+    return torch.cat([means.to(rows.dtype), rows])[source], longer
 
 
 def _layers(count: int, width: int, config: DualConfig) -> nn.ModuleList:
@@ -269,5 +266,5 @@ def _layers(count: int, width: int, config: DualConfig) -> nn.ModuleList:
     )
 
 
-def _box_layers(width: int) -> nn.Sequential:
+def _box_mlp(width: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(5, _BOX_HIDDEN), nn.GELU(), nn.Linear(_BOX_HIDDEN, width))

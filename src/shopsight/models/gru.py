@@ -1,8 +1,7 @@
-"""A bidirectional GRU that runs real tokens only and can share the words of several rows.
+"""Packed bidirectional GRU, with word projections shared by rows of the same query.
 
-Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder", 2014, in the form that
-PyTorch's GRU has. Tokens are laid out step by step: first tokens of all rows, then second tokens
-of the rows that have one, and so on, the longest row first.
+Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder", 2014, with the gates of
+PyTorch's `nn.GRU`, which could not share the input projections of a query among its products.
 """
 
 from __future__ import annotations
@@ -19,41 +18,43 @@ from shopsight.scoring import at_least_float32
 
 
 @dataclass(frozen=True, eq=False)
-class Steps:
-    """How N rows of tokens, M in all, are laid out step by step.
+class TimeMajorPacking:
+    """Layout of the M tokens of N rows by time step, like `nn.utils.rnn.PackedSequence`.
+
+    The first tokens of all rows, then the second tokens of the rows that have one, and so on.
 
     Attributes:
-        row_ids: (M,) the row of each token.
-        position_ids: (M,) its place in the row.
-        order: (N,) the rows, longest first.
-        sizes: rows that are still running at each step; they are the first of ``order``.
+        row_ids: (M,) row of each token.
+        position_ids: (M,) its position in the row.
+        sorted_indices: (N,) the rows, longest first.
+        batch_sizes: rows that still run at each step, a prefix of ``sorted_indices``.
     """
 
     row_ids: Tensor
     position_ids: Tensor
-    order: Tensor
-    sizes: list[int]
+    sorted_indices: Tensor
+    batch_sizes: list[int]
 
     @classmethod
-    def of(cls, lengths: Tensor) -> Steps:
-        """From the (N,) tokens of each row."""
-        ordered, order = lengths.sort(descending=True, stable=True)
+    def of(cls, lengths: Tensor) -> TimeMajorPacking:
+        """Derive the layout from row lengths (N,)."""
+        ordered, indices = lengths.sort(descending=True, stable=True)
         longest = int(ordered[0]) if len(ordered) else 0
         running = torch.arange(longest, device=lengths.device)[:, None] < ordered  # (T, N)
-        position, place = running.nonzero(as_tuple=True)
-        return cls(order[place], position, order, running.sum(1).tolist())
+        position_ids, rank = running.nonzero(as_tuple=True)
+        return cls(indices[rank], position_ids, indices, running.sum(1).tolist())
 
     def unsort(self, states: Tensor) -> Tensor:
-        """(N, ...) states of rows in the order of ``order``, put back into the order of rows."""
-        return states[self.order.argsort()]
+        """(N, ...) states in the order of ``sorted_indices``, back in the order of rows."""
+        return states[self.sorted_indices.argsort()]
 
 
 class GRUDirection(nn.Module):
     """One direction of one layer.
 
     Args:
-        width: numbers per input.
-        hidden: numbers per state.
+        width: input dimension.
+        hidden: H, state dimension.
     """
 
     def __init__(self, width: int, hidden: int) -> None:
@@ -63,29 +64,39 @@ class GRUDirection(nn.Module):
             nn.init.uniform_(parameter, -(hidden**-0.5), hidden**-0.5)
 
     def cell(self, gates: Tensor, state: Tensor) -> Tensor:
-        """(n, H) next states from input gates (n, 3H) and states (n, H)."""
+        """(n, H) next states from input gates (n, 3H) and states (n, H), in float32."""
         hidden = state.shape[1]
-        moved = at_least_float32(self.states(state))
-        gates = at_least_float32(gates)
-        reset, update = (gates[:, : 2 * hidden] + moved[:, : 2 * hidden]).sigmoid().chunk(2, 1)
-        new = (gates[:, 2 * hidden :] + reset * moved[:, 2 * hidden :]).tanh()
+        recurrent, gates = at_least_float32(self.states(state)), at_least_float32(gates)
+        reset, update = (gates[:, : 2 * hidden] + recurrent[:, : 2 * hidden]).sigmoid().chunk(2, 1)
+        new = (gates[:, 2 * hidden :] + reset * recurrent[:, 2 * hidden :]).tanh()
         return torch.lerp(new, state, update)
 
-    def scan_forward(self, gates: Tensor, steps: Steps, start: Tensor) -> tuple[Tensor, Tensor]:
-        """(M, H) states after each token and (N, H) last states, in the order of ``steps``."""
-        state, outputs, done = start, [], []
-        for step in torch.split(gates, steps.sizes):
+    def scan_forward(
+        self, gates: Tensor, packing: TimeMajorPacking, start: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """(M, H) states after each token, and (N, H) sorted final states.
+
+        Args:
+            gates: (M, 3H) input gates.
+            packing: layout of the tokens.
+            start: (N, H) initial states, sorted.
+        """
+        state, outputs, finished = start, [], []
+        for step in torch.split(gates, packing.batch_sizes):
             if len(step) < len(state):
                 state, ended = torch.split(state, [len(step), len(state) - len(step)])
-                done.append(ended)
+                finished.append(ended)
             state = self.cell(step, state)
             outputs.append(state)
-        return torch.cat(outputs), torch.cat([state, *reversed(done)])
+        # The shortest rows, which are last in sorted order, finish first.
+        return torch.cat(outputs), torch.cat([state, *reversed(finished)])
 
-    def scan_backward(self, gates: Tensor, steps: Steps, start: Tensor) -> tuple[Tensor, Tensor]:
-        """The same from the last token of each row to its first."""
+    def scan_backward(
+        self, gates: Tensor, packing: TimeMajorPacking, start: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """`scan_forward` from the last token of each row to its first."""
         state, outputs = start[:0], []
-        for step in reversed(torch.split(gates, steps.sizes)):
+        for step in reversed(torch.split(gates, packing.batch_sizes)):
             if len(step) > len(state):
                 state = torch.cat([state, start[len(state) : len(step)]])
             state = self.cell(step, state)
@@ -94,21 +105,21 @@ class GRUDirection(nn.Module):
 
 
 class BiGRU(nn.Module):
-    """Layers of two directions; every layer starts from the same states.
+    """Bidirectional GRU whose layers all start from the same states.
 
     Args:
-        width: numbers per word.
-        hidden: H, numbers per state of a direction.
-        layers: how many.
-        dropout: dropout between layers.
+        width: word vector dimension.
+        hidden: H, state dimension of a direction.
+        layers: number of layers.
+        dropout: between layers.
     """
 
     def __init__(self, width: int, hidden: int, layers: int, dropout: float) -> None:
         super().__init__()
         widths = [width] + [2 * hidden] * (layers - 1)
         self.hidden, self.dropout = hidden, dropout
-        self.forward_layers = nn.ModuleList(GRUDirection(one, hidden) for one in widths)
-        self.backward_layers = nn.ModuleList(GRUDirection(one, hidden) for one in widths)
+        self.forward_layers = nn.ModuleList(GRUDirection(width, hidden) for width in widths)
+        self.backward_layers = nn.ModuleList(GRUDirection(width, hidden) for width in widths)
 
     def forward(
         self,
@@ -116,42 +127,49 @@ class BiGRU(nn.Module):
         tokens: Tokens,
         query_idx: Tensor | None = None,
         start: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor, Steps]:
-        """Run the GRU over rows; the first layer reads each query's words once.
+    ) -> tuple[Tensor, Tensor, TimeMajorPacking]:
+        """Run over N rows of words; the first layer projects each query's words once.
 
         Args:
             words: (L, D) vectors of the L real tokens, query after query.
             tokens: Q queries.
-            query_idx: (N,) the query of each row; each query is one row if None.
-            start: (N, H) state that all layers and directions of a row start from; 0 if None.
+            query_idx: (N,) query of each row; by default each query is a row.
+            start: (N, H) initial states of all layers and directions; zeros by default.
 
         Returns:
-            (M, 2H) the last layer's states after each token, (N, 2H) its final states in the
-            order of rows, and how the M tokens are laid out.
+            (M, 2H) states of the last layer after each token, its (N, 2H) final states in the
+            order of rows, and the layout of the M tokens.
         """
         lengths = tokens.lengths
-        firsts = lengths.cumsum(0) - lengths
+        offsets = lengths.cumsum(0) - lengths
         if query_idx is not None:
-            lengths, firsts = lengths[query_idx], firsts[query_idx]
-        steps = Steps.of(lengths)
+            lengths, offsets = lengths[query_idx], offsets[query_idx]
+        packing = TimeMajorPacking.of(lengths)
         if start is None:
             start = at_least_float32(words).new_zeros(len(lengths), self.hidden)
-        start = at_least_float32(start)[steps.order]
-        word_idx = firsts[steps.row_ids] + steps.position_ids  # (M,)
+        start = at_least_float32(start)[packing.sorted_indices]
+        word_idx = offsets[packing.row_ids] + packing.position_ids  # (M,)
         inputs, finals = words, start
         for depth, (ahead, back) in enumerate(self._layers()):
             gates = [direction.inputs(inputs) for direction in (ahead, back)]
             if depth == 0:
-                gates = [one[word_idx] for one in gates]
-            forward_out, forward_final = ahead.scan_forward(gates[0], steps, start)
-            backward_out, backward_final = back.scan_backward(gates[1], steps, start)
-            outputs = torch.cat([forward_out, backward_out], 1)
-            finals = torch.cat([forward_final, backward_final], 1)
+                # (L, 3H) to (M, 3H): rows of the same query share the projections of its words.
+                gates = [projected[word_idx] for projected in gates]
+            forward_out, forward_final = ahead.scan_forward(gates[0], packing, start)
+            backward_out, backward_final = back.scan_backward(gates[1], packing, start)
+            outputs = torch.cat([forward_out, backward_out], 1)  # (M, 2H)
+            finals = torch.cat([forward_final, backward_final], 1)  # (N, 2H)
             inputs = functional.dropout(outputs, self.dropout, self.training)
-        return outputs, steps.unsort(finals), steps
+        return outputs, packing.unsort(finals), packing
 
     def _layers(self) -> Iterator[tuple[GRUDirection, GRUDirection]]:
         for ahead, back in zip(self.forward_layers, self.backward_layers, strict=True):
             assert isinstance(ahead, GRUDirection)
             assert isinstance(back, GRUDirection)
             yield ahead, back
+
+
+def mean_of_directions(states: Tensor) -> Tensor:
+    """(..., H) mean of the two directions of states (..., 2H)."""
+    ahead, back = states.chunk(2, dim=-1)
+    return (ahead + back) / 2

@@ -1,7 +1,7 @@
-"""The one image encoder of pretraining and of both matching stages (method section 3).
+"""Image encoder of label match, word match and sentence match (docs/method.md, section 3).
 
-Every layer but the attention runs on packed regions, and regions are summed into one row per photo
-before the last Linear, not after it: the weights of a photo's regions add up to 1, so
+All layers but the attention run on packed regions. Regions are summed to one row per photo before
+the last Linear: as the weights of a photo's regions sum to 1,
 sum_i w_i (A h_i + b) = A (sum_i w_i h_i) + b.
 """
 
@@ -16,46 +16,54 @@ from shopsight.batches.batch import Regions
 from shopsight.batches.ragged import Packing
 from shopsight.config import EncoderConfig
 from shopsight.errors import UsageError
-from shopsight.models.attention import attend, benefits_from_length_sort
+from shopsight.models.attention import attend, encode_by_length
 from shopsight.models.region_features import RegionFeatures
+from shopsight.models.word_vectors import WordVectors
 from shopsight.scoring import at_least_float32
 
 
 @dataclass(frozen=True, eq=False)
 class ImageEncoding:
-    """What the encoder says about B photos with R regions in all.
+    """Encoder output for B photos with R regions in all.
 
     Attributes:
-        heads: (B, 1 + H, E) head 0 for captions, word weights and sentences, the others for words.
-        weights: (R,) how much each region counts in its photo; they add up to 1 there.
+        heads: (B, 1 + H, E).
+        weights: (R,) weight of each region; those of a photo sum to 1.
+        packing: layout of the regions by photo.
     """
 
     heads: Tensor
     weights: Tensor
+    packing: Packing
 
     @property
     def caption(self) -> Tensor:
-        """(B, E) head 0."""
+        """(B, E) head 0: for captions, token weights and sentences."""
         return self.heads[:, 0]
 
     @property
     def labels(self) -> Tensor:
-        """(B, H, E) the heads that words choose from."""
+        """(B, H, E) the other heads, of which each word takes the most similar."""
         return self.heads[:, 1:]
+
+    def take(self, photos: Tensor) -> ImageEncoding:
+        """The encodings of the photos (b,) in that order."""
+        weights = self.weights[self.packing.rows_of(photos)]
+        return ImageEncoding(self.heads[photos], weights, Packing.of(self.packing.lengths[photos]))
 
 
 class Trunk(nn.Module):
-    """From regions to regions that have seen each other; frozen in the matching stages.
+    """Contextualised region features; frozen in word match and sentence match.
 
     Args:
-        width: F, numbers per region feature.
-        config: widths, heads and dropout.
+        width: F, feature dimension.
+        config: dimensions, heads and dropout.
 
     Attributes:
-        width: G, numbers per region inside and at the end: F, or the components that are kept.
+        width: G, output dimension: F, or the number of principal components.
 
     Raises:
-        UsageError: the attention heads cannot share the feature width.
+        UsageError: the feature dimension is not a multiple of the attention heads.
     """
 
     def __init__(self, width: int, config: EncoderConfig) -> None:
@@ -83,20 +91,21 @@ class Trunk(nn.Module):
 
     def forward(self, features: Tensor, boxes: Tensor, packing: Packing) -> Tensor:
         """(R, G) from features (R, F) and boxes (R, 5)."""
-        seen = self.features(features)
-        seen = self.dropout(self.norm(seen + self.box_mlp(boxes.to(seen.dtype))))
+        inputs = self.features(features)  # (R, G)
+        inputs = self.dropout(self.norm(inputs + self.box_mlp(boxes.to(inputs.dtype))))
         dropout = self.attention_dropout if self.training else 0.0
-        others = self.out(attend(self.qkv(seen), packing, self.attention_heads, dropout))
-        return self.feedforward(self.activation(seen + others))  # type: ignore[no-any-return]
+        mixed = self.out(attend(self.qkv(inputs), packing, self.attention_heads, dropout))
+        # As in the reference, there is no residual around the feed-forward part.
+        return self.feedforward(self.activation(inputs + mixed))  # type: ignore[no-any-return]
 
 
 class Heads(nn.Module):
-    """From regions to the heads of each photo; what the matching stages fine-tune.
+    """Heads of each photo from its regions; fine-tuned in word match and sentence match.
 
     Args:
-        width: G, numbers per region.
-        word_width: E, numbers per head.
-        config: widths and dropout.
+        width: G, dimension of the trunk's output.
+        word_width: E, dimension of a head.
+        config: dimensions and dropout.
     """
 
     def __init__(self, width: int, word_width: int, config: EncoderConfig) -> None:
@@ -114,47 +123,46 @@ class Heads(nn.Module):
         self.output_proj = nn.Linear(config.embed_hidden, self.count * word_width)
 
     def forward(self, regions: Tensor, packing: Packing) -> ImageEncoding:
-        """Encodings of B photos from the trunk's output (R, G)."""
-        weights = packing.softmax(at_least_float32(self.weight_mlp(regions)[:, 0]))
-        photos = packing.sum(
-            weights[:, None] * at_least_float32(self.embed_mlp(regions))
-        )  # (B, hidden)
-        heads = at_least_float32(self.output_proj(photos))
-        return ImageEncoding(heads.view(len(heads), self.count, -1), weights)
+        """Encodings of B photos from trunk output (R, G)."""
+        weights = packing.softmax(at_least_float32(self.weight_mlp(regions)[:, 0]))  # (R,)
+        embedded = at_least_float32(self.embed_mlp(regions))  # (R, hidden)
+        photos = packing.sum(weights[:, None] * embedded)  # (B, hidden)
+        heads = at_least_float32(self.output_proj(photos))  # (B, (1 + H) E)
+        return ImageEncoding(heads.view(len(heads), self.count, -1), weights, packing)
 
 
 class ImageEncoder(nn.Module):
-    """Photos to codes: `Trunk`, then `Heads`.
+    """Photos to encodings: `Trunk`, then `Heads`.
 
     Args:
-        feature_width: F, which the data decides.
-        word_width: E, which the word vectors decide.
-        config: everything else.
+        feature_width: F, given by the data.
+        word_width: E, given by the word vectors.
+        config: all other settings.
 
     Raises:
-        UsageError: the recipe does not fit the feature width.
+        UsageError: the recipe does not fit the feature dimension.
     """
 
     def __init__(self, feature_width: int, word_width: int, config: EncoderConfig) -> None:
         super().__init__()
         self.trunk = Trunk(feature_width, config)
         self.heads = Heads(self.trunk.width, word_width, config)
-        self._still = False
+        self._trunk_is_constant = False
 
     def freeze_trunk(self, dropout: bool = False) -> None:
-        """Train the trunk no further; without dropout it is a constant that can be cached."""
+        """Stop training the trunk; without dropout it is a constant, which can be cached."""
         self.trunk.requires_grad_(False)
-        self._still = not dropout
+        self._trunk_is_constant = not dropout
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Self:
-        """Switch dropout on or off, but keep it off in a trunk that was frozen without it."""
+        """Set the mode, but keep a trunk that was frozen without dropout in eval mode."""
         super().train(mode)
-        self.trunk.train(mode and not self._still)
+        self.trunk.train(mode and not self._trunk_is_constant)
         return self
 
     def through_trunk(self, regions: Regions) -> Tensor:
-        """(R, G) the trunk's output for the regions, in their order; what a cache keeps."""
+        """(R, G) trunk output for regions in their order, the content of a trunk cache."""
         if regions.through_trunk:
             return regions.features.to(self.heads.output_proj.weight.dtype)
         return self.trunk(  # type: ignore[no-any-return]
@@ -162,14 +170,31 @@ class ImageEncoder(nn.Module):
         )
 
     def forward(self, regions: Regions) -> ImageEncoding:
-        """Encodings of the B photos in input order, from raw or trunk-encoded regions."""
-        if regions.through_trunk or not benefits_from_length_sort(regions.packing):
+        """Encodings of B photos, from raw regions or trunk outputs."""
+        if regions.through_trunk:  # nothing attends any more
             return self._encode(regions)
-        order = regions.lengths.argsort(stable=True)
-        code = self._encode(regions.take(order))
-        back = regions.rows_of(order).argsort()
-        return ImageEncoding(code.heads[order.argsort()], code.weights[back])
+        return encode_by_length(self._encode, regions, ImageEncoding.take)
 
     def _encode(self, regions: Regions) -> ImageEncoding:
-        code: ImageEncoding = self.heads(self.through_trunk(regions), regions.packing)
-        return code
+        encoding: ImageEncoding = self.heads(self.through_trunk(regions), regions.packing)
+        return encoding
+
+
+class MatchingModel(nn.Module):
+    """Base of label, word and sentence match: word vectors and an image encoder.
+
+    Args:
+        feature_width: F.
+        words: word vectors.
+        encoder: settings of the image encoder.
+    """
+
+    def __init__(self, feature_width: int, words: WordVectors, encoder: EncoderConfig) -> None:
+        super().__init__()
+        self.words = words
+        self.encoder = ImageEncoder(feature_width, words.width, encoder)
+
+    def encode_photos(self, regions: Regions) -> ImageEncoding:
+        """Run the image encoder on B photos."""
+        encoding: ImageEncoding = self.encoder(regions)
+        return encoding

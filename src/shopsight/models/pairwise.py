@@ -1,4 +1,4 @@
-"""Linear, PReLU, Linear over all pairs of tokens and products, without the pairs' hidden layer."""
+"""Linear, PReLU, Linear over all pairs of tokens and products, without a hidden layer per pair."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-_NUMBERS = 1 << 18
+_BLOCK_NUMBERS = 1 << 18
 
 
 class PairwiseLogits(nn.Module):
-    """What follows the first Linear of the word weights: PReLU, Linear to one number.
+    """PReLU and Linear to a logit, after the first Linear of the token weights.
 
     Args:
-        hidden: M, numbers per hidden layer.
+        hidden: M, hidden dimension.
     """
 
     def __init__(self, hidden: int) -> None:
@@ -28,10 +28,10 @@ class PairwiseLogits(nn.Module):
             return self.out(self.activation(hidden))[..., 0]  # type: ignore[no-any-return]
 
     def forward(self, text: Tensor, photo: Tensor) -> Tensor:
-        """(N, P) logits of ``text[:, None] + photo[None]``, whose (N, P, M) is never held.
+        """(N, P) logits of ``text[:, None] + photo[None]``, whose (N, P, M) is never stored.
 
-        PReLU(x) = a x + (1 - a) relu(x), and the out-weighted sum of the first part splits again
-        into text and photo; only the second needs all pairs.
+        PReLU(x) = a x + (1 - a) relu(x). The Linear of the first term splits again into a text and
+        a photo part; only the second term needs all pairs.
 
         Args:
             text: (N, M) float32.
@@ -39,38 +39,39 @@ class PairwiseLogits(nn.Module):
         """
         slope, out = self.activation.weight, self.out.weight[0]
         with torch.autocast(text.device.type, enabled=False):
-            linear = (text @ out)[:, None] + photo @ out
-            bent: Tensor = _ReluDot.apply(text, photo, out)  # type: ignore[no-untyped-call]
-            return slope * linear + (1 - slope) * bent + self.out.bias
+            linear = (text @ out)[:, None] + photo @ out  # (N, P)
+            rectified: Tensor = _ReluDot.apply(text, photo, out)  # type: ignore[no-untyped-call]
+            return slope * linear + (1 - slope) * rectified + self.out.bias
 
 
 class _ReluDot(torch.autograd.Function):
-    """(N, P) sum_m out_m relu(text_nm + photo_pm), a few rows of N at a time, both ways."""
+    """(N, P) sum_m out_m relu(text_nm + photo_pm), in blocks of rows in both passes."""
 
     @staticmethod
     def forward(ctx: Any, text: Tensor, photo: Tensor, out: Tensor) -> Tensor:
         ctx.save_for_backward(text, photo, out)
-        return torch.cat([bent @ out for _, bent in _bent(text, photo)])
+        return torch.cat([rectified @ out for _, rectified in _relu_blocks(text, photo)])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         text, photo, out = ctx.saved_tensors
         to_text, to_photo, to_out = [], torch.zeros_like(photo), torch.zeros_like(out)
-        for rows, bent in _bent(text, photo):
-            back = gradients[0][rows]  # (n, P)
-            to_out += back.flatten() @ bent.flatten(0, 1)
-            on = bent.sign_()  # 1 where relu let it through
-            to_text.append(torch.bmm(back[:, None], on)[:, 0])
-            to_photo += torch.einsum("np,npm->pm", back, on)
+        # Recompute relu block by block: keeping (N, P, M) is what this function avoids.
+        for rows, rectified in _relu_blocks(text, photo):
+            gradient = gradients[0][rows]  # (n, P)
+            to_out += gradient.flatten() @ rectified.flatten(0, 1)
+            active = rectified.sign_()  # (n, P, M) 1 where relu is the identity
+            to_text.append(torch.bmm(gradient[:, None], active)[:, 0])
+            to_photo += torch.einsum("np,npm->pm", gradient, active)
         return torch.cat(to_text) * out, to_photo * out, to_out
 
 
-def _bent(text: Tensor, photo: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Rows of text and (n, P, M) relu(text + photo), so few that they stay in the cache.
+def _relu_blocks(text: Tensor, photo: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """Row slices of text with (n, P, M) relu(text + photo), small enough for the cache.
 
-    The memory of each is that of the one before.
+    Each block overwrites the memory of the one before.
     """
-    size = max(1, _NUMBERS // max(1, photo.numel()))
+    size = max(1, _BLOCK_NUMBERS // max(1, photo.numel()))
     memory = text.new_empty(size, *photo.shape)
     for start in range(0, len(text), size):
         rows = slice(start, start + size)

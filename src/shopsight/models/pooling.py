@@ -1,4 +1,4 @@
-"""From the packed rows of each owner to one row."""
+"""Pooling of packed rows to one row per segment."""
 
 from __future__ import annotations
 
@@ -10,27 +10,26 @@ from shopsight.scoring import at_least_float32
 
 
 class Pooling(nn.Module):
-    """One row for each owner.
+    """Pool each segment to one row.
 
     Args:
         width: D.
-        how: "mean", "max", "first", or "attention": the mean with weights from a Linear, which
-            is the plain mean at first.
+        kind: "mean", "max", "first", or "attention", a mean weighted by a Linear.
     """
 
-    def __init__(self, width: int, how: str) -> None:
+    def __init__(self, width: int, kind: str) -> None:
         super().__init__()
-        self.how = how
-        self.weight_proj = nn.Linear(width, 1) if how == "attention" else None
+        self.kind = kind
+        self.weight_proj = nn.Linear(width, 1) if kind == "attention" else None
         if self.weight_proj is not None:
-            nn.init.zeros_(self.weight_proj.weight)
+            nn.init.zeros_(self.weight_proj.weight)  # training starts from the plain mean
 
     def forward(self, rows: Tensor, packing: Packing) -> Tensor:
         """(B, D) from packed (R, D)."""
         rows = at_least_float32(rows)
-        if self.how == "first":
+        if self.kind == "first":
             return rows[packing.position_ids == 0]
-        if self.how == "max":
+        if self.kind == "max":
             return packing.pad(rows, -torch.inf).amax(1)
         if self.weight_proj is None:
             return packing.mean(rows)

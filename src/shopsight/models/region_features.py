@@ -1,4 +1,4 @@
-"""Region features as a model reads them: transformed, standardised, reduced, thinned out."""
+"""Preprocessing of region features: transform, standardise, reduce, dropout."""
 
 from __future__ import annotations
 
@@ -11,64 +11,65 @@ from shopsight.errors import UsageError
 
 
 class RegionFeatures(nn.Module):
-    """What happens to region features first; what was measured is saved with the model.
+    """Feature preprocessing, whose fitted statistics are saved with the model.
 
-    Principal components (Pearson, 1901) come scaled by one factor for all, so that their mean
-    variance over the sample is 1: large ones stay larger than small ones.
+    Principal components (Pearson, 1901) are divided by one factor for all, so that their mean
+    variance over the sample is 1 and their order of size is kept.
 
     Args:
-        width: F, numbers per feature.
-        config: which transform, whether to standardise, how many components, how much dropout.
+        width: F, feature dimension.
+        config: transform, standardisation, number of components, dropout.
 
     Attributes:
-        out: G, numbers per feature that the model sees.
+        out: G, output dimension.
 
     Raises:
-        UsageError: there are fewer features than components asked for.
+        UsageError: more components than features.
     """
 
     mean: Tensor
-    deviation: Tensor
+    std: Tensor
     basis: Tensor
 
     def __init__(self, width: int, config: FeaturesConfig) -> None:
         super().__init__()
         if config.components > width:
             raise UsageError(
-                f"features.components = {config.components} are more than the data's feature width"
+                f"features.components = {config.components} exceeds the data's feature width"
                 f" {width}"
             )
         self.config, self.out = config, config.components or width
         self.register_buffer("mean", torch.zeros(width))
-        self.register_buffer("deviation", torch.ones(width))
+        self.register_buffer("std", torch.ones(width))
         if config.components:
             self.register_buffer("basis", torch.eye(width, config.components))
 
     @property
     def needs_fit(self) -> bool:
-        """Whether `measure` is needed."""
+        """True if the features are standardised or reduced."""
         return self.config.standardise or self.config.components > 0
 
     @torch.no_grad()
     def fit(self, features: Tensor) -> None:
-        """Take mean, deviation and components from a sample (N, F) of raw features."""
-        changed = self._transformed(features.to(self.mean))
-        self.mean.copy_(changed.mean(0))
+        """Fit mean, standard deviation and components to a sample of raw features (N, F)."""
+        transformed = self._transform(features.to(self.mean))
+        self.mean.copy_(transformed.mean(0))
         if self.config.standardise:
-            self.deviation.copy_(changed.std(0, correction=0) + 1e-3)
+            # Not below 1e-3: a feature that is constant in the sample must not be blown up.
+            self.std.copy_(transformed.std(0, correction=0) + 1e-3)
         if self.config.components:
-            self.basis.copy_(_basis((changed - self.mean) / self.deviation, self.out))
+            self.basis.copy_(_principal_axes((transformed - self.mean) / self.std, self.out))
 
     def forward(self, features: Tensor) -> Tensor:
-        """(R, G) in the model's number format from (R, F) in any."""
-        changed = self._transformed(features.to(self.mean.dtype))
+        """(R, G) in the model's dtype from (R, F) in any."""
+        outputs = self._transform(features.to(self.mean.dtype))
         if self.needs_fit:
-            changed = (changed - self.mean) / self.deviation
+            outputs = (outputs - self.mean) / self.std
         if self.config.components:
-            changed = changed @ self.basis
-        return functional.dropout(changed, self.config.dropout, self.training)
+            outputs = outputs @ self.basis
+        return functional.dropout(outputs, self.config.dropout, self.training)
 
-    def _transformed(self, features: Tensor) -> Tensor:
+    def _transform(self, features: Tensor) -> Tensor:
         match self.config.transform:
             case "sqrt":
                 return features.clamp(min=0).sqrt()
@@ -80,10 +81,11 @@ class RegionFeatures(nn.Module):
                 return features
 
 
-def _basis(centred: Tensor, count: int) -> Tensor:
-    """(F, count) from (N, F): the directions of largest variance, largest first, scaled alike."""
+def _principal_axes(centred: Tensor, count: int) -> Tensor:
+    """(F, count) axes of largest variance of (N, F), largest first, divided by one factor."""
     centred = centred.double()
+    # eigh sorts ascending: flip to take the largest.
     variances, directions = torch.linalg.eigh(centred.T @ centred / len(centred))
     largest = variances.flip(0)[:count].clamp(min=0)
-    basis: Tensor = directions.flip(1)[:, :count] / largest.mean().sqrt().clamp(min=1e-6)
-    return basis
+    axes: Tensor = directions.flip(1)[:, :count] / largest.mean().sqrt().clamp(min=1e-6)
+    return axes

@@ -1,7 +1,7 @@
-"""Sentence match: a GRU reads the query, starting from what the photo shows (method section 5).
+"""Sentence match: a GRU reads the query, starting from the photo (docs/method.md, section 5).
 
-Nothing of it splits into a query's part and a product's part but the first layer's input: the
-words of a query are looked up, normalised and multiplied once, however many products it meets.
+Only the input of its first layer does not depend on the product: the words of a query are looked
+up, normalised and projected once for all its products.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from shopsight import scoring
 from shopsight.batches.batch import Regions, Tokens
 from shopsight.config import EncoderConfig, SentenceMatchConfig
 from shopsight.models.base import Encodings
-from shopsight.models.gru import BiGRU
-from shopsight.models.image_encoder import ImageEncoder, ImageEncoding
+from shopsight.models.gru import BiGRU, mean_of_directions
+from shopsight.models.image_encoder import MatchingModel
 from shopsight.models.word_vectors import WordVectors
 
 _PAIRS = 1024
@@ -24,7 +24,7 @@ _PAIRS = 1024
 
 @dataclass(frozen=True, eq=False)
 class SentenceQueries(Encodings):
-    """Queries: (Q, T) token ids and their mask; the GRU reads them with each photo."""
+    """Queries: (Q, T) token ids and their mask; the GRU reads them anew for each photo."""
 
     ids: Tensor
     mask: Tensor
@@ -32,19 +32,19 @@ class SentenceQueries(Encodings):
 
 @dataclass(frozen=True, eq=False)
 class SentenceProducts(Encodings):
-    """Products: (P, H) the states from which the GRU starts."""
+    """Products: (P, H) initial states of the GRU."""
 
     start: Tensor
 
 
-class SentenceMatch(nn.Module):
-    """score = Linear(mean of a bidirectional GRU's two final states, started from the photo).
+class SentenceMatch(MatchingModel):
+    """score = Linear(mean of the two final states of a bidirectional GRU, started from the photo).
 
     Args:
         feature_width: F.
-        words: the word vectors.
-        encoder: the image encoder's settings.
-        config: everything else.
+        words: word vectors.
+        encoder: settings of the image encoder.
+        config: all other settings.
     """
 
     def __init__(
@@ -54,10 +54,8 @@ class SentenceMatch(nn.Module):
         encoder: EncoderConfig,
         config: SentenceMatchConfig,
     ) -> None:
-        super().__init__()
+        super().__init__(feature_width, words, encoder)
         hidden = config.gru_hidden or words.width
-        self.words = words
-        self.encoder = ImageEncoder(feature_width, words.width, encoder)
         same = hidden == words.width
         self.start = nn.Identity() if same else nn.Linear(words.width, hidden)
         self.gru = BiGRU(words.width, hidden, config.gru_layers, config.dropout)
@@ -65,8 +63,8 @@ class SentenceMatch(nn.Module):
 
     def encode_products(self, regions: Regions) -> SentenceProducts:
         """Encodings of B products."""
-        code: ImageEncoding = self.encoder(regions)
-        return SentenceProducts(scoring.at_least_float32(self.start(code.caption)))
+        caption = self.encode_photos(regions).caption
+        return SentenceProducts(scoring.at_least_float32(self.start(caption)))
 
     def encode_queries(self, tokens: Tokens) -> SentenceQueries:
         """Encodings of B queries, which are their tokens."""
@@ -82,12 +80,11 @@ class SentenceMatch(nn.Module):
         """(N,) float32 logits of pairs."""
 
         def score(query: Tensor, product: Tensor, length: int) -> Tensor:
-            asked, row = torch.unique(query, return_inverse=True)
-            tokens = Tokens(queries.ids[asked, :length], queries.mask[asked, :length])
-            words = self.words.normalised(tokens.ids[tokens.mask])
-            _, finals, _ = self.gru(words, tokens, row, products.start[product])
-            forth, back = finals.chunk(2, dim=1)
-            return scoring.at_least_float32(self.out((forth + back) / 2))[:, 0]
+            distinct, row = torch.unique(query, return_inverse=True)
+            tokens = Tokens(queries.ids[distinct, :length], queries.mask[distinct, :length])
+            words = self.words.normalised(tokens.ids[tokens.mask])  # (L, E)
+            _, finals, _ = self.gru(words, tokens, row, products.start[product])  # (n, 2H)
+            return scoring.at_least_float32(self.out(mean_of_directions(finals)))[:, 0]
 
         lengths = queries.mask.sum(1)
-        return scoring.in_chunks(score, query_idx, product_idx, lengths, _PAIRS)
+        return scoring.score_in_chunks(score, query_idx, product_idx, lengths, _PAIRS)

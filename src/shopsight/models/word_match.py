@@ -1,7 +1,7 @@
-"""Word match: weighted words, each with the head of the photo that suits it (method section 4).
+"""Word match: weighted words, each against its most similar head (docs/method.md, section 4).
 
-The word weights' first Linear reads [text state; head 0]. It is split: its text half runs once per
-token and its photo half once per product, and their sum is taken for each pair (`PairwiseLogits`).
+The first Linear of the token weights reads [text state; head 0]. It is split: its text half runs
+once per token, its photo half once per product, and each pair adds the two (`PairwiseLogits`).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from shopsight.batches.batch import Regions, Tokens
 from shopsight.batches.ragged import Packing
 from shopsight.config import EncoderConfig, WordMatchConfig
 from shopsight.models.base import Encodings
-from shopsight.models.gru import BiGRU
-from shopsight.models.image_encoder import ImageEncoder, ImageEncoding
+from shopsight.models.gru import BiGRU, mean_of_directions
+from shopsight.models.image_encoder import MatchingModel
 from shopsight.models.pairwise import PairwiseLogits
 from shopsight.models.word_vectors import WordVectors
 
@@ -29,8 +29,8 @@ class WordQueries(Encodings):
 
     Attributes:
         words: (Q, T, E) raw word vectors.
-        hidden: (Q, T, M) the text half of the word weights' first Linear.
-        mask: (Q, T) True where a token is real.
+        hidden: (Q, T, M) text half of the token weights' first Linear.
+        mask: (Q, T) True at real tokens.
     """
 
     words: Tensor
@@ -38,7 +38,7 @@ class WordQueries(Encodings):
     mask: Tensor
 
     def cut(self, length: int) -> WordQueries:
-        """The same without the tokens from ``length`` on."""
+        """The first ``length`` tokens."""
         return WordQueries(self.words[:, :length], self.hidden[:, :length], self.mask[:, :length])
 
 
@@ -47,22 +47,22 @@ class WordProducts(Encodings):
     """P products.
 
     Attributes:
-        heads: (P, H, E) the heads that words choose from.
-        hidden: (P, M) the photo half of the word weights' first Linear.
+        heads: (P, H, E) label heads.
+        hidden: (P, M) photo half of the token weights' first Linear.
     """
 
     heads: Tensor
     hidden: Tensor
 
 
-class WordMatch(nn.Module):
-    """score = sum_w weight_w * max_h <word_w, head_h>.
+class WordMatch(MatchingModel):
+    """score = sum_t weight_t * max_h <word_t, head_h>.
 
     Args:
         feature_width: F.
-        words: the word vectors.
-        encoder: the image encoder's settings.
-        config: everything else.
+        words: word vectors.
+        encoder: settings of the image encoder.
+        config: all other settings.
     """
 
     def __init__(
@@ -72,9 +72,8 @@ class WordMatch(nn.Module):
         encoder: EncoderConfig,
         config: WordMatchConfig,
     ) -> None:
-        super().__init__()
-        self.words, self.uniform = words, config.uniform_weights
-        self.encoder = ImageEncoder(feature_width, words.width, encoder)
+        super().__init__(feature_width, words, encoder)
+        self.uniform = config.uniform_weights
         self.gru = BiGRU(words.width, config.gru_hidden, config.gru_layers, config.dropout)
         self.text_half = nn.Linear(config.gru_hidden, config.match_hidden)
         self.photo_half = nn.Linear(words.width, config.match_hidden, bias=False)
@@ -82,28 +81,28 @@ class WordMatch(nn.Module):
 
     def encode_products(self, regions: Regions) -> WordProducts:
         """Encodings of B products."""
-        code: ImageEncoding = self.encoder(regions)
-        hidden = scoring.at_least_float32(self.photo_half(code.caption))
-        return WordProducts(code.labels, hidden)
+        encoding = self.encode_photos(regions)
+        hidden = scoring.at_least_float32(self.photo_half(encoding.caption))  # (B, M)
+        return WordProducts(encoding.labels, hidden)
 
     def encode_queries(self, tokens: Tokens) -> WordQueries:
-        """Encodings of B queries."""
-        states, _, steps = self.gru(self.words.normalised(tokens.ids[tokens.mask]), tokens)
-        forth, back = states.chunk(2, dim=1)
-        hidden = scoring.at_least_float32(self.text_half((forth + back) / 2))
-        blank = hidden.new_zeros(*tokens.ids.shape, hidden.shape[1])
-        hidden = blank.index_put((steps.row_ids, steps.position_ids), hidden)
-        return WordQueries(self.words.raw(tokens.ids), hidden, tokens.mask)
+        """Encodings of B queries with L tokens in all."""
+        states, _, layout = self.gru(self.words.normalised(tokens.ids[tokens.mask]), tokens)
+        hidden = self.text_half(mean_of_directions(states))  # (L, M), time-major
+        hidden = scoring.at_least_float32(hidden)
+        padded = hidden.new_zeros(*tokens.ids.shape, hidden.shape[1])  # (B, T, M)
+        padded = padded.index_put((layout.row_ids, layout.position_ids), hidden)
+        return WordQueries(self.words.raw(tokens.ids), padded, tokens.mask)
 
     def score_matrix(self, queries: WordQueries, products: WordProducts) -> Tensor:
-        """(Q, P) float32 scores of all queries with all products."""
-        words, hidden = queries.words[queries.mask], queries.hidden[queries.mask]  # M tokens
+        """(Q, P) float32 scores of all queries with all products; L tokens in all."""
+        words, hidden = queries.words[queries.mask], queries.hidden[queries.mask]
         packing = Packing.of(queries.mask.sum(1))
-        found = scoring.max_sim_matrix(words, products.heads)  # (M, P)
+        similarities = scoring.max_sim_matrix(words, products.heads)  # (L, P)
         if self.uniform:
-            return packing.mean(found)
-        weights = packing.softmax(self.logits(hidden, products.hidden))  # (M, P)
-        return packing.sum(weights * found)
+            return packing.mean(similarities)
+        weights = packing.softmax(self.logits(hidden, products.hidden))  # (L, P)
+        return packing.sum(weights * similarities)
 
     def score_pairs(
         self, queries: WordQueries, products: WordProducts, query_idx: Tensor, product_idx: Tensor
@@ -111,24 +110,25 @@ class WordMatch(nn.Module):
         """(N,) float32 scores of pairs."""
 
         def score(query: Tensor, product: Tensor, length: int) -> Tensor:
-            asked = queries.cut(length).take(query)
-            found = scoring.max_sim(asked.words, products.heads[product])
-            logits = self._pair_logits(asked, products.hidden[product])
-            return scoring.weighted_words(found, logits, asked.mask)
+            taken = queries.cut(length).take(query)
+            similarities = scoring.max_sim(taken.words, products.heads[product])  # (n, length)
+            logits = self._pair_logits(taken, products.hidden[product])
+            return scoring.weighted_sum(similarities, logits, taken.mask)
 
         lengths = queries.mask.sum(1)
-        return scoring.in_chunks(score, query_idx, product_idx, lengths, _PAIRS)
+        return scoring.score_in_chunks(score, query_idx, product_idx, lengths, _PAIRS)
 
     def word_weights(
         self, queries: WordQueries, products: WordProducts, query_idx: Tensor, product_idx: Tensor
     ) -> Tensor:
-        """(N, T) how much each word of a query counts for a product; 0 where there is none."""
-        asked = queries.take(query_idx)
-        logits = self._pair_logits(asked, products.hidden[product_idx])
-        return scoring.word_weights(logits, asked.mask)
+        """(N, T) token weights of pairs, 0 at padding."""
+        taken = queries.take(query_idx)
+        return scoring.token_weights(
+            self._pair_logits(taken, products.hidden[product_idx]), taken.mask
+        )
 
     def _pair_logits(self, queries: WordQueries, photos: Tensor) -> Tensor:
-        """(N, T) of the word weights of N queries with as many photos (N, M); 0 if uniform."""
+        """(N, T) weight logits of N queries with N photos (N, M); 0 if weights are uniform."""
         if self.uniform:
             return queries.hidden.new_zeros(queries.mask.shape)
         return self.logits.of_sums(queries.hidden + photos[:, None])
