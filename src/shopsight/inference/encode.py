@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from shopsight.batches.batch import Regions, as_regions, pad_tokens
+from shopsight.batches.loader import RegionSource
 from shopsight.data.dataset import PreparedData
-from shopsight.data.region_store import RegionBatch, RegionStore
+from shopsight.data.region_store import RegionStore
 from shopsight.models.base import Encodings, RankingModel
 from shopsight.text.normalise import normalise
 from shopsight.text.vocabulary import Vocabulary
@@ -20,14 +21,6 @@ from shopsight.types import FloatArray, IntArray, Pools, Run
 
 _PRODUCTS_AT_ONCE = 512
 _QUERIES_AT_ONCE = 512
-
-
-class RegionSource(Protocol):
-    """Where regions are read: the region store, or a cache of trunk outputs over it."""
-
-    def read(self, indices: IntArray) -> RegionBatch:
-        """The regions of products (B,)."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,7 +24,7 @@ from shopsight.inference.ensemble import ENSEMBLE, Ensemble, load_ensembles, sav
 from shopsight.inference.load import MODELS, load_model, trained_models
 from shopsight.inference.run_folder import RUN, RunFolder
 from shopsight.inference.trunk_cache import weights_key
-from shopsight.models.attention import benefits_from_length_sort
+from shopsight.models.attention import encode_by_length
 from shopsight.models.base import Encodings
 from shopsight.models.image_encoder import ImageEncoder
 from shopsight.search.retrievers.base import Vectors
@@ -73,24 +73,27 @@ class SearchModels:
 
     @torch.inference_mode()
     def encode_products(self, regions: Regions) -> dict[str, Encodings]:
-        """Encodings of products by model; what several trunks would do alike is done once."""
-        order = None
-        if benefits_from_length_sort(regions.packing):
-            order = regions.lengths.argsort(stable=True)
-            regions = regions.take(order)
+        """Encodings of products by model."""
+        return encode_by_length(
+            self._encode_products,
+            regions,
+            lambda encodings, idx: {name: part.take(idx) for name, part in encodings.items()},
+        )
+
+    def _encode_products(self, regions: Regions) -> dict[str, Encodings]:
+        # Models with equal frozen trunks share one pass through it.
         through: dict[str, Regions] = {}
-        found: dict[str, Encodings] = {}
+        encodings: dict[str, Encodings] = {}
         for name, model in self._models.items():
-            seen = regions
+            inputs = regions
             if name in self._trunks:
                 key = self._trunks[name]
                 if key not in through:
                     rows = model.encoder.through_trunk(regions)
                     through[key] = replace(regions, features=rows, through_trunk=True)
-                seen = through[key]
-            codes = model.encode_products(seen)
-            found[name] = codes if order is None else codes.take(order.argsort())
-        return found
+                inputs = through[key]
+            encodings[name] = model.encode_products(inputs)
+        return encodings
 
     def tokens(self, queries: Sequence[str]) -> Tokens:
         """Queries as the models read them, cut off where they are absurdly long."""

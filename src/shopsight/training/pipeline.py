@@ -15,13 +15,14 @@ import numpy as np
 import torch
 
 from shopsight.batches.click_dataset import ClickedPairs
+from shopsight.batches.loader import RegionSource
 from shopsight.config import STAGES, EvaluateConfig, NegativesConfig, Recipe
 from shopsight.data.dataset import PreparedData
 from shopsight.data.split_names import TRAIN, VALID
 from shopsight.errors import DataError
 from shopsight.formats.runs import write_run
 from shopsight.formats.submission import write_submission
-from shopsight.inference.encode import RegionSource, rank_split
+from shopsight.inference.encode import rank_split
 from shopsight.inference.ensemble import Ensemble, fit_ensembles, save_ensembles
 from shopsight.inference.ranker import Ranker
 from shopsight.inference.run_folder import RunFolder
