@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from shopsight.config import SyntheticShopConfig
-from shopsight.demo.shop import draw_catalogue
+from shopsight.demo.shop import generate_shop
 
 
 def code_blocks(text: str, language: str) -> list[str]:
@@ -53,7 +53,7 @@ def test_first_screen_works_in_python_and_on_the_command_line(
     text = (repository / "README.md").read_text()
     for language, command in (("python", [sys.executable, "-c"]), ("sh", ["bash", "-euc"])):
         folder = tmp_path / language
-        draw_catalogue(folder, SyntheticShopConfig(products=300, queries=300))
+        generate_shop(folder, SyntheticShopConfig(products=300, queries=300))
         run([*command, code_blocks(text, language)[0]], folder)
         assert (folder / "index" / "index.json").exists()
 
