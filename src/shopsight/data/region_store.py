@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from shopsight.data.id_index import IdIndex
 from shopsight.errors import DataError
 from shopsight.types import AnyArray, IntArray
 
@@ -79,13 +80,11 @@ class RegionStore:
 
     def index_of(self, product_ids: Sequence[str]) -> IntArray:
         """Store indices (B,) of product ids. Raises DataError for an id that is not here."""
-        wanted = np.array([one.encode() for one in product_ids], np.bytes_).reshape(-1)
-        at = np.searchsorted(self._ids, wanted, sorter=self._order)
-        index: IntArray = self._order[np.minimum(at, len(self) - 1)].astype(np.int64)
-        missing = np.flatnonzero(self._ids[index] != wanted)
+        positions = self._id_index.positions(product_ids)
+        missing = np.flatnonzero(positions < 0)
         if len(missing):
             raise DataError(f"{self.folder}: no product '{product_ids[missing[0]]}'")
-        return index
+        return positions
 
     def read(self, indices: Sequence[int] | IntArray) -> RegionBatch:
         """The regions of products (B,), copied out of the map.
@@ -115,8 +114,8 @@ class RegionStore:
         return features
 
     @cached_property
-    def _order(self) -> IntArray:
-        return np.argsort(self._ids, kind="stable")
+    def _id_index(self) -> IdIndex:
+        return IdIndex(self._ids)
 
     def _check(self) -> None:
         regions = int(self.offsets[-1]) if len(self.offsets) else -1

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from shopsight.batches.batch import Regions, as_regions
+from shopsight.data.id_index import IdIndex
 from shopsight.data.photo_store import ProductPhotos, read_fields
 from shopsight.data.region_store import RegionBatch, packed_ranges
 from shopsight.errors import DataError
@@ -66,7 +67,8 @@ class Segment:
     def __init__(self, folder: Path, models: Sequence[str], info: SegmentInfo) -> None:
         self.folder, self.rows, self._params = folder, info.rows, info.faiss
         self.ids: NDArray[np.bytes_] = np.asarray(_mapped(folder / IDS))
-        self._id_order: IntArray = np.asarray(_mapped(folder / ID_ORDER))
+        order: IntArray = np.asarray(_mapped(folder / ID_ORDER))
+        self.id_index = IdIndex(self.ids, order)
         self._encodings = {
             name: {
                 tensor: EncodingArray(folder, name, tensor)
@@ -79,7 +81,7 @@ class Segment:
         if self.has_regions:
             self._offsets: IntArray = np.asarray(_mapped(folder / OFFSETS))
             self._boxes, self._features = _mapped(folder / BOXES), _mapped(folder / FEATURES)
-        self._check()
+        self._check(len(order))
 
     @cached_property
     def fields(self) -> pa.Table | None:
@@ -104,12 +106,6 @@ class Segment:
         }
         return CODES[model](**tensors)
 
-    def rows_of(self, ids: NDArray[np.bytes_]) -> IntArray:
-        """(n,) rows of encoded ids (n,); -1 for unknown ones."""
-        positions = np.searchsorted(self.ids, ids, sorter=self._id_order)
-        rows: IntArray = self._id_order[np.minimum(positions, self.rows - 1)]
-        return np.where(self.ids[rows] == ids, rows, -1)
-
     def boxes(self, row: int) -> tuple[Box, ...]:
         """A product's regions as fractions of the photo's sides; empty without regions."""
         if not self.has_regions:
@@ -127,9 +123,10 @@ class Segment:
         boxes = self._boxes[ranges].astype(np.float32)
         return as_regions(RegionBatch(self._features[ranges], boxes, labels, lengths))
 
-    def _check(self) -> None:
+    def _check(self, ordered: int) -> None:
         arrays = [array for arrays in self._encodings.values() for array in arrays.values()]
-        if any(len(array) != self.rows for array in (self.ids, self._id_order, *arrays)):
+        lengths = {ordered, len(self.ids), *map(len, arrays)}
+        if lengths != {self.rows}:
             raise DataError(f"{self.folder}: its files do not hold {self.rows:,} products")
         if self.photos is not None and len(self.photos) != self.rows:
             raise DataError(f"{self.folder}: its photos are not of {self.rows:,} products")

@@ -13,7 +13,6 @@ import torch
 from shopsight.batches.batch import Regions
 from shopsight.errors import DataError
 from shopsight.formats.checksums import check_sizes
-from shopsight.formats.fields import LONGEST_ID
 from shopsight.models.base import Encodings
 from shopsight.search.errors import UnknownProductError
 from shopsight.search.fields import FieldTable
@@ -124,11 +123,8 @@ class Snapshot:
     def rows_of(self, product_ids: Sequence[str]) -> IntArray:
         """(n,) rows of products; -1 for unknown or removed ones."""
         rows = np.full(len(product_ids), -1, np.int64)
-        if not product_ids:
-            return rows
-        encoded = np.array([_encoded_id(product_id) for product_id in product_ids], np.bytes_)
         for start, segment in zip(self.bounds, self.segments, strict=False):
-            local = segment.rows_of(encoded)
+            local = segment.id_index.positions(product_ids)
             present = local >= 0
             present[present] = self.alive[start + local[present]]
             rows[present] = start + local[present]
@@ -238,14 +234,6 @@ class Snapshot:
             positions = np.flatnonzero(segment_of == segment)
             pieces.append((segment, positions, rows[positions] - int(self.bounds[segment])))
         return pieces
-
-
-def _encoded_id(product_id: str) -> bytes:
-    # numpy drops trailing NULs, so such an id would match another; a long one would widen every
-    # id of the segment for the comparison. No product has the empty id.
-    if product_id.endswith("\0") or len(product_id) > LONGEST_ID:
-        return b""
-    return product_id.encode("utf-8", "surrogatepass")
 
 
 def as_vectors(encodings: Encodings) -> Vectors:
