@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# One change a row: what each part of word match is worth. Pretraining is taken over from BASE, a
-# run of the same recipe, wherever the change leaves it as it is.
+# Ablations of word match, one change per run. Pretraining is copied from BASE, a run of the same recipe,
+# unless the change affects it.
 #
 #   scripts/ablations.sh DATA BASE OUT [RECIPE]
 set -euo pipefail
 data=$1 base=$2 out=$3 recipe=${4:-fashion}
 
-row() { # name, then settings
+ablate() { # name, settings
   local run=$out/$1; shift
   [ -f "$run/runs/valid-word-match.json" ] && return
   local resume=(); [ -f "$run/run.json" ] && resume=(--resume)
@@ -14,15 +14,15 @@ row() { # name, then settings
     --reuse "$base" "${resume[@]}" --quiet --set "$@"
 }
 
-row as-is                 word_match.dropout=0.1
-row no-pretraining        word_match.pretrained=false
-row no-hardest-negative   word_match.hardest=false
-row random-negatives      word_match.negatives=random
-row uniform-weights       word_match.uniform_weights=true
-row one-label-head        encoder.label_heads=1
-row trunk-not-cached      word_match.cache_trunk=false
-row trunk-with-dropout    word_match.cache_trunk=false word_match.trunk_dropout=true
-row softmax               word_match.loss=softmax word_match.scale=1
+ablate none                  word_match.dropout=0.1
+ablate no-pretraining        word_match.pretrained=false
+ablate no-hardest-negative   word_match.hardest=false
+ablate random-negatives      word_match.negatives=random
+ablate uniform-weights       word_match.uniform_weights=true
+ablate one-label-head        encoder.label_heads=1
+ablate trunk-not-cached      word_match.cache_trunk=false
+ablate trunk-with-dropout    word_match.cache_trunk=false word_match.trunk_dropout=true
+ablate softmax               word_match.loss=softmax word_match.scale=1
 
 mkdir -p "$out/runs"
 for run in "$out"/*/runs/valid-word-match.json; do

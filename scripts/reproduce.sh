@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
-# From raw files to the headline table: every stage, the best model under three seeds, and a check
-# of the scores against recipes/expected.yaml.
+# Reproduce the results of a recipe: prepare, train all stages, train the best model with two more seeds,
+# and compare the scores with recipes/expected.yaml.
 #
 #   scripts/reproduce.sh RAW OUT [RECIPE]
 #
-# RAW is a raw folder (train/train.tsv, valid/valid.tsv, valid/valid_answer.json, ...), OUT where
-# everything goes, RECIPE "fashion" unless said otherwise. Cut short, the same line goes on.
+# RAW is a raw folder (train/train.tsv, valid/valid.tsv, valid/valid_answer.json, ...), OUT the output
+# folder, RECIPE "fashion" by default. After an interruption, the same command resumes.
 set -euo pipefail
 raw=$1 out=$2 recipe=${3:-fashion}
 here=$(dirname "${BASH_SOURCE[0]}")
 
-# 1. Every product once, in memory-mapped arrays; a folder that is there already is left as it is.
+# 1. The prepared data set; an existing one is left unchanged.
 shopsight prepare kddcup "$raw" --out "$out/data"
 
-# 2. All stages, runs, ensemble, submissions and report: OUT/run.
+# 2. All stages, runs, ensemble, submissions and report, in OUT/run.
 resume=(); [ -f "$out/run/run.json" ] && resume=(--resume)
 shopsight train "$out/data" --recipe "$recipe" --out "$out/run" "${resume[@]}"
 
-# 3. The best single model once more, under two other seeds.
+# 3. The best single model with two more seeds.
 for seed in 1 2; do
   run=$out/dual-seed$seed
   resume=(); [ -f "$run/run.json" ] && resume=(--resume)
@@ -25,5 +25,5 @@ for seed in 1 2; do
     "${resume[@]}"
 done
 
-# 4. What was expected, and what came out.
+# 4. Measured and expected scores.
 python "$here/check_expected.py" "$recipe" "$out/data" "$out/run" "$out"/dual-seed[12]
