@@ -3,13 +3,12 @@
 
     python scripts/check_expected.py RECIPE DATA RUN [RUN ...]
 
-Prints a line for each score and exits with 1 if one is missing, or further from what is expected
-than the tolerance. Runs after the first count where the file says "SCORE, seed N".
+Prints a line for each expected score. Exits with 1 if a score is missing or differs by more than
+the tolerance. Scores of the runs after the first are compared with the entries "NAME, seed N".
 """
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -17,29 +16,30 @@ import yaml
 
 from shopsight.data.dataset import PreparedData
 from shopsight.formats.runs import read_run
+from shopsight.inference.run_folder import RunFolder
 from shopsight.metrics.evaluate import evaluate
 
 EXPECTED = Path(__file__).parent.parent / "recipes" / "expected.yaml"
 
 
 def main(recipe: str, data: str, *runs: str) -> int:
-    """Print the comparison; returns the exit code."""
+    """Print the comparison and return the exit code."""
     expected = yaml.safe_load(EXPECTED.read_text())[recipe]
     qrels = PreparedData.open(data).qrels(expected["split"])
-    found: dict[str, float] = {}
+    scores: dict[str, float] = {}
     for number, run in enumerate(map(Path, runs)):
-        seed = json.loads((run / "run.json").read_text())["recipe"]["seed"]
+        seed = RunFolder.read(run).recipe.seed
         for path in sorted((run / "runs").glob(f"{expected['split']}-*.json")):
             name = path.stem.partition("-")[2]
             name += f", seed {seed}" if number else ""
-            found[name] = evaluate(read_run(path), qrels).estimates[expected["metric"]].mean
-    good = True
+            scores[name] = evaluate(read_run(path), qrels).estimates[expected["metric"]].mean
+    passed = True
     for name, score in expected["scores"].items():
-        got = found.get(name)
-        near = got is not None and abs(got - score) <= expected["tolerance"]
-        good &= near
-        print(f"{'ok ' if near else 'BAD'}  {name:24}  expected {score:.4f}  found {got}")
-    return 0 if good else 1
+        measured = scores.get(name)
+        close = measured is not None and abs(measured - score) <= expected["tolerance"]
+        passed &= close
+        print(f"{'ok ' if close else 'BAD'}  {name:24}  expected {score:.4f}  measured {measured}")
+    return 0 if passed else 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The committed scores and the script that checks them, on runs made up for it."""
+"""The expected scores of the recipes, and the script that compares with them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def data(small_world, tmp_path_factory) -> PreparedData:
     return prepare_kddcup(small_world, tmp_path_factory.mktemp("data") / "data")
 
 
-def test_expected_scores_are_of_recipes_and_possible(repository: Path) -> None:
+def test_expected_scores_belong_to_recipes(repository: Path) -> None:
     expected = yaml.safe_load((repository / "recipes/expected.yaml").read_text())
     assert set(expected) <= set(recipe_names())
     for entry in expected.values():
@@ -33,8 +33,8 @@ def test_expected_scores_are_of_recipes_and_possible(repository: Path) -> None:
         assert all(0 < score < 1 for score in entry["scores"].values())
 
 
-@pytest.mark.parametrize(("off", "code"), [(0.0, 0), (0.1, 1)])
-def test_scores_are_compared_with_what_was_expected(repository, data, tmp_path, off, code):
+@pytest.mark.parametrize(("error", "code"), [(0.0, 0), (0.1, 1)])
+def test_script_compares_scores(repository, data, tmp_path, error, code):
     run = RunFolder.open(tmp_path / "run", Recipe(seed=3), data)
     (run.path / "runs").mkdir()
     random = random_run(data.pools("valid"), 0)
@@ -44,11 +44,11 @@ def test_scores_are_compared_with_what_was_expected(repository, data, tmp_path, 
     script.parent.mkdir()
     script.write_text((repository / "scripts/check_expected.py").read_text())
     (tmp_path / "recipes").mkdir()
-    scores = {"random": score + off, "random, seed 3": score}
+    scores = {"random": score + error, "random, seed 3": score}
     expected = {"split": "valid", "metric": "ndcg@5", "tolerance": 0.01, "scores": scores}
     (tmp_path / "recipes" / "expected.yaml").write_text(json.dumps({"tiny": expected}))
     command = [sys.executable, script, "tiny", data.path, run.path, run.path]
-    found = subprocess.run(command, capture_output=True, text=True)
-    assert found.returncode == code, found.stderr
-    assert found.stdout.count("ok ") == 2 - code
-    assert found.stdout.count("BAD") == code
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    assert done.stdout.count("ok ") == 2 - code
+    assert done.stdout.count("BAD") == code
