@@ -1,4 +1,4 @@
-"""The page, clicked through in headless Chromium: a real browser, a real server, a drawn shop."""
+"""The search page in headless Chromium, against a real server with a fake searcher."""
 
 from __future__ import annotations
 
@@ -36,32 +36,32 @@ WAIT = 20_000  # milliseconds; a machine may be busy
 def browser() -> Iterator[Any]:
     with playwright.sync_playwright() as driver:
         expect.set_options(timeout=WAIT)
-        one = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield one
-        one.close()
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    with serve_in_thread(FakeShop()) as one:
-        yield one
+    with serve_in_thread(FakeShop()) as url:
+        yield url
 
 
 class Visit:
-    """A page with what went wrong in it, and everything that it asked for."""
+    """A browser page that records its errors and requests."""
 
     def __init__(self, browser: Any, address: str, **settings: Any) -> None:
-        self.address, self.wrong, self.asked = address, [], []
+        self.address, self.errors, self.requests = address, [], []
         self.context = browser.new_context(**settings)
         self.page = self.context.new_page()
         self.page.set_default_timeout(WAIT)
-        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        self.page.on("console", self._heard)
-        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", self._on_console)
+        self.page.on("request", lambda request: self.requests.append(request.url))
 
-    def _heard(self, message: Any) -> None:
+    def _on_console(self, message: Any) -> None:
         if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
-            self.wrong.append(message.text)
+            self.errors.append(message.text)
 
     def open(self, rest: str = "") -> Any:
         self.page.goto(f"{self.address}/{rest}")
@@ -70,15 +70,15 @@ class Visit:
     def close(self) -> None:
         self.context.close()
         own = (self.address, "blob:", "data:")
-        assert [url for url in self.asked if not url.startswith(own)] == []
-        assert self.wrong == []
+        assert [url for url in self.requests if not url.startswith(own)] == []
+        assert self.errors == []
 
 
 @pytest.fixture
 def visit(browser: Any, address: str) -> Iterator[Visit]:
-    one = Visit(browser, address)
-    yield one
-    one.close()
+    opened = Visit(browser, address)
+    yield opened
+    opened.close()
 
 
 def cards(page: Any) -> Any:
@@ -93,12 +93,12 @@ def query_of(page: Any) -> dict[str, list[str]]:
     return parse_qs(urlsplit(page.url).query)
 
 
-def test_the_start_page_shows_the_shop(visit: Visit) -> None:
+def test_the_start_page_shows_suggestions_and_shelves(visit: Visit) -> None:
     page = visit.open()
     page.get_by_role("heading", name="Search 144 products by what their photos show").wait_for()
     page.locator(".shelf").nth(3).wait_for()
     assert page.locator(".shelf").count() == 4
-    page.locator(".tries a", has_text="dress").click()
+    page.locator(".suggestions a", has_text="dress").click()
     cards(page).first.wait_for()
     assert query_of(page) == {"q": ["dress"]}
     page.locator(".brand").click()
@@ -106,7 +106,7 @@ def test_the_start_page_shows_the_shop(visit: Visit) -> None:
     assert query_of(page) == {}
 
 
-def test_it_searches_as_one_types_and_the_address_tells(visit: Visit) -> None:
+def test_typing_searches_and_updates_the_url(visit: Visit) -> None:
     page = visit.open()
     page.locator(".hero").wait_for()
     page.keyboard.press("/")
@@ -116,8 +116,8 @@ def test_it_searches_as_one_types_and_the_address_tells(visit: Visit) -> None:
     page.wait_for_url("**/?q=red+striped+dress")
     assert "24 of 144 products" in page.locator("#status").inner_text()
     assert page.title() == "red striped dress · shopsight"
-    searches = [url for url in visit.asked if "/search?" in url and "explain=true" in url]
-    assert len(searches) < len("red striped dress")  # not one for every letter
+    searches = [url for url in visit.requests if "/search?" in url and "explain=true" in url]
+    assert len(searches) < len("red striped dress")  # debounced, not one request per letter
     page.go_back()
     page.locator(".hero").wait_for()
     assert page.locator("#query").input_value() == ""
@@ -126,7 +126,7 @@ def test_it_searches_as_one_types_and_the_address_tells(visit: Visit) -> None:
     assert page.locator("#query").input_value() == "red striped dress"
 
 
-def test_hovering_and_focus_show_boxes_and_words(visit: Visit) -> None:
+def test_hover_and_focus_show_boxes_and_words(visit: Visit) -> None:
     page = visit.open("?q=red+striped+dress+frobnicate")
     card = cards(page).first
     card.wait_for()
@@ -134,22 +134,21 @@ def test_hovering_and_focus_show_boxes_and_words(visit: Visit) -> None:
     boxes.wait_for(state="attached")
     expect(boxes).to_have_css("opacity", "0")
     card.hover()
-    for one in (boxes, why):
-        expect(one).to_have_css("opacity", "1")
+    for overlay in (boxes, why):
+        expect(overlay).to_have_css("opacity", "1")
     words = why.locator("li").all_inner_texts()
     assert [word.split()[0] for word in words] == ["frobnicate", "striped", "dress", "red"]
     assert "new" in words[0]
     assert boxes.locator("rect.c0").count() == 1
     assert "frobnicate" in page.locator("#unknown").inner_text()
-    photo, overlay = card.locator("img").bounding_box(), boxes.bounding_box()
-    assert photo == overlay
+    assert card.locator("img").bounding_box() == boxes.bounding_box()
     page.mouse.move(5, 5)
     page.locator("#query").focus()
     page.keyboard.press("ArrowDown")
     expect(why).to_have_css("opacity", "1")
 
 
-def test_filters_narrow_the_search_and_can_be_shared(visit: Visit) -> None:
+def test_filters_restrict_the_search_and_are_in_the_url(visit: Visit) -> None:
     page = visit.open("?q=dress")
     cards(page).first.wait_for()
     page.get_by_label("Colour").select_option("navy")
@@ -166,16 +165,16 @@ def test_filters_narrow_the_search_and_can_be_shared(visit: Visit) -> None:
     page.get_by_text("In stock").click()
     page.get_by_label("Price, to").fill("1")
     page.get_by_label("Price, to").press("Enter")
-    page.get_by_role("heading", name="Nothing found").wait_for()
+    page.get_by_role("heading", name="No results").wait_for()
     page.get_by_role("button", name="Clear filters").last.click()
     cards(page).nth(3).wait_for()
     assert query_of(page) == {"q": ["dress"]}
 
 
-def test_the_keyboard_is_enough(visit: Visit) -> None:
+def test_keyboard_navigation(visit: Visit) -> None:
     page = visit.open("?q=red")
     cards(page).first.wait_for()
-    shown = [one.get_attribute("data-product") for one in cards(page).all()]
+    shown = [link.get_attribute("data-product") for link in cards(page).all()]
     across = page.evaluate(
         "getComputedStyle(document.querySelector('#grid')).gridTemplateColumns.split(' ').length"
     )
@@ -186,10 +185,10 @@ def test_the_keyboard_is_enough(visit: Visit) -> None:
     page.keyboard.press("/")
     page.keyboard.press("ArrowDown")
     assert focused() == 0
-    for key, place in [("ArrowRight", 1), ("ArrowDown", 1 + across), ("ArrowLeft", across),
+    for key, index in [("ArrowRight", 1), ("ArrowDown", 1 + across), ("ArrowLeft", across),
                        ("ArrowUp", 0), ("End", len(shown) - 1), ("Home", 0)]:  # fmt: skip
         page.keyboard.press(key)
-        assert focused() == place, key
+        assert focused() == index, key
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     page.locator("#detail[open] h2").wait_for()
@@ -208,16 +207,16 @@ def test_the_keyboard_is_enough(visit: Visit) -> None:
     page.wait_for_url("**/?q=hat")
 
 
-def test_a_product_in_full(visit: Visit) -> None:
+def test_the_product_dialog(visit: Visit) -> None:
     page = visit.open("?q=red+dress+with+dots&product=1000")
     dialog = page.locator("#detail")
     dialog.locator("h2", has_text="Red dress").wait_for()
     dialog.locator(".big .boxes rect.c0").wait_for()
     words = dialog.locator(".words li").all_inner_texts()
     assert [text.split("\n")[0].split()[0] for text in words] == ["red", "dress", "with", "dots"]
-    assert "left out" in words[2]
-    assert "new to the model" in words[3]
-    assert dialog.locator(".shares tr").count() == 3
+    assert "ignored" in words[2]
+    assert "unknown to the model" in words[3]
+    assert dialog.locator(".contributions tr").count() == 3
     assert "Colour" in dialog.locator("dl").inner_text()
     dialog.locator(".strip a").first.click()
     dialog.locator("h2", has_text="Red striped dress").wait_for()
@@ -226,11 +225,11 @@ def test_a_product_in_full(visit: Visit) -> None:
     dialog.get_by_role("link", name="All similar products").click()
     page.locator("#context h2", has_text="Similar to Red dress").wait_for()
     assert not page.locator("#detail[open]").count()
-    page.get_by_role("button", name="Start over").click()
+    page.get_by_role("button", name="New search").click()
     page.locator(".hero").wait_for()
 
 
-def test_similar_and_more(visit: Visit) -> None:
+def test_similar_products_and_show_more(visit: Visit) -> None:
     page = visit.open("?q=dress+striped")
     cards(page).nth(23).wait_for()
     page.get_by_role("button", name="Show more").click()
@@ -241,18 +240,18 @@ def test_similar_and_more(visit: Visit) -> None:
     assert list(query_of(page)) == ["like"]
 
 
-def test_a_photo_is_a_query_chosen_or_dropped(visit: Visit, tmp_path: Path) -> None:
+def test_search_by_a_chosen_or_dropped_photo(visit: Visit, tmp_path: Path) -> None:
     path = tmp_path / "teal.jpg"
     path.write_bytes(draw("hat", "teal", "plain", (3000, 4000)))
     page = visit.open()
     page.locator(".hero").wait_for()
     page.locator("#photo").set_input_files(path)
-    page.locator("#context h2", has_text="Products like your photo").wait_for()
+    page.locator("#context h2", has_text="Similar to your photo").wait_for()
     cards(page).first.wait_for()
     assert titles(page)[0].startswith("Teal")
     page.get_by_label("Kind").select_option("boots")
     expect(cards(page)).to_have_count(3)
-    page.get_by_role("button", name="Start over").click()
+    page.get_by_role("button", name="New search").click()
     page.locator(".hero").wait_for()
     page.evaluate(
         """bytes => {
@@ -265,14 +264,14 @@ def test_a_photo_is_a_query_chosen_or_dropped(visit: Visit, tmp_path: Path) -> N
         }""",
         list(draw("dress", "red", "plain")),
     )
-    page.locator("#context h2", has_text="Products like your photo").wait_for()
+    page.locator("#context h2", has_text="Similar to your photo").wait_for()
     expect(page.locator("#grid .name").first).to_contain_text("Red")
-    path.write_bytes(b"this is no photo")
+    path.write_bytes(b"not a photo")
     page.locator("#photo").set_input_files(path)
-    page.get_by_text("This file is no photo that your browser can read.").wait_for()
+    page.get_by_text("Your browser cannot read this file as a photo.").wait_for()
 
 
-def test_waiting_and_failing_are_shown(browser: Any) -> None:
+def test_progress_and_errors_are_shown(browser: Any) -> None:
     shop = FakeShop()
     with serve_in_thread(shop, replace(EASY, timeout=3.0)) as address:
         visit = Visit(browser, address)
@@ -280,53 +279,53 @@ def test_waiting_and_failing_are_shown(browser: Any) -> None:
         page.locator(".shelf").first.wait_for()
         shop.hold.clear()
         page.locator("#query").fill("red")
-        page.locator("#view[aria-busy=true] .bone").first.wait_for()
+        page.locator("#view[aria-busy=true] .skeleton").first.wait_for()
         assert page.locator("#status").inner_text() == "Searching…"
-        page.get_by_role("heading", name="Busy just now").wait_for()
+        page.get_by_role("heading", name="Server busy").wait_for()
         assert "No answer within 3 s; try again." in page.locator(".message").inner_text()
         shop.hold.set()
         page.get_by_role("button", name="Try again").click()
         cards(page).first.wait_for()
         page.locator("#query").fill("!crash")
-        page.get_by_role("heading", name="That did not work").wait_for()
+        page.get_by_role("heading", name="Search failed").wait_for()
         page.route("**/search?*", lambda route: route.abort())
         page.locator("#query").fill("blue")
-        page.get_by_role("heading", name="No answer").wait_for()
+        page.get_by_role("heading", name="Connection failed").wait_for()
         page.unroute("**/search?*")
         page.goto(f"{address}/?product=nothing")
-        page.get_by_role("heading", name="Not in this catalogue").wait_for()
+        page.get_by_role("heading", name="Not found").wait_for()
         visit.close()
 
 
-def test_a_token_opens_the_page(browser: Any) -> None:
+def test_the_page_asks_for_the_token(browser: Any) -> None:
     with serve_in_thread(FakeShop(), token=SECRET) as address:
         visit = Visit(browser, address)
         page = visit.open("?q=red+hat")
-        page.locator("#door[open]").wait_for()
-        page.get_by_label("Token").fill("wrong")
-        page.get_by_role("button", name="Open").click()
-        page.get_by_text("That is not the token.").wait_for()
-        page.get_by_label("Token").fill(SECRET)
-        page.get_by_role("button", name="Open").click()
+        page.locator("#token-dialog[open]").wait_for()
+        page.get_by_label("Token", exact=True).fill("wrong")
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_text("Wrong token.").wait_for()
+        page.get_by_label("Token", exact=True).fill(SECRET)
+        page.get_by_role("button", name="Sign in").click()
         cards(page).first.wait_for()
         expect(page.locator("#grid img").first).to_have_js_property("complete", True)
-        assert page.locator("#grid img").first.evaluate("one => one.naturalWidth") > 0
+        assert page.locator("#grid img").first.evaluate("image => image.naturalWidth") > 0
         page.reload()
         cards(page).first.wait_for()
         visit.close()
 
 
-def test_a_shop_without_photos_is_drawn_as_regions(browser: Any) -> None:
+def test_missing_photos_are_drawn_as_regions(browser: Any) -> None:
     with serve_in_thread(FakeShop(photos=False)) as address:
         visit = Visit(browser, address)
         page = visit.open("?q=red+dress")
         cards(page).first.locator(".schematic rect").first.wait_for(state="attached")
         assert page.locator("img").count() == 0
-        assert [url for url in visit.asked if url.endswith("/photo")] == []
+        assert [url for url in visit.requests if url.endswith("/photo")] == []
         visit.close()
 
 
-def test_clicks_are_told_where_they_are_kept(browser: Any, tmp_path: Path) -> None:
+def test_clicks_are_sent_if_the_server_logs_them(browser: Any, tmp_path: Path) -> None:
     log = QueryLog(tmp_path / "log")
     with serve_in_thread(FakeShop(), log=log) as address:
         visit = Visit(browser, address)
@@ -354,8 +353,8 @@ def test_markup_in_data_stays_text(browser: Any) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("device", ["desk", "phone"])
-def test_everyone_can_use_it(browser: Any, address: str, scheme: str, device: str) -> None:
-    """axe finds nothing to complain of, whatever is shown; nothing is wider than the screen."""
+def test_accessibility(browser: Any, address: str, scheme: str, device: str) -> None:
+    """axe finds no violations in any state; nothing is wider than the screen."""
     pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
     axe = (resources.files("axe_playwright_python") / "axe.min.js").read_text()
     settings = PHONE if device == "phone" else {"viewport": {"width": 1280, "height": 800}}
@@ -365,19 +364,19 @@ def test_everyone_can_use_it(browser: Any, address: str, scheme: str, device: st
         "?q=red&filter=price%3D1..2": ".message", "?q=red+dress&product=1000": "#detail .strip a",
         "?q=a&filter=size%3D1": ".message", "docs": ".operation",
     }  # fmt: skip
-    for rest, there in states.items():
+    for rest, selector in states.items():
         page = visit.open(rest)
-        page.locator(there).first.wait_for(state="attached")
+        page.locator(selector).first.wait_for(state="attached")
         page.evaluate(axe)
-        found = page.evaluate("axe.run({resultTypes: ['violations']})")
-        wrong = [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]]
-        assert wrong == [], rest
-        assert len(found["passes"]) > 10
+        report = page.evaluate("axe.run({resultTypes: ['violations']})")
+        violations = [(v["id"], v["nodes"][0]["html"]) for v in report["violations"]]
+        assert violations == [], rest
+        assert len(report["passes"]) > 10
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), rest
     visit.close()
 
 
-def test_many_words_and_long_ones_do_not_break_the_page(visit: Visit) -> None:
+def test_long_words_do_not_widen_the_page(visit: Visit) -> None:
     visit.page.set_viewport_size({"width": 390, "height": 844})
     long = "word" * 60
     page = visit.open(f"?q=red+{long}+dress")
@@ -385,7 +384,7 @@ def test_many_words_and_long_ones_do_not_break_the_page(visit: Visit) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_a_quick_typist_sees_the_last_answer(browser: Any) -> None:
+def test_only_the_last_query_of_quick_typing_is_shown(browser: Any) -> None:
     shop = FakeShop()
     with serve_in_thread(shop) as address:
         visit = Visit(browser, address)

@@ -1,48 +1,46 @@
-// What the server is asked. Addresses are relative, so that the page works below any path.
+// HTTP API client. URLs are relative, so that the page works behind any path prefix.
 
 export class Problem extends Error {
-  constructor(status, message, after = 0) {
+  constructor(status, message) {
     super(message);
     this.status = status;
-    this.after = after;
   }
 }
 
-async function ask(address, options = {}) {
-  let answer;
+async function request(url, options = {}) {
+  let response;
   try {
-    answer = await fetch(address, { credentials: "same-origin", ...options });
+    response = await fetch(url, { credentials: "same-origin", ...options });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem(0, "The server cannot be reached. Is it running, and are you online?");
   }
-  if (answer.ok) return answer.status === 204 ? null : answer.json();
-  const said = await answer.json().catch(() => ({}));
-  const sentence = said.detail || `The server answered with ${answer.status}.`;
-  throw new Problem(answer.status, sentence, Number(answer.headers.get("retry-after")) || 0);
+  if (response.ok) return response.status === 204 ? null : response.json();
+  const body = await response.json().catch(() => ({}));
+  throw new Problem(response.status, body.detail || `The server answered with status ${response.status}.`);
 }
 
-function parameters(filters, more) {
-  const found = new URLSearchParams(more);
-  for (const [field, value] of Object.entries(filters)) found.append("filter", `${field}=${value}`);
-  return found;
+export function toParameters(filters, others) {
+  const parameters = new URLSearchParams(others);
+  for (const [field, value] of Object.entries(filters)) parameters.append("filter", `${field}=${value}`);
+  return parameters;
 }
 
-const place = (id) => `products/${encodeURIComponent(id)}`;
+const productUrl = (id) => `products/${encodeURIComponent(id)}`;
 
-export const photoOf = (id) => `${place(id)}/photo`;
-export const facets = () => ask("facets").then((answer) => answer.facets);
-export const info = () => ask("info");
-export const product = (id, signal) => ask(place(id), { signal });
+export const photoUrl = (id) => `${productUrl(id)}/photo`;
+export const facets = () => request("facets").then((body) => body.facets);
+export const info = () => request("info");
+export const product = (id, signal) => request(productUrl(id), { signal });
 export const search = (q, k, filters, signal, explain = true) =>
-  ask(`search?${parameters(filters, { q, k, explain })}`, { signal });
+  request(`search?${toParameters(filters, { q, k, explain })}`, { signal });
 export const similar = (id, k, filters, signal) =>
-  ask(`${place(id)}/similar?${parameters(filters, { k })}`, { signal });
+  request(`${productUrl(id)}/similar?${toParameters(filters, { k })}`, { signal });
 export const searchPhoto = (photo, k, filters, signal) =>
-  ask(`search/photo?${parameters(filters, { k })}`,
+  request(`search/photo?${toParameters(filters, { k })}`,
     { method: "POST", body: photo, headers: { "content-type": photo.type }, signal });
-export const enter = (token) =>
-  ask("session", { method: "POST", headers: { authorization: `Bearer ${token}` } });
-export const click = (query, product) =>
-  ask("clicks", { method: "POST", keepalive: true, headers: { "content-type": "application/json" },
+export const startSession = (token) =>
+  request("session", { method: "POST", headers: { authorization: `Bearer ${token}` } });
+export const logClick = (query, product) =>
+  request("clicks", { method: "POST", keepalive: true, headers: { "content-type": "application/json" },
     body: JSON.stringify({ query, product }) }).catch(() => {});

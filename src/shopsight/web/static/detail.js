@@ -1,61 +1,61 @@
-// One product in a dialog: its photo with regions, the words, the models' shares, its fields.
+// Product dialog: photo with regions, word weights, scores by model, fields, similar products.
 
 import * as api from "./api.js";
-import { factsOf, humanly, photo, titleOf } from "./cards.js";
+import { factsOf, humanize, photo, titleOf } from "./cards.js";
 import { el, icon, meter } from "./elements.js";
 import { allWords, boxes } from "./why.js";
 
 const section = (title, ...children) => [el("h3", {}, title), ...children];
 
-function sharesOf(hit) {
-  const parts = Object.entries(hit.contributions);
-  const most = Math.max(...parts.map(([, value]) => Math.abs(value)), 1e-9);
-  const row = ([name, value]) => el("tr", { class: value < 0 ? "minus" : "" },
-    el("th", { scope: "row" }, humanly(name)), el("td", {}, meter(Math.abs(value) / most)),
+function contributionTable(hit) {
+  const entries = Object.entries(hit.contributions);
+  const largest = Math.max(...entries.map(([, value]) => Math.abs(value)), 1e-9);
+  const row = ([name, value]) => el("tr", { class: value < 0 ? "negative" : "" },
+    el("th", { scope: "row" }, humanize(name)), el("td", {}, meter(Math.abs(value) / largest)),
     el("td", {}, value.toFixed(3)));
-  return el("table", { class: "shares" }, el("tbody", {}, parts.map(row),
+  return el("table", { class: "contributions" }, el("tbody", {}, entries.map(row),
     el("tr", {}, el("th", { scope: "row" }, "Score"), el("td"), el("td", {}, hit.score.toFixed(3)))));
 }
 
-function fieldsOf(fields) {
+function fieldList(fields) {
   const { soldOut, others } = factsOf(fields);
   const rows = [...others, ...(soldOut ? [["availability", "Sold out"]] : [])];
   return rows.length ? section("Details", el("dl", {}, rows.flatMap(([name, value]) =>
-    [el("dt", {}, humanly(name)), el("dd", {}, value)]))) : [];
+    [el("dt", {}, humanize(name)), el("dd", {}, value)]))) : [];
 }
 
-function likeStrip(found, options) {
-  return el("div", { class: "strip" }, found.hits.map((hit) => {
+function similarStrip(results, options) {
+  return el("div", { class: "strip" }, results.hits.map((hit) => {
     const title = titleOf(hit.fields, hit.product_id);
     return el("a", { href: options.href(hit.product_id), "data-product": hit.product_id, title },
       photo(hit.product_id, [], options.photos), el("span", {}, title));
   }));
 }
 
-// dialog: the element; product: {product_id, fields, boxes}; hit: the same with its explanation, or null.
+// product: {product_id, fields, boxes}; hit: the result with its explanation, or null.
 export function showDetail(dialog, product, hit, options) {
   const id = product.product_id;
   const why = hit?.explanation || { words: [], boxes: product.boxes || [] };
-  const lay = (frame, wide, high) => why.boxes.length && frame.append(boxes(why, wide, high));
+  const overlay = (frame, width, height) => why.boxes.length && frame.append(boxes(why, width, height));
   const price = factsOf(product.fields).price;
   const strip = el("div", { class: "strip" });
   const parts = [
     el("h2", { id: "detail-title", tabindex: "-1" }, titleOf(product.fields, id)),
     price && el("p", { class: "price" }, price),
-    ...(why.words.length ? section("Words: how much each counts, and how well the photo suits it", allWords(why)) : []),
-    ...(hit && Object.keys(hit.contributions).length ? section("Share of each model", sharesOf(hit)) : []),
-    ...fieldsOf(product.fields),
+    ...(why.words.length ? section("Words: weight, and probability that they describe the photo", allWords(why)) : []),
+    ...(hit && Object.keys(hit.contributions).length ? section("Score by model", contributionTable(hit)) : []),
+    ...fieldList(product.fields),
     ...section("Similar products", strip),
     el("p", { class: "more" }, el("a", { class: "pill", href: options.similar(id), "data-similar": id },
       "All similar products")),
   ];
-  const big = el("div", { class: "big" }, photo(id, why.boxes, options.photos, lay));
+  const big = el("div", { class: "big" }, photo(id, why.boxes, options.photos, overlay));
   const close = el("button", { class: "close", type: "button", "aria-label": "Close",
     onclick: () => dialog.close() }, icon("M6 6 18 18", "M18 6 6 18"));
   dialog.replaceChildren(close, el("div", { class: "sheet" }, big, el("div", {}, parts)));
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
   dialog.querySelector("#detail-title").focus({ preventScroll: true });
-  api.similar(id, 4, {}).then((found) => strip.replaceWith(likeStrip(found, options)),
-    () => strip.replaceWith(el("p", {}, "None could be found.")));
+  api.similar(id, 4, {}).then((results) => strip.replaceWith(similarStrip(results, options)),
+    () => strip.replaceWith(el("p", {}, "Similar products are not available.")));
 }

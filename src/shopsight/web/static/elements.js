@@ -1,8 +1,8 @@
-// Elements from a name, properties and children. Text is only ever set as text.
+// DOM element builders. Strings become text nodes, never markup: data cannot inject HTML.
 
 const SVG = "http://www.w3.org/2000/svg";
 
-function filled(element, properties, children) {
+function fill(element, properties, children) {
   for (const [name, value] of Object.entries(properties)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (value === true) element.setAttribute(name, "");
@@ -13,17 +13,17 @@ function filled(element, properties, children) {
 }
 
 export const el = (name, properties = {}, ...children) =>
-  filled(document.createElement(name), properties, children);
+  fill(document.createElement(name), properties, children);
 
 export const svg = (name, properties = {}, ...children) =>
-  filled(document.createElementNS(SVG, name), properties, children);
+  fill(document.createElementNS(SVG, name), properties, children);
 
 export const icon = (...paths) =>
   svg("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, paths.map((d) => svg("path", { d })));
 
-// A bar that is filled to a share from 0 to 1.
-export function meter(share) {
-  const fill = el("i");
-  fill.style.width = `${Math.round(Math.min(Math.max(share, 0), 1) * 100)}%`;
-  return el("span", { class: "meter", "aria-hidden": "true" }, fill);
+// Bar filled to a fraction from 0 to 1. The width is set by script: the CSP forbids style attributes.
+export function meter(fraction) {
+  const bar = el("i");
+  bar.style.width = `${Math.round(Math.min(Math.max(fraction, 0), 1) * 100)}%`;
+  return el("span", { class: "meter", "aria-hidden": "true" }, bar);
 }

@@ -1,150 +1,156 @@
-// The search page: the address says what is shown, and everything follows from it.
+// Search page. The URL holds query, filters and open product; everything shown is derived from it.
 
 import * as api from "./api.js";
-import { bones, card, humanly, photo as framed, titleOf } from "./cards.js";
+import { card, photo as photoFrame, skeletons, titleOf } from "./cards.js";
 import { showDetail } from "./detail.js";
 import { el, icon } from "./elements.js";
-import { buildFilters } from "./filters.js";
+import { buildFilters, choices } from "./filters.js";
 
-const PAGE = 24;
-const TYPING = 180; // milliseconds of rest before a search
-const PATIENCE = 150; // milliseconds before a wait is shown
-const LARGEST = 1024; // pixels of a photo's longer side that are sent
+const PAGE_SIZE = 24;
+const DEBOUNCE = 180; // milliseconds without typing before a search starts
+const SKELETON_DELAY = 150; // milliseconds; shorter waits show no placeholder, which would flicker
+const MAX_PHOTO_SIDE = 1024; // pixels
 const $ = (id) => document.getElementById(id);
-const [form, query, view, status, more, dialog] =
-  ["form", "query", "view", "status", "more", "detail"].map($);
+const [form, query, view, status, more, dialog, tokenDialog] =
+  ["form", "query", "view", "status", "more", "detail", "token-dialog"].map($);
 
-let shop = { photos: true, extractor: false, products: 0, most: 100 };
+let shop = { photos: true, extractor: false, products: 0, maxHits: 100 };
 let facets = [];
 let writeFilters = () => {};
-let picture = null; // a photo as the query: {blob, url}; it cannot be in the address
+let queryPhoto = null; // {blob, url} of a photo as the query, which does not fit into the URL
 let shown = { key: null, hits: [] };
-let limit = PAGE;
-let running = null;
-let typing = 0;
+let limit = PAGE_SIZE;
+let running = null; // AbortController of the current search
+let typingTimer = 0;
 
-// ---- the address -------------------------------------------------------------------------
+// ---- URL state ---------------------------------------------------------------------------
 
-function readAddress() {
-  const found = new URLSearchParams(location.search);
+function readUrl() {
+  const parameters = new URLSearchParams(location.search);
   const filters = {};
-  for (const one of found.getAll("filter")) {
-    const at = one.indexOf("=");
-    if (at > 0) filters[one.slice(0, at)] = one.slice(at + 1);
+  for (const filter of parameters.getAll("filter")) {
+    const i = filter.indexOf("=");
+    if (i > 0) filters[filter.slice(0, i)] = filter.slice(i + 1);
   }
-  return { q: found.get("q") || "", like: found.get("like") || "", product: found.get("product") || "", filters };
+  const [q, like, product] = ["q", "like", "product"].map((name) => parameters.get(name) || "");
+  return { q, like, product, filters };
 }
 
-function addressOf({ q = "", like = "", product = "", filters = {} }) {
-  const found = new URLSearchParams();
-  if (q) found.set("q", q);
-  if (like) found.set("like", like);
-  for (const [field, value] of Object.entries(filters)) found.append("filter", `${field}=${value}`);
-  if (product) found.set("product", product);
-  const text = found.toString();
+function urlOf({ q = "", like = "", product = "", filters = {} }) {
+  const parameters = api.toParameters(filters, Object.entries({ q, like }).filter(([, value]) => value));
+  if (product) parameters.set("product", product);
+  const text = parameters.toString();
   return text ? `?${text}` : location.pathname;
 }
 
-function go(changes, { replace = false } = {}) {
-  const next = { ...readAddress(), product: "", ...changes };
-  history[replace ? "replaceState" : "pushState"]({ picture: Boolean(picture) }, "", addressOf(next));
+function navigate(changes, { replace = false } = {}) {
+  const state = { ...readUrl(), product: "", ...changes };
+  history[replace ? "replaceState" : "pushState"]({ photo: Boolean(queryPhoto) }, "", urlOf(state));
   render();
 }
 
+// A new query starts with the first page of results.
+function newSearch(changes) {
+  limit = PAGE_SIZE;
+  dropPhoto();
+  navigate(changes);
+}
+
 const links = {
-  href: (id) => addressOf({ ...readAddress(), product: id }),
-  similar: (id) => addressOf({ like: id, filters: readAddress().filters }),
+  href: (id) => urlOf({ ...readUrl(), product: id }),
+  similar: (id) => urlOf({ like: id, filters: readUrl().filters }),
   get photos() { return shop.photos; },
 };
 
-// ---- what is shown -----------------------------------------------------------------------
+// ---- results -----------------------------------------------------------------------------
+
+const searchKey = ({ q, like, filters }) => JSON.stringify([q, like, filters, queryPhoto?.url, limit]);
 
 function render() {
-  const state = readAddress();
-  if (state.q || state.like) dropPicture();
-  if (document.activeElement !== query || !typing) query.value = state.q;
+  const state = readUrl();
+  if (state.q || state.like) dropPhoto();
+  // While the visitor types, the URL is behind the input and must not overwrite it.
+  if (document.activeElement !== query || !typingTimer) query.value = state.q;
   writeFilters(state.filters);
-  const key = JSON.stringify([state.q, state.like, state.filters, picture?.url, limit]);
-  const searched = key === shown.key ? Promise.resolve() : find(state, key);
-  searched.then(() => showProduct(readAddress().product));
+  const search = searchKey(state) === shown.key ? Promise.resolve() : runSearch(state);
+  search.then(() => showProduct(readUrl().product));
 }
 
-async function find(state, key) {
+async function runSearch(state) {
   running?.abort();
-  const mine = (running = new AbortController());
-  const asks = picture || state.like || state.q.trim();
-  const slow = asks && setTimeout(showWaiting, PATIENCE);
+  const own = (running = new AbortController());
+  const key = searchKey(state);
+  const timer = (queryPhoto || state.like || state.q.trim()) && setTimeout(showWaiting, SKELETON_DELAY);
   const started = performance.now();
   try {
-    const found = await ask(state, mine.signal);
-    if (running !== mine) return;
-    shown = { key, hits: found ? found.hits : [] };
-    await (found ? showFound(state, found, performance.now() - started) : showStart(mine.signal));
+    const results = await fetchResults(state, own.signal);
+    // A newer search has started: its results are the ones to show.
+    if (running !== own) return;
+    shown = { key, hits: results ? results.hits : [] };
+    await (results ? showResults(state, results, performance.now() - started) : showStart(own.signal));
   } catch (error) {
-    if (error.name === "AbortError" || running !== mine) return;
+    if (error.name === "AbortError" || running !== own) return;
     shown = { key: null, hits: [] };
-    showProblem(error);
+    showError(error);
   } finally {
-    clearTimeout(slow);
-    if (running === mine) view.removeAttribute("aria-busy");
+    clearTimeout(timer);
+    if (running === own) view.removeAttribute("aria-busy");
   }
 }
 
-function ask({ q, like, filters }, signal) {
-  if (picture) return api.searchPhoto(picture.blob, limit, filters, signal);
+async function fetchResults({ q, like, filters }, signal) {
+  if (queryPhoto) return api.searchPhoto(queryPhoto.blob, limit, filters, signal);
   if (like) return api.similar(like, limit, filters, signal);
-  if (q.trim()) return api.search(q, limit, filters, signal);
-  return Promise.resolve(null);
+  return q.trim() ? api.search(q, limit, filters, signal) : null;
 }
 
 function showWaiting() {
   view.setAttribute("aria-busy", "true");
   status.textContent = "Searching…";
-  const grid = view.querySelector(".grid[id]");
+  const grid = $("grid");
   if (grid) grid.classList.add("stale");
-  else view.replaceChildren(bones(12));
+  else view.replaceChildren(skeletons(12));
   more.hidden = true;
 }
 
-async function showFound(state, found, took) {
+async function showResults(state, results, milliseconds) {
   await showContext(state);
-  const count = found.hits.length;
+  const count = results.hits.length;
   document.title = `${state.q || "Similar products"} · shopsight`;
   $("heading").textContent = state.q ? `Products for ${state.q}` : "Similar products";
   status.textContent = count
-    ? `${count.toLocaleString()} of ${found.total.toLocaleString()} products · ${Math.round(took)} ms` : "";
-  showUnknown(found.unknown_words);
-  if (!count) { showNothing(state.filters); return; }
-  const cards = found.hits.map((hit) => card(hit, links));
-  view.replaceChildren(el("ul", { class: "grid", id: "grid" }, cards));
-  more.hidden = count < limit || limit >= shop.most;
+    ? `${count.toLocaleString()} of ${results.total.toLocaleString()} products · ${Math.round(milliseconds)} ms` : "";
+  showUnknownWords(results.unknown_words);
+  if (!count) { showNoResults(state.filters); return; }
+  view.replaceChildren(el("ul", { class: "grid", id: "grid" }, results.hits.map((hit) => card(hit, links))));
+  more.hidden = count < limit || limit >= shop.maxHits;
 }
 
+// The photo or product that the results are similar to.
 async function showContext({ like }) {
   const context = $("context");
-  context.hidden = !picture && !like;
+  context.hidden = !queryPhoto && !like;
   if (context.hidden) return;
   const thumb = el("div", { class: "photo thumb" });
-  let words = "Products like your photo";
-  if (picture) thumb.append(el("img", { alt: "Your photo", src: picture.url }));
+  let text = "Similar to your photo";
+  if (queryPhoto) thumb.append(el("img", { alt: "Your photo", src: queryPhoto.url }));
   else {
-    const one = await api.product(like);
-    thumb.append(...framed(like, one.boxes, shop.photos && one.has_photo).childNodes);
-    words = `Similar to ${titleOf(one.fields, like)}`;
+    const product = await api.product(like);
+    thumb.append(...photoFrame(like, product.boxes, shop.photos && product.has_photo).childNodes);
+    text = `Similar to ${titleOf(product.fields, like)}`;
   }
-  const back = () => { dropPicture(); go({ like: "", q: "", filters: {} }); };
-  context.replaceChildren(thumb, el("h2", {}, words),
-    el("button", { class: "plain", type: "button", onclick: back }, "Start over"));
+  context.replaceChildren(thumb, el("h2", {}, text), el("button", { class: "plain", type: "button",
+    onclick: () => newSearch({ like: "", q: "", filters: {} }) }, "New search"));
 }
 
-function showUnknown(words) {
+function showUnknownWords(words) {
   const line = $("unknown");
   line.hidden = !words.length;
-  const named = words.flatMap((word, i) => [i ? ", " : "", el("b", {}, word)]);
-  line.replaceChildren(words.length > 1 ? "Words new to the model: " : "A word new to the model: ", ...named);
+  const list = words.flatMap((word, i) => [i ? ", " : "", el("b", {}, word)]);
+  line.replaceChildren(`Word${words.length > 1 ? "s" : ""} unknown to the model: `, ...list);
 }
 
-function clearAround() {
+function clearStatus() {
   $("context").hidden = true;
   $("unknown").hidden = true;
   status.textContent = "";
@@ -152,279 +158,269 @@ function clearAround() {
 }
 
 async function showStart(signal) {
-  clearAround();
+  clearStatus();
   document.title = "shopsight";
   $("heading").textContent = "Search";
-  const named = facets.filter(({ kind, values }) => kind === "choice" && Object.keys(values).length > 1);
-  const first = ({ values }, count) => Object.keys(values).filter((value) => value.trim()).slice(0, count);
-  const tries = named.flatMap((one) => first(one, 3)).slice(0, 7);
-  const ways = shop.extractor ? "Describe what you have in mind in your own words, or search with a photo."
-    : "Describe what you have in mind in your own words.";
+  const fields = facets.filter((facet) => choices(facet).length);
+  const suggestions = fields.flatMap((facet) => choices(facet).slice(0, 3)).slice(0, 7);
+  const hint = shop.extractor ? "Describe what you are looking for, or search with a photo."
+    : "Describe what you are looking for.";
   view.replaceChildren(el("div", { class: "hero" },
     el("h2", {}, `Search ${shop.products.toLocaleString()} products by what their photos show`),
-    el("p", {}, ways),
-    el("p", { class: "tries" }, tries.map((word) =>
-      el("a", { class: "pill", href: addressOf({ q: word }), "data-query": word }, word)))));
-  const shelves = named.slice(0, 1).flatMap((one) => first(one, 4).map((value) => ({ name: one.name, value })));
-  const filters = readAddress().filters;
-  const answers = await Promise.allSettled(shelves.map(({ name, value }) =>
-    api.search(value, 8, { ...filters, [name]: value }, signal, false)));
+    el("p", {}, hint),
+    el("p", { class: "suggestions" }, suggestions.map((word) =>
+      el("a", { class: "pill", href: urlOf({ q: word }), "data-query": word }, word)))));
+  const values = fields.slice(0, 1).flatMap((facet) => choices(facet).slice(0, 4));
+  const filters = readUrl().filters;
+  const answers = await Promise.allSettled(values.map((value) =>
+    api.search(value, 8, { ...filters, [fields[0].name]: value }, signal, false)));
   if (signal.aborted) return;
   answers.forEach((answer, i) => {
-    if (answer.status === "fulfilled" && answer.value.hits.length) view.append(shelf(shelves[i], answer.value));
+    if (answer.status === "fulfilled" && answer.value.hits.length) view.append(shelf(values[i], answer.value));
   });
 }
 
-function shelf({ value }, found) {
-  const href = addressOf({ ...readAddress(), q: value });
+function shelf(value, results) {
+  const href = urlOf({ ...readUrl(), q: value });
   return el("section", { class: "shelf" },
     el("h2", {}, el("span", {}, value), el("a", { href, "data-query": value, "aria-label": `See all: ${value}` }, "See all")),
-    el("ul", {}, found.hits.map((hit) => card(hit, { ...links, photos: shop.photos, scored: false, level: "h3" }))));
+    el("ul", {}, results.hits.map((hit) => card(hit, { ...links, photos: shop.photos, scored: false, level: "h3" }))));
 }
 
-function message(drawing, title, text, ...buttons) {
-  view.replaceChildren(el("div", { class: "message" }, drawing, el("h2", {}, title), el("p", {}, text), buttons));
+function showMessage(drawing, title, text, button) {
+  view.replaceChildren(el("div", { class: "message" }, drawing, el("h2", {}, title), el("p", {}, text), button));
 }
 
-function showNothing(filters) {
-  const some = Object.keys(filters).length > 0;
+const button = (text, onclick) => el("button", { class: "solid", type: "button", onclick }, text);
+const clearButton = () => button("Clear filters", () => navigate({ filters: {} }));
+
+function showNoResults(filters) {
+  const filtered = Object.keys(filters).length > 0;
   more.hidden = true;
-  message(icon("M11 4.5a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13Z", "m16 16 4.5 4.5", "M8.5 11h5"),
-    "Nothing found", some ? "No product passes these filters." : "Try other words, or fewer of them.",
-    some && clearing());
+  showMessage(icon("M11 4.5a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13Z", "m16 16 4.5 4.5", "M8.5 11h5"),
+    "No results", filtered ? "No product matches these filters." : "Try other words, or fewer of them.",
+    filtered && clearButton());
 }
 
-const clearing = () =>
-  el("button", { class: "solid", type: "button", onclick: () => go({ filters: {} }) }, "Clear filters");
-
-function showProblem(error, retry = render) {
-  clearAround();
-  if (error.status === 401) { openDoor(); return; }
-  const again = el("button", { class: "solid", type: "button", onclick: () => retry() }, "Try again");
-  const titles = { 0: "No answer", 404: "Not in this catalogue", 429: "A little slower, please", 503: "Busy just now" };
-  const said = error.message.charAt(0).toUpperCase() + error.message.slice(1);
-  const filtered = error.status === 400 && Object.keys(readAddress().filters).length > 0;
-  message(icon("M12 4.5 3.5 19.5h17Z", "M12 10.5v4", "M12 17v.01"), titles[error.status] || "That did not work",
-    /[.?!]$/.test(said) ? said : `${said}.`, filtered ? clearing() : again);
+function showError(error, retry = render) {
+  clearStatus();
+  if (error.status === 401) { askForToken(); return; }
+  const titles = { 0: "Connection failed", 404: "Not found", 429: "Too many requests", 503: "Server busy" };
+  const text = error.message.charAt(0).toUpperCase() + error.message.slice(1);
+  const filtered = error.status === 400 && Object.keys(readUrl().filters).length > 0;
+  showMessage(icon("M12 4.5 3.5 19.5h17Z", "M12 10.5v4", "M12 17v.01"), titles[error.status] || "Search failed",
+    /[.?!]$/.test(text) ? text : `${text}.`, filtered ? clearButton() : button("Try again", () => retry()));
 }
 
-// ---- one product -------------------------------------------------------------------------
+// ---- product dialog ----------------------------------------------------------------------
 
 async function showProduct(id) {
   if (!id) { if (dialog.open) dialog.close(); return; }
-  const hit = shown.hits.find((one) => one.product_id === id) || null;
+  const hit = shown.hits.find(({ product_id }) => product_id === id) || null;
   try {
-    const one = hit ? { ...hit, boxes: hit.explanation?.boxes } : null;
-    const product = one?.boxes?.length ? one : await api.product(id);
-    if (readAddress().product === id) showDetail(dialog, product, hit, links);
+    const boxes = hit?.explanation?.boxes;
+    const product = boxes?.length ? { ...hit, boxes } : await api.product(id);
+    if (readUrl().product === id) showDetail(dialog, product, hit, links);
   } catch (error) {
     if (dialog.open) dialog.close();
-    showProblem(error);
+    showError(error);
   }
 }
 
 dialog.addEventListener("close", () => {
-  const { product } = readAddress();
+  const { product } = readUrl();
   if (!product) return;
-  history.pushState(history.state, "", addressOf({ ...readAddress(), product: "" }));
-  cardOf(product)?.focus();
+  history.pushState(history.state, "", urlOf({ ...readUrl(), product: "" }));
+  allCards().find((link) => link.dataset.product === product)?.focus();
 });
 dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
 
-function step(by) {
-  const at = shown.hits.findIndex((one) => one.product_id === readAddress().product);
-  const next = shown.hits[at + by];
-  if (at >= 0 && next) go({ product: next.product_id }, { replace: true });
+function stepProduct(offset) {
+  const i = shown.hits.findIndex(({ product_id }) => product_id === readUrl().product);
+  const next = shown.hits[i + offset];
+  if (i >= 0 && next) navigate({ product: next.product_id }, { replace: true });
 }
 
-// ---- a photo as the query ----------------------------------------------------------------
+// ---- search by photo ---------------------------------------------------------------------
 
-function dropPicture() {
-  if (picture) URL.revokeObjectURL(picture.url);
-  picture = null;
+function dropPhoto() {
+  if (queryPhoto) URL.revokeObjectURL(queryPhoto.url);
+  queryPhoto = null;
 }
 
 async function usePhoto(file) {
   if (!file || !shop.extractor) return;
   try {
-    const blob = await smaller(file);
-    dropPicture();
-    picture = { blob, url: URL.createObjectURL(blob) };
-    limit = PAGE;
+    const blob = await reencode(file);
+    dropPhoto();
+    queryPhoto = { blob, url: URL.createObjectURL(blob) };
+    limit = PAGE_SIZE;
     query.value = "";
-    go({ q: "", like: "" });
+    navigate({ q: "", like: "" });
   } catch {
-    showProblem(new api.Problem(400, "This file is no photo that your browser can read."));
+    showError(new api.Problem(400, "Your browser cannot read this file as a photo."));
   }
 }
 
-// A JPEG of moderate size, upright, whatever came from the camera.
-async function smaller(file) {
+// An upright JPEG of moderate size. Metadata such as the place where it was taken stays on the device.
+async function reencode(file) {
   const bitmap = await createImageBitmap(file);
-  const scale = Math.min(1, LARGEST / Math.max(bitmap.width, bitmap.height));
+  const scale = Math.min(1, MAX_PHOTO_SIDE / Math.max(bitmap.width, bitmap.height));
   const canvas = el("canvas");
   canvas.width = Math.max(1, Math.round(bitmap.width * scale));
   canvas.height = Math.max(1, Math.round(bitmap.height * scale));
-  const pen = canvas.getContext("2d");
-  pen.fillStyle = "#fff";
-  pen.fillRect(0, 0, canvas.width, canvas.height);
-  pen.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  const context = canvas.getContext("2d");
+  context.fillStyle = "#fff";
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
   bitmap.close();
-  return new Promise((done, failed) =>
-    canvas.toBlob((blob) => (blob ? done(blob) : failed(new Error("no picture"))), "image/jpeg", 0.92));
+  return new Promise((resolve, reject) =>
+    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("not encoded"))), "image/jpeg", 0.92));
 }
 
-const carries = (event) => shop.extractor && [...(event.dataTransfer?.types || [])].includes("Files");
+const hasFiles = (event) => shop.extractor && [...(event.dataTransfer?.types || [])].includes("Files");
 document.addEventListener("dragover", (event) => {
-  if (!carries(event)) return;
+  if (!hasFiles(event)) return;
   event.preventDefault();
   $("drop").hidden = false;
 });
 document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) $("drop").hidden = true; });
 document.addEventListener("drop", (event) => {
   $("drop").hidden = true;
-  if (!carries(event)) return;
+  if (!hasFiles(event)) return;
   event.preventDefault();
   usePhoto(event.dataTransfer.files[0]);
 });
-document.addEventListener("paste", (event) => {
-  const file = [...(event.clipboardData?.files || [])].find((one) => one.type.startsWith("image/"));
-  if (file) usePhoto(file);
-});
+document.addEventListener("paste", (event) =>
+  usePhoto([...(event.clipboardData?.files || [])].find((file) => file.type.startsWith("image/"))));
 $("photo").addEventListener("change", (event) => { usePhoto(event.target.files[0]); event.target.value = ""; });
 
 // ---- typing, clicking, keys --------------------------------------------------------------
 
 function searchTyped() {
-  const going = Boolean(typing);
-  clearTimeout(typing);
-  typing = 0;
-  if (query.value === readAddress().q && !picture) return;
-  dropPicture();
-  limit = PAGE;
-  const replace = going && history.state?.typed === true;
-  go({ q: query.value, like: "" }, { replace });
-  history.replaceState({ ...history.state, typed: going }, "");
+  const typing = Boolean(typingTimer);
+  clearTimeout(typingTimer);
+  typingTimer = 0;
+  if (query.value === readUrl().q && !queryPhoto) return;
+  dropPhoto();
+  limit = PAGE_SIZE;
+  // A query typed in several bursts makes one history entry, not one per pause.
+  const replace = typing && history.state?.typed === true;
+  navigate({ q: query.value, like: "" }, { replace });
+  history.replaceState({ ...history.state, typed: typing }, "");
 }
 
 query.addEventListener("input", (event) => {
-  clearTimeout(typing);
-  if (!event.isComposing) typing = setTimeout(searchTyped, TYPING);
+  clearTimeout(typingTimer);
+  if (!event.isComposing) typingTimer = setTimeout(searchTyped, DEBOUNCE);
 });
-query.addEventListener("compositionend", () => { typing = setTimeout(searchTyped, TYPING); });
+query.addEventListener("compositionend", () => { typingTimer = setTimeout(searchTyped, DEBOUNCE); });
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  clearTimeout(typing);
-  typing = 0;
+  clearTimeout(typingTimer);
+  typingTimer = 0;
   searchTyped();
 });
 more.addEventListener("click", () => {
-  const last = cardsShown().length;
-  limit = Math.min(limit * 2, shop.most);
+  const count = allCards().length;
+  limit = Math.min(limit * 2, shop.maxHits);
   more.disabled = true;
-  const state = readAddress();
-  find(state, JSON.stringify([state.q, state.like, state.filters, picture?.url, limit])).then(() => {
+  runSearch(readUrl()).then(() => {
     more.disabled = false;
-    cardsShown()[last]?.focus();
+    allCards()[count]?.focus();
   });
 });
 
-// Links of ours are followed without loading the page anew; with a modifier they are plain links.
+// Links within the page change its state without a reload; with a modifier key they open normally.
 document.addEventListener("click", (event) => {
   const link = event.target.closest?.("a[data-product], a[data-similar], a[data-query], a.brand");
   if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   event.preventDefault();
   const { product, similar, query: words } = link.dataset;
-  if (product) { noteClick(product); go({ product }); return; }
-  limit = PAGE;
-  dropPicture();
-  if (similar) { if (dialog.open) dialog.close(); go({ like: similar, q: "" }); }
-  else if (words) go({ q: words, like: "" });
-  else go({ q: "", like: "", filters: {} });
+  if (product) { logClick(product); navigate({ product }); return; }
+  if (similar && dialog.open) dialog.close();
+  newSearch(similar ? { like: similar, q: "" } : words ? { q: words, like: "" } : { q: "", like: "", filters: {} });
   scrollTo({ top: 0 });
 });
 
-// Which of the products found was opened: what training can learn from, where the server keeps it.
-function noteClick(product) {
-  const { q } = readAddress();
-  if (shop.clicks && q && shown.hits.some((one) => one.product_id === product)) api.click(q, product);
+// Clicks on results are training data, if the server logs them.
+function logClick(product) {
+  const { q } = readUrl();
+  if (shop.clicks && q && shown.hits.some(({ product_id }) => product_id === product)) api.logClick(q, product);
 }
 
-const cardsShown = () => [...view.querySelectorAll("a[data-product]")];
-const cardOf = (id) => cardsShown().find((one) => one.dataset.product === id);
+const allCards = () => [...view.querySelectorAll("a[data-product]")];
 
-// The card that lies in a direction from another, in a grid or on shelves.
+// The next card in the direction of a key, in a grid or on shelves.
 function neighbour(from, key) {
-  const all = cardsShown();
-  const at = all.indexOf(from);
-  if (key === "ArrowLeft") return all[at - 1];
-  if (key === "ArrowRight") return all[at + 1];
-  if (key === "Home") return all[0];
-  if (key === "End") return all.at(-1);
-  const here = from.getBoundingClientRect();
-  const down = key === "ArrowDown";
-  const beyond = all.map((one) => [one, one.getBoundingClientRect()])
-    .filter(([, box]) => (down ? box.top > here.top + 5 : box.top < here.top - 5));
-  const far = ([, box]) => Math.abs(box.top - here.top) * 4 + Math.abs(box.left - here.left);
-  return beyond.sort((a, b) => far(a) - far(b))[0]?.[0];
+  const cards = allCards();
+  const i = cards.indexOf(from);
+  if (key === "ArrowLeft") return cards[i - 1];
+  if (key === "ArrowRight") return cards[i + 1];
+  if (key === "Home") return cards[0];
+  if (key === "End") return cards.at(-1);
+  const start = from.getBoundingClientRect();
+  const beyond = cards.map((link) => [link, link.getBoundingClientRect()]).filter(([, box]) =>
+    (key === "ArrowDown" ? box.top > start.top + 5 : box.top < start.top - 5));
+  // Rows count more than columns, so that the nearest row wins.
+  const distance = ([, box]) => Math.abs(box.top - start.top) * 4 + Math.abs(box.left - start.left);
+  return beyond.sort((a, b) => distance(a) - distance(b))[0]?.[0];
 }
 
 document.addEventListener("keydown", (event) => {
-  if (event.metaKey || event.ctrlKey || event.altKey || $("door").open) return;
+  if (event.metaKey || event.ctrlKey || event.altKey || tokenDialog.open) return;
   const { key, target } = event;
   if (dialog.open) {
-    if (key === "ArrowRight" || key === "ArrowLeft") { event.preventDefault(); step(key === "ArrowRight" ? 1 : -1); }
+    if (key === "ArrowRight" || key === "ArrowLeft") { event.preventDefault(); stepProduct(key === "ArrowRight" ? 1 : -1); }
     return;
   }
-  const writing = target.matches("input:not([type=checkbox]), select, textarea");
-  if (key === "/" && !writing) { event.preventDefault(); query.focus(); query.select(); return; }
-  if (target === query && key === "ArrowDown") { event.preventDefault(); cardsShown()[0]?.focus(); return; }
+  const editing = target.matches("input:not([type=checkbox]), select, textarea");
+  if (key === "/" && !editing) { event.preventDefault(); query.focus(); query.select(); return; }
+  if (target === query && key === "ArrowDown") { event.preventDefault(); allCards()[0]?.focus(); return; }
   const from = target.closest?.("a[data-product]");
   if (!from || !view.contains(from)) return;
   if (key === "Escape") query.focus();
-  else if (key === "s" || key === "S") { limit = PAGE; dropPicture(); go({ like: from.dataset.product, q: "" }); }
+  else if (key === "s" || key === "S") newSearch({ like: from.dataset.product, q: "" });
   else if (["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"].includes(key)) {
     event.preventDefault();
     (neighbour(from, key) || (key === "ArrowUp" ? query : from)).focus();
   }
 });
 addEventListener("popstate", () => {
-  if (!history.state?.picture) dropPicture();
+  if (!history.state?.photo) dropPhoto();
   render();
 });
 
-// ---- beginning ---------------------------------------------------------------------------
+// ---- start -------------------------------------------------------------------------------
 
-function openDoor() {
-  if (!$("door").open) $("door").showModal();
-}
+const askForToken = () => tokenDialog.open || tokenDialog.showModal();
 
-$("door").addEventListener("cancel", (event) => event.preventDefault());
-$("door-form").addEventListener("submit", async (event) => {
+tokenDialog.addEventListener("cancel", (event) => event.preventDefault());
+$("token-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   try {
-    await api.enter($("token").value);
-    $("door-wrong").textContent = "";
-    $("door").close();
-    begin();
+    await api.startSession($("token").value);
+    $("token-error").textContent = "";
+    tokenDialog.close();
+    start();
   } catch (error) {
-    $("door-wrong").textContent = error.status === 401 ? "That is not the token." : error.message;
+    $("token-error").textContent = error.status === 401 ? "Wrong token." : error.message;
   }
 });
 
-async function begin() {
+async function start() {
   try {
-    const [about, fields] = await Promise.all([api.info(), api.facets()]);
+    const [info, fields] = await Promise.all([api.info(), api.facets()]);
     facets = fields;
-    shop = { ...about.index, most: about.limits.k_max, clicks: about.clicks };
-    query.maxLength = about.limits.query_chars;
+    shop = { ...info.index, maxHits: info.limits.k_max, clicks: info.clicks };
+    query.maxLength = info.limits.query_chars;
     $("camera").hidden = !shop.extractor;
-    writeFilters = buildFilters($("filters"), facets, (filters) => { limit = PAGE; go({ filters }); });
+    writeFilters = buildFilters($("filters"), facets, (filters) => { limit = PAGE_SIZE; navigate({ filters }); });
     render();
   } catch (error) {
-    showProblem(error, begin);
+    showError(error, start);
   }
 }
 
-view.replaceChildren(bones(12));
-begin();
+view.replaceChildren(skeletons(12));
+start();

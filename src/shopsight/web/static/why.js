@@ -1,66 +1,66 @@
-// Why a product was found: its photo's regions, and the words that they answer.
+// Explanation of a hit: regions of its photo and the query words that match them.
 
 import { el, meter, svg } from "./elements.js";
 
 const COLOURS = 5;
 
-// Region -> colour, the region of the weightiest word first.
-function coloursOf(words) {
-  const found = new Map();
-  const weighed = words.filter((one) => one.region != null).sort((a, b) => b.weight - a.weight);
+// Region index -> CSS class of its colour, in order of the weights of its words.
+function colourRegions(words) {
+  const classes = new Map();
+  const weighed = words.filter((word) => word.region != null).sort((a, b) => b.weight - a.weight);
   for (const { region } of weighed) {
-    if (!found.has(region) && found.size < COLOURS) found.set(region, `c${found.size}`);
+    if (!classes.has(region) && classes.size < COLOURS) classes.set(region, `c${classes.size}`);
   }
-  return found;
+  return classes;
 }
 
-function rectangle([top, left, bottom, right], wide, high, colour = "") {
-  return svg("rect", { class: colour, x: left * wide, y: top * high,
-    width: Math.max(right - left, 0) * wide, height: Math.max(bottom - top, 0) * high });
+function rectangle([top, left, bottom, right], width, height, colour = "") {
+  return svg("rect", { class: colour, x: left * width, y: top * height,
+    width: Math.max(right - left, 0) * width, height: Math.max(bottom - top, 0) * height });
 }
 
-// The regions as an overlay that lies on the photo as `object-fit: contain` lays the photo.
-export function boxes(explanation, wide, high) {
-  const colours = coloursOf(explanation.words);
+// Overlay of the regions. Its view box has the photo's size, so it scales like `object-fit: contain`.
+export function boxes(explanation, width, height) {
+  const colours = colourRegions(explanation.words);
   const order = explanation.boxes.map((box, i) => [box, colours.get(i)]);
+  // Coloured regions are drawn last, on top.
   order.sort((a, b) => Boolean(a[1]) - Boolean(b[1]));
-  return svg("svg", { class: "boxes", viewBox: `0 0 ${wide} ${high}`, "aria-hidden": "true" },
+  return svg("svg", { class: "boxes", viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" },
     order.map(([box, colour]) =>
-      [colour && rectangle(box, wide, high, "halo"), rectangle(box, wide, high, colour)]).flat());
+      [colour && rectangle(box, width, height, "halo"), rectangle(box, width, height, colour)]).flat());
 }
 
-// What stands for a photo that is not there: its regions, or nothing but a word.
+// Placeholder for a missing photo: its regions, or a text.
 export function schematic(regions = []) {
-  const drawn = regions.map((box) => rectangle(box, 150, 200));
-  const word = svg("text", { x: 75, y: 105 }, "no photo");
+  const outlines = regions.map((box) => rectangle(box, 150, 200));
+  const text = svg("text", { x: 75, y: 105 }, "no photo");
   return svg("svg", { class: "schematic", viewBox: "0 0 150 200", "aria-hidden": "true" },
-    drawn.length ? drawn : word);
+    outlines.length ? outlines : text);
 }
 
-const dotted = (word, colours) => el("span", { class: `dot ${colours.get(word.region) || ""}` });
+const dot = (word, colours) => el("span", { class: `dot ${colours.get(word.region) || ""}` });
 
-// The weightiest words, for the foot of a photo.
-export function shortWords(explanation) {
-  const colours = coloursOf(explanation.words);
-  const weighed = explanation.words.filter((one) => one.weight > 0);
-  const first = weighed.sort((a, b) => b.weight - a.weight).slice(0, 5);
-  return el("ul", { class: "why", "aria-hidden": "true" }, first.map((one) =>
-    el("li", {}, dotted(one, colours), el("b", {}, one.word, !one.known && el("small", {}, " new")),
-      meter(one.weight))));
+// The five words with the highest weights, for the overlay on a photo.
+export function topWords(explanation) {
+  const colours = colourRegions(explanation.words);
+  const weighed = explanation.words.filter((word) => word.weight > 0);
+  const top = weighed.sort((a, b) => b.weight - a.weight).slice(0, 5);
+  return el("ul", { class: "why", "aria-hidden": "true" }, top.map((word) =>
+    el("li", {}, dot(word, colours), el("b", {}, word.word, !word.known && el("small", {}, " new")),
+      meter(word.weight))));
 }
 
-// A match is a logit: how probable it is that the word could be said of the photo.
+// The match is a logit; its sigmoid is the probability that the word describes the photo.
 const percent = (match) => `${Math.round(100 / (1 + Math.exp(-match)))}%`;
 
-// Every word with its weight and its match.
+// All words with weight and match.
 export function allWords(explanation) {
-  const colours = coloursOf(explanation.words);
-  return el("ul", { class: "words" }, explanation.words.map((one) => {
-    const out = one.match == null;
-    const note = out ? " left out" : one.known ? "" : " new to the model";
-    return el("li", { class: out ? "left" : "" }, dotted(one, colours),
-      el("b", {}, one.word, note && el("small", { class: out ? "left" : "" }, note)),
-      meter(one.weight),
-      el("output", { title: `weight ${one.weight.toFixed(2)}` }, out ? "" : percent(one.match)));
+  const colours = colourRegions(explanation.words);
+  return el("ul", { class: "words" }, explanation.words.map((word) => {
+    const ignored = word.match == null;
+    const note = ignored ? " ignored" : word.known ? "" : " unknown to the model";
+    return el("li", { class: ignored ? "ignored" : "" }, dot(word, colours),
+      el("b", {}, word.word, note && el("small", {}, note)), meter(word.weight),
+      el("output", { title: `weight ${word.weight.toFixed(2)}` }, ignored ? "" : percent(word.match)));
   }));
 }
