@@ -29,7 +29,7 @@ LAYERS = (
     ("demo",),
     ("api",),
     ("cli",),
-    ("bench",),
+    ("bench", "__main__"),
 )
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 FIRST_WITH_TENSORS = LEVEL["regions"]

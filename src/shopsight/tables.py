@@ -109,14 +109,19 @@ def text_table(grid: Grid, width: int = _WIDTH) -> str:
     return text.getvalue()
 
 
-def html_table(grid: Grid) -> str:
-    """The grid as an HTML table.
+def html_table(grid: Grid, images: Sequence[str] = ()) -> str:
+    """The grid as an HTML table, with an image before each row if ``images`` has their URIs.
 
     >>> html_table(Grid(("a",), (("<b>",),)))
     '<table><thead><tr><th>a</th></tr></thead><tbody><tr><td>&lt;b&gt;</td></tr></tbody></table>'
     """
-    head = "".join(f"<th>{escape(column)}</th>" for column in grid.columns)
-    rows = (f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in grid.rows)
+    head = "".join(
+        f"<th>{escape(column)}</th>" for column in ([""] if images else []) + [*grid.columns]
+    )
+    rows = []
+    for i, row in enumerate(grid.rows):
+        image = f'<td><img src="{escape(images[i])}" height="96"></td>' if images else ""
+        rows.append(f"<tr>{image}{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>")
     note = f"<p>{escape(grid.note)}</p>" if grid.note else ""
     body = "".join(rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"

@@ -15,7 +15,7 @@ from shopsight.cli.main import main
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Pools that leak: each answer is offered once, all else by every pool."""
+    """Pools that leak: relevant products are in a single pool, all others in every pool."""
     rows = [
         f"{query}\t{text}\t{product}\n"
         for query, text in enumerate(["red shoes", "Red Shoes", "", *map(str, range(9))])
@@ -27,7 +27,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_says_that_pools_leak(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_reports_a_leak(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", "pairs.tsv", "--answers", "answers.json"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("These pools LEAK: ranking products by how few pools offer them")
@@ -38,21 +38,21 @@ def test_says_that_pools_leak(folder: Path, capsys: pytest.CaptureFixture[str]) 
 
 def test_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", "pairs.tsv", "--answers", "answers.json", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["leaks"] is True
-    assert found["leak"]["count_only"] == 1.0
-    by_count = found["leak"]["relevance_by_pool_count"]
+    result = json.loads(capsys.readouterr().out)
+    assert result["leaks"] is True
+    assert result["leak"]["count_only"] == 1.0
+    by_count = result["leak"]["relevance_by_pool_count"]
     assert by_count["1"] == {"candidates": 12, "relevant": 12, "rate": 1.0}
-    assert found["structure"]["empty_queries"] == ["2"]
-    assert found["structure"]["duplicate_queries"] == [["0", "1"]]
+    assert result["structure"]["empty_queries"] == ["2"]
+    assert result["structure"]["duplicate_queries"] == [["0", "1"]]
 
 
-def test_without_answers(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_judgements(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", "pairs.tsv"]) == 0
     assert "can only be measured with relevance judgements" in capsys.readouterr().out
     assert main(["audit", "pairs.tsv", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert (found["leaks"], found["leak"]) == (None, None)
+    result = json.loads(capsys.readouterr().out)
+    assert (result["leaks"], result["leak"]) == (None, None)
 
 
 def test_prepared_folder_equals_its_raw_file(
@@ -69,16 +69,16 @@ def test_prepared_folder_equals_its_raw_file(
     assert json.loads(capsys.readouterr().out) == raw
 
 
-def test_a_folder_that_is_not_prepared(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_folder_without_prepared_data(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", "."]) == 2
-    assert "not a prepared one (it has no data.json)" in capsys.readouterr().err
+    assert "not prepared data (it has no data.json)" in capsys.readouterr().err
 
 
-def test_pools_come_from_standard_input(folder: Path) -> None:
-    command = [sys.executable, "-m", "shopsight.cli.main", "audit", "-", "--json"]
+def test_pools_from_standard_input(folder: Path) -> None:
+    command = [sys.executable, "-m", "shopsight", "audit", "-", "--json"]
     data = (folder / "pairs.tsv").read_bytes()
-    for given in (data, gzip.compress(data)):
-        done = subprocess.run(command, input=given, capture_output=True, check=False)
+    for content in (data, gzip.compress(data)):
+        done = subprocess.run(command, input=content, capture_output=True, check=False)
         assert done.returncode == 0, done.stderr
         structure = json.loads(done.stdout)["structure"]
         assert (structure["queries"], structure["empty_queries"]) == (12, ["2"])

@@ -1,4 +1,4 @@
-"""``shopsight evaluate | compare | rerank | submit`` as a person meets them."""
+"""``shopsight evaluate | compare | rerank | submit``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PRODUCTS = ["a", "b", "c", "d", "e", "f"]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two runs over 12 queries; in "good" the answer "a" is first, in "bad" it is last."""
+    """Two runs over 12 queries: "good" ranks the relevant product first, "bad" ranks it last."""
     queries = [str(query) for query in range(12)]
     good = {q: [[p, float(10 - i)] for i, p in enumerate(PRODUCTS)] for q in queries}
     bad = {q: [[p, float(i)] for i, p in enumerate(PRODUCTS)] for q in queries}
@@ -28,20 +28,20 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+def error_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     assert main(arguments) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    sentence = printed.err.strip().splitlines()[-1]
-    assert sentence.startswith("shopsight: ")
-    return sentence
+    message = printed.err.strip().splitlines()[-1]
+    assert message.startswith("shopsight: ")
+    return message
 
 
 def test_evaluate_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["evaluate", "good.json", "--answers", "answers.json", "--json"]
     assert main([*command, "--metrics", "ndcg@5", "mrr"]) == 0
-    one = {"mean": 1.0, "low": 1.0, "high": 1.0, "queries": 12}
-    assert json.loads(capsys.readouterr().out) == {"ndcg@5": one, "mrr": one}
+    perfect = {"mean": 1.0, "low": 1.0, "high": 1.0, "queries": 12}
+    assert json.loads(capsys.readouterr().out) == {"ndcg@5": perfect, "mrr": perfect}
 
 
 def test_evaluate_table(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,7 +63,9 @@ def test_per_query(folder: Path, name: str, separator: str) -> None:
     assert len(rows) == 13
 
 
-def test_evaluate_says_what_was_left_out(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate_reports_what_was_left_out(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (folder / "other.json").write_text('{"0": ["a"], "90": ["a"], "1": []}')
     assert main(["evaluate", "good.json", "--answers", "other.json"]) == 0
     warned = capsys.readouterr().err
@@ -85,15 +87,17 @@ def test_compare(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_compare_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["compare", "good.json", "bad.json", "--answers", "answers.json", "--json"]
     assert main([*command, "--metrics", "mrr"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["runs"]["good"]["mrr"]["mean"] == 1.0
-    assert found["beats"] == {"mrr": {"good": ["bad"], "bad": []}}
-    (test,) = found["tests"]
+    result = json.loads(capsys.readouterr().out)
+    assert result["runs"]["good"]["mrr"]["mean"] == 1.0
+    assert result["beats"] == {"mrr": {"good": ["bad"], "bad": []}}
+    (test,) = result["tests"]
     assert (test["metric"], test["runs"]) == ("mrr", ["good", "bad"])
     assert test["p"] == test["p_adjusted"] < 0.05
 
 
-def test_runs_of_one_name_keep_apart(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_runs_of_the_same_name_get_distinct_names(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (folder / "x").mkdir()
     (folder / "x" / "good.json").write_text((folder / "bad.json").read_text())
     command = ["compare", "good.json", "x/good.json", "good.json", "--answers", "answers.json"]
@@ -111,7 +115,7 @@ def test_rerank(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr()
     assert json.loads(printed.out) == {"kept": 3, "demoted": 1, "out": "out.tsv"}
     assert printed.err.count("\n") == 1
-    assert "transductive: it uses other queries' candidates, which no live search" in printed.err
+    assert "transductive: it uses other queries' candidates, which live search" in printed.err
     run = read_run("out.tsv")
     assert run.pools.product_ids[run.order].tolist() == ["a", "b", "c", "a"]
 
@@ -136,22 +140,22 @@ def test_submit(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out) == {"queries": 12, "out": "s.csv"}
 
 
-def test_refusals(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "are required: --answers (see" in refused(capsys, "evaluate", "good.json")
-    assert "are required: RUN, --out (see" in refused(capsys, "submit")
+def test_invalid_input(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "are required: --answers (see" in error_of(capsys, "evaluate", "good.json")
+    assert "are required: RUN, --out (see" in error_of(capsys, "submit")
     answers = ["--answers", "answers.json"]
-    assert "none.json: no such file" in refused(capsys, "evaluate", "none.json", *answers)
-    assert "did you mean 'ndcg'" in refused(
+    assert "none.json: no such file" in error_of(capsys, "evaluate", "none.json", *answers)
+    assert "did you mean 'ndcg'" in error_of(
         capsys, "evaluate", "good.json", *answers, "--metrics", "ndgc@5"
     )
-    assert "did you mean '--answers'" in refused(capsys, "evaluate", "good.json", "--answer", "x")
-    assert "at least two runs" in refused(capsys, "compare", "good.json", *answers)
-    assert "--exclusive" in refused(capsys, "rerank", "good.json", "--out", "x.json")
-    assert "ending does not tell" in refused(
+    assert "did you mean '--answers'" in error_of(capsys, "evaluate", "good.json", "--answer", "x")
+    assert "at least two runs" in error_of(capsys, "compare", "good.json", *answers)
+    assert "--exclusive" in error_of(capsys, "rerank", "good.json", "--out", "x.json")
+    assert "ending does not tell" in error_of(
         capsys, "rerank", "good.json", "--exclusive", "--out", "x.docx"
     )
     (folder / "short.tsv").write_text("7\ta\t1\n")
-    assert "short.tsv: query '7' has 1 distinct product, a" in refused(
+    assert "short.tsv: query '7' has 1 distinct product, a" in error_of(
         capsys, "submit", "short.tsv", "--out", "s.csv"
     )
     assert not (folder / "s.csv").exists()

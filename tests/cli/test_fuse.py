@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from shopsight.formats.runs import read_run
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The answer "a" is second in each run, behind another product; first in their sum."""
+    """The relevant product "a" is second in each run, and first in their sum."""
     queries = [str(query) for query in range(10)]
     first = {q: {"a": 2.0, "c": 3.0, "d": 0.0} for q in queries}
     second = {q: {"a": 2.0, "c": 0.0, "d": 3.0} for q in queries}
@@ -28,12 +29,14 @@ def fuse(*arguments: str) -> int:
     return main(["fuse", "first.json", "second.json", "--out", "fused.json", *arguments])
 
 
-def test_fits_and_says_both_figures(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_reports_in_sample_and_cross_validated_scores(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert fuse("--answers", "answers.json") == 0
     out = capsys.readouterr().out
-    for words in ("0.3400  first", "0.6600  second", "fused, in sample   1.0000"):
-        assert words in out
-    assert "fused, held out    1.0000" in out
+    for row in ("first +0.3400", "second +0.6600", "fused, in sample +1.0000"):
+        assert re.search(row, out)
+    assert re.search("fused, held out +1.0000", out)
     assert "written: fused.json" in out
     fused = read_run("fused.json")
     assert fused.pools.product_ids[fused.order][0] == "a"
@@ -41,44 +44,46 @@ def test_fits_and_says_both_figures(folder: Path, capsys: pytest.CaptureFixture[
 
 def test_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert fuse("--answers", "answers.json", "--json", "--metric", "mrr") == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["metric"] == "mrr"
-    assert found["weights"] == {"first": 0.34, "second": 0.66}
-    assert found["members"]["first"]["mean"] == 0.5
-    assert found["in_sample"]["mean"] == found["held_out"]["mean"] == 1.0
-    assert found["filled"] == {"first": 0, "second": 0}
+    result = json.loads(capsys.readouterr().out)
+    assert result["metric"] == "mrr"
+    assert result["weights"] == {"first": 0.34, "second": 0.66}
+    assert result["members"]["first"]["mean"] == 0.5
+    assert result["in_sample"]["mean"] == result["held_out"]["mean"] == 1.0
+    assert result["filled"] == {"first": 0, "second": 0}
 
 
-def test_fixed_weights_need_no_answers(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fixed_weights_need_no_judgements(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert fuse("--weights", "0.25", "0.75", "--json") == 0
     assert json.loads(capsys.readouterr().out)["weights"] == {"first": 0.25, "second": 0.75}
     fused = read_run("fused.json")
-    found = dict(zip(fused.pools.of("0"), fused.scores, strict=False))
-    assert found == {"a": 2.0, "c": 0.75, "d": 2.25}
+    scores = dict(zip(fused.pools.of("0"), fused.scores, strict=False))
+    assert scores == {"a": 2.0, "c": 0.75, "d": 2.25}
 
 
-def test_fixed_weights_are_judged_with_answers(
+def test_fixed_weights_are_scored_with_judgements(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert fuse("--weights", "1", "1", "--answers", "answers.json", "--json") == 0
     assert json.loads(capsys.readouterr().out)["fixed"]["mean"] == 1.0
 
 
-def test_reciprocal_ranks_need_no_answers(folder: Path) -> None:
+def test_reciprocal_ranks_need_no_judgements(folder: Path) -> None:
     assert fuse("--method", "rrf", "--rrf-k", "1") == 0
     assert read_run("fused.json").scores.max() == pytest.approx((1 / 2 + 1 / 4) / 2)
 
 
-def test_says_how_many_pairs_were_missing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_reports_missing_pairs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "second.json").write_text('{"0": {"a": 1.0, "new": 2.0}}')
     assert fuse("--weights", "1", "1") == 0
     warned = capsys.readouterr().err
-    assert "first lacks 1 (query, product) pair, which gets its lowest score" in warned
-    assert "second lacks 29 (query, product) pairs, which get its lowest score" in warned
+    assert (
+        "first lacks 1 (query, product) pair, scored with its lowest score of the query" in warned
+    )
+    assert "second lacks 29 (query, product) pairs, scored with its lowest score" in warned
 
 
-def test_refusals(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments, words in (
+def test_invalid_input(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, message in (
         ((), "fitting weights needs --answers; or give --weights, or --method rrf"),
         (("--weights", "1"), "2 runs need 2 finite weights"),
         (("--answers", "answers.json", "--metric", "foo"), "unknown metric 'foo'"),
@@ -91,7 +96,7 @@ def test_refusals(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (("--weights", "1", "1", "--out", "/dev/null"), "it is not a regular file"),
     ):
         assert fuse(*arguments) == 2
-        assert words in capsys.readouterr().err
+        assert message in capsys.readouterr().err
     assert main(["fuse", "first.json", "--weights", "1", "--out", "fused.json"]) == 2
     assert "at least two runs" in capsys.readouterr().err
     assert not (folder / "fused.json").exists()

@@ -1,4 +1,4 @@
-"""Commands on runs never import what they do not need."""
+"""Commands on runs do not import heavy packages."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ sys.exit(f"{{code}} {{loaded}}" if code or loaded else 0)
         "rerank run.json --exclusive --out reranked.json",
         "audit run.json --answers answers.json",
         "submit run.json --out submission.csv",
+        "info run.json",
     ],
 )
 def test_imports_stay_light(tmp_path: Path, command: str) -> None:

@@ -1,7 +1,8 @@
-"""The ``shopsight`` command: find the command's module, parse, run, say errors in a sentence."""
+"""The ``shopsight`` command: dispatch to a command's module, report errors in one sentence."""
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import Sequence
@@ -12,30 +13,28 @@ from shopsight import __version__
 from shopsight.cli.stdout import ReaderGoneError, checked_output
 from shopsight.errors import ShopsightError, unknown_name
 
-# Command -> (module, its line in the overview). A module is imported only for its own command,
-# so that ``shopsight evaluate`` never pays for what ``shopsight prepare`` needs.
+# Command -> (module, summary). A module is imported only for its own command, so that
+# ``shopsight evaluate`` never pays for what ``shopsight prepare`` needs.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "prepare": ("shopsight.cli.prepare", "turn raw files into a prepared folder"),
-    "train": ("shopsight.cli.train", "train every model of a recipe, rank, fuse, report"),
-    "rank": ("shopsight.cli.rank", "rank a split with what was trained"),
-    "describe": ("shopsight.cli.rank", "what a trained model sees on product photos"),
-    "index": ("shopsight.cli.index", "make an index of a trained run, change it, check it"),
-    "search": ("shopsight.cli.search", "find products of an index"),
-    "serve": ("shopsight.cli.serve", "a page and an HTTP API that search an index"),
+    "prepare": ("shopsight.cli.prepare", "convert raw files to prepared data"),
+    "train": ("shopsight.cli.train", "train the models of a recipe, rank, fuse, report"),
+    "rank": ("shopsight.cli.rank", "rank a split with a trained model or ensemble"),
+    "describe": ("shopsight.cli.rank", "tags and captions of products"),
+    "index": ("shopsight.cli.index", "build an index for search, change it, check it"),
+    "search": ("shopsight.cli.search", "search an index by text, product or photo"),
+    "serve": ("shopsight.cli.serve", "HTTP API and search page of an index"),
     "tag": ("shopsight.cli.catalog_tools", "tags and a caption for every product"),
-    "dedupe": ("shopsight.cli.catalog_tools", "near-identical products of an index"),
-    "judge": (
-        "shopsight.cli.catalog_tools",
-        "turn a query log into answers for training and evaluation",
-    ),
-    "evaluate": ("shopsight.cli.evaluate", "score a run against answers"),
-    "compare": ("shopsight.cli.evaluate", "several runs in one table, with significance letters"),
-    "fuse": ("shopsight.cli.fuse", "combine runs into a better one"),
+    "dedupe": ("shopsight.cli.catalog_tools", "near-duplicate products of an index"),
+    "judge": ("shopsight.cli.catalog_tools", "relevance labels from a click log"),
+    "evaluate": ("shopsight.cli.evaluate", "score a run against relevance judgements"),
+    "compare": ("shopsight.cli.evaluate", "compare runs, with significance letters"),
+    "fuse": ("shopsight.cli.fuse", "combine runs by a weighted sum"),
     "rerank": ("shopsight.cli.evaluate", "transductive post-processing of a run"),
-    "audit": ("shopsight.cli.audit", "does a candidate pool give its answers away?"),
+    "audit": ("shopsight.cli.audit", "check candidate pools for label leakage"),
     "submit": ("shopsight.cli.evaluate", "write a run as submission.csv"),
+    "info": ("shopsight.cli.info", "identify and summarise a folder or file"),
     "bench": ("shopsight.bench.cli", "measure speed on this machine"),
-    "demo": ("shopsight.cli.demo", "the main job on a small built-in world"),
+    "demo": ("shopsight.cli.demo", "the full pipeline on a synthetic shop"),
 }
 
 
@@ -58,30 +57,30 @@ def overview() -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0 done, 2 a person's error, 130 interrupted."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    debug = "--debug" in arguments
-    quiet = "--quiet" in arguments
-    logging.basicConfig(
-        level=logging.DEBUG if debug else logging.ERROR if quiet else logging.WARNING,
-        format="%(levelname)s: %(message)s",
-        force=True,
-    )
+    """Run a command. Returns the exit code: 0 success, 2 user error, 130 SIGINT."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    logging.basicConfig(level=_log_level(argv), format="%(levelname)s: %(message)s", force=True)
     try:
         with checked_output():
-            _dispatch(arguments)
+            _dispatch(argv)
     except ReaderGoneError:
         return 0
     except (ShopsightError, OSError) as error:
-        return _refuse(error, debug)
+        return _report(error, argv)
     except KeyboardInterrupt:
-        _say(_interrupted(arguments))
+        _print_error(_interrupted(argv))
         return 130
     return 0
 
 
-def _dispatch(arguments: list[str]) -> None:
-    name, *rest = arguments or ["help"]
+def _log_level(argv: list[str]) -> int:
+    if "--debug" in argv:
+        return logging.DEBUG
+    return logging.ERROR if "--quiet" in argv else logging.WARNING
+
+
+def _dispatch(argv: list[str]) -> None:
+    name, *rest = argv or ["help"]
     if name in ("-h", "--help", "help"):
         print(overview())
     elif name == "--version":
@@ -92,25 +91,30 @@ def _dispatch(arguments: list[str]) -> None:
         import_module(COMMANDS[name][0]).run(name, rest)
 
 
-def _interrupted(arguments: list[str]) -> str:
-    if arguments[:2] not in (["prepare", "kddcup"], ["prepare", "photos"]):
+def _interrupted(argv: list[str]) -> str:
+    if argv[:2] not in (["prepare", "kddcup"], ["prepare", "photos"]):
         return "interrupted"
-    without = " without --force" if "--force" in arguments else ""
-    return f"interrupted; the same command{without} continues"
+    without = " without --force" if "--force" in argv else ""
+    return f"interrupted; repeat the command{without} to resume"
 
 
-def _refuse(error: Exception, debug: bool) -> int:
-    if debug:
-        logging.getLogger("shopsight").exception("where it happened")
+def _report(error: Exception, argv: list[str]) -> int:
+    if "--debug" in argv:
+        logging.getLogger("shopsight").exception("traceback of the error")
     message = str(error)
     if isinstance(error, OSError):
         message = f"{error.filename or 'system'}: {(error.strerror or str(error)).lower()}"
-    _say(message)
+    if "--json" in argv:
+        # Standard output may be what failed; the sentence on stderr remains.
+        with suppress(ShopsightError, ReaderGoneError), checked_output():
+            print(json.dumps({"error": message}, ensure_ascii=False))
+    _print_error(message)
     return 2
 
 
-def _say(message: str) -> None:
-    if sys.stderr is not None:  # print would take standard output instead
+def _print_error(message: str) -> None:
+    # Without stderr, print would write to standard output instead.
+    if sys.stderr is not None:
         with suppress(OSError):
             print(f"shopsight: {message}", file=sys.stderr)
 

@@ -1,9 +1,7 @@
-"""Options and words that the commands on runs have in common."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
 
@@ -12,19 +10,22 @@ from shopsight.config import EvaluateConfig
 from shopsight.errors import UsageError
 from shopsight.formats.atomic import resolve_output
 from shopsight.formats.content import STDIN
-from shopsight.formats.runs import read_run, shape_of
-from shopsight.types import Run
+from shopsight.formats.runs import shape_of
 
-RUN_FILE = "scores as JSON, TREC, CSV, TSV or submission.csv, gzipped or not"
-OUT_FILE = "where to write it; the ending tells the shape: .json, .trec, .csv or .tsv (.gz)"
+RUN_FILE = "ranking: JSON, TREC, CSV, TSV or submission.csv, gzipped or not"
+OUT_FILE = "output file; its extension selects the format: .json, .trec, .csv or .tsv (.gz)"
+ANSWERS = "relevance judgements: competition JSON or TREC qrels"
 Config = TypeVar("Config")
+
+
+def add_answers(parser: Parser, *, required: bool = True, help: str = ANSWERS) -> None:
+    """Add ``--answers``."""
+    parser.add_argument("--answers", metavar="A", required=required, help=help)
 
 
 def add_evaluation(parser: Parser) -> None:
     """Add ``--answers``, ``--metrics`` and the settings of the interval."""
-    parser.add_argument(
-        "--answers", metavar="A", required=True, help="competition JSON or TREC qrels"
-    )
+    add_answers(parser)
     parser.add_argument(
         "--metrics",
         metavar="M",
@@ -35,32 +36,34 @@ def add_evaluation(parser: Parser) -> None:
     parser.add_class_arguments(EvaluateConfig, None, skip={"metrics"})
 
 
+def add_out(parser: Parser, help: str = OUT_FILE) -> None:
+    """Add the required ``--out``."""
+    parser.add_argument("--out", metavar="F", required=True, help=help)
+
+
+def add_device(parser: Parser) -> None:
+    """Add ``--device``."""
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+
+
 def check_inputs(*paths: str | None) -> None:
-    """Refuse to read standard input twice."""
+    """Raise UsageError if two inputs are standard input."""
     if paths.count(STDIN) > 1:
-        raise UsageError("standard input (-) can be read once; name a file for the other input")
+        raise UsageError("standard input (-) can be read once; use a file for the other input")
 
 
 def check_output(path: str) -> None:
-    """Refuse before the work a file that a run could not be written to after it."""
+    """Raise, before the work, if a run could not be written to ``path`` after it."""
     resolve_output(path)
     shape_of(path)
 
 
-def config_from(kind: type[Config], given: Any) -> Config:
-    """A settings object from parsed options of the same names."""
-    values = {field.name: given[field.name] for field in fields(kind)}  # type: ignore[arg-type]
-    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+def config_from(kind: type[Config], args: Any) -> Config:
+    """A settings object from the options of the same names."""
+    return kind(**settings_from(args, kind))
 
 
-def read_runs(paths: Sequence[str]) -> list[Run]:
-    """Read runs, each with a name of its own: its file's, its path, or that and a number."""
-    runs = [read_run(path) for path in paths]
-    times = Counter(one.name for one in runs)
-    names: dict[str, None] = {}
-    for one, path in zip(runs, paths, strict=True):
-        name = one.name if times[one.name] == 1 else path
-        while name in names:
-            name += " again"
-        names[name] = None
-    return [Run(one.pools, one.scores, name) for one, name in zip(runs, names, strict=True)]
+def settings_from(args: Any, *kinds: type) -> dict[str, Any]:
+    """The fields of settings classes as keyword arguments, from the options of the same names."""
+    values = {field.name: args[field.name] for kind in kinds for field in fields(kind)}
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}

@@ -1,4 +1,4 @@
-"""One argument parser for every command: the same options, help layout and refusals."""
+"""Argument parser of all commands: general options, help layout and error messages."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from shopsight.errors import UsageError, unknown_name
 
 
 class Parser(jsonargparse.ArgumentParser):  # type: ignore[misc,unused-ignore]
-    """A command's parser; what it cannot parse is a `UsageError`, in one sentence.
+    """A command's parser; raises `UsageError` with a one-sentence message for invalid arguments.
 
     Args:
         command: the words after ``shopsight``, such as "evaluate".
-        summary: what the command does, a sentence or two.
-        examples: command lines to copy, without "shopsight".
+        summary: one or two sentences.
+        examples: command lines, without "shopsight".
     """
 
     def __init__(self, command: str, summary: str, examples: list[str]) -> None:
@@ -32,8 +32,8 @@ class Parser(jsonargparse.ArgumentParser):  # type: ignore[misc,unused-ignore]
         )
         general = self.add_argument_group("general")
         general.add_argument("--quiet", action="store_true", help="no progress, no warnings")
-        general.add_argument("--debug", action="store_true", help="show where an error was raised")
-        general.add_argument("--seed", type=int, default=0, help="seed of everything random")
+        general.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        general.add_argument("--seed", type=int, default=0, help="random seed")
 
     def add_json(self) -> None:
         """Add ``--json``: for commands that print results."""
@@ -54,7 +54,7 @@ class Parser(jsonargparse.ArgumentParser):  # type: ignore[misc,unused-ignore]
         return str(super().format_help(*args, **kwargs)).rstrip("\n") + "\n"
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Refuse with the nearest right option where there is one."""
+        """Raise UsageError, with the closest option if one is unknown."""
         message = " ".join(message.split())
         unrecognised = _unrecognised(message)
         if unrecognised is not None:
@@ -63,23 +63,23 @@ class Parser(jsonargparse.ArgumentParser):  # type: ignore[misc,unused-ignore]
         plain = self._missing(message) or _wrong_value(message) or message
         raise UsageError(f"{plain} (see {self.prog} --help)") from ex
 
-    def read(self, arguments: list[str]) -> Any:
-        """Parse ``arguments``; raises `UsageError` where they do not fit."""
-        given = self.parse_args(arguments)
-        if given.seed is not None and not 0 <= given.seed < _SEEDS:
-            raise UsageError(f"--seed must be from 0 to {_SEEDS - 1}, not {given.seed}")
-        return given
+    def read(self, argv: list[str]) -> Any:
+        """Parse a command's arguments. Raises UsageError for invalid ones."""
+        args = self.parse_args(argv)
+        if args.seed is not None and not 0 <= args.seed < _SEEDS:
+            raise UsageError(f"--seed must be from 0 to {_SEEDS - 1}, not {args.seed}")
+        return args
 
     def _missing(self, message: str) -> str:
-        """The options and words that a call lacks, as a person writes them; else empty."""
-        _, found, rest = message.partition("arguments are required: ")
-        if not found:
+        """The message for missing arguments, in the spelling of the command line; else empty."""
+        _, separator, rest = message.partition("arguments are required: ")
+        if not separator:
             return ""
-        written = {
-            one.dest: one.option_strings[0] if one.option_strings else one.metavar
-            for one in self._actions
+        spelling = {
+            action.dest: action.option_strings[0] if action.option_strings else action.metavar
+            for action in self._actions
         }
-        names = (str(written.get(dest) or dest) for dest in rest.split(", "))
+        names = (str(spelling.get(dest) or dest) for dest in rest.split(", "))
         return f"these arguments are required: {', '.join(names)}"
 
 
@@ -93,20 +93,20 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
         text = (action.help or "").rstrip(".")
         if action.default in (None, False, argparse.SUPPRESS) or not action.option_strings:
             return text
-        words = action.default
-        if isinstance(words, list | tuple):
-            words = " ".join(map(str, words))
-        return f"{text} (default: {words})" if words != "" else text
+        default = action.default
+        if isinstance(default, list | tuple):
+            default = " ".join(map(str, default))
+        return f"{text} (default: {default})" if default != "" else text
 
 
 def _unrecognised(message: str) -> str | None:
-    """The option in argparse's "unrecognized arguments", if that is what the message says."""
-    _, found, rest = message.partition("nrecognized arguments:")
-    words = [word for word in rest.split() if word.startswith("--")] if found else []
+    """The first option of argparse's "unrecognized arguments" message; else None."""
+    _, separator, rest = message.partition("nrecognized arguments:")
+    words = [word for word in rest.split() if word.startswith("--")] if separator else []
     return words[0].split("=")[0] if words else None
 
 
-_SEEDS = 2**32  # what every generator of random numbers takes
+_SEEDS = 2**32  # the range that all random number generators accept
 _KINDS = {"int": "a whole number", "float": "a number"}
 _WRONG_VALUE = re.compile(
     r'Parser key "(\w+)"(?: element \d+)?: Expected an? '
@@ -115,7 +115,7 @@ _WRONG_VALUE = re.compile(
 
 
 def _wrong_value(message: str) -> str:
-    r"""A value of the wrong type or not among the choices, in plain words; else empty.
+    r"""The message for a value of the wrong type or outside the choices; else empty.
 
     >>> _wrong_value('Parser key "steps": Expected a <class \'int\'>. Got value: 1.5')
     "--steps must be a whole number, not '1.5'"
@@ -124,9 +124,9 @@ def _wrong_value(message: str) -> str:
     >>> _wrong_value('Parser key "weights" element 2: Expected a <class \'float\'>. Got value: x')
     "--weights must be a number, not 'x'"
     """
-    found = _WRONG_VALUE.search(message)
-    if not found:
+    match = _WRONG_VALUE.search(message)
+    if not match:
         return ""
-    key, kind, choices, value = found.groups()
-    wanted = _KINDS.get(kind, kind) if kind else " or ".join(choices.replace("'", "").split(", "))
-    return f"--{key.replace('_', '-')} must be {wanted}, not '{value}'"
+    key, kind, choices, value = match.groups()
+    expected = _KINDS.get(kind, kind) if kind else " or ".join(choices.replace("'", "").split(", "))
+    return f"--{key.replace('_', '-')} must be {expected}, not '{value}'"

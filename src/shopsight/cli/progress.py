@@ -1,4 +1,4 @@
-"""Progress bars on stderr: how far, how fast, how long still."""
+"""Progress bars on stderr with speed and remaining time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rich.progress import (
 
 @contextmanager
 def progress_bar(*, quiet: bool) -> Iterator[Progress]:
-    """A rich progress display; shows nothing with ``quiet`` or away from a terminal."""
+    """A rich progress display, hidden with ``quiet`` or if stderr is not a terminal."""
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -36,16 +36,12 @@ def progress_bar(*, quiet: bool) -> Iterator[Progress]:
 
 
 def progress_callback(bar: Progress) -> Callable[[str, int, int], None]:
-    """What shows stages on a progress display: told a stage, how much is done, and of how much.
-
-    Args:
-        bar: see `progress_bar`.
-    """
+    """A ``callback(stage, done, total)`` that shows each stage as a bar."""
     tasks: dict[str, TaskID] = {}
 
-    def tell(what: str, done: int, total: int) -> None:
-        if what not in tasks:
-            tasks[what] = bar.add_task(what, total=total, rate="")
-        bar.update(tasks[what], completed=done, total=total)
+    def update(stage: str, done: int, total: int) -> None:
+        if stage not in tasks:
+            tasks[stage] = bar.add_task(stage, total=total, rate="")
+        bar.update(tasks[stage], completed=done, total=total)
 
-    return tell
+    return update

@@ -1,4 +1,4 @@
-"""Standard output that says what is wrong with it: closed, full, or without a reader."""
+"""Standard output whose failures are errors with a cause: closed, full, or without a reader."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from shopsight.errors import OutputError
 
 
 class ReaderGoneError(Exception):
-    """What reads standard output has ended (`| head`): no error, but nothing to print to."""
+    """The reader of standard output has closed the pipe (`| head`); this is not a user error."""
 
 
 @contextmanager
 def checked_output() -> Iterator[None]:
-    """Write out at the end what was printed, so that a failure is known before the exit code.
+    """Flush standard output at the end, so that a failure is known before the exit code.
 
     Raises:
-        OutputError: standard output is closed, or cannot be written to.
+        OutputError: standard output is closed or cannot be written to.
         ReaderGoneError: the other end of the pipe was closed.
     """
-    if sys.stdout is None:  # file descriptor 1 is free, the next file would get the prints
+    # With file descriptor 1 free, the next opened file would receive all prints.
+    if sys.stdout is None:
         raise OutputError("standard output is closed; use >/dev/null if it is not wanted")
     output = _Output(sys.stdout)
     with redirect_stdout(cast(Any, output)):
@@ -32,7 +33,8 @@ def checked_output() -> Iterator[None]:
         except SystemExit:  # after the text of --help
             output.flush()
             raise
-        except BaseException:  # which matters more than what was printed before
+        except BaseException:
+            # The error of the command matters more than a failure to print what came before.
             with suppress(OutputError, ReaderGoneError):
                 output.flush()
             raise
@@ -40,37 +42,37 @@ def checked_output() -> Iterator[None]:
 
 
 class _Output:
-    """The stream ``file``, whose failures name it and happen once."""
+    """A stream whose failures raise an error that names it, once."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
 
     def write(self, text: str) -> int:
-        with self._named():
+        with self._checked():
             return int(self._file.write(text))
 
     def flush(self) -> None:
-        with self._named():
+        with self._checked():
             self._file.flush()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
 
     @contextmanager
-    def _named(self) -> Iterator[None]:
+    def _checked(self) -> Iterator[None]:
         try:
             yield
         except BrokenPipeError as error:
-            self._give_up()
+            self._discard()
             raise ReaderGoneError from error
         except OSError as error:
-            self._give_up()
+            self._discard()
             reason = (error.strerror or str(error)).lower()
             raise OutputError(f"standard output: cannot write, {reason}") from error
 
-    def _give_up(self) -> None:
-        """Send what is still buffered nowhere: Python would fail on it again when it ends."""
+    def _discard(self) -> None:
+        """Send buffered text to /dev/null: Python would fail on it again at exit."""
         with suppress(OSError, ValueError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._file.fileno())
-            os.close(nowhere)
+            devnull = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(devnull, self._file.fileno())
+            os.close(devnull)

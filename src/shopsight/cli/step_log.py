@@ -1,4 +1,4 @@
-"""What a long command says about itself: each step, how long it took, what it came to."""
+"""Log of the steps of a long command: duration and result of each."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import time
 
 
 class StepLog:
-    """Says what was done, and how long it took.
+    """Prints each finished step with its duration.
 
     Args:
-        silent: keep the times and say nothing.
+        silent: record the steps without printing.
 
     Attributes:
         taken: name and seconds of each step so far.
@@ -19,10 +19,10 @@ class StepLog:
         self.taken: list[tuple[str, float]] = []
         self._silent, self._since = silent, time.perf_counter()
 
-    def done(self, name: str, sentence: str) -> None:
-        """A step is over."""
+    def done(self, name: str, result: str) -> None:
+        """Record a finished step and its one-line result."""
         now = time.perf_counter()
         self.taken.append((name, now - self._since))
         self._since = now
         if not self._silent:
-            print(f"{self.taken[-1][1]:6.1f} s  {name:<15} {sentence}", flush=True)
+            print(f"{self.taken[-1][1]:6.1f} s  {name:<15} {result}", flush=True)

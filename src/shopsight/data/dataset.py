@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -76,7 +76,7 @@ class PreparedData:
         self.path, self.manifest = path, manifest
 
     @classmethod
-    def open(cls, path: Path | str) -> PreparedData:
+    def open(cls, path: Path | str) -> Self:
         """Open a prepared folder; checks that its files are there, at their size.
 
         Raises:

@@ -9,13 +9,16 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from typing import Generic, TypeVar
+from multiprocessing.context import SpawnContext, SpawnProcess
+from types import ModuleType
+from typing import Any, Generic, TypeVar
 
 from shopsight.errors import InputError
 
@@ -83,13 +86,32 @@ def process_pool(
             prepare(*arguments)
         yield Pool(function, None, 1)
         return
-    executor = ProcessPoolExecutor(
-        count, multiprocessing.get_context("spawn"), _begin, (prepare, arguments)
-    )
+    executor = ProcessPoolExecutor(count, _SpawnContext(), _begin, (prepare, arguments))
     try:
         yield Pool(function, executor, count)
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
+
+
+class _SpawnProcess(SpawnProcess):
+    """A spawned process that does not import the main module of its parent.
+
+    Otherwise each worker would run a user's script again from the top, unless the script guards
+    itself with ``if __name__ == "__main__"``. Workers only need functions of this package.
+    """
+
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:  # noqa: N802
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            return SpawnProcess._Popen(process_obj)
+        finally:
+            sys.modules["__main__"] = main
+
+
+class _SpawnContext(SpawnContext):
+    Process = _SpawnProcess
 
 
 def _begin(prepare: Callable[..., None] | None, arguments: tuple[object, ...]) -> None:

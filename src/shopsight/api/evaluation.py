@@ -1,0 +1,318 @@
+"""Evaluation, comparison, fusion, re-ranking and audit of runs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shopsight import types
+from shopsight.api.runs import (
+    QrelsLike,
+    Run,
+    RunLike,
+    as_candidates,
+    as_qrels,
+    as_run,
+    as_runs,
+    read_run,
+)
+from shopsight.api.settings import build_settings
+from shopsight.config import CompareConfig, EvaluateConfig, FusionConfig
+from shopsight.errors import InputError, UsageError, pluralise
+from shopsight.formats.submission import write_submission
+from shopsight.metrics.evaluate import (
+    Estimate,
+    Evaluation,
+    Evaluator,
+    bootstrap_interval,
+    estimate,
+    estimates_grid,
+)
+from shopsight.metrics.evaluate import evaluate as evaluate_run
+from shopsight.metrics.gain import parse_metric
+from shopsight.metrics.significance import Comparison
+from shopsight.metrics.significance import compare as compare_runs
+from shopsight.ranking.audit import Audit
+from shopsight.ranking.audit import audit as audit_pools
+from shopsight.ranking.fusion import fuse as fuse_runs
+from shopsight.ranking.rerank import rerank_exclusive
+from shopsight.ranking.run import Aligned, align
+from shopsight.ranking.weights import fit_weights
+from shopsight.tables import Grid, Tabular, abbreviated, plain
+from shopsight.types import FloatArray, Pools
+
+if TYPE_CHECKING:
+    from shopsight.data.dataset import PreparedData
+
+log = logging.getLogger("shopsight")
+METRICS = EvaluateConfig.metrics
+_LABELS = {"fixed": "fused", "in_sample": "fused, in sample", "held_out": "fused, held out"}
+
+
+def evaluate(
+    run: RunLike,
+    answers: QrelsLike,
+    metrics: Sequence[str] | str = METRICS,
+    seed: int = 0,
+    **settings: Any,
+) -> Evaluation:
+    """Score a run: the mean of each metric with its bootstrap interval.
+
+    Means are over the queries with judgements; a query that is not ranked counts as 0.
+
+    Args:
+        run: a run, its file, a nested dict or a data frame.
+        answers: relevance judgements, likewise.
+        metrics: ndcg, recall, precision, mrr, map or hit, with a cut-off such as ndcg@5.
+        seed: of the bootstrap.
+        settings: fields of `EvaluateConfig`: ``resamples``, ``confidence``.
+
+    >>> evaluate({"q": {"a": 0.9, "b": 0.5}}, {"q": ["b"]}, "mrr")["mrr"]
+    0.5
+    """
+    (config,) = build_settings({**settings, "metrics": metrics}, EvaluateConfig)
+    result = evaluate_run(as_run(run), as_qrels(answers), config, seed)
+    _warn_coverage(result)
+    return result
+
+
+def compare(
+    runs: Sequence[RunLike],
+    answers: QrelsLike,
+    metrics: Sequence[str] | str = METRICS,
+    seed: int = 0,
+    **settings: Any,
+) -> Comparison:
+    """Compare runs with paired randomisation tests.
+
+    Args:
+        runs: at least two runs or files.
+        answers: relevance judgements.
+        metrics: see `evaluate`.
+        seed: of bootstrap and sign flips.
+        settings: fields of `EvaluateConfig` and `CompareConfig`: ``resamples``, ``confidence``,
+            ``alpha``, ``permutations``, ``correction``.
+
+    Raises:
+        UsageError: fewer than two runs.
+    """
+    kinds = EvaluateConfig, CompareConfig
+    evaluation, config = build_settings({**settings, "metrics": metrics}, *kinds)
+    result = compare_runs(as_runs(runs), as_qrels(answers), config, evaluation, seed)
+    for member in result.evaluations:
+        _warn_coverage(member)
+    return result
+
+
+@dataclass(frozen=True)
+class Fusion(Tabular):
+    """The weights of a fused run and its scores.
+
+    Attributes:
+        weights: by run.
+        metric: the metric of all scores.
+        members: score of each run; empty without judgements.
+        fused: score of the fused run: "fixed", or "in_sample" and "held_out" (each query under
+            weights fitted without it); empty without judgements.
+        filled: by run, the number of (query, product) pairs it lacked.
+    """
+
+    weights: Mapping[str, float]
+    metric: str
+    members: Mapping[str, Estimate]
+    fused: Mapping[str, Estimate]
+    filled: Mapping[str, int]
+
+    def grids(self) -> list[Grid]:
+        """The weights; with judgements, the scores of the runs and of their fusion."""
+        rows = tuple((name, f"{weight:.4f}") for name, weight in self.weights.items())
+        grids = [Grid(("run", "weight"), rows)]
+        if self.fused:
+            scores = {**self.members, **{_LABELS[name]: row for name, row in self.fused.items()}}
+            grids.append(estimates_grid(self.metric, scores, EvaluateConfig.confidence))
+        return grids
+
+    def records(self) -> list[dict[str, Any]]:
+        """One row per run: run, weight, and its mean score."""
+        return [
+            {
+                "run": name,
+                "weight": weight,
+                self.metric: self.members[name].mean if self.members else None,
+            }
+            for name, weight in self.weights.items()
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Weights, metric, scores and numbers of filled pairs."""
+        scores = {"members": self.members, **self.fused} if self.fused else {}
+        result = {"weights": self.weights, "metric": self.metric, **scores, "filled": self.filled}
+        return {name: plain(value) for name, value in result.items()}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FusedRun(Run):
+    """A fused run; ``fusion`` holds the weights and scores."""
+
+    fusion: Fusion = field(kw_only=True)
+
+
+def fuse(
+    runs: Sequence[RunLike],
+    answers: QrelsLike | None = None,
+    weights: Sequence[float] | None = None,
+    metric: str = METRICS[0],
+    seed: int = 0,
+    name: str = "fused",
+    **settings: Any,
+) -> FusedRun:
+    """Combine runs by a weighted sum of their scores, or by reciprocal ranks.
+
+    Args:
+        runs: at least two runs or files.
+        answers: relevance judgements to fit the weights to, or to score fixed weights.
+        weights: fixed weights, one per run.
+        metric: the metric to maximise.
+        seed: of folds and bootstrap.
+        name: the fused run's name in tables.
+        settings: fields of `FusionConfig`: ``method``, ``normalise``, ``steps``, ``folds``,
+            ``rrf_k``.
+
+    Raises:
+        UsageError: fewer than two runs; weights can neither be fitted nor are given.
+    """
+    (config,) = build_settings(settings, FusionConfig)
+    if len(runs) < 2:
+        raise UsageError("fusion needs at least two runs")
+    if answers is None and weights is None and config.method != "rrf":
+        raise UsageError("fitting weights needs --answers; or give --weights, or --method rrf")
+    parse_metric(metric)
+    aligned = align(as_runs(runs))
+    names = [run.name for run in aligned.runs]
+    _warn_filled(aligned)
+    if weights is None and config.method == "rrf":
+        weights = (1.0 / len(runs),) * len(runs)
+    members: dict[str, Estimate] = {}
+    fused: dict[str, Estimate] = {}
+    if answers is not None:
+        evaluator = Evaluator(as_qrels(answers))
+
+        def score(run: types.Run) -> FloatArray:
+            return evaluator.per_query(run, metric)
+
+        members = estimate({run.name: score(run) for run in aligned.runs}, seed=seed)
+        if weights is None:
+            fitted = fit_weights(aligned.runs, score, config, seed)
+            weights = fitted.weights
+            values = {"in_sample": fitted.in_sample, "held_out": fitted.held_out}
+        else:
+            values = {"fixed": score(fuse_runs(aligned.runs, weights, config))}
+        fused = estimate(values, seed=seed)
+    assert weights is not None, "weights are given, equal or fitted"
+    run = fuse_runs(aligned.runs, weights, config, name)
+    by_run = dict(zip(names, map(float, weights), strict=True))
+    filled = dict(zip(names, aligned.filled, strict=True))
+    fusion = Fusion(by_run, metric, members, fused, filled)
+    return FusedRun(run.pools, run.scores, run.name, fusion=fusion)
+
+
+def rerank(run: RunLike, exclusive: bool = True, margin: float | None = None) -> Run:
+    """Re-rank a run with the candidate lists of its other queries (transductive).
+
+    It reproduces the competition's post-processing; live search has no other queries.
+
+    Args:
+        run: a run or its file.
+        exclusive: keep each product for its best query only, and demote it elsewhere.
+        margin: keep a contested product only if its best query leads the second by more.
+
+    Raises:
+        UsageError: ``exclusive`` is false, since there is no other method.
+    """
+    if not exclusive:
+        raise UsageError("name the re-ranking method: --exclusive")
+    log.warning(
+        "this re-ranking is transductive: it uses other queries' candidates, which live search"
+        " does not have"
+    )
+    return Run.of(rerank_exclusive(as_run(run), margin))
+
+
+def audit(
+    pools: Any, answers: QrelsLike | None = None, split: str = "valid", seed: int = 0
+) -> Audit:
+    """Audit candidate pools: structure and, with judgements, leakage of relevance labels.
+
+    Args:
+        pools: pools, a file of scores or candidates, ``{query id: product ids}``, or prepared data.
+        answers: relevance judgements; prepared data have their own.
+        split: of prepared data.
+        seed: of the bootstrap.
+    """
+    texts: Mapping[str, str] | None
+    data = _prepared(pools)
+    if data is not None:
+        queries = data.queries(split)
+        candidates, texts = data.pools(split), dict(zip(queries.ids, queries.texts, strict=True))
+        if answers is None and data.has_qrels(split):
+            answers = data.qrels(split)
+    else:
+        file = as_candidates(pools)
+        candidates, texts = file.pools, file.texts
+
+    def interval(values: FloatArray) -> tuple[float, float]:
+        return bootstrap_interval(values, seed=seed)
+
+    qrels = None if answers is None else as_qrels(answers)
+    return audit_pools(candidates, qrels, interval, texts)
+
+
+def submit(run: RunLike, out: str | Path, pools: Pools | str | Path | None = None) -> int:
+    """Write the best five products of each query as ``submission.csv``; returns the query count.
+
+    Args:
+        run: a run or its file.
+        out: the file to write.
+        pools: candidates that the submission must match exactly.
+
+    Raises:
+        InputError: a query with fewer than five products, or that does not match the pools.
+    """
+    candidates = None if pools is None else as_candidates(pools).pools
+    if isinstance(run, str | Path):
+        run = read_run(run, str(run))  # errors name the file as it was given
+    return write_submission(as_run(run), out, candidates)
+
+
+def _prepared(pools: Any) -> PreparedData | None:
+    """The prepared data that ``pools`` is or names; None if it is something else."""
+    if hasattr(pools, "store"):
+        return pools  # type: ignore[no-any-return]
+    if not isinstance(pools, str | Path) or not Path(pools).is_dir():
+        return None
+    if not (Path(pools) / "data.json").is_file():
+        raise InputError("a folder, but not prepared data (it has no data.json)", path=pools)
+    # Only this branch pays for importing the Parquet reader.
+    from shopsight.data.dataset import PreparedData
+
+    return PreparedData.open(pools)
+
+
+def _warn_coverage(result: Evaluation) -> None:
+    for queries, meaning in (
+        (result.unranked, "queries with answers that are not ranked, counted as 0"),
+        (result.ignored, "ranked queries without answers, left out"),
+        (result.without_relevant, "queries with nothing relevant in the answers, counted as 0"),
+    ):
+        if queries:
+            log.warning("%s: %s: %s", result.name, meaning, abbreviated(queries))
+
+
+def _warn_filled(aligned: Aligned) -> None:
+    for run, filled in zip(aligned.runs, aligned.filled, strict=True):
+        if filled:
+            pairs = pluralise(filled, "(query, product) pair")
+            log.warning("%s lacks %s, scored with its lowest score of the query", run.name, pairs)
