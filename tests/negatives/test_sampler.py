@@ -23,28 +23,28 @@ def grouped(last_words, clusters=None, neighbours=None):
     own = np.arange(count, dtype=np.int32)
     clusters = [0] * count if clusters is None else clusters
     neighbours = [[-1]] * count if neighbours is None else neighbours
-    as_array = [np.array(one, np.int32) for one in (last_words, clusters, neighbours)]
+    as_array = [np.array(labels, np.int32) for labels in (last_words, clusters, neighbours)]
     return QueryGroups(own, own, *as_array, {})
 
 
 @st.composite
-def worlds(draw):
-    """A few queries, some of them the same, with clicks that leave few negatives or none."""
+def click_data(draw):
+    """Up to ten queries, some equal, with clicks that leave few negatives or none."""
     count = draw(st.integers(1, 6))
     texts = draw(st.lists(st.integers(0, count - 1), max_size=4).map(lambda t: [*range(count), *t]))
     labels = st.lists(st.integers(0, 2), min_size=count, max_size=count)
     others = st.lists(st.integers(-1, count - 1), min_size=2, max_size=2)
-    one = grouped(draw(labels), draw(labels), [draw(others) for _ in range(count)])
-    groups = replace(one, text=np.array(texts, np.int32))
+    groups = grouped(draw(labels), draw(labels), [draw(others) for _ in range(count)])
+    groups = replace(groups, text=np.array(texts, np.int32))
     pair = st.tuples(st.integers(0, len(texts) - 1), st.integers(0, draw(st.integers(0, 5))))
     pairs = draw(st.lists(pair, min_size=1, max_size=20))
-    share = draw(st.sampled_from([0.0, 0.8, 1.0]))
-    config = NegativesConfig(tries=draw(st.integers(0, 3)), last_word_fraction=share)
+    fraction = draw(st.sampled_from([0.0, 0.8, 1.0]))
+    config = NegativesConfig(tries=draw(st.integers(0, 3)), last_word_fraction=fraction)
     return groups, np.array(pairs, np.int64), config, draw(st.sampled_from(SOURCES))
 
 
 def is_possible(clicked):
-    """Whether every clicked pair has a negative query and a negative product, the slow way."""
+    """True if every clicked pair has a negative query and a negative product."""
     texts, products = {text for text, _ in clicked}, {product for _, product in clicked}
     return all(
         any((other, product) not in clicked for other in texts)
@@ -54,9 +54,9 @@ def is_possible(clicked):
 
 
 @settings(max_examples=500)
-@given(worlds(), st.integers(0, 3))
-def test_never_a_positive_and_never_without_end(world, seed):
-    groups, pairs, config, source = world
+@given(click_data(), st.integers(0, 3))
+def test_negatives_are_never_positives(clicks, seed):
+    groups, pairs, config, source = clicks
     queries, products = np.repeat(pairs, 5, axis=0).T
     clicked = {(int(groups.text[q]), int(p)) for q, p in pairs}
     if not is_possible(clicked):
@@ -77,7 +77,7 @@ def test_never_a_positive_and_never_without_end(world, seed):
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_two_spellings_of_a_query_share_their_clicks(source):
+def test_spellings_of_a_query_share_their_clicks(source):
     texts = ["red dress", "Red  Dress", "blue dress", "green dress", "lamp"]
     groups = build_query_groups(texts, NegativesConfig(clusters=2, dimensions=2), 0)
     queries, products = np.array([0, 1, 2, 3, 4]), np.array([0, 1, 2, 3, 4])
@@ -87,44 +87,44 @@ def test_two_spellings_of_a_query_share_their_clicks(source):
     assert {2, 3} <= set(drawn.products) <= {2, 3, 4}
 
 
-def big_world(source, share=0.8):
+def draw_many(source, fraction=0.8):
     """400 queries in 10 last words and 4 clusters across them, one product each, as numbered."""
     number = np.arange(400)
     neighbours = (number[:, None] + np.arange(1, 4)) % 400
     groups = grouped(number % 10, number // 10 % 4, neighbours)
-    config = NegativesConfig(last_word_fraction=share)
+    config = NegativesConfig(last_word_fraction=fraction)
     queries = np.tile(number, 50)
     drawn = NegativeSampler(groups, number, number, config, source).draw(queries, queries, rng())
     return groups, queries, drawn
 
 
 @pytest.mark.parametrize("source", ["word-match", "sentence-match"])
-@pytest.mark.parametrize("share", [0.0, 0.5, 0.8, 1.0])
-def test_the_share_of_the_same_last_word(source, share):
-    groups, queries, drawn = big_world(source, share)
-    # What is not drawn from the last word meets it by chance, one time in ten.
-    expected = share + (1 - share) * 0.1
+@pytest.mark.parametrize("fraction", [0.0, 0.5, 0.8, 1.0])
+def test_the_fraction_of_the_same_last_word(source, fraction):
+    groups, queries, drawn = draw_many(source, fraction)
+    # Negatives from elsewhere have the same last word by chance, one time in ten.
+    expected = fraction + (1 - fraction) * 0.1
     for negatives in drawn:
         same = groups.last_word[negatives] == groups.last_word[queries]
         assert same.mean() == pytest.approx(expected, abs=0.012)
 
 
 @pytest.mark.parametrize(("source", "expected"), [("word-match", 1), ("sentence-match", 0.625)])
-def test_the_rest_is_from_the_cluster_or_for_sentences_half_from_everywhere(source, expected):
-    groups, queries, drawn = big_world(source, share=0.0)
+def test_other_negatives_are_from_the_cluster_or_half_from_all_queries(source, expected):
+    groups, queries, drawn = draw_many(source, fraction=0.0)
     for negatives in drawn:
         same = groups.cluster[negatives] == groups.cluster[queries]
         assert same.mean() == pytest.approx(expected, abs=0.012)
 
 
 def test_overlap_negatives_are_neighbours():
-    _, queries, drawn = big_world("overlap", share=1.0)
+    _, queries, drawn = draw_many("overlap", fraction=1.0)
     for negatives in drawn:
         assert np.unique((negatives - queries) % 400, return_counts=True)[0].tolist() == [1, 2, 3]
 
 
-def test_every_member_of_the_group_is_drawn_about_equally():
-    _, queries, drawn = big_world("word-match", share=1.0)
+def test_members_of_a_group_are_drawn_uniformly():
+    _, queries, drawn = draw_many("word-match", fraction=1.0)
     counts = np.bincount(drawn.queries[queries % 10 == 3], minlength=400)[3::10]
     assert counts.sum() == 2_000
     assert counts.min() > 20
@@ -135,9 +135,10 @@ def test_negative_query_and_product_come_from_the_same_kind_of_group():
     number = np.arange(6)
     sampler = NegativeSampler(groups, number, number)
     drawn = sampler.draw(np.repeat(number, 100), np.repeat(number, 100), rng())
-    one, other = (groups.last_word[n] == np.repeat(groups.last_word, 100) for n in drawn)
-    assert (one == other).all()
-    assert 0.7 < one.mean() < 0.9
+    last_words = np.repeat(groups.last_word, 100)
+    query_same, product_same = (groups.last_word[n] == last_words for n in drawn)
+    assert (query_same == product_same).all()
+    assert 0.7 < query_same.mean() < 0.9
 
 
 @pytest.mark.parametrize(
@@ -150,8 +151,8 @@ def test_negative_query_and_product_come_from_the_same_kind_of_group():
     ],
     ids=["neighbour", "last word", "neighbour is positive", "cluster"],
 )
-def test_groups_are_left_for_the_next_wider_one(groups, expected):
-    # Product 0 is clicked for queries 0 and 1 where the case needs query 1 to be no negative.
+def test_a_group_without_negatives_gives_way_to_the_next_wider_one(groups, expected):
+    # Product 0 is clicked for queries 0 and 1 where query 1 must not be a negative.
     positive = expected == 2
     queries = np.array([0, 1, 2, 3] + [1] * positive)
     products = np.array([0, 1, 2, 3] + [0] * positive)
@@ -161,22 +162,22 @@ def test_groups_are_left_for_the_next_wider_one(groups, expected):
     assert set(drawn.queries) == {expected}
 
 
-def test_everything_is_the_last_resort():
+def test_all_queries_are_the_last_resort():
     sampler = NegativeSampler(grouped([0, 1, 2], [0, 1, 2]), np.arange(3), np.arange(3))
     drawn = sampler.draw(np.zeros(50, np.int64), np.zeros(50, np.int64), rng())
     assert set(drawn.queries) == set(drawn.products) == {1, 2}
 
 
-def test_one_negative_among_thousands_is_found_by_scanning():
+def test_a_single_negative_among_thousands_is_found_by_scanning():
     count = 10_000
     groups = grouped([0] * count)
-    everyone, lonely = np.arange(count), count - 1
-    queries = np.concatenate([everyone, [lonely]])
-    products = np.where(queries == lonely, 2, 1)
+    last = count - 1
+    queries = np.append(np.arange(count), last)
+    products = np.where(queries == last, 2, 1)
     products[0], config = 1, NegativesConfig(tries=1)
     sampler = NegativeSampler(groups, queries, products, config)
     drawn = sampler.draw(np.zeros(3, np.int64), np.ones(3, np.int64), rng())
-    assert drawn.queries.tolist() == [lonely] * 3
+    assert drawn.queries.tolist() == [last] * 3
     assert drawn.products.tolist() == [2] * 3
 
 
@@ -191,9 +192,9 @@ def test_queries_without_clicks_are_never_drawn():
 
 def test_the_sampler_keeps_no_state():
     sampler = NegativeSampler(grouped([0] * 50), np.arange(50), np.arange(50))
-    one = sampler.draw(np.arange(50), np.arange(50), rng(1))
+    first = sampler.draw(np.arange(50), np.arange(50), rng(1))
     sampler.draw(np.arange(50), np.arange(50), rng(2))
-    assert (one.queries == sampler.draw(np.arange(50), np.arange(50), rng(1)).queries).all()
+    assert (first.queries == sampler.draw(np.arange(50), np.arange(50), rng(1)).queries).all()
 
 
 def test_an_empty_batch_has_no_negatives():
@@ -211,11 +212,11 @@ def test_an_empty_batch_has_no_negatives():
         (
             [0, 1, 2, 0, 1],
             [5, 5, 5, 3, 4],
-            "product 5 has no negative query: every query clicked it",
+            "product 5 has no negative query: it was clicked for every query",
         ),
     ],
 )
-def test_worlds_without_negatives_are_refused(queries, products, sentence):
+def test_clicks_without_negatives_are_an_error(queries, products, sentence):
     with pytest.raises(DataError, match=sentence):
         NegativeSampler(grouped([0, 0, 0]), np.array(queries, int), np.array(products, int))
 
@@ -226,7 +227,7 @@ def test_a_pair_that_was_not_clicked_can_lack_a_negative():
         sampler.draw(np.array([0, 1]), np.array([0, 0]), rng())
 
 
-def test_an_unknown_product_is_a_fault_of_the_caller():
+def test_a_product_outside_the_range_is_a_value_error():
     sampler = NegativeSampler(grouped([0, 0]), np.arange(2), np.arange(2))
     with pytest.raises(ValueError, match="products must be from 0 to 1"):
         sampler.draw(np.array([0]), np.array([2]), rng())

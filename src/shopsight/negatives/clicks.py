@@ -1,7 +1,7 @@
-"""Clicked pairs as arrays that answer at once, and pools of like queries among the clicked ones.
+"""Clicks as sorted arrays for fast lookup, and pools of similar clicked texts.
 
-Queries are known by their text here (see `shopsight.negatives.groups`): U texts, C of them
-clicked, N distinct clicked pairs of a text and a product.
+Equal queries share one of U texts (see `shopsight.negatives.groups`). N is the number of distinct
+clicked (text, product) pairs.
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shopsight.data.region_store import packed_ranges
 from shopsight.errors import DataError
 from shopsight.types import BoolArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
 class ClickIndex:
-    """Which products were clicked for which text.
+    """Clicked products of each text.
 
     Attributes:
-        width: product numbers are below it.
+        width: one more than the largest product index.
         keys: (N,) ``text * width + product``, ascending.
-        products: (N,) the products, those of text ``i`` at ``offsets[i]:offsets[i + 1]``.
+        products: (N,) those of text ``i`` are ``products[offsets[i]:offsets[i + 1]]``.
         offsets: (U + 1,).
     """
 
@@ -35,52 +36,47 @@ class ClickIndex:
 
     @classmethod
     def of(cls, texts: NDArray[Any], products: NDArray[Any], count: int) -> ClickIndex:
-        """From (n,) texts below ``count`` and their (n,) products; pairs may repeat.
+        """Index texts (n,) below ``count`` and their products (n,); pairs may repeat.
 
         Raises:
-            DataError: there are none.
+            DataError: there are no pairs.
         """
         if not len(texts):
-            raise DataError("there are no clicked pairs to draw negatives for")
+            raise DataError("no clicked pairs to draw negatives for")
         width = int(products.max()) + 1
         keys = np.unique(texts.astype(np.int64) * width + products)
         offsets = np.searchsorted(keys, np.arange(count + 1) * width)
         return cls(width, keys, keys % width, offsets)
 
-    def contain(self, texts: IntArray, products: IntArray) -> BoolArray:
-        """(n,) whether each product was clicked for each text (one of the two may be a single)."""
-        wanted = texts * self.width + products
-        place = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
-        found: BoolArray = self.keys[place] == wanted
-        return found
+    def contains(self, texts: IntArray, products: IntArray) -> BoolArray:
+        """(n,) True for clicked pairs; one of the two arguments may be a scalar."""
+        keys = texts * self.width + products
+        index = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        clicked: BoolArray = self.keys[index] == keys
+        return clicked
 
     @cached_property
     def counts(self) -> IntArray:
-        """(U,) how many products were clicked for each text."""
+        """(U,) clicked products of each text."""
         return np.diff(self.offsets)
 
-    def any_product(self, texts: IntArray, rng: np.random.Generator) -> IntArray:
-        """(n,) a random product of each clicked text."""
+    def sample_product(self, texts: IntArray, rng: np.random.Generator) -> IntArray:
+        """(n,) a random clicked product of each text; each must have one."""
         start, stop = self.offsets[texts], self.offsets[texts + 1]
         within = (rng.random(len(texts)) * (stop - start)).astype(np.int64)
         return self.products.take(start + within)
 
     def all_products(self, texts: IntArray) -> IntArray:
-        """(n,) every product of every one of the texts, text after text."""
-        sizes = self.counts[texts]
-        before = np.cumsum(sizes) - sizes
-        places: IntArray = np.arange(int(sizes.sum())) + np.repeat(
-            self.offsets[texts] - before, sizes
-        )
-        return self.products.take(places)
+        """(n,) all clicked products of the texts, text after text."""
+        return self.products.take(packed_ranges(self.offsets[texts], self.counts[texts]))
 
 
 @dataclass(frozen=True, eq=False)
 class NegativePool:
-    """For each text, the clicked texts that are like it (itself can be among them).
+    """For each text, the clicked texts of its group, possibly with itself.
 
     Attributes:
-        members: clicked texts, those of text ``i`` at ``starts[i]:starts[i] + sizes[i]``.
+        members: those of text ``i`` are ``members[starts[i]:starts[i] + sizes[i]]``.
         starts: (U,).
         sizes: (U,).
     """
@@ -91,7 +87,7 @@ class NegativePool:
 
     @classmethod
     def by_label(cls, labels: NDArray[np.int32], clicks: ClickIndex) -> NegativePool:
-        """Texts with the same one of (U,) labels are like each other."""
+        """Pool the texts with equal labels (U,)."""
         clicked = np.flatnonzero(clicks.counts)
         members = clicked[np.argsort(labels[clicked], kind="stable")]
         sizes = np.bincount(labels[clicked], minlength=int(labels.max()) + 1)
@@ -100,22 +96,22 @@ class NegativePool:
 
     @classmethod
     def by_neighbours(cls, neighbours: NDArray[np.int32], clicks: ClickIndex) -> NegativePool:
-        """The (U, M) neighbours of each text are like it; -1 stands for none."""
+        """Pool the neighbours (U, M) of each text; -1 is padding."""
         kept = (neighbours >= 0) & (clicks.counts > 0)[neighbours]
         sizes = kept.sum(axis=1)
         return cls(neighbours[kept], np.cumsum(sizes) - sizes, sizes)
 
     @classmethod
     def of_all(cls, clicks: ClickIndex) -> NegativePool:
-        """All clicked texts are like each text."""
+        """Pool all clicked texts."""
         return cls.by_label(np.zeros(len(clicks.counts), np.int32), clicks)
 
-    def any_member(self, texts: IntArray, rng: np.random.Generator) -> IntArray:
-        """(n,) a random like text of each text; each must have one."""
+    def sample_member(self, texts: IntArray, rng: np.random.Generator) -> IntArray:
+        """(n,) a random pool member for each text; each pool must have one."""
         within = (rng.random(len(texts)) * self.sizes[texts]).astype(np.int64)
         return self.members.take(self.starts[texts] + within).astype(np.int64)
 
     def all_members(self, text: int) -> IntArray:
-        """Every text that is like a text."""
+        """All pool members of a text."""
         start = self.starts[text]
         return self.members[start : start + self.sizes[text]].astype(np.int64)

@@ -1,8 +1,8 @@
-"""Which queries are like which: the groups that hard negatives are drawn from.
+"""Query groups, from which hard negatives are drawn.
 
-Three kinds: queries with the same last word, queries of the same cluster, and the queries that
-share the most words. All are made over distinct texts: queries that are the same once normalised
-are one text here, so that neither can become a negative of the other.
+Three kinds: queries with the same last word, queries in the same cluster, and the queries that
+share the most words. Queries that are equal after normalisation are one text, so that neither can
+become a negative of the other.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from shopsight.formats.checksums import fingerprint
 from shopsight.formats.manifest import ManifestFormat
 from shopsight.negatives.clusters import cluster_queries
 from shopsight.negatives.overlap import overlap_neighbours
-from shopsight.negatives.words import Progress, index_words
+from shopsight.negatives.words import index_words
 from shopsight.text.normalise import normalise
-from shopsight.types import IntArray
+from shopsight.types import IntArray, Progress, no_progress
 
 GROUPS = ManifestFormat(
     "negatives.json",
@@ -38,16 +38,16 @@ GROUPS = ManifestFormat(
 
 @dataclass(frozen=True, eq=False)
 class QueryGroups:
-    """Groups over the U distinct texts of Q queries.
+    """Groups of the U distinct texts of Q queries.
 
     Attributes:
-        text: (Q,) the text of each query, 0 to U - 1.
-        query: (U,) the first query that has each text.
-        last_word: (U,) the last-word group of each text.
-        cluster: (U,) the cluster of each text.
-        neighbours: (U, M) the texts that share most words with each, best first, -1 after the
-            last one; M is at most U - 1, and at least 1.
-        manifest: settings, counts, seed and fingerprint, as they stand in ``negatives.json``.
+        text: (Q,) text of each query, 0 to U - 1.
+        query: (U,) first query with each text.
+        last_word: (U,) last-word group of each text.
+        cluster: (U,) cluster of each text.
+        neighbours: (U, M) the texts that share the most words with each, best first; -1 is
+            padding. M is at most U - 1, and at least 1.
+        manifest: settings, counts, seed and fingerprint, the content of ``negatives.json``.
     """
 
     text: NDArray[np.int32]
@@ -66,73 +66,74 @@ def build_query_groups(
     config: NegativesConfig,
     seed: int,
     workers: int = 0,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> QueryGroups:
-    """Group queries by last word, cluster and shared words; repeatable by seed.
+    """Group queries by last word, cluster and shared words, repeatably by seed.
 
     Args:
-        texts: Q queries as they came.
-        config: how many clusters and neighbours, and how they are sought.
-        seed: of every sample that is drawn.
-        workers: threads; 0 takes every core this process may use. The result is the same.
-        progress: told about the stages "words", "clusters" and "overlap".
+        texts: Q queries, not normalised.
+        config: number of clusters and neighbours, and how they are computed.
+        seed: of all samples.
+        workers: threads; 0 for every core of this process. The result does not depend on them.
+        progress: stages "words", "clusters" and "overlap".
 
     Raises:
         DataError: there are no queries.
     """
     if not len(texts):
         raise DataError("cannot group queries for negatives: there are none")
-    places: dict[str, int] = {}
-    text = np.fromiter(
-        (places.setdefault(normalise(one), len(places)) for one in texts), np.int32, len(texts)
-    )
-    _, first = np.unique(text, return_index=True)
-    distinct = list(places)
-    del places
-    found = index_words(distinct, progress)
-    cluster = cluster_queries(found, config.clusters, config.dimensions, seed, progress)
+    text, query, distinct = _distinct_texts(texts)
+    words = index_words(distinct, progress)
+    cluster = cluster_queries(words, config.clusters, config.dimensions, seed, progress)
     neighbours = overlap_neighbours(
-        found,
+        words,
         min(config.neighbours, max(len(distinct) - 1, 1)),
         config.postings,
         np.random.default_rng(seed),
         workers or len(os.sched_getaffinity(0)),
         progress,
     )
-    about = {
+    manifest = {
         "queries": len(texts),
         "texts": len(distinct),
-        "words": len(found.frequency),
-        "last_words": len(found.last_word_names),
-        "last_words_of_one_text": int((np.bincount(found.last_words) == 1).sum()),
-        "largest_last_words": _largest(found.last_word_names, found.last_words),
+        "words": len(words.frequency),
+        "last_words": len(words.last_word_names),
+        "last_words_of_one_text": int((np.bincount(words.last_words) == 1).sum()),
+        "largest_last_words": _largest(words.last_word_names, words.last_words),
         "clusters": len(np.unique(cluster)),
         "without_neighbours": int((neighbours < 0).all(axis=1).sum()),
         "settings": asdict(config),
         "seed": seed,
         "fingerprint": queries_fingerprint(texts),
     }
-    last_word = found.last_words.astype(np.int32)
-    return QueryGroups(text, first.astype(np.int32), last_word, cluster, neighbours, about)
+    last_word = words.last_words.astype(np.int32)
+    return QueryGroups(text, query, last_word, cluster, neighbours, manifest)
 
 
 def ungrouped(texts: Sequence[str]) -> QueryGroups:
-    """Distinct texts without groups: all are alike, which costs no more than reading them.
+    """Distinct texts in a single group, without neighbours; much faster than grouping.
 
     >>> ungrouped(["red dress", "sofa", "Red  dress"]).text.tolist()
     [0, 1, 0]
     """
-    places: dict[str, int] = {}
-    numbers = (places.setdefault(normalise(one), len(places)) for one in texts)
+    text, query, distinct = _distinct_texts(texts)
+    single = np.zeros(len(distinct), np.int32)
+    return QueryGroups(text, query, single, single, np.zeros((len(distinct), 0), np.int32), {})
+
+
+def _distinct_texts(
+    texts: Sequence[str],
+) -> tuple[NDArray[np.int32], NDArray[np.int32], list[str]]:
+    """(Q,) text of each query, (U,) first query of each text, and the U normalised texts."""
+    ids: dict[str, int] = {}
+    numbers = (ids.setdefault(normalise(text), len(ids)) for text in texts)
     text = np.fromiter(numbers, np.int32, len(texts))
     _, first = np.unique(text, return_index=True)
-    one = np.zeros(len(places), np.int32)
-    none = np.zeros((len(places), 0), np.int32)
-    return QueryGroups(text, first.astype(np.int32), one, one, none, {})
+    return text, first.astype(np.int32), list(ids)
 
 
 def queries_fingerprint(texts: Iterable[str]) -> str:
-    """A checksum of queries and their order, after normalisation.
+    """Checksum of normalised queries in their order.
 
     >>> queries_fingerprint(["Red  dress"]) == queries_fingerprint(["red dress"])
     True
@@ -141,7 +142,7 @@ def queries_fingerprint(texts: Iterable[str]) -> str:
 
 
 def save_query_groups(groups: QueryGroups, folder: str | Path) -> None:
-    """Write the arrays as ``.npy`` files, then ``negatives.json``, without which they are nothing.
+    """Write the arrays as ``.npy`` files, then the manifest, which makes the folder valid.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -156,31 +157,31 @@ def save_query_groups(groups: QueryGroups, folder: str | Path) -> None:
 
 
 def load_query_groups(folder: str | Path, texts: Sequence[str] | None = None) -> QueryGroups:
-    """Open what `save_query_groups` wrote, as memory maps.
+    """Open saved groups as memory maps.
 
     Args:
-        folder: where it was written.
-        texts: the queries it must have been built from, if that shall be checked.
+        folder: of `save_query_groups`.
+        texts: the queries that the groups must have been built from, if given.
 
     Raises:
-        DataError: nothing complete is there, or it was built from other queries.
+        DataError: incomplete, damaged, or built from other queries.
     """
     folder = Path(folder)
-    about = GROUPS.read(folder)
+    manifest = GROUPS.read(folder)
     arrays = {name: _open_array(folder / f"{name}.npy") for name in ARRAYS}
-    sizes = {"text": about["queries"], **dict.fromkeys(ARRAYS[1:], about["texts"])}
+    sizes = {"text": manifest["queries"], **dict.fromkeys(ARRAYS[1:], manifest["texts"])}
     for name, array in arrays.items():
         if array.dtype != np.int32 or len(array) != sizes[name]:
             raise DataError(
                 f"{folder / name}.npy: does not fit {GROUPS.file}; build the groups again"
             )
-    if texts is not None and queries_fingerprint(texts) != about["fingerprint"]:
+    if texts is not None and queries_fingerprint(texts) != manifest["fingerprint"]:
         raise DataError(f"{folder}: built from other queries than these; {GROUPS.remedy}")
-    return QueryGroups(**arrays, manifest=about)
+    return QueryGroups(**arrays, manifest=manifest)
 
 
 def _largest(names: list[str], groups: IntArray, count: int = 10) -> dict[str, int]:
-    """The largest groups by name, with their sizes."""
+    """Names and sizes of the largest groups."""
     sizes = np.bincount(groups, minlength=len(names))
     return {names[i]: int(sizes[i]) for i in np.argsort(-sizes, kind="stable")[:count]}
 

@@ -1,11 +1,11 @@
-"""For each query, the queries that share the most words with it, rare words counting more.
+"""Overlap neighbours: for each query, the queries that share the most words, weighted by IDF.
 
-Negatives that share words with the query are the idea of the first-place team of KDD Cup 2020
-(Multimodalities Recall). The weight of a word is its inverse document frequency, log(1 + U / df).
+Such negatives are the idea of the first-place team of KDD Cup 2020 (Multimodalities Recall). The
+weight of a word is its inverse document frequency, log(1 + U / df).
 
-Comparing U queries with each other is out of reach at a million, so candidates are proposed and
-then scored exactly. A word proposes a few of its queries, and so does a pair of words: the pairs
-find those that share several frequent words, of which single words would propose too few.
+All pairs of a million queries are out of reach, so candidates are proposed and then scored exactly.
+Each word proposes a sample of its queries, and so does each pair of words: pairs find the queries
+that share several frequent words, of which single words propose too few.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shopsight.negatives.words import Progress, QueryWords
-from shopsight.types import IntArray
+from shopsight.negatives.words import QueryWords
+from shopsight.types import IntArray, Progress, no_progress
 
 WEIGHT_STEPS = 4096
-"""Word weights are whole multiples of 1 / 4096: sums of them are exact in any order."""
+"""Word weights are integer multiples of 1 / 4096, whose sums are exact in any order."""
 
 _PAIRED_WORDS = 8
 _ROWS = 512
 _SCORE_BITS = 31
 
 
-def word_weights(queries: QueryWords) -> IntArray:
-    """(W,) the weight of each word, log(1 + U / df), in steps of 1 / `WEIGHT_STEPS`."""
+def idf_weights(queries: QueryWords) -> IntArray:
+    """(W,) weight of each word, log(1 + U / df), in units of 1 / `WEIGHT_STEPS`."""
     ratio = len(queries) / np.maximum(queries.frequency, 1)
     weights: IntArray = np.rint(np.log1p(ratio) * WEIGHT_STEPS).astype(np.int64)
     return weights
@@ -42,67 +42,66 @@ def overlap_neighbours(
     postings: int,
     rng: np.random.Generator,
     workers: int = 1,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> NDArray[np.int32]:
-    """The queries with the largest weight of shared words, for each query.
+    """Find the queries with the largest weight of shared words, for each query.
 
-    Where no word is in more than ``postings`` queries the result is exact; otherwise it is exact
-    among the candidates proposed.
+    The result is exact if no word is in more than ``postings`` queries, and otherwise exact among
+    the proposed candidates.
 
     Args:
         queries: U distinct queries.
-        neighbours: M, most neighbours of a query.
-        postings: most queries that a word, or a pair of words, proposes; a sample beyond.
-        rng: draws the samples.
+        neighbours: M, neighbours per query.
+        postings: most queries that a word, or a pair of words, proposes; beyond that a sample.
+        rng: of the samples.
         workers: threads; the result does not depend on them.
-        progress: told about stage "overlap".
+        progress: stage "overlap".
 
     Returns:
-        (U, M) query numbers, most overlap first and then by number; -1 where no more queries
-        share a word.
+        (U, M) query indices, largest overlap first, then by index; -1 is padding.
     """
     total = len(queries)
-    found = np.full((total, neighbours), -1, np.int32)
+    nearest = np.full((total, neighbours), -1, np.int32)
     if not queries.incidence.nnz or not neighbours:
-        return found
-    search = _Search(queries.incidence, word_weights(queries), *_index(queries, postings, rng))
+        return nearest
+    weights = idf_weights(queries)
+    index = _OverlapIndex(queries.incidence, weights, *_proposals(queries, postings, rng))
     starts = range(0, total, _ROWS)
     with ThreadPoolExecutor(workers) as pool:
-        for start, best in zip(
-            starts, pool.map(lambda s: search.best(s, neighbours), starts), strict=True
-        ):
-            found[start : start + _ROWS] = best
-            if progress:
-                progress("overlap", min(start + _ROWS, total), total)
-    return found
+        blocks = pool.map(lambda start: index.nearest(start, neighbours), starts)
+        for start, block in zip(starts, blocks, strict=True):
+            nearest[start : start + _ROWS] = block
+            progress("overlap", min(start + _ROWS, total), total)
+    return nearest
 
 
 @dataclass(frozen=True, eq=False)
-class _Search:
-    """The features (words and pairs) of each query, and the queries that a feature proposes."""
+class _OverlapIndex:
+    """Features (words and pairs) of each query, and the queries that each feature proposes."""
 
     incidence: Any  # (U, W) CSR
     weights: IntArray  # (W,)
     features: Any  # (U, K) CSR of ones
     proposals: Any  # (K, U) CSR of ones
 
-    def best(self, start: int, neighbours: int) -> NDArray[np.int32]:
-        """(n, M) neighbours of the queries from ``start`` on, up to `_ROWS` of them."""
+    def nearest(self, start: int, neighbours: int) -> NDArray[np.int32]:
+        """(n, M) neighbours of up to `_ROWS` queries from ``start`` on."""
         proposed = self.features[start : start + _ROWS] @ self.proposals
         size = proposed.shape[0]
         rows = np.repeat(np.arange(size), np.diff(proposed.indptr))
-        other = proposed.indices != rows + start
-        rows, candidates = rows[other], proposed.indices[other]
+        not_self = proposed.indices != rows + start
+        rows, candidates = rows[not_self], proposed.indices[not_self]
         scores = self._overlap(start, size, rows, candidates)
-        return _first_of_each(rows, scores, candidates, size, neighbours)
+        return _top_candidates(rows, scores, candidates, size, neighbours)
 
     def _overlap(self, start: int, size: int, rows: IntArray, candidates: IntArray) -> IntArray:
-        """(n,) summed weight of the words that query ``start + rows[i]`` shares with another."""
+        """(n,) weight of the words that query ``start + rows[i]`` shares with candidate ``i``."""
         if not len(rows):
             return np.zeros(0, np.int64)
         own = self.incidence[start : start + size]
         present, local = np.unique(own.indices, return_inverse=True)
-        column = np.zeros(len(self.weights), np.int64)  # column 0: not a word of these queries
+        # A small dense weight matrix of this block: column 0 is for words outside it.
+        column = np.zeros(len(self.weights), np.int64)
         column[present] = np.arange(1, len(present) + 1)
         weight = np.zeros((size, len(present) + 1), np.int32)
         weight[np.repeat(np.arange(size), np.diff(own.indptr)), local + 1] = self.weights[
@@ -114,31 +113,28 @@ class _Search:
         return np.add.reduceat(weight.ravel().take(cells), theirs.indptr[:-1], dtype=np.int64)
 
 
-def _first_of_each(
+def _top_candidates(
     rows: IntArray, scores: IntArray, candidates: IntArray, size: int, count: int
 ) -> NDArray[np.int32]:
-    """(size, count) the candidates of each row with the highest scores, then lowest numbers.
-
-    Row, score and candidate are packed into one 64-bit key each, which sorts several times
-    faster than the three apart.
-    """
+    """(size, count) candidates of each row with the highest scores, then the lowest indices."""
+    # Row, score and candidate in one 64-bit key sort several times faster than three columns.
     bits = max(int(candidates.max(initial=0)).bit_length(), 1)
-    lost = (1 << _SCORE_BITS) - 1 - np.minimum(scores, (1 << _SCORE_BITS) - 1)
+    complement = (1 << _SCORE_BITS) - 1 - np.minimum(scores, (1 << _SCORE_BITS) - 1)
     keys = (rows.astype(np.uint64) << np.uint64(_SCORE_BITS + bits)) | (
-        lost.astype(np.uint64) << np.uint64(bits)
+        complement.astype(np.uint64) << np.uint64(bits)
     )
     keys |= candidates.astype(np.uint64)
     keys.sort()
     sizes = np.bincount(rows, minlength=size)
     rank = np.arange(len(keys)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     kept = rank < count
-    first = np.full((size, count), -1, np.int32)
-    first[rows[kept], rank[kept]] = (keys[kept] & np.uint64((1 << bits) - 1)).astype(np.int32)
-    return first
+    top = np.full((size, count), -1, np.int32)
+    top[rows[kept], rank[kept]] = (keys[kept] & np.uint64((1 << bits) - 1)).astype(np.int32)
+    return top
 
 
-def _index(queries: QueryWords, postings: int, rng: np.random.Generator) -> tuple[Any, Any]:
-    """The (U, K) features of the queries and the (K, U) proposals of the features."""
+def _proposals(queries: QueryWords, postings: int, rng: np.random.Generator) -> tuple[Any, Any]:
+    """(U, K) features of the queries and (K, U) queries that the features propose, as CSR."""
     from scipy.sparse import csr_matrix
 
     keys, rows = _keys(queries)
@@ -148,21 +144,21 @@ def _index(queries: QueryWords, postings: int, rng: np.random.Generator) -> tupl
     sizes = np.diff(np.append(starts, len(keys)))
     feature = np.repeat(np.arange(len(starts), dtype=np.int32), sizes)
     rank = np.arange(len(keys)) - np.repeat(starts, sizes)
-    common = np.repeat(sizes > 1, sizes)  # a feature of one query proposes no_progress else
+    common = np.repeat(sizes > 1, sizes)  # a feature of a single query proposes no other
     proposed = common & (rank < postings)
     shape = (len(queries), len(starts))
 
-    def ones(which: NDArray[np.bool_]) -> Any:
-        data = np.ones(int(which.sum()), np.float32)
-        return csr_matrix((data, (rows[which], feature[which])), shape=shape)
+    def ones(selected: NDArray[np.bool_]) -> Any:
+        data = np.ones(int(selected.sum()), np.float32)
+        return csr_matrix((data, (rows[selected], feature[selected])), shape=shape)
 
     return ones(common), ones(proposed).T.tocsr()
 
 
 def _keys(queries: QueryWords) -> tuple[IntArray, NDArray[np.int32]]:
-    """(N,) a number for every word, and every pair of words, of a query; (N,) that query.
+    """(N,) keys of the words and pairs of words of queries, and (N,) the query of each.
 
-    The pairs of a long query are those of its rarest words.
+    Long queries have the pairs of their rarest words only.
     """
     incidence, vocabulary = queries.incidence, queries.incidence.shape[1]
     lengths = np.diff(incidence.indptr)
@@ -179,7 +175,7 @@ def _keys(queries: QueryWords) -> tuple[IntArray, NDArray[np.int32]]:
 
 
 def _rarest(table: NDArray[np.int32], frequency: IntArray) -> NDArray[np.int32]:
-    """(n, at most 8) the rarest words of (n, L) sorted words, sorted again."""
+    """(n, at most 8) rarest words of each row of sorted words (n, L), sorted."""
     if table.shape[1] <= _PAIRED_WORDS:
         return table
     rarest = np.argsort(frequency[table], axis=1, kind="stable")[:, :_PAIRED_WORDS]

@@ -1,8 +1,8 @@
-"""Hard negatives: for a clicked (query, product), a query and a product that do not go with it.
+"""Hard-negative sampling: for each clicked (query, product), a negative query and product.
 
-They are drawn among queries that are like the query (`shopsight.negatives.groups`), are
-never positives, and are found in bounded time: a few random tries, then a scan of the group, then
-the next wider group.
+Negatives come from queries of the same group (`shopsight.negatives.groups`) and are never
+positives. The time is bounded: a few random tries, then a scan of the group, then the next wider
+group.
 """
 
 from __future__ import annotations
@@ -21,37 +21,37 @@ _BLOCK = 4096
 
 
 class Negatives(NamedTuple):
-    """For each of B positives, a negative query (B,) and a negative product (B,)."""
+    """A negative query (B,) and a negative product (B,) for each of B positives."""
 
     queries: IntArray
     products: IntArray
 
 
 class NegativeSampler:
-    """Draws negatives for clicked pairs; it keeps no state, the generator decides everything.
+    """Stateless sampler of negatives for clicked pairs.
 
-    With probability ``config.last_word_fraction`` both negatives of a pair come from its first
-    group, else from its other group:
+    With probability ``config.last_word_fraction`` both negatives of a pair come from the first
+    group of the source, else from the other one:
 
     ============== ================= ======================================================
-    source        first             other
+    source         first             other
     ============== ================= ======================================================
     word-match     same last word    same cluster (the reference's word match)
-    sentence-match same last word    half same cluster, half everything (its sentence match)
+    sentence-match same last word    half same cluster, half all queries (its sentence match)
     overlap        most shared words same cluster (after the first place of KDD Cup 2020)
     ============== ================= ======================================================
 
-    Where a group holds no negative, the next wider one is taken: shared words, last word,
-    cluster, everything. Queries are the same where their normalised texts are. A negative query
-    is another query, which the product was not clicked for. A negative product was clicked for
-    another query of the group, and not for the query.
+    A group without a negative is replaced by the next wider one: shared words, last word, cluster,
+    all queries. Queries with equal normalised texts are the same query. A negative query is another
+    query, for which the product was not clicked. A negative product was clicked for another query
+    of the group, and not for this one.
 
     Args:
         groups: groups of Q queries.
-        queries: (N,) query, 0 to Q - 1, of each clicked pair.
-        products: (N,) product, from 0, of each clicked pair.
-        config: the share, and how many tries come before a scan.
-        source: which groups.
+        queries: (N,) query of each clicked pair, 0 to Q - 1.
+        products: (N,) product of each clicked pair, from 0.
+        config: fraction of the first group, and the tries before a scan.
+        source: which groups; not "random" (see `ClickedPairs.sampler`).
 
     Raises:
         DataError: there is no clicked pair, or a clicked pair without any negative.
@@ -86,47 +86,47 @@ class NegativeSampler:
         Args:
             queries: (B,) query of each positive.
             products: (B,) its product.
-            rng: the same state of it gives the same negatives.
+            rng: determines the negatives.
 
         Raises:
-            DataError: there is no negative; only pairs that were not clicked can lack one.
-            ValueError: a product beyond those the sampler was made with.
+            DataError: a pair, which then was not clicked, has no negative.
+            ValueError: a product outside the clicked range.
         """
         texts = self._groups.text[queries].astype(np.int64)
         products = np.asarray(products, np.int64)
         if len(products) and not 0 <= products.min() <= products.max() < self._clicks.width:
             raise ValueError(f"products must be from 0 to {self._clicks.width - 1}")
         starts = self._first_pools(len(texts), rng)
-        others = self._fill(_Draw(self._clicks, texts, products), starts, rng)
-        negatives = self._fill(_ProductDraw(self._clicks, texts, products), starts, rng)
-        return Negatives(self._groups.query[others].astype(np.int64), negatives)
+        negatives = self._fill(_QueryDraw(self._clicks, texts, products), starts, rng)
+        negative_products = self._fill(_ProductDraw(self._clicks, texts, products), starts, rng)
+        return Negatives(self._groups.query[negatives].astype(np.int64), negative_products)
 
     def _first_pools(self, count: int, rng: np.random.Generator) -> IntArray:
-        """(B,) the pool each positive starts with."""
+        """(B,) index of the pool from which each positive draws first."""
         first, half = rng.random(count) < self._config.last_word_fraction, rng.random(count) < 0.5
         return np.where(first, 0, np.where(half, *self._others))
 
-    def _fill(self, draw: _Draw, starts: IntArray, rng: np.random.Generator) -> IntArray:
-        """(B,) negatives, from the pool in ``starts`` or the first wider one that holds any."""
-        found = np.full(len(starts), -1, np.int64)
-        for place, pool in enumerate(self._pools):
-            waiting = (found < 0) & (starts <= place)
+    def _fill(self, draw: _QueryDraw, starts: IntArray, rng: np.random.Generator) -> IntArray:
+        """(B,) negatives, each from its pool in ``starts`` or the next wider one with any."""
+        negatives = np.full(len(starts), -1, np.int64)
+        for i, pool in enumerate(self._pools):
+            waiting = (negatives < 0) & (starts <= i)
             rows = np.flatnonzero(waiting & (pool.sizes[draw.texts] > 0))
             for _ in range(self._config.tries):
                 if not len(rows):
                     break
-                values, good = draw.guess(pool, rows, rng)
-                found[rows[good]] = values[good]
-                rows = rows[~good]
+                values, is_negative = draw.guess(pool, rows, rng)
+                negatives[rows[is_negative]] = values[is_negative]
+                rows = rows[~is_negative]
             for row in rows:
-                found[row] = _scan(draw, pool, int(row), rng)
-        if (found < 0).any():
-            raise DataError(f"pair {int((found < 0).argmax())} of the batch has no negative")
-        return found
+                negatives[row] = _scan(draw, pool, int(row), rng)
+        if (negatives < 0).any():
+            raise DataError(f"pair {int((negatives < 0).argmax())} of the batch has no negative")
+        return negatives
 
 
-class _Draw:
-    """What is drawn for (B,) texts with their (B,) products: here, negative queries."""
+class _QueryDraw:
+    """Draws of negative queries for texts (B,) with their products (B,)."""
 
     def __init__(self, clicks: ClickIndex, texts: IntArray, products: IntArray) -> None:
         self.clicks, self.texts, self.products = clicks, texts, products
@@ -134,35 +134,35 @@ class _Draw:
     def guess(
         self, pool: NegativePool, rows: IntArray, rng: np.random.Generator
     ) -> tuple[IntArray, BoolArray]:
-        """(n,) a random value for each row, and (n,) whether it is a negative."""
+        """(n,) a random value for each row, and (n,) True where it is a negative."""
         texts, products = self.texts[rows], self.products[rows]
-        others = pool.any_member(texts, rng)
-        return others, (others != texts) & ~self.clicks.contain(others, products)
+        others = pool.sample_member(texts, rng)
+        return others, (others != texts) & ~self.clicks.contains(others, products)
 
     def negatives(self, row: int, members: IntArray) -> IntArray:
-        """All values among members that are negatives of a row."""
-        good = members != self.texts[row]
-        good &= ~self.clicks.contain(members, self.products[row])
-        return members.compress(good)
+        """All negatives of a row among pool members."""
+        is_negative = members != self.texts[row]
+        is_negative &= ~self.clicks.contains(members, self.products[row])
+        return members.compress(is_negative)
 
 
-class _ProductDraw(_Draw):
-    """Negative products instead."""
+class _ProductDraw(_QueryDraw):
+    """Draws of negative products."""
 
     def guess(
         self, pool: NegativePool, rows: IntArray, rng: np.random.Generator
     ) -> tuple[IntArray, BoolArray]:
         texts = self.texts[rows]
-        products = self.clicks.any_product(pool.any_member(texts, rng), rng)
-        return products, ~self.clicks.contain(texts, products)
+        products = self.clicks.sample_product(pool.sample_member(texts, rng), rng)
+        return products, ~self.clicks.contains(texts, products)
 
     def negatives(self, row: int, members: IntArray) -> IntArray:
         products = self.clicks.all_products(members)
-        return products.compress(~self.clicks.contain(self.texts[row], products))
+        return products.compress(~self.clicks.contains(self.texts[row], products))
 
 
-def _scan(draw: _Draw, pool: NegativePool, row: int, rng: np.random.Generator) -> int:
-    """The first negative from a random place of the pool on, round to that place; -1 if none."""
+def _scan(draw: _QueryDraw, pool: NegativePool, row: int, rng: np.random.Generator) -> int:
+    """The first negative in the pool from a random start, wrapping around; -1 if none."""
     members = pool.all_members(int(draw.texts[row]))
     members = np.roll(members, -int(rng.integers(len(members))))
     for start in range(0, len(members), _BLOCK):
@@ -173,14 +173,15 @@ def _scan(draw: _Draw, pool: NegativePool, row: int, rng: np.random.Generator) -
 
 
 def _check_possible(clicks: ClickIndex, groups: QueryGroups) -> None:
-    """Refuse clicks in which some pair has no negative."""
+    """Raise unless every clicked pair has a negative query and a negative product."""
     texts, products = int((clicks.counts > 0).sum()), np.bincount(clicks.products)
     if texts == 1:
-        raise DataError("there are no negatives: all clicked queries are the same query")
-    greedy = np.flatnonzero(clicks.counts == (products > 0).sum())
-    if len(greedy):
-        query = int(groups.query[greedy[0]])
+        raise DataError("no negatives exist: all clicked queries are the same query")
+    clicked_all = np.flatnonzero(clicks.counts == (products > 0).sum())
+    if len(clicked_all):
+        query = int(groups.query[clicked_all[0]])
         raise DataError(f"query {query} has no negative product: every product was clicked for it")
-    popular = np.flatnonzero(products == texts)
-    if len(popular):
-        raise DataError(f"product {popular[0]} has no negative query: every query clicked it")
+    clicked_by_all = np.flatnonzero(products == texts)
+    if len(clicked_by_all):
+        product = clicked_by_all[0]
+        raise DataError(f"product {product} has no negative query: it was clicked for every query")
