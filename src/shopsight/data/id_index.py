@@ -32,11 +32,15 @@ class IdIndex:
         """Positions (B,) of ids; -1 for an unknown id."""
         if not len(self._ids) or not len(product_ids):
             return np.full(len(product_ids), -1, np.int64)
-        # numpy drops trailing null characters, so "a\0" would be found as "a".
-        sought = np.array(
-            [b"" if i.endswith("\0") else i.encode("utf-8", "surrogatepass") for i in product_ids],
-            np.bytes_,
-        )
+        sought = np.array([self._encode(product_id) for product_id in product_ids], np.bytes_)
         slots = np.searchsorted(self._ids, sought, sorter=self._order)
         positions = self._order[np.minimum(slots, len(self._ids) - 1)].astype(np.int64)
         return np.where(self._ids[positions] == sought, positions, -1)
+
+    def _encode(self, product_id: str) -> bytes:
+        """The id as bytes; empty, which no stored id is, if it cannot be in the array."""
+        encoded = product_id.encode("utf-8", "surrogatepass")
+        # numpy drops trailing null characters, so "a\0" would be found as "a"; and one long id
+        # would widen every stored id for the comparison.
+        impossible = encoded.endswith(b"\0") or len(encoded) > self._ids.dtype.itemsize
+        return b"" if impossible else encoded
