@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from shopsight.errors import InputError, pluralise
-from shopsight.formats.content import BOM, decoded, opened
+from shopsight.formats.content import BOM, decode_file, open_input
 from shopsight.formats.fields import Columns, find_columns, parse_id
 from shopsight.formats.runs import pack_rows
 from shopsight.formats.score_rows import ScoreRows, parse_score_rows
@@ -40,12 +40,12 @@ def read_candidates(path: str | Path) -> CandidateFile:
     Raises:
         InputError: unreadable, of no known shape, a bad id, a wrong column count.
     """
-    with opened(path) as stream:  # once: standard input cannot be read again
+    with open_input(path) as stream:  # once: standard input cannot be read again
         first = stream.readline(_LONGEST_LINE)
         header = _table_header(first)
         if header is not None:
             return _read_table(stream, header, path)
-        text = decoded(first + stream.read(), path)
+        text = decode_file(first + stream.read(), path)
     pools, _ = pack_rows(parse_score_rows(text, path))
     return CandidateFile(pools, None)
 

@@ -1,4 +1,4 @@
-"""Files opened by content: gzip, byte order marks and CRLF are seen, not told."""
+"""Open input files with automatic gzip, byte order mark and line end detection."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ BOM = b"\xef\xbb\xbf"
 
 
 @contextmanager
-def opened(path: str | Path) -> Iterator[IO[bytes]]:
-    """Open a file for reading bytes, unpacked if it is gzipped; "-" is standard input.
+def open_input(path: str | Path) -> Iterator[IO[bytes]]:
+    """Open a file for reading bytes, decompressed if it is gzipped; "-" is standard input.
 
     Raises:
-        InputError: no such file, a folder, no permission; also for what goes wrong while it is
-            read inside the block, such as a gzip stream that is cut off.
+        InputError: no such file, a folder, no permission; also for read errors inside the block,
+            such as a truncated gzip stream.
     """
     try:
         if str(path) == STDIN:
-            yield unpacked(standard_input())
+            yield decompressed(standard_input())
             return
         with open(path, "rb") as file:
-            yield unpacked(file)
+            yield decompressed(file)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"broken gzip stream ({error})", path=path) from error
     except OSError as error:
@@ -38,45 +38,49 @@ def opened(path: str | Path) -> Iterator[IO[bytes]]:
 
 
 def standard_input() -> IO[bytes]:
-    """Standard input as bytes. Raises InputError if the process was started without one."""
+    """Standard input as bytes. Raises InputError if the process has none."""
     if sys.stdin is None:
         raise InputError("standard input is closed", path=STDIN)
     return cast(IO[bytes], sys.stdin.buffer)
 
 
-def unpacked(file: Any) -> IO[bytes]:
-    """A buffered stream as it is, or unpacked if it is gzipped."""
-    if file.peek(2)[:2] == b"\x1f\x8b":
-        return cast(IO[bytes], gzip.GzipFile(fileobj=file))
-    return cast(IO[bytes], file)
+def decompressed(file: Any) -> IO[bytes]:
+    """A buffered stream, wrapped in a decompressor if it is gzipped."""
+    # The ending of the name is no evidence, and standard input has none.
+    gzipped = file.peek(2)[:2] == b"\x1f\x8b"
+    return cast(IO[bytes], gzip.GzipFile(fileobj=file) if gzipped else file)
 
 
 def read_text(path: str | Path) -> str:
-    """The whole of a UTF-8 file, without its byte order mark.
-
-    Args:
-        path: plain or gzipped, "-" for standard input.
+    """Read a UTF-8 file, plain or gzipped, without its byte order mark; "-" is standard input.
 
     Raises:
         InputError: no such file, a folder, broken gzip, binary or otherwise not UTF-8, empty.
     """
-    with opened(path) as stream:
-        return decoded(stream.read(), path)
+    with open_input(path) as stream:
+        return decode_file(stream.read(), path)
 
 
-def decoded(data: bytes, path: str | Path) -> str:
-    """The text that is the content of ``path``; see `read_text`."""
-    if b"\0" in data:
-        line = data[: data.index(b"\0")].count(b"\n") + 1
-        raise InputError("binary data, not text", path=path, line=line)
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise InputError("not UTF-8 text", path=path, line=line) from error
+def decode_file(data: bytes, path: str | Path) -> str:
+    """Decode the whole content of a file; see `read_text`."""
+    text = decode(data.removeprefix(BOM), path)
     if not text.strip():
         raise InputError("the file is empty", path=path)
     return text
+
+
+def decode(data: bytes, path: str | Path, line: int = 1) -> str:
+    """Decode text that begins at a line. Raises InputError for other than UTF-8, and for nulls."""
+    if b"\0" in data:
+        line += data[: data.index(b"\0")].count(b"\n")
+        raise InputError("binary data, not text", path=path, line=line)
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        before = data[: error.start]
+        column = error.start - before.rfind(b"\n")
+        reason = f"not UTF-8 text (byte {column} of the line)"
+        raise InputError(reason, path=path, line=line + before.count(b"\n")) from error
 
 
 def numbered_lines(text: str) -> Iterator[tuple[int, str]]:
@@ -91,11 +95,11 @@ def numbered_lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 class JsonObject(list[tuple[str, Any]]):
-    """A JSON object as its (key, value) pairs, so that repeated keys are not lost."""
+    """A JSON object as (key, value) pairs, which keep duplicate keys."""
 
 
 def is_json(text: str) -> bool:
-    """Whether this is meant as JSON: it starts with a bracket or a brace."""
+    """Whether a text is meant as JSON: it starts with a bracket or a brace."""
     return text.lstrip()[:1] in ("{", "[")
 
 
@@ -103,7 +107,7 @@ def parse_json(text: str, path: str | Path) -> Any:
     """Parse JSON; objects become `JsonObject`.
 
     Raises:
-        InputError: not JSON, with line and column; cut off; nested absurdly deep.
+        InputError: not JSON, with line and column; truncated; nested too deeply.
     """
     try:
         return json.loads(text, object_pairs_hook=JsonObject)
@@ -113,5 +117,6 @@ def parse_json(text: str, path: str | Path) -> Any:
         raise InputError(reason, path=path, line=error.lineno, column=error.colno) from error
     except RecursionError as error:
         raise InputError("JSON is nested too deeply", path=path) from error
-    except ValueError as error:  # Python's own limit on the digits of one integer
+    except ValueError as error:
+        # Python limits the digits of an integer it converts.
         raise InputError("JSON holds a number of thousands of digits", path=path) from error

@@ -1,8 +1,6 @@
-"""Tables of rows with named columns: CSV, TSV, JSON Lines, Parquet; read from any row on.
+"""Tables with named columns, readable from any row on: CSV, TSV, JSON Lines and Parquet.
 
-Text is taken literally. In TSV, quotes mean nothing. In CSV they do, but one that is never closed
-costs its own line and no other: a row may span lines only where the quotes close and the columns
-fit. A row that cannot be read comes as the error that says why, so that the caller can choose.
+An invalid row becomes a `TableRow` with a fault and affects no other row.
 """
 
 from __future__ import annotations
@@ -14,20 +12,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+import numpy as np
 
 from shopsight.errors import InputError, pluralise
 from shopsight.formats.checksums import file_fingerprint
-from shopsight.formats.content import BOM
+from shopsight.formats.content import BOM, decode
 from shopsight.formats.fields import shortened
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 _LONGEST_LINE = 64 << 20  # bytes; features of a hundred regions as JSON take less
-_MOST_LINES = 1_000  # that one quoted CSV row may span
-_NAMED_BY = 1_000  # the rows of JSON Lines whose keys are the columns
+_MAX_ROW_LINES = 1_000  # lines of one quoted CSV row
+_HEADER_ROWS = 1_000  # rows of JSON Lines whose keys are the columns
 _BATCH = 64  # rows of Parquet in memory at once
+_PANDAS_INDEX = "__index_level_0__"  # pandas writes its row labels under this name
 ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
 
@@ -36,10 +37,10 @@ class TableRow:
     """A row of a table.
 
     Attributes:
-        number: its number from 1, the header not counted.
-        line: its first line from 1, in a file of lines.
-        values: what stands in each column; empty if the row cannot be read.
-        fault: why not.
+        number: row number from 1, the header not counted.
+        line: number of its first line from 1, in a file of lines.
+        values: value of each column; empty for an invalid row.
+        fault: the error of an invalid row.
     """
 
     number: int
@@ -49,13 +50,13 @@ class TableRow:
 
 
 class Table(Protocol):
-    """What can be read as rows with named columns.
+    """A sequence of rows with named columns.
 
     Attributes:
-        path: the file, or what stands for it in sentences.
-        folder: what relative paths in it start from.
-        names: its columns.
-        typed: whether values have types; else all are text, and numbers have to be recognised.
+        path: the file or data set, as messages name it.
+        folder: base of relative paths in the table.
+        names: the columns.
+        typed: whether values have types; otherwise all values are text.
     """
 
     path: str
@@ -64,20 +65,20 @@ class Table(Protocol):
     typed: bool
 
     def __len__(self) -> int:
-        """Rows, those included that cannot be read."""
+        """Number of rows, invalid ones included."""
 
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[TableRow]:
-        """The rows from ``start`` to before ``stop``, from 0."""
+        """Rows ``start:stop``."""
 
     def fingerprint(self) -> str:
-        """Changes with the content."""
+        """A hash that changes with the content."""
 
 
 def open_file(path: Path) -> Table:
-    """A table in one file, known by its ending.
+    """Open a table file; its ending tells the format.
 
     Raises:
-        InputError: no such file, another ending, no header, broken Parquet.
+        InputError: no such file, an unknown ending, no header, broken Parquet.
     """
     if not path.is_file():
         raise InputError("no such file", path=path)
@@ -91,8 +92,8 @@ def open_file(path: Path) -> Table:
     raise InputError(f"not a table by its name (known: {', '.join(ENDINGS)})", path=path)
 
 
-class _Lines:
-    """A file of lines, whose rows are found once and then read from any of them on."""
+class _LineTable:
+    """A file of lines; one pass finds where rows begin, later reads start at any of them."""
 
     typed = False
     names: tuple[str, ...]
@@ -100,173 +101,153 @@ class _Lines:
     def __init__(self, path: Path) -> None:
         self.path, self.folder = str(path), path.parent
         self._file = path
+        self._start = 0, 1  # byte offset and line of the first row
 
     def __len__(self) -> int:
-        return len(self._places[0])
+        return len(self._row_starts[0])
 
     def fingerprint(self) -> str:
-        """Changes with the file."""
+        """A hash that changes with the file."""
         return file_fingerprint(self._file)
 
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[TableRow]:
-        """The rows from ``start`` to before ``stop``."""
-        offsets, lines = self._places
-        stop = len(offsets) if stop is None else min(stop, len(offsets))
-        if start >= stop:
+        """Rows ``start:stop``."""
+        offsets, lines = self._row_starts
+        numbers = range(len(self))[start:stop]
+        if not numbers:
             return
         with open(self._file, "rb") as file:
-            found = self._rows(file, offsets[start], lines[start])
-            for number, (_, line, row) in zip(range(start, stop), found, strict=False):
-                is_fault = isinstance(row, InputError)
-                yield TableRow(number + 1, line, {} if is_fault else row, row if is_fault else None)
+            rows = self._read_rows(file, offsets[start], lines[start])
+            for number, (_, line, row) in zip(numbers, rows, strict=False):
+                if isinstance(row, InputError):
+                    yield TableRow(number + 1, line, {}, row)
+                else:
+                    yield TableRow(number + 1, line, row)
 
     @cached_property
-    def _places(self) -> tuple[array[int], array[int]]:
-        """Where each row begins, in bytes and in lines."""
+    def _row_starts(self) -> tuple[array[int], array[int]]:
+        """Byte offset and line of every row."""
         offsets, lines = array("q"), array("q")
         with open(self._file, "rb") as file:
-            for offset, line, _ in self._rows(file, *self._first_row()):
+            for offset, line, _ in self._read_rows(file, *self._start):
                 offsets.append(offset)
                 lines.append(line)
         return offsets, lines
 
-    def _first_row(self) -> tuple[int, int]:
-        raise NotImplementedError
-
-    def _rows(self, file: Any, offset: int, line: int) -> Iterator[tuple[int, int, Any]]:
-        """Offset, line, and values or an InputError of every row from ``offset`` on."""
-        raise NotImplementedError
-
-    def _raw_lines(self, file: Any, offset: int, line: int) -> Iterator[tuple[int, int, bytes]]:
-        file.seek(offset)
-        while raw := file.readline(_LONGEST_LINE):
-            if len(raw) == _LONGEST_LINE and not raw.endswith(b"\n"):
-                reason = f"a line is longer than {_LONGEST_LINE >> 20} MiB"
-                raise InputError(reason, path=self.path, line=line)
-            yield offset, line, raw
-            offset, line = offset + len(raw), line + 1
-
-    def _text(self, raw: bytes, line: int) -> str:
-        return decoded_line(raw, self.path, line)
-
-
-class DelimitedText(_Lines):
-    """CSV or TSV under a header.
-
-    Args:
-        path: the file.
-        literal: tabs divide the columns and quotes mean nothing; else RFC 4180, divided by
-            commas, or by semicolons or tabs where the header has more of them.
-
-    Raises:
-        InputError: an empty file, or a header with a name twice.
-    """
-
-    def __init__(self, path: Path, *, literal: bool) -> None:
-        super().__init__(path)
-        self._literal = literal
-        with open(path, "rb") as file:
-            raw = file.readline(_LONGEST_LINE)
-        self._start = len(raw)
-        header = self._text(raw.removeprefix(BOM), 1)
-        if not header.strip():
-            raise InputError("the file is empty, or begins with an empty line", path=path)
-        self._divider = "\t" if literal else max(",;\t", key=lambda one: header.count(one))
-        names = self._split(header)
-        self.names = tuple(name.strip() or f"column {i}" for i, name in enumerate(names, 1))
-        twice = [name for i, name in enumerate(self.names) if name in self.names[:i]]
-        if twice:
-            raise InputError("this name heads two columns", path=path, line=1, column=twice[0])
-
-    def _first_row(self) -> tuple[int, int]:
-        return self._start, 2
-
-    def _rows(self, file: Any, offset: int, line: int) -> Iterator[tuple[int, int, Any]]:
-        lines = _Pushable(self._raw_lines(file, offset, line))
-        for place, number, raw in lines:
-            if raw.strip():
+    def _read_rows(
+        self, file: IO[bytes], offset: int, line: int
+    ) -> Iterator[tuple[int, int, dict[str, Any] | InputError]]:
+        """Offset, line, and values or error of every row from ``offset`` on."""
+        while True:
+            # A row that took more lines than it turned out to have is read past its end.
+            file.seek(offset)
+            lines = [self._read_line(file, line)]
+            if not lines[0]:
+                return
+            if lines[0].strip():
                 try:
-                    yield place, number, self._row(lines, raw, number)
+                    yield offset, line, self._parse(lines, file, line)
                 except InputError as error:
-                    yield place, number, error
+                    yield offset, line, error
+            offset, line = offset + sum(map(len, lines)), line + len(lines)
 
-    def _row(self, lines: _Pushable, raw: bytes, number: int) -> dict[str, str]:
-        try:
-            cells = self._split(self._text(raw, number))
-        except _OpenQuoteError:
-            cells = self._spanning(lines, raw, number)
-        except csv.Error as error:
-            reason = f"not well-formed CSV ({error})"
-            raise InputError(reason, path=self.path, line=number) from error
-        if len(cells) != len(self.names):
-            raise self._wrong_count(cells, number)
-        return dict(zip(self.names, cells, strict=True))
+    def _read_line(self, file: IO[bytes], line: int) -> bytes:
+        raw = file.readline(_LONGEST_LINE)
+        if len(raw) == _LONGEST_LINE and not raw.endswith(b"\n"):
+            reason = f"a line is longer than {_LONGEST_LINE >> 20} MiB"
+            raise InputError(reason, path=self.path, line=line)
+        return raw
 
-    def _spanning(self, lines: _Pushable, first: bytes, number: int) -> list[str]:
-        """A row whose quotes close on a later line; else that line is read as a row of its own."""
-        taken: list[tuple[int, int, bytes]] = []
-        text = self._text(first, number, keep_end=True)
-        for one in lines:
-            taken.append(one)
-            try:
-                text += self._text(one[2], one[1], keep_end=True)
-                if b'"' not in one[2]:
-                    raise _OpenQuoteError
-                cells = self._split(text)
-                if len(cells) == len(self.names):
-                    return cells
-                break
-            except _OpenQuoteError:
-                if len(taken) == _MOST_LINES:
-                    break
-            except (csv.Error, InputError):
-                break
-        lines.push_back(taken)
-        raise InputError("a quote opens here that is not closed", path=self.path, line=number)
-
-    def _split(self, text: str) -> list[str]:
-        if self._literal:
-            return text.split("\t")
-        try:
-            rows = list(csv.reader([text], delimiter=self._divider, strict=True))
-        except csv.Error as error:
-            if "unexpected end of data" in str(error):
-                raise _OpenQuoteError from error
-            raise
-        return rows[0] if rows else []
-
-    def _text(self, raw: bytes, line: int, *, keep_end: bool = False) -> str:
-        text = super()._text(raw, line)
-        return text if keep_end else text.removesuffix("\n").removesuffix("\r")
-
-    def _wrong_count(self, cells: list[str], number: int) -> InputError:
-        reason = f"{pluralise(len(cells), 'column')}, where the header has {len(self.names)}"
-        return InputError(reason, path=self.path, line=number)
+    def _parse(self, lines: list[bytes], file: IO[bytes], line: int) -> dict[str, Any]:
+        """The row that begins with ``lines[0]``; further lines of it are appended to ``lines``."""
+        raise NotImplementedError
 
 
 class _OpenQuoteError(Exception):
     """The text ends inside quotes."""
 
 
-class _Pushable:
-    """An iterator that takes back what was read too far."""
+class DelimitedText(_LineTable):
+    """CSV or TSV under a header.
 
-    def __init__(self, lines: Iterator[tuple[int, int, bytes]]) -> None:
-        self._lines = lines
-        self._back: list[tuple[int, int, bytes]] = []
+    Args:
+        path: the file.
+        literal: tabs separate the columns and quotes have no meaning; otherwise RFC 4180,
+            separated by commas, or by semicolons or tabs where the header has more of them.
 
-    def __iter__(self) -> Iterator[tuple[int, int, bytes]]:
-        return self
+    Raises:
+        InputError: an empty file, or a header with a duplicate name.
+    """
 
-    def __next__(self) -> tuple[int, int, bytes]:
-        return self._back.pop() if self._back else next(self._lines)
+    def __init__(self, path: Path, *, literal: bool) -> None:
+        super().__init__(path)
+        self._literal = literal
+        with open(path, "rb") as file:
+            raw = self._read_line(file, 1)
+        self._start = len(raw), 2
+        header = self._decode(raw.removeprefix(BOM), 1)
+        if not header.strip():
+            raise InputError("the file is empty, or begins with an empty line", path=path)
+        self._separator = "\t" if literal else max(",;\t", key=header.count)
+        names = self._split(header)
+        self.names = tuple(name.strip() or f"column {i}" for i, name in enumerate(names, 1))
+        for i, name in enumerate(self.names):
+            if name in self.names[:i]:
+                raise InputError("duplicate column name", path=path, line=1, column=name)
 
-    def push_back(self, lines: list[tuple[int, int, bytes]]) -> None:
-        self._back += reversed(lines)
+    def _parse(self, lines: list[bytes], file: IO[bytes], line: int) -> dict[str, str]:
+        try:
+            cells = self._split(self._decode(lines[0], line))
+        except _OpenQuoteError:
+            cells = self._parse_span(lines, file, line)
+        except csv.Error as error:
+            reason = f"not well-formed CSV ({error})"
+            raise InputError(reason, path=self.path, line=line) from error
+        if len(cells) != len(self.names):
+            reason = f"{pluralise(len(cells), 'column')}, where the header has {len(self.names)}"
+            raise InputError(reason, path=self.path, line=line)
+        return dict(zip(self.names, cells, strict=True))
+
+    def _parse_span(self, lines: list[bytes], file: IO[bytes], line: int) -> list[str]:
+        """The cells of a row whose quotes close on a later line.
+
+        Where they do not close within reason, only the first line is lost: a stray quote must not
+        swallow the rest of the file.
+        """
+        text = decode(lines[0], self.path, line)
+        while len(lines) <= _MAX_ROW_LINES and (raw := self._read_line(file, line + len(lines))):
+            try:
+                text += decode(raw, self.path, line + len(lines))
+                lines.append(raw)
+                # Only a line with a quote can close one; splitting at every line is quadratic.
+                cells = self._split(text) if b'"' in raw else []
+            except _OpenQuoteError:
+                continue
+            except (csv.Error, InputError):
+                break
+            if len(cells) == len(self.names):
+                return cells
+            if cells:
+                break
+        del lines[1:]
+        raise InputError("a quote opens here and does not close", path=self.path, line=line)
+
+    def _split(self, text: str) -> list[str]:
+        if self._literal:
+            return text.split("\t")
+        try:
+            return next(csv.reader([text], delimiter=self._separator, strict=True), [])
+        except csv.Error as error:
+            if "unexpected end of data" in str(error):
+                raise _OpenQuoteError from error
+            raise
+
+    def _decode(self, raw: bytes, line: int) -> str:
+        return decode(raw, self.path, line).removesuffix("\n").removesuffix("\r")
 
 
-class JsonLines(_Lines):
-    """A JSON object a line; its columns are the keys of the first rows."""
+class JsonLines(_LineTable):
+    """One JSON object per line; the columns are the keys of the first rows."""
 
     typed = True
 
@@ -274,48 +255,42 @@ class JsonLines(_Lines):
         super().__init__(path)
         names: dict[str, None] = {}
         with open(path, "rb") as file:
-            for (_, _, row), _ in zip(self._rows(file, 0, 1), range(_NAMED_BY), strict=False):
+            for (_, _, row), _ in zip(
+                self._read_rows(file, *self._start), range(_HEADER_ROWS), strict=False
+            ):
                 names |= {} if isinstance(row, InputError) else dict.fromkeys(row)
         if not names:
-            raise InputError("no row that is a JSON object", path=path)
+            raise InputError("no row is a JSON object", path=path)
         self.names = tuple(names)
 
-    def _first_row(self) -> tuple[int, int]:
-        return 0, 1
-
-    def _rows(self, file: Any, offset: int, line: int) -> Iterator[tuple[int, int, Any]]:
-        for place, number, raw in self._raw_lines(file, offset, line):
-            raw = raw.removeprefix(BOM) if number == 1 else raw
-            if raw.strip():
-                try:
-                    yield place, number, self._object(raw, number)
-                except InputError as error:
-                    yield place, number, error
-
-    def _object(self, raw: bytes, number: int) -> dict[str, Any]:
-        text = self._text(raw, number)
+    def _parse(self, lines: list[bytes], file: IO[bytes], line: int) -> dict[str, Any]:  # noqa: ARG002
+        text = decode(lines[0].removeprefix(BOM) if line == 1 else lines[0], self.path, line)
         try:
-            row = json.loads(text.rstrip(), parse_constant=_no_constant)
+            row = json.loads(text.rstrip(), parse_constant=_reject_constant)
         except json.JSONDecodeError as error:
             reason = f"broken JSON: {error.msg.lower()}"
-            raise InputError(reason, path=self.path, line=number, column=error.colno) from error
+            raise InputError(reason, path=self.path, line=line, column=error.colno) from error
         except (ValueError, RecursionError) as error:
             reason = f"broken JSON: {shortened(str(error))}"
-            raise InputError(reason, path=self.path, line=number) from error
+            raise InputError(reason, path=self.path, line=line) from error
         if not isinstance(row, dict):
-            raise InputError("not a JSON object", path=self.path, line=number)
-        if "\\ud" in text.lower() and not _is_unicode(row):
-            reason = "text that is no Unicode (half of a surrogate pair)"
-            raise InputError(reason, path=self.path, line=number)
+            raise InputError("not a JSON object", path=self.path, line=line)
+        try:
+            # Only an escape can spell half of a surrogate pair, which no UTF-8 file can hold.
+            if "\\ud" in text.lower():
+                json.dumps(row, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            reason = "not valid Unicode (half of a surrogate pair)"
+            raise InputError(reason, path=self.path, line=line) from error
         return row
 
 
-class ParquetTable:
-    """A Parquet file.
+def _reject_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
 
-    Raises:
-        InputError: not Parquet, or broken.
-    """
+
+class ParquetTable:
+    """A Parquet file. Raises InputError if it is broken."""
 
     typed = True
 
@@ -338,62 +313,29 @@ class ParquetTable:
         return int(self._file.metadata.num_rows)
 
     def fingerprint(self) -> str:
-        """Changes with the file."""
+        """A hash that changes with the file."""
         return file_fingerprint(self._path)
 
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[TableRow]:
-        """The rows from ``start`` to before ``stop``."""
-        stop = len(self) if stop is None else min(stop, len(self))
-        first, groups = self._groups_from(start)
-        number = first
-        for batch in self._batches(groups):
-            if number >= stop:
-                return
-            wanted = batch.slice(max(start - number, 0), max(stop - max(start, number), 0))
-            for place, values in enumerate(wanted.to_pylist(), max(start, number) + 1):
-                yield TableRow(place, None, values)
-            number += batch.num_rows
-
-    def _batches(self, groups: list[int]) -> Iterator[Any]:
+        """Rows ``start:stop``."""
         import pyarrow as pa
 
+        metadata = self._file.metadata
+        sizes = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
+        ends = np.cumsum(sizes, dtype=np.int64)
+        # Parquet can only be entered at a row group: begin with the one that holds ``start``.
+        first = int(np.searchsorted(ends, start, side="right"))
+        number = int(ends[first - 1]) if first else 0
+        stop = len(self) if stop is None else min(stop, len(self))
         try:
-            yield from self._file.iter_batches(_BATCH, groups, list(self.names))
+            groups = list(range(first, len(sizes)))
+            for batch in self._file.iter_batches(_BATCH, groups, list(self.names)):
+                if number >= stop:
+                    return
+                skipped = max(start - number, 0)
+                part = batch.slice(skipped, max(stop - number - skipped, 0)).to_pylist()
+                for i, values in enumerate(part, number + skipped + 1):
+                    yield TableRow(i, None, values)
+                number += batch.num_rows
         except (pa.ArrowException, OSError) as error:
             raise InputError(f"broken Parquet ({error})", path=self._path) from error
-
-    def _groups_from(self, start: int) -> tuple[int, list[int]]:
-        """The row groups from the one with row ``start`` on, and that group's first row."""
-        first, count = 0, self._file.metadata.num_row_groups
-        for group in range(count):
-            rows = self._file.metadata.row_group(group).num_rows
-            if first + rows > start:
-                return first, list(range(group, count))
-            first += rows
-        return first, []
-
-
-_PANDAS_INDEX = "__index_level_0__"  # pandas writes its row labels under this name
-
-
-def decoded_line(raw: bytes, path: str, line: int) -> str:
-    """A line as text. Raises InputError for what is no UTF-8, and for null bytes."""
-    if b"\0" in raw:
-        raise InputError("binary data, not text", path=path, line=line)
-    try:
-        return raw.decode()
-    except UnicodeDecodeError as error:
-        reason = f"not UTF-8 text (byte {error.start + 1} of the line)"
-        raise InputError(reason, path=path, line=line) from error
-
-
-def _is_unicode(row: dict[str, Any]) -> bool:
-    try:
-        json.dumps(row, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from shopsight.errors import InputError
-from shopsight.formats.content import STDIN, standard_input, unpacked
+from shopsight.formats.content import STDIN, decompressed, standard_input
 
 # A chunk is also the longest line: a product with the 91 regions of the largest real one takes
 # 1 MB of text, so nothing honest comes near it. Small chunks stay in the processor's cache.
@@ -95,7 +95,7 @@ class LineReader:
                 self._file: Any = standard_input()
             else:
                 self._file = open(self.path, "rb")  # noqa: SIM115 - closed by __exit__
-            self._stream: Any = unpacked(self._file)
+            self._stream: Any = decompressed(self._file)
         except OSError as error:
             raise InputError((error.strerror or str(error)).lower(), path=self.path) from error
 
