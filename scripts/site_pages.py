@@ -24,7 +24,7 @@ _PAGES = {
 
 def on_page_markdown(markdown: str, *, config: Any, **_: Any) -> str:
     """Replace an include comment by the file it names, and make its links those of the site."""
-    return _INCLUDE.sub(lambda match: page(match[1], config["repo_url"]), markdown)
+    return _INCLUDE.sub(lambda match: page(match[1], config["extra"]["repository"]), markdown)
 
 
 def page(name: str, repository: str) -> str:

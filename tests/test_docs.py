@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import yaml
 
 REFERENCE = re.compile(r"method(?:\.md)?,?\s+(?:#\s+)?[Ss]ections?\s+(\d+)|\(method\s+(\d+)\)")
@@ -42,3 +46,19 @@ def test_the_site_has_every_page(repository: Path) -> None:
     assert len(pages) >= 10
     assert {page for page in pages if page not in site} == set()
     assert yaml.compose(site) is not None
+
+
+@pytest.mark.slow
+def test_site_builds_without_warnings_and_loads_nothing_from_elsewhere(
+    repository: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "-d", tmp_path]
+    env = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(command, cwd=repository, env=env, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    pages = sorted(tmp_path.rglob("*.html"))
+    assert len(pages) >= 15
+    loaded = re.compile(
+        r"<(?:script|img|iframe)[^>]* src=\"https?:|<link[^>]*stylesheet[^>]*https?:"
+    )
+    assert [page.name for page in pages if loaded.search(page.read_text())] == []
