@@ -17,7 +17,10 @@ Capture = pytest.CaptureFixture[str]
 @pytest.fixture(scope="module")
 def index(trained: Trained, small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cli") / "index"
-    assert main(["index", str(trained[0]), str(small_data), "--out", str(folder), "--quiet"]) == 0
+    assert (
+        main(["index", "build", str(trained[0]), str(small_data), "--out", str(folder), "--quiet"])
+        == 0
+    )
     return folder
 
 
@@ -25,37 +28,39 @@ def test_index_says_what_it_made(
     trained: Trained, small_data: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     out = str(tmp_path / "index")
-    command = ["index", str(trained[0]), str(small_data), "--out", out]
+    command = ["index", "build", str(trained[0]), str(small_data), "--out", out]
     assert main([*command, "--precision", "int8", "--regions", "false"]) == 0
-    assert "654 products in 1 segment, state 1" in capsys.readouterr().out
+    assert "654 products in 1 segment, generation 1" in capsys.readouterr().out
     first, second = PreparedData.open(small_data).store.product_ids[:2]
-    assert main(["index", out, "--remove", first, "--json"]) == 0
+    assert main(["index", "remove", out, first, "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
-    assert (said["products"], said["state"]) == (653, 2)
+    assert (said["products"], said["generation"]) == (653, 2)
     (tmp_path / "ids.txt").write_text(f"{second}\n\n")
-    assert main(["index", out, "--remove-from", str(tmp_path / "ids.txt"), "--quiet"]) == 0
-    assert main(["index", out, "--update", str(small_data)]) == 0
-    assert main(["index", out, "--compact"]) == 0
-    assert main(["index", "--check", out]) == 0
-    assert "654 products in 1 segment, state 5; every checksum fits" in capsys.readouterr().out
+    assert main(["index", "remove", out, "--from", str(tmp_path / "ids.txt"), "--quiet"]) == 0
+    assert main(["index", "update", out, str(small_data)]) == 0
+    assert main(["index", "compact", out]) == 0
+    assert main(["index", "check", out]) == 0
+    assert "654 products in 1 segment, generation 5; all checksums match" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["RUN", "DATA"], "give RUN DATA --out INDEX, or INDEX with one of --add"),
-        (["INDEX"], "give RUN DATA --out INDEX, or INDEX with one of --add"),
-        (["INDEX", "--check", "--compact"], "INDEX with one of"),
-        (["RUN", "--out", "x"], "a new index takes RUN DATA --out INDEX"),
-        (["RUN", "DATA", "--out", "x", "--check"], "and no other change"),
-        (["RUN", "DATA", "--out", "INDEX"], "an index is there already"),
-        (["DATA", "--check"], "not an index (no index.json)"),
-        (["INDEX", "--add", "DATA"], "is there already; --update replaces it"),
-        (["INDEX", "--add", "RUN"], "not a prepared folder"),
-        (["INDEX", "--remove", "nothing"], "no product 'nothing' in the index"),
-        (["INDEX", "--remove-from", "nowhere"], "nowhere: no such file"),
-        (["RUN", "DATA", "--out", "x", "--candidates", "0"], "candidates must be at least 1"),
-        (["INDEX", "--engine", "http://127.0.0.1:9"], "127.0.0.1:9"),
+        (["--check", "INDEX"], "unknown index subcommand '--check'; did you mean 'check'?"),
+        (["build", "RUN", "DATA"], "these arguments are required: --out"),
+        (["build", "RUN", "DATA", "--out", "INDEX"], "already an index; change it with"),
+        (
+            ["build", "RUN", "DATA", "--out", "x", "--candidates", "0"],
+            "candidates must be at least 1",
+        ),
+        (["check", "DATA"], "not an index (no index.json)"),
+        (["stats", "DATA"], "not an index (no index.json)"),
+        (["add", "INDEX", "DATA"], "already exists; use `shopsight index update`"),
+        (["add", "INDEX", "RUN"], "not a prepared folder"),
+        (["remove", "INDEX"], "give product ids, or --from FILE"),
+        (["remove", "INDEX", "nothing"], "no product 'nothing' in the index"),
+        (["remove", "INDEX", "--from", "nowhere"], "nowhere: no such file"),
+        (["load", "INDEX", "--engine", "http://127.0.0.1:9"], "127.0.0.1:9"),
     ],
 )
 def test_index_refuses(
@@ -145,7 +150,7 @@ def test_bench_search_measures_a_grown_index(
         said["milliseconds"]
     )
     assert said["bytes"]["codes of dual"] >= 3000 * 64
-    assert main(["index", "--check", str(tmp_path / "big")]) == 0
+    assert main(["index", "check", str(tmp_path / "big")]) == 0
     capsys.readouterr()
     judged = ["bench", "search", str(index), "--queries", "2", "--data", str(small_data)]
     assert main([*judged, "--split", "testA"]) == 0

@@ -18,7 +18,7 @@ import pytest
 from shopsight.config import IndexConfig
 from shopsight.data.dataset import PreparedData
 from shopsight.inference.run_folder import RunFolder
-from shopsight.search.index import add_products, build_index, check_index
+from shopsight.search.index import build_index, check_index, update_products
 from shopsight.search.manifest import read_generation
 from shopsight.search.searcher import Searcher
 
@@ -60,7 +60,7 @@ def kills(index: Path, datas: list[str], count: int) -> None:
         assert len(Searcher.open(index).search("red shoe", 5).hits) == 5
     assert numbers == sorted(numbers)
     assert numbers[-1] > 1
-    add_products(index, PreparedData.open(datas[0]), update=True)
+    update_products(index, PreparedData.open(datas[0]))
     found = check_index(index)
     kept = {part.name for part in found.segments} | {
         part.name for part in read_generation(index).segments

@@ -22,6 +22,7 @@ from shopsight.search.index import (
     check_index,
     compact_index,
     remove_products,
+    update_products,
 )
 from shopsight.search.manifest import INDEX_FILE, read_generation
 from shopsight.search.searcher import Searcher
@@ -101,7 +102,7 @@ def test_add_update_remove_and_compact(
     assert answers(tmp_path / "a") == scores(tmp_path / "b")
     with pytest.raises(UnknownProductError):
         searcher.product(gone[0])
-    newer = add_products(tmp_path / "a", subset(250, 300, "newer"), update=True)
+    newer = update_products(tmp_path / "a", subset(250, 300, "newer"))
     assert (newer.products, len(newer.segments)) == (400, 3)
     assert check_index(tmp_path / "a") == newer
     assert answers(tmp_path / "a") == scores(tmp_path / "b")
@@ -148,13 +149,15 @@ def test_changes_that_are_refused_change_nothing(
 ) -> None:
     before = read_generation(own_index)
     first = shop_data.store.product_ids[0]
-    with pytest.raises(UsageError, match=f"product '{first}' is there already; --update"):
+    with pytest.raises(
+        UsageError, match=f"product '{first}' already exists; use `shopsight index update`"
+    ):
         add_products(own_index, shop_data)
     with pytest.raises(UnknownProductError, match="no product 'nothing'"):
         remove_products(own_index, [first, "nothing"])
     other = subset(0, 3, suffix="x")
     _retype(other.path)
-    with pytest.raises(DataError, match="its fields do not fit those of the index"):
+    with pytest.raises(DataError, match="field types are incompatible with the index"):
         add_products(own_index, PreparedData.open(other.path))
     with (
         folder_lock(own_index),
@@ -175,8 +178,8 @@ def _retype(folder: Path) -> None:
 def test_a_build_goes_on_where_it_was_killed(
     mixed_run: RunFolder, shop_data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shopsight.search.index._AT_ONCE", 50)
-    monkeypatch.setattr("shopsight.search.index._CHECKPOINT", 100)
+    monkeypatch.setattr("shopsight.search.segment_sources._BATCH", 50)
+    monkeypatch.setattr("shopsight.search.segment_sources._CHECKPOINT", 100)
     config, steps = IndexConfig(precision="int8"), []
     build_index(mixed_run, shop_data, tmp_path / "whole", config)
 
@@ -189,7 +192,7 @@ def test_a_build_goes_on_where_it_was_killed(
 
     with pytest.raises(KeyboardInterrupt):
         build_index(mixed_run, shop_data, tmp_path / "a", config, stop)
-    with pytest.raises(DataError, match="an index that is not finished; run the command that"):
+    with pytest.raises(DataError, match="unfinished index; run the same `index build` again"):
         Searcher.open(tmp_path / "a")
     build_index(mixed_run, shop_data, tmp_path / "a", config, watch)
     assert steps[0] == ("encode", 300)
@@ -204,18 +207,20 @@ def test_a_build_goes_on_where_it_was_killed(
 def test_a_build_is_refused(
     mixed_run: RunFolder, shop_data: PreparedData, index: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(OutputError, match="an index is there already; change it with --add"):
+    with pytest.raises(OutputError, match="already an index; change it with `shopsight index add`"):
         build_index(mixed_run, shop_data, index)
     (tmp_path / "diary").mkdir()
     (tmp_path / "diary" / "today.txt").write_text("dear")
-    with pytest.raises(OutputError, match=r"not an index, but it holds today\.txt"):
+    with pytest.raises(OutputError, match=r"not an index, but it contains today\.txt"):
         build_index(mixed_run, shop_data, tmp_path / "diary")
-    with pytest.raises(OutputError, match="a file is in the way"):
+    with pytest.raises(OutputError, match="is a file; choose another folder"):
         build_index(mixed_run, shop_data, tmp_path / "diary" / "today.txt")
     run = shutil.copytree(mixed_run.path, tmp_path / "run")
     about = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps({**about, "feature_width": 99}))
-    with pytest.raises(DataError, match="16 numbers per region, but the models were trained on 99"):
+    with pytest.raises(
+        DataError, match="feature dimension is 16, but the models were trained with 99"
+    ):
         build_index(RunFolder.read(run), shop_data, tmp_path / "out")
     (run / "dual" / "done.json").unlink()
     with pytest.raises(UsageError, match="an index recalls with the dual encoder"):
@@ -265,7 +270,7 @@ def test_every_file_is_checked(own_index: Path) -> None:
         ('{"format": "shopsight index", "version": 2}', "damaged"),
         ({"segments": [{"name": "../x"}]}, "damaged"),
         ({"number": "x"}, "damaged"),
-        ({"files": {"../../etc/passwd": {"bytes": 1, "sha256": ""}}}, "leads out of the folder"),
+        ({"files": {"../../etc/passwd": {"bytes": 1, "sha256": ""}}}, "leads outside the folder"),
         ({"settings": {"precision": "float99"}}, "damaged"),
         ({"settings": {"nothing": 1}}, "damaged"),
         ({"models": {"word2vec": 1.0}}, "word2vec"),

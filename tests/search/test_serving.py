@@ -119,7 +119,7 @@ def test_a_port_that_is_taken(index: Path, capsys: pytest.CaptureFixture[str]) -
         other.listen()
         port = other.getsockname()[1]
         assert main(["serve", str(index), "--port", str(port)]) == 2
-    said = f"127.0.0.1:{port} is taken; choose another --port (0 finds one)"
+    said = f"127.0.0.1:{port} is in use; choose another --port (0: any free)"
     assert capsys.readouterr().err == f"shopsight: {said}\n"
 
 

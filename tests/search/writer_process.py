@@ -6,7 +6,7 @@ import random
 import sys
 
 from shopsight.data.dataset import PreparedData
-from shopsight.search.index import add_products, compact_index, remove_products
+from shopsight.search.index import compact_index, remove_products, update_products
 
 
 def main(index: str, datas: list[str], seed: int) -> None:
@@ -18,7 +18,7 @@ def main(index: str, datas: list[str], seed: int) -> None:
             sys.stdout.write("ready\n")
             sys.stdout.flush()
         turn += 1
-        add_products(index, versions[turn % len(versions)], update=True)
+        update_products(index, versions[turn % len(versions)])
         if rng.random() < 0.3:
             compact_index(index)
         if rng.random() < 0.3:

@@ -16,10 +16,11 @@ from shopsight.formats.checksums import checksums
 from shopsight.formats.locks import folder_lock
 from shopsight.models.dual import DualEncodings
 from shopsight.search.encoders import SearchModels
-from shopsight.search.index import publish, settled
 from shopsight.search.manifest import MODELS, Generation, pending
+from shopsight.search.publish import publish
 from shopsight.search.retrievers.base import Vectors
 from shopsight.search.segment import DUAL
+from shopsight.search.segment_sources import finish_segment
 from shopsight.search.segment_writer import SegmentWriter
 from shopsight.search.snapshot import Snapshot
 from shopsight.types import IntArray, Progress, no_progress
@@ -80,7 +81,7 @@ def build_synthetic_index(
                 None,
                 SearchModels(out / MODELS, [DUAL]).sample_vectors(),
             )
-        part = settled(out, folder, products, about)
+        part = finish_segment(out, folder, products, about)
         return publish(out, begun, [part], [part.name], progress)
 
 

@@ -1,11 +1,10 @@
-"""The index folder: parts that never change, and the one file that says which of them count.
+"""The index folder: immutable segments, and ``index.json``, which lists the current ones.
 
-``index.json`` names the parts (``part-000001/`` ...), for each its removed rows
-(``removed-000003-part-000001.npy``), and every file's size and checksum. A change writes new
-files under new names, then replaces ``index.json`` in one rename: whoever opens the folder sees
-the old index or the new one, and a process that dies leaves the old one and some unused files,
-which the next change removes. The files of the state before the last stay for one change more,
-for a reader that is just opening them.
+``index.json`` lists the segments (``segment-000001/`` ...), for each its removed rows
+(``removed-000003-segment-000001.npy``), and the size and checksum of every file. A change writes
+new files, then replaces ``index.json`` in one rename: a reader sees the old state or the new one,
+and a killed writer leaves the old state and unused files, which the next change deletes. Files of
+the previous state are kept for one more change, for readers that are just opening them.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from typing import Any
 import shopsight
 from shopsight.config import IndexConfig
 from shopsight.config.overrides import changed
-from shopsight.errors import DataError, ShopsightError
+from shopsight.errors import DataError, ShopsightError, pluralise
 from shopsight.formats.atomic import atomic_write
 from shopsight.formats.manifest import ManifestFormat
 
@@ -54,15 +53,15 @@ class Generation:
     """One state of an index: the content of ``index.json``.
 
     Attributes:
-        number: counts the changes.
-        identity: of the index, through all its changes.
-        settings: how it is made.
-        models: weight of each model that ranks again, by name.
-        normalise: what is done to a model's scores before they are added.
-        feature_width: F of the data it takes.
+        number: incremented by every change.
+        identity: random id of the index, constant over its changes.
+        settings: index settings.
+        models: ensemble weight by name of the model.
+        normalise: score normalisation of the ensemble.
+        feature_width: feature dimension F of its data.
         segments: oldest first.
         files: size and SHA-256 by path inside the folder.
-        created: version of shopsight that began it.
+        created: shopsight version that built it.
     """
 
     number: int
@@ -77,24 +76,23 @@ class Generation:
 
     @property
     def products(self) -> int:
-        """How many products can be found."""
+        """Number of products, without removed ones."""
         return sum(segment.rows - segment.removed for segment in self.segments)
 
-    def to_json(self) -> dict[str, Any]:
-        """What is written."""
-        return {"products": self.products, **asdict(self)}
+    def __str__(self) -> str:
+        products, segments = pluralise(self.products, "product"), len(self.segments)
+        return f"{products} in {pluralise(segments, 'segment')}, generation {self.number}"
 
 
 def read_generation(folder: str | Path) -> Generation:
     """Read ``index.json``.
 
     Raises:
-        DataError: there is none, or one that is damaged or of another version.
+        DataError: missing, damaged or of another format version.
     """
     folder = Path(folder)
     if not (folder / INDEX_FILE).exists() and any(folder.glob(f"{_PENDING}*")):
-        reason = "an index that is not finished; run the command that began it again"
-        raise DataError(f"{folder}: {reason}")
+        raise DataError(f"{folder}: unfinished index; run the same `index build` again")
     content = INDEX.read(folder)
     try:
         return _parsed(content)
@@ -102,18 +100,18 @@ def read_generation(folder: str | Path) -> Generation:
         raise DataError(f"{folder / INDEX_FILE}: damaged ({error}); {INDEX.remedy}") from error
 
 
-def write_generation(folder: Path, found: Generation) -> None:
-    """Make a state the current one, in one rename, and remove what only older states used."""
+def write_generation(folder: Path, generation: Generation) -> None:
+    """Make a generation the current one in one rename, and delete what only older ones used."""
     path = folder / INDEX_FILE
     if path.exists():
         with atomic_write(folder / _PREVIOUS) as file:
             file.write(path.read_text(encoding="utf-8"))
-    INDEX.write(folder, found.to_json())
-    clear(folder)
+    INDEX.write(folder, {"products": generation.products, **asdict(generation)})
+    _delete_unused(folder)
 
 
-def clear(folder: Path) -> None:
-    """Remove parts, lists of removed rows and temporary files that no state uses."""
+def _delete_unused(folder: Path) -> None:
+    """Delete segments, removed rows and temporary files that neither state uses."""
     used = {_PREVIOUS}
     for name in (INDEX_FILE, _PREVIOUS):
         try:
@@ -123,35 +121,39 @@ def clear(folder: Path) -> None:
         except (OSError, ValueError, KeyError, TypeError):
             continue
     for path in folder.iterdir():
-        ours = path.name.startswith((_SEGMENT, _REMOVED)) or path.name.endswith(".tmp")
-        if ours and path.name not in used:
+        temporary = path.name.startswith((_SEGMENT, _REMOVED)) or path.name.endswith(".tmp")
+        if temporary and path.name not in used:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
+def is_index_file(name: str) -> bool:
+    """Whether an unfinished index folder may contain this file."""
+    return name.startswith((MODELS, EXTRACTOR, _PENDING, _SEGMENT, "."))
+
+
 def pending(folder: Path, key: str) -> Path:
-    """The folder of a part that is being written; an unfinished one of another content goes."""
-    wanted = folder / f"{_PENDING}{key}"
+    """The folder of a segment being written; partial segments of other content are deleted."""
+    partial = folder / f"{_PENDING}{key}"
+    drop_pending(folder, keep=partial)
+    partial.mkdir(parents=True, exist_ok=True)
+    return partial
+
+
+def drop_pending(folder: Path, keep: Path | None = None) -> None:
+    """Delete partial segments."""
     for path in folder.glob(f"{_PENDING}*"):
-        if path != wanted:
+        if path != keep:
             shutil.rmtree(path)
-    wanted.mkdir(parents=True, exist_ok=True)
-    return wanted
-
-
-def drop_pending(folder: Path) -> None:
-    """Remove every part that is being written."""
-    for path in folder.glob(f"{_PENDING}*"):
-        shutil.rmtree(path)
 
 
 def segment_name(folder: Path) -> str:
-    """A name that no part of the folder has."""
+    """An unused segment name."""
     numbers = [int(path.name[len(_SEGMENT) :]) for path in folder.glob(f"{_SEGMENT}*")]
     return f"{_SEGMENT}{max(numbers, default=0) + 1:06d}"
 
 
 def removed_name(number: int, segment: str) -> str:
-    """The file of a part's removed rows in a generation."""
+    """File of a segment's removed rows in a generation."""
     return f"{_REMOVED}{number:06d}-{segment}.npy"
 
 
@@ -162,12 +164,12 @@ def _parsed(content: dict[str, Any]) -> Generation:
         for entry in content["segments"]
     )  # fmt: skip
     files = {
-        str(name): {"bytes": int(one["bytes"]), "sha256": str(one["sha256"])}
-        for name, one in content["files"].items()
+        str(name): {"bytes": int(entry["bytes"]), "sha256": str(entry["sha256"])}
+        for name, entry in content["files"].items()
     }
     for name in (*files, *(segment.name for segment in segments)):
         if name.startswith("/") or ".." in name.split("/"):
-            raise ValueError(f"the name {name!r} leads out of the folder")
+            raise ValueError(f"the name {name!r} leads outside the folder")
     return Generation(
         int(content["number"]),
         str(content["identity"]),

@@ -14,7 +14,7 @@ import pytest
 
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import DataError, UsageError
-from shopsight.search.index import add_products, remove_products
+from shopsight.search.index import remove_products, update_products
 from shopsight.search.retrievers.factory import load_retriever, open_retriever
 from shopsight.search.searcher import Searcher
 from shopsight.search.snapshot import Snapshot
@@ -75,7 +75,7 @@ def test_milvus_lite_answers_like_the_embedded_engine(
         Searcher.open(own_index, url)
     assert load_retriever(url, own_index) == 454
     same(own_index, url, queries)
-    add_products(own_index, shop_data, update=True)
+    update_products(own_index, shop_data)
     assert load_retriever(url, own_index) == len(shop_data.store)
     same(own_index, url, queries)
     assert load_retriever(url, own_index) == len(shop_data.store)
