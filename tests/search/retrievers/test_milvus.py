@@ -64,14 +64,17 @@ def test_milvus_lite_answers_like_the_embedded_engine(
 ) -> None:
     url, queries = str(tmp_path / "engine.db"), shop_data.queries("valid").texts[:4]
     with pytest.raises(
-        DataError, match="milvus holds 0 of the index's 654 products; load them: shopsight"
+        DataError,
+        match="milvus holds 0 of the index's 654 products; run: shopsight index load INDEX --engine",
     ):
         Searcher.open(own_index, url)
     assert load_retriever(url, own_index) == len(shop_data.store)
     same(own_index, url, queries)
     gone = shop_data.store.product_ids[:200]
     remove_products(own_index, gone)
-    with pytest.raises(DataError, match="milvus holds 654 of the index's 454 products; load them"):
+    with pytest.raises(
+        DataError, match="milvus holds 654 of the index's 454 products; run: shopsight"
+    ):
         Searcher.open(own_index, url)
     assert load_retriever(url, own_index) == 454
     same(own_index, url, queries)

@@ -26,7 +26,8 @@ def open_retriever(url: str | None, snapshot: Snapshot) -> Retriever:
     """
     retriever = _connect(url, snapshot)
     try:
-        _check_count(retriever, snapshot, f"load them: shopsight index load INDEX --engine {url}")
+        shown = without_password(url or EMBEDDED)
+        _check_count(retriever, snapshot, f"run: shopsight index load INDEX --engine {shown}")
     except BaseException:
         retriever.close()
         raise
