@@ -65,7 +65,7 @@ def test_milvus_lite_answers_like_the_embedded_engine(
     url, queries = str(tmp_path / "engine.db"), shop_data.queries("valid").texts[:4]
     with pytest.raises(
         DataError,
-        match="milvus holds 0 of the index's 654 products; run: shopsight index load INDEX --engine",
+        match="holds 0 of the index's 654 products; run: shopsight index load INDEX",
     ):
         Searcher.open(own_index, url)
     assert load_retriever(url, own_index) == len(shop_data.store)
