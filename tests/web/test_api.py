@@ -83,7 +83,7 @@ def test_facets_info_and_health(client: TestClient, shop: FakeShop) -> None:
         ),
         ("/search?q=" + "a" * 501, 422, "q: string should have at most 500 characters"),
         ("/search?q=a&filter=size=4", 400, "there is no field 'size' to filter by"),
-        ("/search?q=a&filter=dress", 400, "dress is no filter"),
+        ("/search?q=a&filter=dress", 400, "invalid filter 'dress'"),
         ("/search?q=a&filter=price=cheap", 400, "price is a number, not 'cheap'"),
         ("/search?q=a&filter=kind=hat&filter=kind=dress", 400, "two filters for 'kind'"),
         ("/search?q=a&filter=kind=" + "a" * 300, 400, "a filter has at most 300 characters"),
@@ -102,7 +102,7 @@ def test_errors_are_one_sentence(
     answer = client.get(address)
     assert answer.status_code == status
     assert list(answer.json()) == ["detail"]
-    assert answer.json()["detail"].replace("'dress' is", "dress is").startswith(message)
+    assert answer.json()["detail"].startswith(message)
 
 
 def test_other_methods_are_rejected(client: TestClient) -> None:

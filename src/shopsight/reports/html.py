@@ -29,9 +29,6 @@ class Report:
     """Content of the report, in the order of the page.
 
     Attributes:
-        title: the heading.
-        summary: a sentence or two below it.
-        figures: headline figures of the data.
         comparison: of the runs; its first metric is the headline metric.
         models: description of each run of the comparison, by name.
         judged: name of the run that ``best`` and ``worst`` show.
@@ -39,8 +36,6 @@ class Report:
         worst: examples of the queries with the lowest values.
         learning: learning curves of the trained models.
         ensemble: None if no runs were fused.
-        splits: sizes of the splits.
-        audit: of the candidate pools.
         stages: names and seconds.
         commands: suggested command lines.
     """
@@ -68,14 +63,16 @@ def render(report: Report) -> str:
         loader=PackageLoader("shopsight", "reports/templates"), autoescape=True,
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters.update(boxes=_boxes, duration=_duration, lines=lines_chart)
+    environment.filters.update(
+        boxes=_boxes, duration=_duration, interval=interval_chart, letter=letter, lines=lines_chart
+    )
     metrics = list(report.comparison.adjusted)
     examples = (*report.best, *report.worst)
     return environment.get_template("report.html").render(
         report=report,
         version=__version__,
         metrics=metrics,
-        rows=_model_rows(report, metrics),
+        best_mean=max(run.estimates[metrics[0]].mean for run in report.comparison.evaluations),
         audit_grids=report.audit.grids(),
         fusion_charts=_fusion_charts(report.ensemble, metrics[0]) if report.ensemble else [],
         weighed=any(example.words for example in examples),
@@ -96,24 +93,6 @@ def _boxes(product: Candidate) -> Markup:
         product.boxes, product.labels, product.aspect, weights=product.weights,
         photo=product.photo, **size,
     )  # fmt: skip
-
-
-def _model_rows(report: Report, metrics: list[str]) -> list[dict[str, object]]:
-    comparison = report.comparison
-    means = [evaluation.estimates[metrics[0]].mean for evaluation in comparison.evaluations]
-    return [
-        {
-            "letter": letter(i),
-            "name": evaluation.name,
-            "description": report.models[evaluation.name],
-            "is_best": means[i] == max(means),
-            "chart": interval_chart(evaluation.estimates[metrics[0]]),
-            "cells": [
-                (evaluation.estimates[metric], comparison.letters(metric, i)) for metric in metrics
-            ],
-        }
-        for i, evaluation in enumerate(comparison.evaluations)
-    ]
 
 
 def _fusion_charts(ensemble: Ensemble, metric: str) -> list[Markup]:

@@ -18,7 +18,6 @@ class LearningCurves:
     """Learning curves of a stage; its phases are laid end to end.
 
     Attributes:
-        stage: its name.
         caption: epochs, steps, speed and best score.
         losses: training loss and its terms over epochs.
         metric: label of ``validation``.
@@ -33,12 +32,7 @@ class LearningCurves:
 
 
 def learning_curves(stage: StageFolder, metric: str) -> LearningCurves | None:
-    """Read the curves of a stage; None if it is unfinished or has an empty log.
-
-    Args:
-        stage: its folder.
-        metric: the validation metric.
-    """
+    """Read the curves of a stage; None if it is unfinished or has an empty log."""
     losses: dict[str, list[tuple[float, float]]] = {}
     scores: list[tuple[float, float]] = []
     captions = []

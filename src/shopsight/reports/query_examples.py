@@ -19,10 +19,7 @@ class Candidate:
     """A ranked product.
 
     Attributes:
-        product_id: its id.
         rank: from 1.
-        relevant: whether its grade is positive.
-        caption: a short description.
         boxes: its regions, as fractions of height and width.
         labels: class names of the regions.
         aspect: width of its image divided by the height.
@@ -46,8 +43,6 @@ class QueryExample:
     """A query and the head of its ranking.
 
     Attributes:
-        query_id: its id.
-        text: the query.
         value: its value of the headline metric.
         relevant: number of relevant products.
         candidates: the first products, best first.
@@ -76,7 +71,7 @@ def best_and_worst(
 
     Args:
         evaluation: of the run.
-        metric: the metric.
+        metric: one of its metrics.
         texts: ``{query id: text}``.
         count: number of queries in each list; at most half of all queries.
         relevant: ``{query id: number of relevant products}``; breaks ties.

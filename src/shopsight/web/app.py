@@ -10,12 +10,12 @@ from shopsight.search.searcher import Searcher
 from shopsight.web.middleware import GuardMiddleware
 from shopsight.web.querylog import QueryLog
 from shopsight.web.responses import Json, add_exception_handlers, problem_docs
-from shopsight.web.routes.page import page_router
 from shopsight.web.routes.products import products_router
 from shopsight.web.routes.search import search_router
 from shopsight.web.routes.service import service_router
 from shopsight.web.security import Token
 from shopsight.web.service import SearchService
+from shopsight.web.static_files import page_router
 
 __all__ = ["create_app"]
 
@@ -26,10 +26,7 @@ _SUMMARY = (
 
 
 def create_app(
-    searcher: Searcher,
-    config: ServeConfig,
-    token: str | None = None,
-    log: QueryLog | None = None,
+    searcher: Searcher, config: ServeConfig, token: str | None = None, log: QueryLog | None = None
 ) -> FastAPI:
     """Build the ASGI application that serves an opened index.
 
@@ -50,15 +47,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         default_response_class=Json,
-        responses=problem_docs(
-            {
-                400: "Invalid filter or photo.",
-                401: "Missing or wrong token.",
-                422: "A parameter is missing, too long or out of range.",
-                429: "Too many requests of one client.",
-                503: "Overloaded, stopping, or no answer in time.",
-            }
-        ),
+        responses=problem_docs(400, 401, 422, 429, 503),
         lifespan=service.lifespan,
     )
     for router in (

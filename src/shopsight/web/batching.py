@@ -14,15 +14,7 @@ from shopsight.search.results import Results
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """Arguments of a search besides its query; queries with equal options share a batch.
-
-    Attributes:
-        k: number of hits.
-        filters: (field, value) pairs.
-        candidates: products to re-rank; the index's setting if None.
-        rerank: False skips re-ranking.
-        explain: explain every hit.
-    """
+    """Arguments of `Searcher.search_many` besides queries; those of equal options share a batch."""
 
     k: int = 10
     filters: tuple[tuple[str, str], ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from prometheus_client import (
     CollectorRegistry,
@@ -29,33 +30,20 @@ class Metrics:
         # The global registry rejects duplicate names, and a process may serve several indexes.
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
-        self.requests = Counter(
-            "shopsight_requests", "Completed requests.", ("route", "method", "status"),
-            registry=registry,
-        )  # fmt: skip
-        self.seconds = Histogram(
-            "shopsight_request_seconds", "Duration of requests.", ("route",),
-            buckets=_SECONDS, registry=registry,
-        )  # fmt: skip
-        self.rejected = Counter(
-            "shopsight_rejected", "Requests rejected by the middleware.", ("reason",),
-            registry=registry,
-        )  # fmt: skip
-        self.stages = Histogram(
-            "shopsight_stage_seconds", "Duration of search stages.", ("stage",),
-            buckets=_SECONDS, registry=registry,
-        )  # fmt: skip
+        seconds = partial(Histogram, registry=registry, buckets=_SECONDS)
+        self.requests = Counter("shopsight_requests", "Completed requests.",
+                                ("route", "method", "status"), registry=registry)  # fmt: skip
+        self.seconds = seconds("shopsight_request_seconds", "Duration of requests.", ("route",))
+        self.rejected = Counter("shopsight_rejected", "Requests rejected by the middleware.",
+                                ("reason",), registry=registry)  # fmt: skip
+        self.stages = seconds("shopsight_stage_seconds", "Duration of search stages.", ("stage",))
         self.batches = Histogram(
-            "shopsight_batch_queries", "Queries per batch.", buckets=_SIZES, registry=registry
+            "shopsight_batch_queries", "Queries per batch.", registry=registry, buckets=_SIZES
         )
-        self.in_flight = Gauge(
-            "shopsight_requests_in_flight", "Requests in progress.", registry=registry
-        )
-        for name, text, read in (
-            ("shopsight_products", "Products in the index.", products),
-            ("shopsight_queries_waiting", "Queued queries.", waiting),
-        ):
-            Gauge(name, text, registry=registry).set_function(read)
+        gauge = partial(Gauge, registry=registry)
+        self.in_flight = gauge("shopsight_requests_in_flight", "Requests in progress.")
+        gauge("shopsight_products", "Products in the index.").set_function(products)
+        gauge("shopsight_queries_waiting", "Queued queries.").set_function(waiting)
 
     def text(self) -> bytes:
         """All metrics in Prometheus's text format."""

@@ -53,13 +53,7 @@ class GuardMiddleware:
     """ASGI middleware that checks, times, limits and counts every request.
 
     Pure ASGI, unlike Starlette's BaseHTTPMiddleware, so that a timeout cancels the application
-    itself and a failing body read can be told from a slow answer.
-
-    Args:
-        app: the application.
-        config: limits and host names.
-        token: authentication.
-        metrics: counters of requests and rejections.
+    itself and a slow client can be told from a slow answer.
     """
 
     def __init__(self, app: ASGIApp, config: ServeConfig, token: Token, metrics: Metrics) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +17,17 @@ from shopsight.search.errors import FilterError, PhotoError, UnknownProductError
 from shopsight.web.batching import ClosedError
 from shopsight.web.schemas import Problem
 
+_PROBLEMS = {
+    400: "Invalid filter or photo.",
+    401: "Missing or wrong token.",
+    404: "Unknown product, or a product without a photo.",
+    408: "The body did not arrive in time.",
+    413: "The body is too large.",
+    415: "The content type is not an image.",
+    422: "A parameter is missing, too long or out of range.",
+    429: "Too many requests of one client.",
+    503: "Overloaded, stopping, or no answer in time.",
+}
 _FRAMEWORK_DETAILS = {"Not Found": "not found", "Method Not Allowed": "method not allowed"}
 
 
@@ -25,12 +36,15 @@ class Json(JSONResponse):
 
     def render(self, content: Any) -> bytes:
         """Encode a value."""
-        # Almost every answer is finite; the recursive clean-up runs only where encoding fails.
         try:
-            text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+            return _dumps(content)
         except ValueError:
-            text = json.dumps(_finite(content), ensure_ascii=False, separators=(",", ":"))
-        return text.encode("utf-8", "replace")
+            return _dumps(json.loads(json.dumps(content), parse_constant=lambda _: None))
+
+
+def _dumps(content: Any) -> bytes:
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace")
 
 
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Json:
@@ -38,11 +52,14 @@ def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) 
     return Json({"detail": detail}, status, headers)
 
 
-def problem_docs(descriptions: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI entries of error responses, by status."""
-    return {
-        status: {"model": Problem, "description": text} for status, text in descriptions.items()
-    }
+def problem_docs(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI entries of error responses."""
+    return {status: {"model": Problem, "description": _PROBLEMS[status]} for status in statuses}
+
+
+def etag_of(body: bytes) -> str:
+    """ETag of a response: a hash of its body."""
+    return f'"{hashlib.sha256(body).hexdigest()[:16]}"'
 
 
 def cached(request: Request, body: bytes, media_type: str, etag: str, control: str) -> Response:
@@ -90,13 +107,3 @@ def _first_error(errors: Sequence[Any]) -> str:
     location = ".".join(str(part) for part in errors[0]["loc"][1:]) or "request"
     message = str(errors[0]["msg"])
     return f"{location}: {message[:1].lower()}{message[1:]}"
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value

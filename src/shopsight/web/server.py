@@ -57,12 +57,8 @@ def url_of(listener: socket.socket) -> str:
 def make_server(app: ASGIApp, config: ServeConfig, ready: Callable[[], None]) -> uvicorn.Server:
     """Create a server whose ``run`` ends on SIGINT, SIGTERM or its ``should_exit``.
 
-    Requests in progress are completed first, for at most ``config.timeout`` seconds.
-
-    Args:
-        app: the application.
-        config: settings.
-        ready: called when requests are accepted.
+    ``ready`` is called once requests are accepted. Requests in progress are completed before the
+    end, for at most ``config.timeout`` seconds.
     """
     settings = uvicorn.Config(
         app,

@@ -30,7 +30,9 @@ class SearchService:
         self, searcher: Searcher, config: ServeConfig, token: Token, log: QueryLog | None
     ) -> None:
         self.searcher, self.config, self.token, self.log = searcher, config, token, log
-        self.metrics = Metrics(self._products, lambda: self._batcher.waiting)
+        self.metrics = Metrics(
+            lambda: float(searcher.info()["products"]), lambda: self._batcher.waiting
+        )
         # Text queries go through the models in one thread: under load their batches grow, whereas
         # threads would compete for the cores. Reads have threads of their own, so that photos of a
         # result page never wait behind a search.
@@ -79,6 +81,3 @@ class SearchService:
         for stage, seconds in results.seconds.items():
             self.metrics.stages.labels(stage).observe(seconds)
         return Json(results.to_json())
-
-    def _products(self) -> float:
-        return float(self.searcher.info()["products"])

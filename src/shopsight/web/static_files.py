@@ -1,42 +1,68 @@
-"""Static files of the page, loaded once, and the API documentation page."""
+"""Search page, its static files, and the documentation page of the API."""
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Callable
+from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
 
+from fastapi import APIRouter, Request
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from shopsight.web.responses import cached, etag_of
 
 _MEDIA_TYPES = {
     "html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml",
 }  # fmt: skip
 
 
-class StaticFile(NamedTuple):
-    """A file of the page; its ETag is a hash of its bytes."""
-
+class _File(NamedTuple):
     body: bytes
     media_type: str
     etag: str
 
 
-def static_files() -> dict[str, StaticFile]:
-    """All files of the page by name."""
-    # A dictionary of loaded files instead of a directory on disk: a request is looked up by name
-    # only, so no path in it can reach any other file.
+def page_router(openapi: Callable[[], dict[str, Any]]) -> APIRouter:
+    """Routes of the page; ``openapi`` returns the description of the API, which excludes them."""
+    router, files = APIRouter(include_in_schema=False), _load_files()
+
+    @router.get("/")
+    async def page(request: Request) -> Response:
+        return await static(request, "index.html")
+
+    @router.get("/static/{name}")
+    async def static(request: Request, name: str) -> Response:
+        if name not in files:
+            raise HTTPException(404, "not found")
+        file = files[name]
+        return cached(request, file.body, file.media_type, file.etag, "no-cache")
+
+    @cache
+    def docs_html() -> str:
+        return _render_docs(openapi())
+
+    @router.get("/docs")
+    async def docs() -> Response:
+        return Response(docs_html(), media_type="text/html; charset=utf-8")
+
+    return router
+
+
+def _load_files() -> dict[str, _File]:
+    # Loaded once and looked up by name, so that no path in a request can reach any other file.
     files = {}
     for path in (resources.files("shopsight.web") / "static").iterdir():
         media_type = _MEDIA_TYPES.get(path.name.rpartition(".")[2])
         if media_type:
             body = path.read_bytes()
-            etag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
-            files[path.name] = StaticFile(body, f"{media_type}; charset=utf-8", etag)
+            files[path.name] = _File(body, f"{media_type}; charset=utf-8", etag_of(body))
     return files
 
 
-def api_docs_html(description: dict[str, Any]) -> str:
-    """Render an OpenAPI description as HTML without scripts."""
+def _render_docs(description: dict[str, Any]) -> str:
     environment = Environment(
         loader=PackageLoader("shopsight.web"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
@@ -54,12 +80,11 @@ def _type_text(parameter: dict[str, Any]) -> str:
     'integer, 1 to 9, default 3, required'
     """
     schema = parameter["schema"]
-    options = [option for option in schema.get("anyOf", [schema]) if option.get("type") != "null"]
-    kind = options[0]
+    # An optional parameter is described as "any of its type and null".
+    kind = next(o for o in schema.get("anyOf", [schema]) if o.get("type") != "null")
     words = ["list of strings" if kind.get("type") == "array" else kind.get("type", "")]
-    low, high = kind.get("minimum"), kind.get("maximum")
-    if low is not None and high is not None:
-        words.append(f"{low} to {high}")
+    if "minimum" in kind and "maximum" in kind:
+        words.append(f"{kind['minimum']} to {kind['maximum']}")
     if "maxLength" in kind:
         words.append(f"at most {kind['maxLength']} characters")
     if schema.get("default") not in (None, [], False):

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
+from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from shopsight.web.requests import checked_id
-from shopsight.web.responses import Json, cached, problem_docs
+from shopsight.web.responses import Json, cached, etag_of, problem_docs
 from shopsight.web.schemas import Product
 from shopsight.web.service import SearchService
 
-_JPEG = {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}
+_PHOTO_DOCS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}},
+    304: {"description": "The cached photo is current."},
+    **problem_docs(404),
+}
 
 
 def products_router(service: SearchService) -> APIRouter:
@@ -22,31 +26,17 @@ def products_router(service: SearchService) -> APIRouter:
 
     # Ids may contain slashes, so {product_id:path} matches greedily and the photo's route, which
     # is longer, must be declared first.
-    @router.get(
-        "/products/{product_id:path}/photo",
-        summary="Photo of a product.",
-        response_class=Response,
-        responses={
-            200: {"content": _JPEG, "description": "A JPEG file."},
-            304: {"description": "The cached photo is current."},
-            **problem_docs({404: "Unknown product, or a product without a photo."}),
-        },
-    )
+    @router.get("/products/{product_id:path}/photo", response_class=Response, responses=_PHOTO_DOCS)
     async def photo(request: Request, product_id: str) -> Response:
+        """Photo of a product, a JPEG file."""
         body = await service.read(searcher.photo, checked_id(product_id))
         if body is None:
             raise HTTPException(404, "this product has no photo")
-        etag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
-        return cached(request, body, "image/jpeg", etag, "private, max-age=600")
+        return cached(request, body, "image/jpeg", etag_of(body), "private, max-age=600")
 
-    @router.get(
-        "/products/{product_id:path}",
-        response_model=Product,
-        response_description="The product.",
-        summary="Fields and regions of a product.",
-        responses=problem_docs({404: "Unknown product."}),
-    )
+    @router.get("/products/{product_id:path}", response_model=Product, responses=problem_docs(404))
     async def product(product_id: str) -> Response:
+        """Fields and regions of a product."""
         return Json((await service.read(searcher.product, checked_id(product_id))).to_json())
 
     return router

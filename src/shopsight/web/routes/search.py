@@ -26,12 +26,7 @@ def search_router(service: SearchService) -> APIRouter:
         examples=["price=10..20"],
     )
 
-    @router.get(
-        "/search",
-        response_model=Results,
-        response_description="Ranked products.",
-        summary="Rank products for a text query.",
-    )
+    @router.get("/search", response_model=Results)
     async def search(
         q: str = Query(max_length=config.query_chars, description="Query text.",
                        examples=["red summer dress"]),
@@ -43,40 +38,30 @@ def search_router(service: SearchService) -> APIRouter:
         rerank: bool = Query(True, description="Re-rank; false is faster, less accurate."),
         explain: bool = Query(False, description="Add word and region weights to every hit."),
     ) -> Response:  # fmt: skip
+        """Rank products for a text query."""
         options = SearchOptions(k, filter_pairs(filters), candidates, rerank, explain)
         return await service.search(q, options)
 
     @router.post(
         "/search/photo",
         response_model=Results,
-        response_description="Nearest products; scores are cosines.",
-        summary="Find products similar to a photo.",
-        description="The request's body is the photo itself, a JPEG or PNG file.",
         openapi_extra={"requestBody": {"required": True, "content": _PHOTO}},
-        responses=problem_docs(
-            {
-                408: "The photo did not arrive in time.",
-                413: "The photo is too large.",
-                415: "The content type is not an image.",
-            }
-        ),
+        responses=problem_docs(408, 413, 415),
     )
     async def search_photo(
         request: Request, k: int = hits, filters: list[str] = filter_list
     ) -> Response:
+        """Find products similar to a photo; scores are cosines. The body is a JPEG or PNG file."""
         # Filters are parsed first: an invalid one is reported before ten megabytes are read.
         chosen = dict(filter_pairs(filters)) or None
         photo = await read_photo(request, config.photo_bytes)
         return await service.nearest(searcher.search_photo, photo, k, chosen)
 
     @router.get(
-        "/products/{product_id:path}/similar",
-        response_model=Results,
-        response_description="Nearest products; scores are cosines.",
-        summary="Find products similar to a product.",
-        responses=problem_docs({404: "Unknown product."}),
+        "/products/{product_id:path}/similar", response_model=Results, responses=problem_docs(404)
     )
     async def similar(product_id: str, k: int = hits, filters: list[str] = filter_list) -> Response:
+        """Find products similar to a product; scores are cosines."""
         chosen = dict(filter_pairs(filters)) or None
         return await service.nearest(searcher.similar, checked_id(product_id), k, chosen)
 

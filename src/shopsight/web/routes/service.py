@@ -16,64 +16,48 @@ from shopsight.web.service import SearchService
 
 _MAX_CLICK_BYTES = 16_000
 _LIMITS = ("query_chars", "k_max", "candidates_max", "photo_bytes")
+_TEXT = "text/plain; version=0.0.4; charset=utf-8"
+_CLICK_BODY = {"application/json": {"schema": Click.model_json_schema()}}
 
 
 def service_router(service: SearchService) -> APIRouter:
     """Routes about the index and the server."""
     router, searcher = APIRouter(), service.searcher
 
-    @router.get(
-        "/facets",
-        response_model=Facets,
-        response_description="Fields with their values and product counts.",
-        summary="Filterable fields.",
-    )
+    @router.get("/facets", response_model=Facets)
     async def facets() -> Response:
+        """Filterable fields with their values and product counts."""
         return Json({"facets": [facet.to_json() for facet in await service.read(searcher.facets)]})
 
-    @router.get(
-        "/info",
-        response_model=Info,
-        response_description="Counts, models and settings of the index; limits of the server.",
-        summary="Description of the index and the server's limits.",
-    )
+    @router.get("/info", response_model=Info)
     async def info() -> Response:
+        """Counts, models and settings of the index, and the server's limits."""
         limits = {name: getattr(service.config, name) for name in _LIMITS}
         index = await service.read(searcher.info)
         return Json({"index": index, "limits": limits, "clicks": service.log is not None})
 
-    @router.get(
-        "/health",
-        response_model=Health,
-        response_description="The server is running.",
-        summary="Liveness check.",
-    )
+    @router.get("/health", response_model=Health)
     async def health() -> Response:
+        """Liveness check."""
         products = (await service.read(searcher.info))["products"]
         return Json({"status": "ok", "products": products, "version": __version__})
 
     @router.get(
-        "/metrics",
-        summary="Metrics in Prometheus's text format.",
-        response_class=Response,
-        responses={200: {"content": {"text/plain": {}}, "description": "Prometheus text."}},
+        "/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}}
     )
     async def metrics() -> Response:
-        text = await service.read(service.metrics.text)
-        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+        """Metrics in Prometheus's text format."""
+        return Response(await service.read(service.metrics.text), media_type=_TEXT)
 
     @router.post(
         "/clicks",
         status_code=204,
-        response_description="Accepted.",
         response_class=Response,
-        summary="Record that a result was opened.",
-        description="Logged if the server was started with --log; training can learn from it.",
-        openapi_extra={"requestBody": {"required": True, "content": {
-            "application/json": {"schema": Click.model_json_schema()}}}},
-        responses=problem_docs({413: "The body is too large."}),
-    )  # fmt: skip
+        openapi_extra={"requestBody": {"required": True, "content": _CLICK_BODY}},
+        responses=problem_docs(413),
+    )
     async def clicks(request: Request) -> Response:
+        """Record that a result was opened, if the server was started with --log."""
         # The body is parsed here, not by FastAPI, which would read one of any size.
         try:
             click = Click.model_validate_json(await read_body(request, _MAX_CLICK_BYTES))
@@ -83,14 +67,9 @@ def service_router(service: SearchService) -> APIRouter:
             await service.read(service.log.log_click, click.query, click.product)
         return Response(status_code=204)
 
-    @router.post(
-        "/session",
-        status_code=204,
-        response_description="The cookie is set.",
-        summary="Exchange the bearer token for a cookie, as the page does.",
-        response_class=Response,
-    )
+    @router.post("/session", status_code=204, response_class=Response)
     async def session(request: Request) -> Response:
+        """Exchange the bearer token for a cookie, as the page does."""
         if not service.token.allows(request.headers.get("authorization", "")):
             raise HTTPException(401, "wrong token", {"www-authenticate": "Bearer"})
         response = Response(status_code=204)
