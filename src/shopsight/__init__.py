@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from shopsight.api.search import Index, open_index
     from shopsight.errors import ShopsightError
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 __all__ = [
     "Index",
     "PreparedData",

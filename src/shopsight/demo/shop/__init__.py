@@ -20,7 +20,7 @@ from shopsight.demo.shop.scenes import render_photo
 from shopsight.errors import OutputError
 from shopsight.formats.atomic import atomic_write
 
-__all__ = ["CLICKS", "PHOTOS", "TABLE", "TRUTH", "draw_catalogue"]
+__all__ = ["CLICKS", "PHOTOS", "TABLE", "TRUTH", "generate_shop"]
 
 TABLE, CLICKS, TRUTH, PHOTOS = "products.csv", "clicks.csv", "truth.json", "photos"
 _QUALITY = 88
