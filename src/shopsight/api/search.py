@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 from shopsight.api.data import as_data
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import InputError, ShopsightError
-from shopsight.search.index import add_products, check_index, compact_index, remove_products
+from shopsight.search.index import (
+    add_products,
+    check_index,
+    compact_index,
+    remove_products,
+    update_products,
+)
 from shopsight.search.results import Hit, Results
 from shopsight.search.searcher import Searcher
 from shopsight.tables import Grid, Tabular, html_table
@@ -142,7 +148,7 @@ class Index:
 
     def update(self, data: PreparedData | str | Path) -> None:
         """Add the products of prepared data, replacing those that are there."""
-        add_products(self.path, as_data(data), update=True)
+        update_products(self.path, as_data(data))
 
     def remove(self, product_ids: Sequence[str]) -> None:
         """Remove products. Raises UsageError, and removes none, if one is not there."""
