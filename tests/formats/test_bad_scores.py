@@ -27,14 +27,14 @@ BAD = {
     "json rest": ('{"1": []} x', "broken JSON: extra data"),
     "json deep": ('{"1":' + "[" * 100_000, ": JSON is nested too deeply"),
     "json digits": ('{"1": [["a", ' + "9" * 5000 + "]]}", "a number of thousands of digits"),
-    "json query twice": ('{"1": {"a": 1}, "1": {"b": 1}}', ": query '1' stands here twice"),
+    "json query twice": ('{"1": {"a": 1}, "1": {"b": 1}}', ": duplicate query '1'"),
     "json pair twice": (
         '{"1": {"a": 1, "a": 2}}',
-        ": product 'a' stands twice for query '1'",
+        ": duplicate product 'a' for query '1'",
     ),
     "json pair twice as list": (
         '{"1": [["a", 1], ["a", 1]]}',
-        ": product 'a' stands twice for query '1'",
+        ": duplicate product 'a' for query '1'",
     ),
     "json wrong value": ('{"1": 3}', "query '1': 3 is not a list of [product, score] pairs"),
     "json answers": ('{"1": [5, 6]}', "(this looks like answers, not a run)"),
@@ -76,7 +76,7 @@ BAD = {
     ),
     "pair twice": (
         "1\ta\t0.5\n2\ta\t0.5\n1\ta\t0.25\n",
-        ", line 3: product 'a' stands twice for query '1' (first in line 1)",
+        ", line 3: duplicate product 'a' for query '1' (first in line 1)",
     ),
     "submission short": (
         "query-id,product1,product2\n1,a\n",
@@ -88,11 +88,11 @@ BAD = {
     ),
     "submission twice": (
         "query-id,product1\n1,a\n1,b\n",
-        ", line 3: query '1' stands here twice",
+        ", line 3: duplicate query '1'",
     ),
     "submission repeats": (
         "query-id,product1,product2\n1,a,a\n",
-        ", line 2: product 'a' stands twice for query '1'",
+        ", line 2: duplicate product 'a' for query '1'",
     ),
 }
 

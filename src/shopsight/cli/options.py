@@ -10,7 +10,7 @@ from shopsight.config import EvaluateConfig
 from shopsight.errors import UsageError
 from shopsight.formats.atomic import resolve_output
 from shopsight.formats.content import STDIN
-from shopsight.formats.runs import shape_of
+from shopsight.formats.runs import run_format
 
 RUN_FILE = "ranking: JSON, TREC, CSV, TSV or submission.csv, gzipped or not"
 OUT_FILE = "output file; its extension selects the format: .json, .trec, .csv or .tsv (.gz)"
@@ -55,7 +55,7 @@ def check_inputs(*paths: str | None) -> None:
 def check_output(path: str) -> None:
     """Raise, before the work, if a run could not be written to ``path`` after it."""
     resolve_output(path)
-    shape_of(path)
+    run_format(path)
 
 
 def config_from(kind: type[Config], args: Any) -> Config:

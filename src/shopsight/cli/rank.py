@@ -11,7 +11,7 @@ from shopsight.cli.output import print_grid, print_json
 from shopsight.cli.parser import Parser
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import UsageError
-from shopsight.formats.runs import shape_of, write_run
+from shopsight.formats.runs import run_format, write_run
 from shopsight.tables import Grid
 
 _SAMPLE = 5
@@ -45,7 +45,7 @@ def _rank(arguments: list[str]) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_json()
     given = parser.read(arguments)
-    shape_of(given.out)  # refuse it before the work, not after
+    run_format(given.out)  # refuse it before the work, not after
     data = PreparedData.open(given.data)
     data.pools(given.split)
 

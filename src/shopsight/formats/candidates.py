@@ -1,4 +1,4 @@
-"""Candidate pools as they stand in a file, repeated products and query texts included."""
+"""Read candidate pools, duplicates and query texts included."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _LONGEST_LINE = 64 << 20
 
 @dataclass(frozen=True, eq=False)
 class CandidateFile:
-    """What a file says about candidates.
+    """Candidate pools of a file.
 
     Attributes:
-        pools: the candidates, row by row; a product may stand twice in one pool.
-        texts: ``{query id: text}`` where the file has the queries' texts.
+        pools: the candidates row by row; a pool may hold a product twice.
+        texts: ``{query id: text}``; None where the file has no texts.
     """
 
     pools: Pools
@@ -31,73 +31,59 @@ class CandidateFile:
 
 
 def read_candidates(path: str | Path) -> CandidateFile:
-    """Read candidates from a score file of any shape, or from a table of queries and products.
+    """Read candidates from a score file of any format, or from a table of queries and products.
 
     Such a table is tab-separated under a header that names ``query_id`` and ``product_id``, and
-    perhaps ``query``: the competition's own files of nine columns are. It is streamed and taken
-    literally: quotes mean nothing, and extra tabs belong to the query.
+    perhaps ``query``, like the competition's own files of nine columns. It is streamed and taken
+    literally: quotes have no meaning, and extra tabs belong to the query.
 
     Raises:
-        InputError: unreadable, of no known shape, a bad id, a wrong column count.
+        InputError: unreadable, an unknown format, an invalid id, a wrong column count.
     """
-    with open_input(path) as stream:  # once: standard input cannot be read again
+    # Opened once: standard input cannot be read again.
+    with open_input(path) as stream:
         first = stream.readline(_LONGEST_LINE)
-        header = _table_header(first)
-        if header is not None:
-            return _read_table(stream, header, path)
-        text = decode_file(first + stream.read(), path)
-    pools, _ = pack_rows(parse_score_rows(text, path))
-    return CandidateFile(pools, None)
+        names = first.removeprefix(BOM).rstrip(b"\r\n").decode(errors="replace").split("\t")
+        columns = find_columns(names)
+        if columns.query_id is None or columns.product_id is None or columns.score is not None:
+            text = decode_file(first + stream.read(), path)
+            return CandidateFile(pack_rows(parse_score_rows(text, path))[0], None)
+        return _read_table(stream, columns, len(names), path)
 
 
-def _table_header(line: bytes) -> list[str] | None:
-    """The names in the first line, if it heads a table of candidates without scores."""
-    names = line.removeprefix(BOM).rstrip(b"\r\n").decode(errors="replace").split("\t")
-    columns = find_columns(names)
-    if columns.query_id is None or columns.product_id is None or columns.score is not None:
-        return None
-    return names
-
-
-def _read_table(stream: IO[bytes], header: list[str], path: str | Path) -> CandidateFile:
-    columns = find_columns(header)
+def _read_table(stream: IO[bytes], columns: Columns, width: int, path: str | Path) -> CandidateFile:
+    assert columns.query_id is not None
+    assert columns.product_id is not None
     rows = ScoreRows()
     texts: dict[str, str] = {}
     for number, line in enumerate(iter(lambda: stream.readline(_LONGEST_LINE), b""), start=2):
-        if line.strip():
-            _add_row(rows, texts, line.rstrip(b"\r\n"), columns, len(header), path, number)
+        if not line.strip():
+            continue
+        fields = _split(line, columns.query_text, width, path, number)
+        try:
+            query = parse_id(fields[columns.query_id].decode(), "query id")
+            product = parse_id(fields[columns.product_id].decode(), "product id")
+            if columns.query_text is not None:
+                texts.setdefault(query, fields[columns.query_text].decode())
+        except UnicodeDecodeError as error:
+            raise InputError("not UTF-8 text", path=path, line=number) from error
+        except ValueError as error:
+            raise InputError(str(error), path=path, line=number) from error
+        rows.add(query, product, 0.0, number)
     if not rows.queries:
         raise InputError("no candidates below the header", path=path)
-    pools, _ = pack_rows(rows)
-    return CandidateFile(pools, texts if columns.query_text is not None else None)
+    return CandidateFile(pack_rows(rows)[0], texts if columns.query_text is not None else None)
 
 
-def _add_row(
-    rows: ScoreRows,
-    texts: dict[str, str],
-    line: bytes,
-    columns: Columns,
-    width: int,
-    path: str | Path,
-    number: int,
-) -> None:
-    fields = line.split(b"\t")
+def _split(
+    line: bytes, text_column: int | None, width: int, path: str | Path, number: int
+) -> list[bytes]:
+    fields = line.rstrip(b"\r\n").split(b"\t")
     extra = len(fields) - width
-    at = columns.query_text
-    if extra < 0 or (extra and at is None):
+    if extra < 0 or (extra and text_column is None):
         reason = f"{pluralise(len(fields), 'column')}, where the header has {width}"
         raise InputError(reason, path=path, line=number)
-    if extra and at is not None:
-        fields[at : at + extra + 1] = [b"\t".join(fields[at : at + extra + 1])]
-    assert columns.query_id is not None
-    assert columns.product_id is not None
-    try:
-        query = parse_id(fields[columns.query_id].decode(), "query id")
-        product = parse_id(fields[columns.product_id].decode(), "product id")
-        if at is not None:
-            texts.setdefault(query, fields[at].decode())
-    except UnicodeDecodeError as error:
-        raise InputError("not UTF-8 text", path=path, line=number) from error
-    except ValueError as error:
-        raise InputError(str(error), path=path, line=number) from error
-    rows.add(query, product, 0.0, number)
+    if extra and text_column is not None:
+        end = text_column + extra + 1
+        fields[text_column:end] = [b"\t".join(fields[text_column:end])]
+    return fields

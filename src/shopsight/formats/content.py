@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from shopsight.errors import InputError
+from shopsight.formats.fields import parse_id
 
 STDIN = "-"
 BOM = b"\xef\xbb\xbf"
@@ -120,3 +121,25 @@ def parse_json(text: str, path: str | Path) -> Any:
     except ValueError as error:
         # Python limits the digits of an integer it converts.
         raise InputError("JSON holds a number of thousands of digits", path=path) from error
+
+
+def json_by_query(text: str, path: str | Path, expected: str) -> Iterator[tuple[str, Any]]:
+    """The entries of ``{"query id": value}``.
+
+    Raises:
+        InputError: see `parse_json`; also a list (``expected`` says what is), an invalid query
+            id, a duplicate query.
+    """
+    content = parse_json(text, path)
+    if not isinstance(content, JsonObject):
+        raise InputError(f"a JSON list; expected {expected}", path=path)
+    seen: set[str] = set()
+    for key, value in content:
+        try:
+            query = parse_id(key, "query id")
+        except ValueError as error:
+            raise InputError(str(error), path=path) from error
+        if query in seen:
+            raise InputError(f"duplicate query {query!r}", path=path)
+        seen.add(query)
+        yield query, value

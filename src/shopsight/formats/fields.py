@@ -1,4 +1,4 @@
-"""Single fields of files not validated yet: ids, scores, grades, column names."""
+"""Parse and validate single values read from files: ids, scores, grades, column names."""
 
 from __future__ import annotations
 
@@ -9,20 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 LONGEST_ID = 1_000
-#: Scores are squared and added up; beyond this that overflows.
 LARGEST_SCORE = 1e100
+"""Metrics and fusion square scores and add them up, which overflows beyond this."""
 
 _QUERY_IDS = ("query_id", "queryid", "qid", "topic", "q", "query")
 _PRODUCT_IDS = (
-    "product_id",
-    "productid",
-    "pid",
-    "product",
-    "item_id",
-    "item",
-    "docid",
-    "doc_id",
-    "docno",
+    *("product_id", "productid", "pid", "product", "item_id", "item"),
+    *("docid", "doc_id", "docno"),
 )
 _SCORES = ("score", "scores", "similarity", "sim", "prediction", "pred", "probability", "prob")
 KNOWN_NAMES = (
@@ -31,15 +24,15 @@ KNOWN_NAMES = (
 )
 
 
-def parse_id(value: Any, what: str) -> str:
-    """An id as a string; JSON's whole numbers are ids too.
+def parse_id(value: Any, noun: str) -> str:
+    """An id as a string; whole numbers in JSON are ids too.
 
     Args:
-        value: what stands in the file.
-        what: "query id" or "product id", for the sentence.
+        value: the value in the file.
+        noun: "query id" or "product id", for messages.
 
     Raises:
-        ValueError: empty, too long, not a string or whole number, not writable as UTF-8.
+        ValueError: empty, too long, not a string or whole number, not encodable as UTF-8.
 
     >>> parse_id(103020398, "product id")
     '103020398'
@@ -47,13 +40,13 @@ def parse_id(value: Any, what: str) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):
-        raise ValueError(f"{what} {shortened(value)} is not a string or whole number")
+        raise ValueError(f"{noun} {shortened(value)} is not a string or whole number")
     if not value:
-        raise ValueError(f"empty {what}")
+        raise ValueError(f"empty {noun}")
     if len(value) > LONGEST_ID:
-        raise ValueError(f"{what} of {len(value):,} characters (at most {LONGEST_ID:,})")
+        raise ValueError(f"{noun} of {len(value):,} characters (at most {LONGEST_ID:,})")
     if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
-        raise ValueError(f"{what} {value!a} is not valid text")
+        raise ValueError(f"{noun} {value!a} is not valid text")
     return value
 
 
@@ -66,15 +59,19 @@ def parse_score(value: Any) -> float:
     >>> parse_score("-1.5e3")
     -1500.0
     """
-    if isinstance(value, str):
-        try:
-            number = float("_" if "_" in value else value)  # Python reads "1_0" as 10
-        except ValueError:
-            raise ValueError(f"score {shortened(value)} is not a number") from None
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        number = _as_float(value)
-    else:
-        raise ValueError(f"score {shortened(value)} is not a number")
+    number = math.nan
+    try:
+        if isinstance(value, str):
+            # Python reads "1_0" as 10, which no other program writes or means.
+            number = float("_" if "_" in value else value)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            number = float(value)
+        else:
+            raise ValueError
+    except OverflowError:
+        number = math.inf
+    except ValueError:
+        raise ValueError(f"score {shortened(value)} is not a number") from None
     if not math.isfinite(number):
         raise ValueError(f"score {shortened(value)} is not a finite number")
     if abs(number) > LARGEST_SCORE:
@@ -83,11 +80,7 @@ def parse_score(value: Any) -> float:
 
 
 def parse_grade(value: Any) -> int:
-    """A grade of relevance, a whole number.
-
-    Raises:
-        ValueError: anything else.
-    """
+    """A relevance grade. Raises ValueError for anything but a whole number."""
     if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,9}", value):
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**9:
@@ -96,17 +89,18 @@ def parse_grade(value: Any) -> int:
 
 
 def shortened(value: Any) -> str:
-    """The value as a sentence can carry it."""
+    """The ``repr`` of a value, cut to the length of a message."""
     try:
         text = repr(value)
-    except ValueError:  # an integer of thousands of digits
+    except ValueError:
+        # Python limits the digits of an integer it converts.
         return "(a huge number)"
     return text if len(text) <= 60 else f"{text[:56]}..."
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Which column holds what, from 0; None where no column does."""
+    """Column numbers from 0 by content; None where there is no such column."""
 
     query_id: int | None
     product_id: int | None
@@ -115,29 +109,28 @@ class Columns:
 
 
 def find_columns(header: Sequence[str]) -> Columns:
-    """Find columns by their names, in the spellings that are in use.
+    """Find columns by the spellings of their names that are in use.
 
-    A line with a number in it is no header and has no columns.
+    A line with a number in it is not a header and has no columns.
 
     >>> find_columns(["query-id", "product-id", "score"])
     Columns(query_id=0, product_id=1, score=2, query_text=None)
     """
     names = [normalised_name(name) for name in header]
-    if any(_is_number(name) for name in names):
+    if any(map(_is_number, names)):
         return Columns(None, None, None, None)
 
-    def first(known: Sequence[str]) -> int | None:
-        return next((names.index(name) for name in known if name in names), None)
+    def first(spellings: Sequence[str]) -> int | None:
+        return next((names.index(name) for name in spellings if name in names), None)
 
-    query_id = first(_QUERY_IDS)
-    text = names.index("query") if "query" in names else None
+    query_id, text = first(_QUERY_IDS), first(["query"])
     return Columns(
         query_id, first(_PRODUCT_IDS), first(_SCORES), None if text == query_id else text
     )
 
 
 def normalised_name(name: str) -> str:
-    """A column's name in one spelling.
+    """A column name in one spelling.
 
     >>> normalised_name(' "Query-ID" ')
     'query_id'
@@ -151,10 +144,3 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _as_float(number: int | float) -> float:
-    try:
-        return float(number)
-    except OverflowError:
-        return math.inf

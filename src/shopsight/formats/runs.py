@@ -1,4 +1,4 @@
-"""Runs as files: the reference's JSON, TREC, CSV and TSV, read by content, written best first."""
+"""Read and write runs: JSON, TREC, CSV and TSV, detected by content, written best first."""
 
 from __future__ import annotations
 
@@ -6,39 +6,38 @@ import gzip
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from shopsight.errors import InputError, OutputError, UsageError, unknown_name
+from shopsight.errors import InputError, OutputError, UsageError
 from shopsight.formats.atomic import atomic_write
-from shopsight.formats.score_rows import ScoreRows, read_score_rows
+from shopsight.formats.content import read_text
+from shopsight.formats.score_rows import ScoreRows, parse_score_rows
 from shopsight.types import IntArray, Pools, Run
 
 
 def read_run(path: str | Path, name: str | None = None) -> Run:
-    """Read a run of any known shape, found by content and not by file name.
+    """Read a run; its format is detected from the content and not from the file name.
 
-    Shapes: JSON ``{"q": [["p", score], ...]}`` or ``{"q": {"p": score}}``; a TREC run of six
+    Formats: JSON ``{"q": [["p", score], ...]}`` or ``{"q": {"p": score}}``; a TREC run of six
     columns; query, product and score in three columns (tab, comma or blank) or under a header
-    that names them; ``submission.csv``, whose scores are by place. Any of them gzipped; "-" is
-    standard input.
+    that names them; ``submission.csv``, scored by rank. Any of them gzipped; "-" is standard
+    input.
 
     Args:
         path: the file.
-        name: what tables call the run; the file's name without its endings if left out.
+        name: name of the run in tables; by default the file name without its endings.
 
     Raises:
-        InputError: unreadable, of no known shape, a bad id or score, a pair that stands twice.
+        InputError: unreadable, an unknown format, an invalid id or score, a duplicate pair.
     """
-    rows = read_score_rows(path)
+    rows = parse_score_rows(read_text(path), path)
     pools, order = pack_rows(rows)
-    twice = first_duplicate(pools)
-    if twice is not None:
-        earlier, later = order[twice[0]], order[twice[1]]
-        query, product = rows.queries[later], rows.products[later]
-        reason = f"product {product!r} stands twice for query {query!r}"
+    if duplicate := _first_duplicate(pools):
+        earlier, later = order[list(duplicate)]
+        reason = f"duplicate product {rows.products[later]!r} for query {rows.queries[later]!r}"
         if not rows.lines:
             raise InputError(reason, path=path)
         reason += f" (first in line {rows.lines[earlier]})"
@@ -47,34 +46,29 @@ def read_run(path: str | Path, name: str | None = None) -> Run:
 
 
 def pack_rows(rows: ScoreRows) -> tuple[Pools, IntArray]:
-    """Group rows by query.
+    """Group rows by query, in file order inside a query.
 
     Returns:
-        the pools, and (N,) which row each candidate came from; the order of the file is kept
-        inside a query.
+        the pools, and the (N,) source row of each candidate.
     """
-    place = {query: i for i, query in enumerate(rows.query_ids)}
-    index = np.fromiter((place[query] for query in rows.queries), np.int64, len(rows.queries))
-    order = np.argsort(index, kind="stable")
-    offsets = np.zeros(len(place) + 1, np.int64)
-    np.cumsum(np.bincount(index, minlength=len(place)), out=offsets[1:])
-    products = np.empty(len(order), object)
-    products[:] = rows.products
-    return Pools(tuple(place), offsets, products[order]), order
+    number = {query: i for i, query in enumerate(rows.query_ids)}
+    query_idx = np.fromiter((number[query] for query in rows.queries), np.int64, len(rows.queries))
+    order = np.argsort(query_idx, kind="stable")
+    offsets = np.zeros(len(number) + 1, np.int64)
+    np.cumsum(np.bincount(query_idx, minlength=len(number)), out=offsets[1:])
+    return Pools(tuple(number), offsets, np.array(rows.products, object)[order]), order
 
 
-def first_duplicate(pools: Pools) -> tuple[int, int] | None:
+def _first_duplicate(pools: Pools) -> tuple[int, int] | None:
     """Two positions that hold the same product for the same query, if there are any."""
     by_id = pools.by_id_descending
     rank, query = pools.id_rank[by_id], pools.query_idx[by_id]
     same = np.flatnonzero((rank[1:] == rank[:-1]) & (query[1:] == query[:-1]))
-    if not len(same):
-        return None
-    return int(by_id[same[0]]), int(by_id[same[0] + 1])
+    return (int(by_id[same[0]]), int(by_id[same[0] + 1])) if len(same) else None
 
 
 def run_name(path: str | Path) -> str:
-    """The name a run gets from its file.
+    """The name of a run, from its file.
 
     >>> run_name("scores/valid_imagebert.tsv.gz")
     'valid_imagebert'
@@ -82,39 +76,37 @@ def run_name(path: str | Path) -> str:
     return Path(path).name.removesuffix(".gz").rsplit(".", 1)[0] or str(path)
 
 
-def write_run(run: Run, path: str | Path, shape: str | None = None) -> None:
-    """Write a run, best first, floats so that they read back exactly.
+def write_run(run: Run, path: str | Path) -> None:
+    """Write a run atomically, best first, with floats that read back exactly.
 
-    Args:
-        run: what to write.
-        path: where; replaced only once the file is whole, gzipped if the name ends in ".gz".
-        shape: "json", "trec", "csv" or "tsv"; by the ending of ``path`` if left out.
+    The ending tells the format, see `run_format`; ".gz" after it compresses the file.
 
     Raises:
-        UsageError: a shape that is not known, or an ending that tells none.
-        OutputError: cannot be written, or an id does not fit the shape (a comma in CSV).
+        UsageError: an unknown ending.
+        OutputError: the file cannot be written, or an id does not fit the format (a comma in CSV).
     """
-    shape = shape or shape_of(path)
-    if shape not in _WRITERS:
-        raise unknown_name("shape of run", shape, list(_WRITERS))
-    write = _WRITERS[shape]
-    with _writing(path) as put:
-        write(run, put, str(path))
+    lines = _WRITERS[run_format(path)]
+    with _open_output(path) as write:
+        try:
+            for line in lines(run):
+                write(line)
+        except _UnfitIdError as error:
+            raise OutputError(f"{path}: {error}") from error
 
 
-def shape_of(path: str | Path) -> str:
-    """The shape that the ending of a file's name stands for: json, trec, csv or tsv.
+def run_format(path: str | Path) -> str:
+    """The format implied by the ending of a file name: json, trec, csv or tsv.
 
     Raises:
-        UsageError: an ending that tells none.
+        UsageError: another ending.
 
-    >>> shape_of("fused.json.gz")
+    >>> run_format("fused.json.gz")
     'json'
     """
     ending = Path(Path(path).name.removesuffix(".gz")).suffix.lower()
     if ending not in _ENDINGS:
         known = ", ".join(_ENDINGS)
-        raise UsageError(f"{path}: the ending does not tell the file's shape (known: {known})")
+        raise UsageError(f"{path}: the ending does not tell the format (known: {known})")
     return _ENDINGS[ending]
 
 
@@ -127,70 +119,65 @@ def best_first(run: Run) -> Iterator[tuple[str, list[tuple[str, float]]]]:
         yield query, list(zip(products[start:end], scores[start:end], strict=True))
 
 
-Put = Callable[[str], Any]
-
-
-def _write_json(run: Run, put: Put, path: str) -> None:  # noqa: ARG001
+def _json_lines(run: Run) -> Iterator[str]:
     before = "{"
     for query, pairs in best_first(run):
-        put(f"{before}{json.dumps(query)}: {json.dumps(pairs)}")
+        yield f"{before}{json.dumps(query)}: {json.dumps(pairs)}"
         before = ",\n"
-    put("}\n" if before != "{" else "{}\n")
+    yield "}\n" if before != "{" else "{}\n"
 
 
-def _write_trec(run: Run, put: Put, path: str) -> None:
+def _trec_lines(run: Run) -> Iterator[str]:
     tag = "_".join(run.name.split()) or "run"
     for query, pairs in best_first(run):
-        _check_ids(query, pairs, str.split, "blanks", path)
-        for place, (product, score) in enumerate(pairs, start=1):
-            put(f"{query} Q0 {product} {place} {score!r} {tag}\n")
+        _check_ids(query, pairs, str.split, "blanks")
+        for rank, (product, score) in enumerate(pairs, start=1):
+            yield f"{query} Q0 {product} {rank} {score!r} {tag}\n"
 
 
-def _write_csv(run: Run, put: Put, path: str) -> None:
-    _write_table(run, put, path, ",")
-
-
-def _write_tsv(run: Run, put: Put, path: str) -> None:
-    _write_table(run, put, path, "\t")
-
-
-def _write_table(run: Run, put: Put, path: str, separator: str) -> None:
+def _table_lines(run: Run, separator: str) -> Iterator[str]:
     def split(text: str) -> list[str]:
         plain = text.strip() == text and not set(text) & {"\n", "\r", "\t", '"'}
         return text.split(separator) if plain else []
 
-    put(separator.join(("query_id", "product_id", "score")) + "\n")
+    yield separator.join(("query_id", "product_id", "score")) + "\n"
     for query, pairs in best_first(run):
-        _check_ids(query, pairs, split, "quotes, line ends or separators", path)
+        _check_ids(query, pairs, split, "quotes, line ends or separators")
         for product, score in pairs:
-            put(f"{query}{separator}{product}{separator}{score!r}\n")
+            yield f"{query}{separator}{product}{separator}{score!r}\n"
 
 
-_WRITERS = {"json": _write_json, "trec": _write_trec, "csv": _write_csv, "tsv": _write_tsv}
+_WRITERS: dict[str, Callable[[Run], Iterator[str]]] = {
+    "json": _json_lines,
+    "trec": _trec_lines,
+    "csv": partial(_table_lines, separator=","),
+    "tsv": partial(_table_lines, separator="\t"),
+}
 _ENDINGS = {".json": "json", ".trec": "trec", ".run": "trec", ".csv": "csv", ".tsv": "tsv"}
 
 
+class _UnfitIdError(ValueError):
+    """An id that the format cannot hold."""
+
+
 def _check_ids(
-    query: str,
-    pairs: list[tuple[str, float]],
-    split: Callable[[str], list[str]],
-    what: str,
-    path: str,
+    query: str, pairs: list[tuple[str, float]], split: Callable[[str], list[str]], unfit: str
 ) -> None:
-    for one in (query, *(product for product, _ in pairs)):
-        if split(one) != [one]:
-            reason = f"id {one!r} holds {what}, which this shape cannot carry; write JSON instead"
-            raise OutputError(f"{path}: {reason}")
+    for text in (query, *(product for product, _ in pairs)):
+        if split(text) != [text]:
+            reason = f"id {text!r} holds {unfit}, which this format cannot hold"
+            raise _UnfitIdError(f"{reason}; write JSON instead")
 
 
 @contextmanager
-def _writing(path: str | Path) -> Iterator[Put]:
+def _open_output(path: str | Path) -> Iterator[Callable[[str], object]]:
     if not str(path).endswith(".gz"):
         with atomic_write(path) as file:
             yield file.write
         return
     with (
         atomic_write(path, "wb") as raw,
+        # Without name and time, equal runs give equal files.
         gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed,
     ):
         yield lambda text: packed.write(text.encode())

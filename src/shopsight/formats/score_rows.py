@@ -1,8 +1,7 @@
-"""The rows of a score file as they stand: every shape in, (query, product, score) out.
+"""Parse the rows of a score file of any format into (query, product, score).
 
-The shape is found by content. Rows are checked one by one (ids, numbers); whether they fit
-together (no pair twice) is for `shopsight.formats.runs.read_run` to say, because an audit has
-to read files that do not.
+The format is detected from the content. Rows are validated one by one; duplicates are left to
+`shopsight.formats.runs.read_run`, because an audit has to read files that have them.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from shopsight.errors import InputError, pluralise
-from shopsight.formats.content import JsonObject, is_json, numbered_lines, parse_json, read_text
+from shopsight.formats.content import JsonObject, is_json, json_by_query, numbered_lines
 from shopsight.formats.fields import (
     KNOWN_NAMES,
     find_columns,
@@ -25,7 +24,7 @@ from shopsight.formats.fields import (
     shortened,
 )
 
-_SHAPES = (
+_FORMATS = (
     "a TREC run (6 columns), a table of query, product and score, "
     'a submission, or JSON {"query": [["product", score], ...]}'
 )
@@ -33,14 +32,14 @@ _SHAPES = (
 
 @dataclass
 class ScoreRows:
-    """N rows, in the order of the file.
+    """N rows in file order.
 
     Attributes:
-        query_ids: every query, in the order of first appearance, also those without rows.
-        queries: (N,) query id of each row.
-        products: (N,) product id of each row.
+        query_ids: every query in order of first appearance, also those without rows.
+        queries: (N,) query ids.
+        products: (N,) product ids.
         scores: (N,) finite scores.
-        lines: (N,) line numbers; empty for JSON, where the query says enough.
+        lines: (N,) line numbers; empty for JSON.
     """
 
     query_ids: dict[str, None] = field(default_factory=dict)
@@ -59,34 +58,21 @@ class ScoreRows:
             self.lines.append(line)
 
 
-def read_score_rows(path: str | Path) -> ScoreRows:
-    """Read any of the known shapes, plain or gzipped; "-" is standard input.
+def parse_score_rows(text: str, path: str | Path) -> ScoreRows:
+    """Parse the text of a score file.
 
     Raises:
-        InputError: unreadable, of no known shape, or a row with a bad id or score.
+        InputError: an unknown format, or a row with an invalid id or score.
     """
-    return parse_score_rows(read_text(path), path)
-
-
-def parse_score_rows(text: str, path: str | Path) -> ScoreRows:
-    """The rows in the text of a file; see `read_score_rows`."""
-    rows = _from_json(parse_json(text, path), path) if is_json(text) else _from_lines(text, path)
+    rows = _from_json(text, path) if is_json(text) else _from_lines(text, path)
     if not rows.queries:
         raise InputError("no scores in this file", path=path)
     return rows
 
 
-def _from_json(content: Any, path: str | Path) -> ScoreRows:
-    if not isinstance(content, JsonObject):
-        raise InputError(f"a JSON list; expected {_SHAPES}", path=path)
+def _from_json(text: str, path: str | Path) -> ScoreRows:
     rows = ScoreRows()
-    for key, candidates in content:
-        try:
-            query = parse_id(key, "query id")
-        except ValueError as error:
-            raise InputError(str(error), path=path) from error
-        if query in rows.query_ids:
-            raise InputError(f"query {query!r} stands here twice", path=path)
+    for query, candidates in json_by_query(text, path, _FORMATS):
         rows.query_ids[query] = None
         try:
             for product, score in _json_pairs(candidates):
@@ -101,20 +87,17 @@ def _json_pairs(candidates: Any) -> Sequence[tuple[Any, Any]]:
         return candidates
     if not isinstance(candidates, list):
         raise ValueError(f"{shortened(candidates)} is not a list of [product, score] pairs")
-    for place, entry in enumerate(candidates, start=1):
-        if isinstance(entry, str | int):
-            raise ValueError(
-                f"entry {place} is {shortened(entry)}, not a [product, score] pair"
-                " (this looks like answers, not a run)"
-            )
+    for number, entry in enumerate(candidates, start=1):
         if not isinstance(entry, list) or isinstance(entry, JsonObject) or len(entry) != 2:
-            raise ValueError(f"entry {place} is {shortened(entry)}, not a [product, score] pair")
+            reason = f"entry {number} is {shortened(entry)}, not a [product, score] pair"
+            is_id = isinstance(entry, str | int)
+            raise ValueError(f"{reason}{' (this looks like answers, not a run)' * is_id}")
     return candidates
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """How a line splits, which column holds what, and whether the first line is a header."""
+    """Line splitter, column count and numbers, and whether the first line is a header."""
 
     split: Callable[[str], list[str]]
     width: int
@@ -158,11 +141,12 @@ def _add_row(
 
 
 def _splitter(line: str) -> Callable[[str], list[str]]:
-    """Tabs before commas before blanks. No CSV quoting: one stray quote would swallow rows."""
+    """Split at tabs, else commas, else blanks, as the first line has them."""
     separator = "\t" if "\t" in line else "," if "," in line else None
     if separator is None:
         return str.split
-    return lambda one: [_unquoted(part.strip()) for part in one.split(separator)]
+    # Without the csv module: one stray quote would swallow the following rows.
+    return lambda text: [_unquoted(part.strip()) for part in text.split(separator)]
 
 
 def _unquoted(part: str) -> str:
@@ -186,17 +170,16 @@ def _layout(
         return _Layout(split, 3, 0, 1, 2)
     if width == 6:
         return _Layout(split, 6, 0, 2, 4)
-    reason = f"{pluralise(width, 'column')}; expected {_SHAPES}"
+    reason = f"{pluralise(width, 'column')}; expected {_FORMATS}"
     if width == 4 and re.fullmatch(r"-?[0-9]+", fields[3]):
         reason = "4 columns; this looks like TREC qrels (answers), not a run"
     raise InputError(reason, path=path, line=line)
 
 
 def _is_submission(header: Sequence[str]) -> bool:
-    names = [normalised_name(name) for name in header]
-    products = names[1:]
-    named = [name for name in products if re.fullmatch(r"product_?[0-9]+", name)]
-    return names[0] in ("query_id", "qid") and bool(products) and len(named) == len(products)
+    first, *products = (normalised_name(name) for name in header)
+    numbered = all(re.fullmatch(r"product_?[0-9]+", name) for name in products)
+    return first in ("query_id", "qid") and bool(products) and numbered
 
 
 def _from_submission(
@@ -205,16 +188,16 @@ def _from_submission(
     width: int,
     path: str | Path,
 ) -> ScoreRows:
-    """Products by place: the first of five scores 5, the last 1."""
+    """Products by rank: the first of five scores 5, the last 1."""
     rows = ScoreRows()
+    layout = _Layout(split, width, 0, 1, 2)
     for number, line in lines:
         query, *products = split(line)
         if len(products) != width - 1:
             reason = f"{pluralise(len(products) + 1, 'column')}, where the header has {width}"
             raise InputError(reason, path=path, line=number)
         if query in rows.query_ids:
-            raise InputError(f"query {query!r} stands here twice", path=path, line=number)
-        for place, product in enumerate(products):
-            fields = [query, product, str(len(products) - place)]
-            _add_row(rows, fields, _Layout(split, width, 0, 1, 2), path, number)
+            raise InputError(f"duplicate query {query!r}", path=path, line=number)
+        for rank, product in enumerate(products):
+            _add_row(rows, [query, product, str(len(products) - rank)], layout, path, number)
     return rows
