@@ -1,0 +1,91 @@
+"""A trained run folder through the front door."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import shopsight as ss
+from shopsight.formats.runs import read_run
+
+
+@pytest.fixture(scope="module")
+def ranker(trained: tuple[Path, str]) -> ss.Ranker:
+    return ss.open_ranker(trained[0], device="cpu")
+
+
+def test_rank_equals_the_run_of_training(ranker: ss.Ranker, small_data: Path) -> None:
+    for model in ("ensemble", "dual"):
+        run = ranker.rank(small_data, "valid", model)
+        assert isinstance(run, ss.Run)
+        kept = read_run(ranker.path / "runs" / f"valid-{model}.json").to_dict()
+        assert run.to_dict().keys() == kept.keys()
+        for query, scores in run.to_dict().items():
+            assert scores == pytest.approx(kept[query], rel=1e-5, abs=1e-6)
+    with pytest.raises(ss.ShopsightError, match="unknown model"):
+        ranker.rank(small_data, "valid", "dula")
+
+
+def test_embeddings_rank_as_the_dual_encoder(ranker: ss.Ranker, small_data: Path) -> None:
+    data = ss.load(small_data)
+    queries = data.queries("valid")
+    run = ranker.rank(data, "valid", "dual")
+    vectors = ranker.encode_queries(queries.texts)
+    products = ranker.encode_products(data)
+    assert vectors.dtype == products.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), np.linalg.norm(vectors[0]))
+    row = {product: i for i, product in enumerate(data.products)}
+    query, scores = next(iter(run.to_dict().items()))
+    cosines = products[[row[p] for p in scores]] @ vectors[queries.ids.index(query)]
+    order = np.argsort(-cosines, kind="stable")
+    np.testing.assert_allclose(cosines[order], cosines, atol=1e-5)
+    some = ranker.encode_products(data, data.products[3:5])
+    np.testing.assert_allclose(some, products[3:5], atol=1e-5)
+    with pytest.raises(ss.ShopsightError, match="word-match"):
+        ranker.encode_queries(["x"], "word-match")
+
+
+def test_describe(ranker: ss.Ranker, small_data: Path) -> None:
+    result = ranker.describe(small_data, ss.load(small_data).products[:2], tags=3)
+    assert len(result.records()) == 2
+    assert all(len(product["tags"]) <= 3 for product in result.to_dict().values())
+    assert repr(result) == "Descriptions(2 products)"
+
+
+def test_report_and_repr(ranker: ss.Ranker) -> None:
+    assert ranker.report.is_file()
+    assert "dual" in repr(ranker)
+    assert ranker.results is None
+
+
+def test_train_refuses_an_existing_run(
+    ranker: ss.Ranker, small_data: Path, quick_recipe: Path
+) -> None:
+    with pytest.raises(ss.ShopsightError, match="--resume"):
+        ss.train(small_data, quick_recipe, ranker.path)
+    with pytest.raises(ss.ShopsightError, match="unknown setting 'devise'"):
+        ss.train(small_data, quick_recipe, ranker.path, devise="cpu")
+
+
+def test_train_a_model(small_data: Path, quick_recipe: Path, tmp_path: Path) -> None:
+    steps: list[str] = []
+    changes = ["label_match.train.epochs=1"]
+    ranker = ss.train(
+        small_data,
+        quick_recipe,
+        tmp_path / "run",
+        changes,
+        ["label-match"],
+        seed=4,
+        threads=1,
+        log=lambda name, result: steps.append(name),
+    )
+    assert "label-match" in steps
+    recipe = json.loads((tmp_path / "run" / "run.json").read_text())["recipe"]
+    assert (recipe["seed"], recipe["label_match"]["train"]["epochs"]) == (4, 1)
+    assert ranker.results is not None
+    # The only model is what "ensemble" stands for.
+    assert ranker.rank(small_data, "valid").name == "label-match"
