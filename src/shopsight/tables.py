@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -74,8 +74,11 @@ def plain(value: Any) -> Any:
     >>> plain({"a": (1, 2)})
     {'a': [1, 2]}
     """
+    if value is None or isinstance(value, str | float | int):
+        return value
     if is_dataclass(value) and not isinstance(value, type):
-        value = asdict(value)
+        # Not asdict(), which copies every value before this function converts it.
+        value = {field.name: getattr(value, field.name) for field in fields(value)}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

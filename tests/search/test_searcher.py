@@ -43,7 +43,7 @@ def test_odd_queries_are_answered(query: str, searcher: Searcher) -> None:
     answer = searcher.search(query, 3, candidates=20, explain=True)
     assert len(answer.hits) == 3
     assert np.isfinite([hit.score for hit in answer.hits]).all()
-    json.dumps(answer.to_json(), allow_nan=False, ensure_ascii=False).encode()
+    json.dumps(answer.to_dict(), allow_nan=False, ensure_ascii=False).encode()
 
 
 @settings(
@@ -53,7 +53,7 @@ def test_odd_queries_are_answered(query: str, searcher: Searcher) -> None:
 def test_any_text_is_a_query(searcher: Searcher, query: str) -> None:
     answer = searcher.search(query, 2, candidates=5, explain=True)
     assert len(answer.hits) == 2
-    json.dumps(answer.to_json(), allow_nan=False, ensure_ascii=False).encode()
+    json.dumps(answer.to_dict(), allow_nan=False, ensure_ascii=False).encode()
 
 
 @pytest.mark.parametrize(

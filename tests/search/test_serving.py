@@ -57,7 +57,7 @@ def test_what_is_served_is_what_the_searcher_finds(index: Path, shop_data: Prepa
     with serving(index) as (address, process):
         for query in queries:
             found = get(f"{address}/search?q={quote(query)}&k=7&explain=true")
-            wanted = searcher.search(query, 7, explain=True).to_json()
+            wanted = searcher.search(query, 7, explain=True).to_dict()
             assert [hit["product_id"] for hit in found["hits"]] == [
                 hit["product_id"] for hit in wanted["hits"]
             ]

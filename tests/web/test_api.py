@@ -22,7 +22,7 @@ JPEG = {"content-type": "image/jpeg"}
 def test_a_search_returns_the_searchers_results(client: TestClient, shop: FakeShop) -> None:
     answer = client.get("/search", params={"q": "red striped dress", "k": 3, "explain": True})
     assert answer.status_code == 200
-    expected = shop.search("red striped dress", 3, explain=True).to_json()
+    expected = shop.search("red striped dress", 3, explain=True).to_dict()
     assert answer.json() == expected
     assert next(hit["product_id"] for hit in expected["hits"]) == "1001"
     assert set(answer.json()) == {field.name for field in fields(Results)}
@@ -41,7 +41,7 @@ def test_filters_restrict_the_search(client: TestClient) -> None:
 
 def test_a_product_its_photo_and_similar_products(client: TestClient, shop: FakeShop) -> None:
     product = client.get("/products/1001").json()
-    assert product == shop.product("1001").to_json()
+    assert product == shop.product("1001").to_dict()
     assert set(product) == {field.name for field in fields(Product)}
     photo = client.get("/products/1001/photo")
     assert photo.content == shop.photo("1001")
@@ -49,7 +49,7 @@ def test_a_product_its_photo_and_similar_products(client: TestClient, shop: Fake
     again = client.get("/products/1001/photo", headers={"if-none-match": photo.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
     similar = client.get("/products/1001/similar", params={"k": 4}).json()
-    assert similar == shop.similar("1001", 4).to_json()
+    assert similar == shop.similar("1001", 4).to_dict()
     assert "1001" not in [hit["product_id"] for hit in similar["hits"]]
 
 

@@ -62,7 +62,7 @@ class SearchResults(Tabular):
 
     def to_dict(self) -> dict[str, Any]:
         """The results as JSON-serialisable values."""
-        return self.results.to_json()
+        return self.results.to_dict()
 
     def __len__(self) -> int:
         return len(self.results.hits)

@@ -63,7 +63,7 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
         raise UsageError("--threads must be at least 1")
     results = _found(given)
     if given.json:
-        print_json(results.to_json())
+        print_json(results.to_dict())
     else:
         _print(results, given)
 

@@ -1,4 +1,4 @@
-"""What a search answers with; every object is plain data that JSON can hold."""
+"""Results of a search: plain data, JSON-serialisable."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from shopsight.tables import plain
 from shopsight.types import Box
 
 Value = str | float | int | bool | None
-"""A field of a product."""
+"""A field's value."""
 
 
 class _Plain:
-    def to_json(self) -> dict[str, Any]:
-        """The same as an object of JSON: dicts, lists, strings, numbers, booleans and None."""
-        found: dict[str, Any] = plain_json(self)
-        return found
+    def to_dict(self) -> dict[str, Any]:
+        """The object as JSON-serialisable values."""
+        return plain(self)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
 class WordMatched(_Plain):
-    """One word of a query before one product.
+    """The match of one word of a query with one product.
 
     Attributes:
-        word: as the person wrote it.
-        weight: how much it counts for this product; the weights of a query add up to 1, and a
-            word that is left out ("the", "and") has 0.
-        match: what it finds in the photo; the mean over its pieces, weighted. None if left out.
-        region: which of the explanation's boxes answers it, from 0; None if left out, or if the
-            index holds no regions.
-        known: False for a word that no training query held.
+        word: as written in the query.
+        weight: importance for this product; the weights of a query sum to 1, and a stop word has
+            weight 0.
+        match: its match with the photo, the weighted mean over its tokens; None for a stop word.
+        region: index of the region that contributes most; None for a stop word, or if the index
+            holds no regions.
+        known: False for a word that occurs in no training query.
     """
 
     word: str
@@ -45,8 +45,8 @@ class Explanation(_Plain):
     """Why a product was found.
 
     Attributes:
-        words: every word of the query, in its order.
-        boxes: the photo's regions as shares of its sides: (top, left, bottom, right).
+        words: every word of the query, in order.
+        boxes: the photo's regions as fractions of its sides: (top, left, bottom, right).
     """
 
     words: tuple[WordMatched, ...]
@@ -55,14 +55,14 @@ class Explanation(_Plain):
 
 @dataclass(frozen=True)
 class Hit(_Plain):
-    """One product that was found.
+    """A product found by a search.
 
     Attributes:
         product_id: its id.
-        score: higher is better; comparable within one answer only.
-        fields: what is known of the product (title, price...), empty if nothing is.
-        contributions: by model, what it adds to the score; they add up to it.
-        explanation: where one was asked for.
+        score: higher is better; comparable within one result only.
+        fields: its fields (title, price, ...).
+        contributions: by model, its part of the score; they sum to it.
+        explanation: present if requested.
     """
 
     product_id: str
@@ -74,14 +74,14 @@ class Hit(_Plain):
 
 @dataclass(frozen=True)
 class Results(_Plain):
-    """The answer to one query.
+    """The result of one search.
 
     Attributes:
-        query: as it was asked; the product's id, or "", where that was a product or a photo.
+        query: the query, or the product's id, or "" for a photo.
         hits: best first.
-        unknown_words: words of the query that no training query held.
+        unknown_words: words of the query that occur in no training query.
         seconds: by stage: "encode", "retrieve", "rerank", "explain"; those that ran.
-        total: products that the filters allow, found or not.
+        total: number of products that meet the filters.
     """
 
     query: str
@@ -97,9 +97,9 @@ class Product(_Plain):
 
     Attributes:
         product_id: its id.
-        fields: what is known of it.
-        boxes: its photo's regions as shares of the sides; empty if the index holds none.
-        has_photo: whether `Searcher.photo` has one.
+        fields: its fields.
+        boxes: its photo's regions as fractions of the sides; empty if the index holds none.
+        has_photo: whether `Searcher.photo` returns a photo.
     """
 
     product_id: str
@@ -110,16 +110,15 @@ class Product(_Plain):
 
 @dataclass(frozen=True)
 class Facet(_Plain):
-    """A field that filters can ask for.
+    """A field that filters accept.
 
     Attributes:
         name: of the field.
-        kind: "choice" (equal to one of ``values``), "text" (equal to any text), "number"
-            (equal, or a range) or "flag" (true or false).
-        values: of a choice or flag: its values, as filters write them, with how many products
-            have them, the most frequent first.
-        low: of a number: the smallest there is.
-        high: of a number: the largest there is.
+        kind: "choice" (one of ``values``), "text" (any text), "number" (a number or a range) or
+            "flag" (true or false).
+        values: of a choice or flag: number of products by value, the most frequent first.
+        low: of a number: the smallest value.
+        high: of a number: the largest value.
     """
 
     name: str
@@ -127,16 +126,3 @@ class Facet(_Plain):
     values: Mapping[str, int] = field(default_factory=dict)
     low: float | None = None
     high: float | None = None
-
-
-def plain_json(value: Any) -> Any:
-    """Objects of this module and mappings as dicts, tuples as lists, at any depth."""
-    if isinstance(value, str | float | int) or value is None:
-        return value
-    if isinstance(value, _Plain):
-        return {name: plain_json(one) for name, one in vars(value).items()}
-    if isinstance(value, Mapping):
-        return {str(key): plain_json(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain_json(one) for one in value]
-    return value

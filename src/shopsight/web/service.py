@@ -80,4 +80,4 @@ class SearchService:
     def _json(self, results: Results) -> Json:
         for stage, seconds in results.seconds.items():
             self.metrics.stages.labels(stage).observe(seconds)
-        return Json(results.to_json())
+        return Json(results.to_dict())

@@ -37,6 +37,6 @@ def products_router(service: SearchService) -> APIRouter:
     @router.get("/products/{product_id:path}", response_model=Product, responses=problem_docs(404))
     async def product(product_id: str) -> Response:
         """Fields and regions of a product."""
-        return Json((await service.read(searcher.product, checked_id(product_id))).to_json())
+        return Json((await service.read(searcher.product, checked_id(product_id))).to_dict())
 
     return router

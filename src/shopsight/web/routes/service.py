@@ -27,7 +27,7 @@ def service_router(service: SearchService) -> APIRouter:
     @router.get("/facets", response_model=Facets)
     async def facets() -> Response:
         """Filterable fields with their values and product counts."""
-        return Json({"facets": [facet.to_json() for facet in await service.read(searcher.facets)]})
+        return Json({"facets": [facet.to_dict() for facet in await service.read(searcher.facets)]})
 
     @router.get("/info", response_model=Info)
     async def info() -> Response:
