@@ -43,7 +43,7 @@ def test_a_rank_is_what_training_ranked(
         ({"--model": "dul"}, "did you mean 'dual'?"),
         ({"--split": "testB"}, "no pools of split 'testB'"),
         ({"--split": "train"}, "no pools of split 'train'"),
-        ({"--out": "ranked.xyz"}, "the ending does not tell the file's shape"),
+        ({"--out": "ranked.xyz"}, "the ending does not tell the format"),
         ({"RUN": "nowhere"}, "not a run folder"),
     ],
 )

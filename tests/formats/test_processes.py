@@ -47,7 +47,7 @@ def test_tasks_are_taken_only_as_they_are_needed(workers, most):
 def test_a_process_that_dies_is_a_sentence():
     with (
         process_pool(die, 2) as pool,
-        pytest.raises(InputError, match="a process that reads photos died"),
+        pytest.raises(InputError, match="a worker process that decodes photos died"),
     ):
         list(pool.map((None, i) for i in range(10)))
 

@@ -1,4 +1,4 @@
-"""A file that grows row by row and can be cut back: ``.npy``, or bare bytes."""
+"""Appendable, truncatable files: ``.npy`` arrays and bare bytes."""
 
 from __future__ import annotations
 
@@ -11,22 +11,21 @@ from numpy.typing import DTypeLike
 from shopsight.errors import OutputError
 from shopsight.types import AnyArray
 
-_sync = getattr(os, "fdatasync", os.fsync)  # not every system has the cheaper one
+# Not every system has the cheaper call.
+_sync = getattr(os, "fdatasync", os.fsync)
 
 
 class AppendableArray:
-    """Appends rows to an ``.npy`` file of format 1.0, readable as such after `sync`.
+    """An ``.npy`` file (format 1.0) that grows by rows; valid after every `sync`.
 
     Args:
         path: the file; an existing one is continued.
-        dtype: number format of a row.
+        dtype: number format.
         row_shape: shape of a row.
-        rows: rows to keep of an existing file; the rest is cut off.
-
-    Raises:
-        OutputError: the file cannot be written (disk full, no permission).
+        rows: rows to keep of an existing file; the rest is truncated.
     """
 
+    # Fixed, unlike numpy's, so that more rows never move the data.
     header_bytes = 128
 
     def __init__(
@@ -42,10 +41,11 @@ class AppendableArray:
         os.lseek(self._file, 0, os.SEEK_END)
 
     def append(self, rows: AnyArray) -> None:
-        """Append ``rows``, shape (n, *row_shape)."""
+        """Append rows (n, *row_shape). Raises OutputError, such as on a full disk."""
         block = np.ascontiguousarray(rows, self.dtype)
         view = memoryview(block.reshape(-1).view(np.uint8).data)
         try:
+            # A write may stop half way, at 2 GiB or when the disk is nearly full.
             while len(view):
                 view = view[os.write(self._file, view) :]
         except OSError as error:
@@ -55,29 +55,29 @@ class AppendableArray:
         self.rows += len(block)
 
     def read(self) -> AnyArray:
-        """All rows written so far, shape (rows, *row_shape)."""
+        """A copy of all rows so far (rows, *row_shape)."""
         shape = (self.rows, *self.row_shape)
         if not self.rows:
             return np.empty(shape, self.dtype)
         return np.array(np.memmap(self.path, self.dtype, "r", self.header_bytes, shape))
 
     def sync(self) -> None:
-        """Write the header for the rows so far, and wait until everything is on disk."""
+        """Write the header for the rows so far and wait until everything is on disk."""
         if self.header_bytes:
             os.pwrite(self._file, _header(self.dtype, (self.rows, *self.row_shape)), 0)
         _sync(self._file)
 
     def close(self) -> None:
-        """Close the file as it is."""
+        """Close the file without a sync."""
         os.close(self._file)
 
 
 class AppendableBytes(AppendableArray):
-    """Appends bytes to a file without a header.
+    """A file of bare bytes that grows.
 
     Args:
         path: the file; an existing one is continued.
-        size: bytes to keep of an existing file; the rest is cut off.
+        size: bytes to keep of an existing file; the rest is truncated.
     """
 
     header_bytes = 0
@@ -91,7 +91,7 @@ class AppendableBytes(AppendableArray):
 
 
 def _header(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> bytes:
-    """Magic and header of npy format 1.0, padded to a length that fits any number of rows."""
+    """Magic and header of npy format 1.0, padded to the fixed length."""
     text = f"{{'descr': '{dtype.str}', 'fortran_order': False, 'shape': {shape}, }}"
     padded = text.encode().ljust(AppendableArray.header_bytes - 11) + b"\n"
     return b"\x93NUMPY\x01\x00" + len(padded).to_bytes(2, "little") + padded

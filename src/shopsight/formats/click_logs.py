@@ -1,14 +1,15 @@
-"""A log of clicks: query, product id and, perhaps, how many clicks; any table with such columns."""
+"""Read click logs: any table with columns of queries, product ids and, optionally, clicks."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from shopsight.errors import InputError
-from shopsight.formats.fields import normalised_name, parse_id, shortened
-from shopsight.formats.tables import Table, TableRow, open_file
+from shopsight.formats.fields import match_column, parse_id, shortened
+from shopsight.formats.tables import TableRow, open_file
 
 _QUERIES = ("query", "query_text", "search_term", "search_query", "keywords", "text", "q")
 _PRODUCTS = ("product_id", "productid", "product", "id", "item_id", "item", "sku", "asin")
@@ -17,12 +18,12 @@ _CLICKS = ("clicks", "click", "count", "n", "times")
 
 @dataclass(frozen=True)
 class Click:
-    """A query and a product that was clicked for it.
+    """The clicks on a product for a query.
 
     Attributes:
         query: the query's literal text.
         product_id: the product.
-        clicks: how often.
+        clicks: number of clicks, at least 1.
     """
 
     query: str
@@ -31,36 +32,27 @@ class Click:
 
 
 def read_clicks(path: Path) -> list[Click]:
-    """Read a log; the clicks of a pair that stands twice are added up, pairs without any left out.
+    """Read a click log; duplicate pairs are summed, pairs without clicks left out.
 
     Raises:
-        InputError: no such columns, an empty query or id, clicks that are no whole number.
+        InputError: a missing column, an empty query or id, clicks that are not a whole number.
     """
     table = open_file(path)
-    columns = [_column(table, known) for known in (_QUERIES, _PRODUCTS)]
-    missing = [
-        what for what, name in zip(("query", "product_id"), columns, strict=True) if not name
-    ]
-    if missing:
-        has = ", ".join(table.names)
-        raise InputError(f"no column '{missing[0]}' (columns: {has})", path=path, line=1)
-    clicks = _column(table, _CLICKS)
-    found: dict[tuple[str, str], int] = {}
+    columns = [match_column(table.names, names) for names in (_QUERIES, _PRODUCTS, _CLICKS)]
+    for column, name in zip(columns, ("query", "product_id"), strict=False):
+        if not column:
+            has = ", ".join(table.names)
+            raise InputError(f"no column '{name}' (columns: {has})", path=path, line=1)
+    clicks: Counter[tuple[str, str]] = Counter()
     for row in table.rows():
-        query, product, count = _click(row, path, columns[0], columns[1], clicks)
-        found[query, product] = found.get((query, product), 0) + count
-    kept = [Click(query, product, count) for (query, product), count in found.items() if count]
-    if not kept:
+        query, product_id, count = _parse(row, path, *columns)
+        clicks[query, product_id] += count
+    if not any(clicks.values()):
         raise InputError("no click in the log", path=path)
-    return kept
+    return [Click(query, product, count) for (query, product), count in clicks.items() if count]
 
 
-def _column(table: Table, known: tuple[str, ...]) -> str:
-    by_name = {normalised_name(name): name for name in reversed(table.names)}
-    return next((by_name[name] for name in known if name in by_name), "")
-
-
-def _click(
+def _parse(
     row: TableRow, path: Path, query: str, product: str, clicks: str
 ) -> tuple[str, str, int]:
     if row.fault:
@@ -69,14 +61,17 @@ def _click(
     try:
         text = row.values.get(query)
         if not isinstance(text, str) or not text.strip():
-            raise ValueError("empty query" if not text else f"query {shortened(text)} is no text")
+            raise ValueError("empty query" if not text else f"query {shortened(text)} is not text")
         column = product
-        identifier = parse_id(row.values.get(product) or "", "product id")
+        product_id = parse_id(row.values.get(product) or "", "product id")
         column = clicks
-        return " ".join(text.split()), identifier, _count(row.values.get(clicks)) if clicks else 1
+        count = _count(row.values.get(clicks)) if clicks else 1
+        return " ".join(text.split()), product_id, count
     except ValueError as error:
-        place: dict[str, Any] = {"line": row.line} if row.line else {"row": row.number}
-        raise InputError(str(error), path=path, column=column, **place) from error
+        row_number = None if row.line else row.number
+        raise InputError(
+            str(error), path=path, column=column, line=row.line, row=row_number
+        ) from error
 
 
 def _count(value: Any) -> int:

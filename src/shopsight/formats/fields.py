@@ -129,6 +129,16 @@ def find_columns(header: Sequence[str]) -> Columns:
     )
 
 
+def match_column(columns: Sequence[str], spellings: Sequence[str]) -> str:
+    """The first column that has one of the spellings, which are tried in their order; else "".
+
+    >>> match_column(["SKU", "Product ID"], ("product_id", "sku"))
+    'Product ID'
+    """
+    by_name = {normalised_name(column): column for column in reversed(columns)}
+    return next((by_name[name] for name in spellings if name in by_name), "")
+
+
 def normalised_name(name: str) -> str:
     """A column name in one spelling.
 

@@ -1,7 +1,7 @@
-"""Work in a bounded pool of processes: results in order, and never more under way than is needed.
+"""Ordered, bounded process pool.
 
-Photos are decoded in processes of their own: they use every core, and a decoder that dies takes
-one of them along and not the work.
+Photos are decoded in separate processes, which use every core and keep a crashing decoder away
+from the main process.
 """
 
 from __future__ import annotations
@@ -25,23 +25,24 @@ from shopsight.errors import InputError
 Task = TypeVar("Task")
 Kept = TypeVar("Kept")
 Result = TypeVar("Result")
-_AHEAD = 3  # tasks of each process that wait or run
+_PENDING = 3  # tasks per process that wait or run
 
 
 class Pool(Generic[Task, Result]):
-    """Carries out one function on many tasks; use `process_pool`."""
+    """Applies one function to many tasks; made by `process_pool`."""
 
     def __init__(
         self, function: Callable[[Task], Result], executor: ProcessPoolExecutor | None, workers: int
     ) -> None:
         self._function, self._executor = function, executor
-        self._ahead = _AHEAD * workers
+        self._pending = _PENDING * workers
 
     def map(self, tasks: Iterable[tuple[Kept, Task]]) -> Iterator[tuple[Kept, Result]]:
-        """The result of every task, in order; tasks are taken only as they are needed.
+        """The result of every task, in order; tasks are consumed only as results are taken.
 
         Args:
-            tasks: each with something that is kept here and comes back with the result.
+            tasks: (kept, task) pairs; ``kept`` stays in this process and comes back with the
+                result.
 
         Raises:
             InputError: a process died.
@@ -54,12 +55,12 @@ class Pool(Generic[Task, Result]):
         try:
             for kept, task in tasks:
                 waiting.append((kept, self._executor.submit(self._function, task)))
-                if len(waiting) >= self._ahead:
+                if len(waiting) >= self._pending:
                     yield waiting[0][0], waiting.popleft()[1].result()
             while waiting:
                 yield waiting[0][0], waiting.popleft()[1].result()
         except BrokenProcessPool as error:
-            reason = "a process that reads photos died, perhaps for want of memory"
+            reason = "a worker process that decodes photos died, perhaps out of memory"
             advice = "run the same command again to continue, with fewer --workers"
             raise InputError(f"{reason}; {advice}", path="photos") from error
 
@@ -71,14 +72,13 @@ def process_pool(
     prepare: Callable[..., None] | None = None,
     arguments: tuple[object, ...] = (),
 ) -> Iterator[Pool[Task, Result]]:
-    """A pool that ends with the block; with one worker, everything is done in this process.
+    """A process pool that ends with the block; one worker runs in this process.
 
     Args:
-        function: what is done with each task; a function of a module, as other processes must
-            find it.
-        workers: processes; 0 takes every core this process may use.
+        function: applied to each task; a module-level function, so that it can be pickled.
+        workers: number of processes; 0 takes every core this process may use.
         prepare: called once in each process, before its first task.
-        arguments: what it is called with.
+        arguments: arguments of ``prepare``.
     """
     count = workers or len(os.sched_getaffinity(0))
     if count == 1:
@@ -115,7 +115,7 @@ class _SpawnContext(SpawnContext):
 
 
 def _begin(prepare: Callable[..., None] | None, arguments: tuple[object, ...]) -> None:
-    """What a process does first: leave Ctrl-C to its parent, and use one core for itself."""
+    """Initialise a worker: leave Ctrl-C to the parent, use one core."""
     from threadpoolctl import threadpool_limits
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -126,7 +126,7 @@ def _begin(prepare: Callable[..., None] | None, arguments: tuple[object, ...]) -
 
 
 def _end_with_parent() -> None:
-    """A parent that is killed cannot say so; its processes would wait for ever."""
+    """Exit when the parent dies: a killed parent sends no signal, and its workers would remain."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from shopsight.errors import InputError, UsageError, unknown_name
-from shopsight.formats.fields import normalised_name, parse_id, shortened
+from shopsight.formats.fields import match_column, parse_id, shortened
 from shopsight.formats.tables import Table, TableRow
 
 KNOWN = {
@@ -231,8 +231,7 @@ def _named(table: Table, name: str, option: str) -> str:
 
 
 def _found(table: Table, what: str, option: str, *, needed: bool = True) -> str:
-    by_name = {normalised_name(name): name for name in reversed(table.names)}
-    found = next((by_name[known] for known in KNOWN[what] if known in by_name), "")
+    found = match_column(table.names, KNOWN[what])
     if needed and not found:
         which = {"id": "product ids", "image": "photos"}.get(what, what)
         has = ", ".join(table.names)
