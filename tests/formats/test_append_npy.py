@@ -1,9 +1,12 @@
+"""Arrays on disk grow, are truncated, and load as ordinary files."""
+
+from __future__ import annotations
+
 import numpy as np
 import pytest
 
 from shopsight.errors import OutputError
 from shopsight.formats.append_npy import AppendableArray
-from shopsight.prepare.kddcup.id_map import KnownIds
 
 
 def test_a_synced_file_is_an_ordinary_npy(tmp_path):
@@ -45,22 +48,3 @@ def test_a_full_disk_is_one_sentence():
         array._file = full.fileno()
         with pytest.raises(OutputError, match=r"no space left on device; run the same command"):
             array.append(np.zeros(10, np.int8))
-
-
-def test_known_ids_equal_a_dictionary(monkeypatch):
-    monkeypatch.setattr("shopsight.prepare.kddcup.id_map._RECENT", 16)
-    rng = np.random.default_rng(0)
-    known, reference_models = KnownIds(), {}
-    for key in rng.integers(0, 2000, 3000).tolist():
-        assert known.get(key) == reference_models.get(key)
-        if key not in reference_models:
-            digest = int(rng.integers(0, 1 << 63)) * 2 + 1
-            reference_models[key] = known.add(key, digest), digest
-    assert len(known) == len(reference_models) > 1000
-    assert [reference_models[key][0] for key in reference_models] == list(
-        range(len(reference_models))
-    )
-    digests = np.array([digest for _, digest in reference_models.values()], np.uint64)
-    restored = KnownIds.restored(np.array(list(reference_models), np.int64), digests)
-    assert all(restored.get(key) == entry for key, entry in reference_models.items())
-    assert restored.add(10**12, 5) == len(reference_models)

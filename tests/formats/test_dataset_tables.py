@@ -93,11 +93,11 @@ def test_what_is_not_there(tmp_path, monkeypatch, name):
 
 def test_folders_and_hub_ids_that_are_no_datasets(tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="empty: no dataset that can be read"):
+    with pytest.raises(InputError, match="empty: not a readable data set"):
         open_table(str(tmp_path / "empty"))
-    with pytest.raises(InputError, match="owner/name: no dataset that can be read"):
+    with pytest.raises(InputError, match="owner/name: not a readable data set"):
         open_table("owner/name")
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "state.json").write_text("{")
-    with pytest.raises(InputError, match="broken: no dataset that can be read"):
+    with pytest.raises(InputError, match="broken: not a readable data set"):
         open_table(str(tmp_path / "broken"))

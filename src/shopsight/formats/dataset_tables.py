@@ -1,7 +1,7 @@
 """Hugging Face datasets as tables: saved folders, folders of Parquet, hub ids.
 
-They are opened by the ``datasets`` library, which runs no code of a dataset and keeps what it
-reads in its own cache (``HF_DATASETS_CACHE``). Photos are handed on undecoded.
+The ``datasets`` library opens them; it runs no code of a dataset and keeps what it downloads in its
+own cache (``HF_DATASETS_CACHE``). Photos are not decoded.
 """
 
 from __future__ import annotations
@@ -26,31 +26,26 @@ _BATCH = 64
 
 
 def open_table(name: str) -> Table:
-    """A table by its file, its folder or its hub id.
+    """Open a table by its file, folder or hub id.
 
     A folder with ``metadata.csv`` (or ``.jsonl``, ``.parquet``) directly in it is an *imagefolder*:
-    that file is the table, and ids in it stay as they are written. Any other folder, and a hub id
-    such as ``owner/name``, is opened by the ``datasets`` library; all its splits are taken, and
-    where there are several, the column ``split`` names them unless there is such a column.
+    that file is the table. Any other folder, and a hub id such as ``owner/name``, is opened by the
+    ``datasets`` library; all splits are concatenated, and if there are several, the column
+    ``split`` names them unless the data set has such a column.
 
     Raises:
-        InputError: nothing there, or nothing that can be read.
+        InputError: nothing there, or not readable.
         UsageError: the ``datasets`` library is needed and not installed.
     """
     path = Path(name)
     if path.is_dir():
-        metadata = [path / one for one in _METADATA if (path / one).is_file()]
+        metadata = [path / file for file in _METADATA if (path / file).is_file()]
         return open_file(metadata[0]) if metadata else DatasetTable(name)
-    if path.exists() or not _is_hub_id(name):
-        return open_file(path)
-    return DatasetTable(name)
+    return open_file(path) if path.exists() or not _is_hub_id(name) else DatasetTable(name)
 
 
 class DatasetTable:
     """The rows of all splits of a dataset, one split after the other.
-
-    Args:
-        name: a folder or a hub id.
 
     Raises:
         InputError: not a dataset, or the hub cannot be reached.
@@ -61,79 +56,85 @@ class DatasetTable:
 
     def __init__(self, name: str) -> None:
         self.path, self.folder = name, Path(name)
-        self._splits = _opened(name)
+        self._splits = _load(name)
         first = next(iter(self._splits.values()))
-        own = tuple(first.column_names)
-        self._adds_split = _SPLIT not in own and len(self._splits) > 1
-        self.names = (*own, _SPLIT) if self._adds_split else own
-        self._classes = _class_names(first)
+        columns = tuple(first.column_names)
+        self._adds_split = _SPLIT not in columns and len(self._splits) > 1
+        self.names = (*columns, _SPLIT) if self._adds_split else columns
+        # Classes are stored as numbers; their names are what a person wrote.
+        self._classes = {
+            column: list(feature.names)
+            for column, feature in first.features.items()
+            if type(feature).__name__ == "ClassLabel"
+        }
 
     def __len__(self) -> int:
         return int(self._ends[-1])
 
     def fingerprint(self) -> str:
-        """Changes with the files of a folder, or with what the hub gave."""
+        """A hash that changes with the files of a folder, or with the data of the hub."""
         if self.folder.is_dir():
             paths = sorted(path for path in self.folder.rglob("*") if path.is_file())
             return fingerprint(
                 f"{path.relative_to(self.folder)}:{file_fingerprint(path)}" for path in paths
             )
-        return ";".join(str(one._fingerprint) for one in self._splits.values())
+        return ";".join(str(split._fingerprint) for split in self._splits.values())
 
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[TableRow]:
-        """The rows from ``start`` to before ``stop``."""
+        """Rows ``start:stop``."""
         stop = len(self) if stop is None else min(stop, len(self))
-        for (name, part), end in zip(self._splits.items(), self._ends, strict=True):
-            first = int(end) - len(part)
-            yield from self._of_split(name, part, first, max(start, first), min(stop, int(end)))
+        for (name, split), end in zip(self._splits.items(), self._ends.tolist(), strict=True):
+            first = end - len(split)
+            for batch_start in range(max(start, first), min(stop, end), _BATCH):
+                batch_stop = min(batch_start + _BATCH, stop, end)
+                columns = split[batch_start - first : batch_stop - first]
+                for i in range(batch_stop - batch_start):
+                    values = {key: column[i] for key, column in columns.items()}
+                    yield TableRow(batch_start + i + 1, None, self._named(values, name))
 
-    def _of_split(
-        self, name: str, part: Any, first: int, start: int, stop: int
-    ) -> Iterator[TableRow]:
-        for here in range(start, stop, _BATCH):
-            columns = part[here - first : min(here + _BATCH, stop) - first]
-            for place in range(min(_BATCH, stop - here)):
-                values = {key: column[place] for key, column in columns.items()}
-                if self._adds_split:
-                    values[_SPLIT] = name
-                for key, names in self._classes.items():
-                    values[key] = _class_name(values[key], names)
-                yield TableRow(here + place + 1, None, values)
+    def _named(self, values: dict[str, Any], split: str) -> dict[str, Any]:
+        for column, names in self._classes.items():
+            value = values[column]
+            known = isinstance(value, int) and 0 <= value < len(names)
+            values[column] = names[value] if known else None
+        return {**values, _SPLIT: split} if self._adds_split else values
 
     @cached_property
     def _ends(self) -> Any:
-        return np.cumsum([len(part) for part in self._splits.values()])
+        return np.cumsum([len(split) for split in self._splits.values()])
 
 
 def _is_hub_id(name: str) -> bool:
-    owner, slash, rest = name.partition("/")
-    return bool(owner and slash and rest) and "/" not in rest and not Path(owner).exists()
+    owner, _, rest = name.partition("/")
+    return bool(owner and rest) and "/" not in rest and not Path(owner).exists()
 
 
-def _opened(name: str) -> dict[str, Any]:
+def _load(name: str) -> dict[str, Any]:
     """The splits of a dataset by name, photos undecoded."""
     try:
         import datasets
     except ImportError as error:
-        reason = f"{name} is no file, and datasets need the library of that name"
+        reason = f"{name} is not a file, and data sets need the datasets library"
         raise UsageError(f"{reason}: pip install 'shopsight[photos]'") from error
-    with _quietly(datasets):
+    saved = any((Path(name) / file).is_file() for file in _SAVED)
+    with _quiet(datasets):
         try:
-            if (Path(name) / "state.json").is_file() or (
-                Path(name) / "dataset_dict.json"
-            ).is_file():
-                found = datasets.load_from_disk(name)
-            else:
-                found = datasets.load_dataset(name)
-        except Exception as error:  # the library raises what its many parts raise
+            loaded = datasets.load_from_disk(name) if saved else datasets.load_dataset(name)
+        # The library raises whatever its many parts raise.
+        except Exception as error:
             reason = " ".join(str(error).split())[:300] or type(error).__name__
-            raise InputError(f"no dataset that can be read ({reason})", path=name) from error
-    splits = dict(found) if isinstance(found, dict) else {"all": found}
-    return {key: _undecoded(part, datasets) for key, part in splits.items()}
+            raise InputError(f"not a readable data set ({reason})", path=name) from error
+    splits = dict(loaded) if isinstance(loaded, dict) else {"all": loaded}
+    for name, split in splits.items():
+        for column, feature in split.features.items():
+            if isinstance(feature, datasets.Image):
+                split = split.cast_column(column, datasets.Image(decode=False))
+        splits[name] = split.with_format(None)
+    return splits
 
 
 @contextmanager
-def _quietly(datasets: Any) -> Iterator[None]:
+def _quiet(datasets: Any) -> Iterator[None]:
     was_on = datasets.is_progress_bar_enabled()
     datasets.disable_progress_bars()
     try:
@@ -143,23 +144,3 @@ def _quietly(datasets: Any) -> Iterator[None]:
     finally:
         if was_on:
             datasets.enable_progress_bars()
-
-
-def _undecoded(part: Any, datasets: Any) -> Any:
-    for name, feature in part.features.items():
-        if isinstance(feature, datasets.Image):
-            part = part.cast_column(name, datasets.Image(decode=False))
-    return part.with_format(None)
-
-
-def _class_names(part: Any) -> dict[str, list[str]]:
-    """The names of the values of columns that hold classes as numbers."""
-    return {
-        name: list(feature.names)
-        for name, feature in part.features.items()
-        if type(feature).__name__ == "ClassLabel"
-    }
-
-
-def _class_name(value: Any, names: list[str]) -> str | None:
-    return names[value] if isinstance(value, int) and 0 <= value < len(names) else None
