@@ -76,7 +76,7 @@ def test_index_refuses(
 def test_search_prints_a_table_and_why(index: Path, capsys: Capture) -> None:
     assert main(["search", str(index), "small zzyzx shoe", "-k", "3", "--explain"]) == 0
     said = capsys.readouterr().out
-    assert "654 products to choose from; encode" in said
+    assert "654 candidate products; encode" in said
     assert "Not in any training query: zzyzx" in said
     assert "zzyzx (unknown)" in said
     assert said.count("weight") == 3
@@ -127,7 +127,7 @@ def test_tag_writes_a_line_for_every_product(
 ) -> None:
     out = tmp_path / "tags.jsonl"
     command = ["tag", str(trained[0]), str(small_data), "--out", str(out), "--tags", "3"]
-    assert main([*command, "--beam", "1", "--depth", "4", "--json"]) == 0
+    assert main([*command, "--beam", "1", "--max-tokens", "4", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["products"] == 654
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     store = PreparedData.open(small_data).store

@@ -1,4 +1,4 @@
-"""Query logs as answers: counts, smoothing, grades, and logs that are refused."""
+"""Relevance labels from click logs: counts, smoothing, grades and invalid logs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shopsight.config import ClickLabelConfig
-from shopsight.data.click_labels import judged, read_log, write_pairs
+from shopsight.data.click_labels import label_clicks, read_click_log, write_pairs
 from shopsight.errors import InputError, UsageError
 from shopsight.formats.qrels import read_qrels
 
@@ -26,29 +26,37 @@ def written(tmp_path: Path, text: str, name: str = "log") -> Path:
 
 
 def test_counts_are_added_by_normal_form(tmp_path: Path) -> None:
-    log = read_log(written(tmp_path, TABLE + "RED shoe,a,2,4\n"))
-    assert (log.lines, log.seen, sorted(log.counts)) == (5, True, ["blue hat", "red shoe"])
-    a = log.counts["red shoe"]["a"]
+    log = read_click_log(written(tmp_path, TABLE + "RED shoe,a,2,4\n"))
+    assert (log.lines, log.has_impressions, sorted(log.pairs)) == (
+        5,
+        True,
+        ["blue hat", "red shoe"],
+    )
+    a = log.pairs["red shoe"]["a"]
     assert (a.clicks, a.impressions) == (42, 54)
 
 
 def test_a_smoothed_rate_by_hand(tmp_path: Path) -> None:
     """With p = 0.1 and w = 10: a 41/60, b 2/11, c 2/110; three tenths of a's is 0.205."""
-    log = read_log(written(tmp_path, TABLE))
-    assert judged(log, ClickLabelConfig(prior=0.1)) == {"red shoe": {"a": 1}}
-    assert judged(log, ClickLabelConfig(prior=0.1, share=0.2)) == {"red shoe": {"a": 1, "b": 1}}
-    graded = judged(log, ClickLabelConfig(prior=0.1, share=0.0, grades=4))
+    log = read_click_log(written(tmp_path, TABLE))
+    assert label_clicks(log, ClickLabelConfig(prior=0.1)) == {"red shoe": {"a": 1}}
+    assert label_clicks(log, ClickLabelConfig(prior=0.1, min_ratio=0.2)) == {
+        "red shoe": {"a": 1, "b": 1}
+    }
+    graded = label_clicks(log, ClickLabelConfig(prior=0.1, min_ratio=0.0, grades=4))
     assert graded == {"red shoe": {"a": 4, "b": 2, "c": 1}}
-    assert judged(log, ClickLabelConfig(prior=0.1, share=0.2, clicks=2)) == {"red shoe": {"a": 1}}
-    raw = judged(log, ClickLabelConfig(prior=0.1, weight=0))
+    assert label_clicks(log, ClickLabelConfig(prior=0.1, min_ratio=0.2, min_clicks=2)) == {
+        "red shoe": {"a": 1}
+    }
+    raw = label_clicks(log, ClickLabelConfig(prior=0.1, prior_weight=0))
     assert raw == {"red shoe": {"a": 1, "b": 1}}
 
 
 def test_without_impressions_all_clicks_of_the_query_count(tmp_path: Path) -> None:
-    log = read_log(written(tmp_path, "query\tproduct\tclicks\nx\ta\t8\nx\tb\t2\n"))
-    assert not log.seen
-    assert {one.impressions for one in log.counts["x"].values()} == {10}
-    found = judged(log, ClickLabelConfig(prior=0.5, weight=2, share=0.4))
+    log = read_click_log(written(tmp_path, "query\tproduct\tclicks\nx\ta\t8\nx\tb\t2\n"))
+    assert not log.has_impressions
+    assert {one.impressions for one in log.pairs["x"].values()} == {10}
+    found = label_clicks(log, ClickLabelConfig(prior=0.5, prior_weight=2, min_ratio=0.4))
     assert found == {"x": {"a": 1}}  # (8 + 1) / 12 and (2 + 1) / 12
 
 
@@ -59,15 +67,15 @@ def test_events_are_counted(tmp_path: Path) -> None:
         '{"event": "click", "query": "x", "product": "a"}',
         '{"event": "click", "query": " ", "product": "a"}',
     ]
-    log = read_log(written(tmp_path, "\n".join(lines)))
-    assert (log.counts["x"]["a"].clicks, log.counts["x"]["a"].impressions) == (1, 2)
-    assert (log.counts["x"]["b"].clicks, log.counts["x"]["b"].impressions) == (0, 1)
+    log = read_click_log(written(tmp_path, "\n".join(lines)))
+    assert (log.pairs["x"]["a"].clicks, log.pairs["x"]["a"].impressions) == (1, 2)
+    assert (log.pairs["x"]["b"].clicks, log.pairs["x"]["b"].impressions) == (0, 1)
     assert (log.lines, log.empty) == (4, 1)
 
 
 def test_pairs_are_a_table(tmp_path: Path) -> None:
-    log = read_log(written(tmp_path, TABLE.replace("Red  Shoe,a", '"Red, Shoe",a')))
-    answers = judged(log, ClickLabelConfig(prior=0.1, share=0.2))
+    log = read_click_log(written(tmp_path, TABLE.replace("Red  Shoe,a", '"Red, Shoe",a')))
+    answers = label_clicks(log, ClickLabelConfig(prior=0.1, min_ratio=0.2))
     write_pairs(log, answers, tmp_path / "pairs.csv")
     assert (tmp_path / "pairs.csv").read_text() == (
         'query,product_id,clicks\nred shoe,b,1\n"red, shoe",a,40\n'
@@ -81,29 +89,38 @@ def test_pairs_are_a_table(tmp_path: Path) -> None:
     [
         ("", "the file is empty"),
         ("query,product_id\nx,a\n", "line 1: no column clicks"),
-        ("query,product_id,clicks\nx,a,-1\n", "line 2: clicks '-1' is not a whole number"),
+        (
+            "query,product_id,clicks\nx,a,-1\n",
+            "line 2: clicks '-1' is not a non-negative whole number",
+        ),
         ("query,product_id,clicks\nx,a,1.5\n", "line 2: clicks '1.5' is not"),
         ("query,product_id,clicks\nx,a\n", "line 2: 2 columns, but the header has 3"),
         ("query,product_id,clicks\nx,,1\n", "line 2: empty product id"),
-        ("product_id,clicks\na,1\n", "line 2: no query in it"),
+        ("product_id,clicks\na,1\n", "line 2: no column query; expected"),
         ('query,product_id,clicks\n"x,a,1\n', "broken table"),
-        ('{"event": "search", "query": "x"}', 'line 1: a search without its "products"'),
+        ('{"event": "search", "query": "x"}', 'line 1: search event without "products"'),
         ('{"event": "buy", "query": "x"}', "line 1: event 'buy' is neither search nor click"),
-        ('{"event": "click", "query": "x"}', "line 1: no product_id in it"),
-        ('{"event": "click", "query": 3}', "line 1: query 3 is not a text"),
+        ('{"event": "click", "query": "x"}', "line 1: no column product_id; expected"),
+        ('{"event": "click", "query": 3}', "line 1: query 3 is not a string"),
         ('{"query": "x"\n', "line 1: broken JSON"),
         ('{"query": "x", "product": "a", "clicks": true}', "clicks True is not"),
-        ("{}\n[]\n", "line 1: no query in it"),
+        ("{}\n[]\n", "line 1: no column query; expected"),
     ],
 )
 def test_bad_logs_are_named_by_line(text: str, sentence: str, tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
-        read_log(written(tmp_path, text))
+        read_click_log(written(tmp_path, text))
     assert sentence in str(caught.value)
 
 
 def test_settings_that_make_no_sense() -> None:
-    for wrong in ({"prior": 1.0}, {"clicks": 0}, {"grades": 0}, {"share": -0.1}, {"weight": -1}):
+    for wrong in (
+        {"prior": 1.0},
+        {"min_clicks": 0},
+        {"grades": 0},
+        {"min_ratio": -0.1},
+        {"prior_weight": -1},
+    ):
         with pytest.raises(UsageError):
             ClickLabelConfig(**wrong)
 
@@ -115,5 +132,5 @@ def test_the_command_writes_answers(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main(["judge", str(log), "--out", str(out), "--prior", "0.1", "--json"]) == 0
     assert read_qrels(out).relevance == {"red shoe": {"a": 1}}
     assert '"judged": 1' in capsys.readouterr().out
-    assert main(["judge", str(log), "--out", str(out), "--clicks", "99"]) == 2
+    assert main(["judge", str(log), "--out", str(out), "--min-clicks", "99"]) == 2
     assert "no product was clicked often enough" in capsys.readouterr().err

@@ -64,9 +64,9 @@ def test_copies_are_found(own_index: Path, subset: Subset, capsys) -> None:
     strict = ["dedupe", str(own_index), "--cosine", "0.9999", "--bits", "0"]
     assert main([*strict, "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
-    assert (len(said["groups"]), said["spare"]) == (4, 5)
+    assert (len(said["groups"]), said["redundant"]) == (4, 5)
     assert main(strict) == 0
-    assert "4 groups; 5 products could go" in capsys.readouterr().out
+    assert "4 groups; 5 redundant products" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("options", [["--cosine", "2"], ["--bits", "-1"], ["--neighbours", "0"]])

@@ -1,165 +1,157 @@
-"""``shopsight tag | dedupe | judge``: what a shop does next to search."""
+"""``shopsight tag | dedupe | judge``: catalogue maintenance."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields
-from typing import Any
+from dataclasses import asdict
 
+from shopsight.cli.options import config_from
 from shopsight.cli.output import print_grid, print_json
 from shopsight.cli.parser import Parser
-from shopsight.cli.progress import progress_bar
+from shopsight.cli.progress import progress_bar, progress_callback
 from shopsight.config import ClickLabelConfig, DedupeConfig
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import UsageError, pluralise
 from shopsight.formats.atomic import atomic_write, write_json
 from shopsight.tables import Grid
 
-_AT_ONCE = 512
-_SHOWN = 20  # groups of a table
+_BATCH = 512
+_MAX_GROUPS = 20  # rows of the printed table
 
 
-def run(command: str, arguments: list[str]) -> None:
-    """Run one of this family's commands with the words that follow it."""
-    {"tag": _tag, "dedupe": _dedupe, "judge": _judge}[command](arguments)
+def run(command: str, argv: list[str]) -> None:
+    """Run one of the commands of this module."""
+    {"tag": _tag, "dedupe": _dedupe, "judge": _judge}[command](argv)
 
 
-def _tag(arguments: list[str]) -> None:
+def _tag(argv: list[str]) -> None:
     parser = Parser(
         "tag",
-        "Write tags and a caption for every product, by the pretrained model: for catalogues with"
-        ' poor titles. One JSON object a line: {"product_id", "tags": [[word, probability], ...],'
-        ' "caption", "log_probability"}.',
+        "Write tags and a caption for every product with the label-match model, for catalogues with"
+        ' poor titles. One JSON object per line: {"product_id", "tags": [[word, probability],'
+        ' ...], "caption", "log_probability"}.',
         ["tag RUN DATA --out tags.jsonl", "tag RUN DATA --out tags.jsonl --tags 3 --beam 1"],
     )
     parser.add_argument("run", metavar="RUN", help="run folder with a trained label-match stage")
     parser.add_argument("data", metavar="DATA", help="prepared folder")
-    parser.add_argument("--out", metavar="F", required=True, help="where to write it")
-    parser.add_argument("--tags", type=int, default=8, help="most tags a product")
+    parser.add_argument("--out", metavar="F", required=True, help="JSON Lines file to write")
+    parser.add_argument("--tags", type=int, default=8, help="maximum number of tags per product")
     parser.add_argument("--beam", type=int, default=3, help="beam width; 1 is greedy search")
-    parser.add_argument("--depth", type=int, default=15, help="most tokens of a caption")
+    parser.add_argument("--max-tokens", type=int, default=15, help="maximum caption length")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_json()
-    given = parser.read(arguments)
-    if min(given.tags, given.beam, given.depth) < 1:
-        raise UsageError("--tags, --beam and --depth must be at least 1")
-    data = PreparedData.open(given.data)
+    args = parser.read(argv)
+    if min(args.tags, args.beam, args.max_tokens) < 1:
+        raise UsageError("--tags, --beam and --max-tokens must be at least 1")
+    data = PreparedData.open(args.data)
 
     from shopsight.inference.captioner import Captioner
     from shopsight.training.distributed import choose_device
 
-    describer = Captioner.read(given.run, data, choose_device(given.device))
-    ids = data.store.product_ids
-    with atomic_write(given.out) as file, progress_bar(quiet=given.quiet or given.json) as bar:
-        task = bar.add_task("tag", total=len(ids), rate="")
-        for start in range(0, len(ids), _AT_ONCE):
-            some = ids[start : start + _AT_ONCE]
-            for one in describer.describe(some, given.tags, given.beam, given.depth):
-                caption, chance = one.captions[0] if one.captions else ("", 0.0)
+    captioner = Captioner.read(args.run, data, choose_device(args.device))
+    ids = data.products
+    with atomic_write(args.out) as file, progress_bar(quiet=args.quiet or args.json) as bar:
+        progress = progress_callback(bar)
+        for start in range(0, len(ids), _BATCH):
+            batch = ids[start : start + _BATCH]
+            for product in captioner.describe(batch, args.tags, args.beam, args.max_tokens):
+                caption, log_probability = product.captions[0] if product.captions else ("", 0.0)
                 row = {
-                    "product_id": one.product_id,
-                    "tags": [[word, round(share, 4)] for word, share in one.tags],
+                    "product_id": product.product_id,
+                    "tags": [[word, round(probability, 4)] for word, probability in product.tags],
                     "caption": caption,
-                    "log_probability": round(chance, 4),
+                    "log_probability": round(log_probability, 4),
                 }
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
-            bar.update(task, completed=start + len(some))
-    if given.json:
-        print_json({"products": len(ids), "out": given.out})
-    elif not given.quiet:
-        print(f"{pluralise(len(ids), 'product')} tagged; written: {given.out}")
+            progress("tag", start + len(batch), len(ids))
+    if args.json:
+        print_json({"products": len(ids), "out": args.out})
+    elif not args.quiet:
+        print(f"{pluralise(len(ids), 'product')} tagged; written: {args.out}")
 
 
-def _dedupe(arguments: list[str]) -> None:
+def _dedupe(argv: list[str]) -> None:
     parser = Parser(
         "dedupe",
-        "Find near-identical products of an index: nearest by the dual encoder, and with photos"
-        " that differ in a few bits of their difference hashes only.",
+        "Find near-duplicate products of an index: neighbours by dual-encoder vectors whose photos"
+        " differ in a few bits of their difference hashes only.",
         ["dedupe INDEX", "dedupe INDEX --cosine 0.95 --bits 10 --json"],
     )
     parser.add_argument("index", metavar="INDEX", help="index folder")
     parser.add_class_arguments(DedupeConfig, None)
     parser.add_json()
-    given = parser.read(arguments)
-    config = DedupeConfig(**_settings(DedupeConfig, given))
+    args = parser.read(argv)
+    config = config_from(DedupeConfig, args)
 
     from shopsight.search.duplicates import find_duplicates
     from shopsight.search.snapshot import Snapshot
 
-    snapshot = Snapshot.current(given.index)
-    with progress_bar(quiet=given.quiet or given.json) as bar:
-        task = bar.add_task("compare", total=len(snapshot), rate="")
-        groups = find_duplicates(
-            snapshot,
-            config,
-            lambda _, done, total: bar.update(task, completed=done, total=total),
-        )
-    spare = sum(len(one.product_ids) - 1 for one in groups)
-    if given.json:
-        print_json({"groups": [asdict(one) for one in groups], "spare": spare})
+    with progress_bar(quiet=args.quiet or args.json) as bar:
+        snapshot = Snapshot.current(args.index)
+        groups = find_duplicates(snapshot, config, progress_callback(bar))
+    redundant = sum(len(group.product_ids) - 1 for group in groups)
+    if args.json:
+        print_json({"groups": [asdict(group) for group in groups], "redundant": redundant})
         return
     if groups:
-        rows = [
+        rows = tuple(
             (
-                str(len(one.product_ids)),
-                f"{one.cosine:.4f}",
-                "yes" if one.same_file else "no",
-                " ".join(one.product_ids),
+                str(len(group.product_ids)),
+                f"{group.cosine:.4f}",
+                "yes" if group.same_file else "no",
+                " ".join(group.product_ids),
             )
-            for one in groups[:_SHOWN]
-        ]
-        note = f"{len(groups) - _SHOWN:,} more groups with --json" if len(groups) > _SHOWN else ""
-        print_grid(Grid(("products", "cosine", "same file", ""), tuple(rows), note))
-    print(f"{pluralise(len(groups), 'group')}; {pluralise(spare, 'product')} could go")
+            for group in groups[:_MAX_GROUPS]
+        )
+        more = len(groups) - _MAX_GROUPS
+        note = f"{more:,} more groups with --json" if more > 0 else ""
+        print_grid(Grid(("products", "cosine", "same file", ""), rows, note))
+    print(f"{pluralise(len(groups), 'group')}; {pluralise(redundant, 'redundant product')}")
 
 
-def _judge(arguments: list[str]) -> None:
+def _judge(argv: list[str]) -> None:
     parser = Parser(
         "judge",
-        "Turn a query log into answers: products that were clicked often enough, by a click rate"
-        " that is smoothed with a prior. The log is what `shopsight serve --log` writes, or a"
-        " table with the columns query, product_id, clicks and, if known, impressions. The"
-        " queries' texts, in their normal form, are their ids.",
+        "Turn a click log into relevance judgements: products that were clicked often enough, by a"
+        " smoothed click-through rate. The log is what `shopsight serve --log` writes, or a table"
+        " with the columns query, product_id, clicks and optionally impressions. Query ids are the"
+        " normalised query texts.",
         [
             "judge log.jsonl --out answers.json",
-            "judge clicks.csv --out answers.json --pairs pairs.csv --clicks 2",
+            "judge clicks.csv --out answers.json --pairs pairs.csv --min-clicks 2",
         ],
     )
-    parser.add_argument("log", metavar="LOG", help="query log, plain or gzipped; - is stdin")
-    parser.add_argument("--out", metavar="A", required=True, help="answers, as JSON")
+    parser.add_argument("log", metavar="LOG", help="click log, plain or gzipped; - is stdin")
+    parser.add_argument("--out", metavar="A", required=True, help="judgements as JSON")
     parser.add_argument(
         "--pairs",
         metavar="FILE",
-        help="the relevant pairs as a table too (.csv or .tsv), for `prepare photos --clicks`",
+        help="also write the relevant pairs as a table (.csv or .tsv), for `prepare photos"
+        " --clicks`",
     )
     parser.add_class_arguments(ClickLabelConfig, None)
     parser.add_json()
-    given = parser.read(arguments)
-    config = ClickLabelConfig(**_settings(ClickLabelConfig, given))
+    args = parser.read(argv)
+    config = config_from(ClickLabelConfig, args)
 
-    from shopsight.data.click_labels import judged, read_log, write_pairs
+    from shopsight.data.click_labels import label_clicks, read_click_log, write_pairs
 
-    log = read_log(given.log)
-    answers = judged(log, config)
-    if not answers:
-        raise UsageError(f"{given.log}: no product was clicked often enough; lower --clicks")
-    write_json(given.out, answers)
-    if given.pairs:
-        write_pairs(log, answers, given.pairs)
-    pairs = sum(map(len, answers.values()))
-    if given.json:
+    log = read_click_log(args.log)
+    labels = label_clicks(log, config)
+    if not labels:
+        raise UsageError(f"{args.log}: no product was clicked often enough; lower --min-clicks")
+    write_json(args.out, labels)
+    if args.pairs:
+        write_pairs(log, labels, args.pairs)
+    pairs = sum(map(len, labels.values()))
+    if args.json:
         print_json(
-            {"lines": log.lines, "queries": len(log.counts), "empty": log.empty,
-             "judged": len(answers), "pairs": pairs, "out": given.out}
+            {"lines": log.lines, "queries": len(log.pairs), "empty": log.empty,
+             "judged": len(labels), "pairs": pairs, "out": args.out}
         )  # fmt: skip
-    elif not given.quiet:
-        of = pluralise(len(log.counts), "query", "queries")
+    elif not args.quiet:
+        queries = pluralise(len(log.pairs), "query", "queries")
         print(
-            f"{pluralise(pairs, 'relevant product')} of"
-            f" {pluralise(len(answers), 'query', 'queries')} ({of} in"
-            f" {pluralise(log.lines, 'line')}); written: {given.out}"
+            f"{pluralise(pairs, 'relevant product')} for {len(labels):,} of {queries}"
+            f" ({pluralise(log.lines, 'line')}); written: {args.out}"
         )
-
-
-def _settings(kind: type, given: Any) -> dict[str, Any]:
-    return {one.name: getattr(given, one.name) for one in fields(kind)}

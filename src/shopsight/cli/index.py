@@ -72,35 +72,28 @@ def _build(argv: list[str]) -> None:
 
 
 def _add(argv: list[str]) -> None:
-    args = _data_parser(
-        "add",
-        "Add the products of a prepared folder to an index, which may be searched meanwhile. The"
-        " index must not hold any of them; see `index update`.",
-    ).read(argv)
-
     from shopsight.search.index import add_products
 
-    data = PreparedData.open(args.data)
-    _change(args, args.index, lambda progress: add_products(args.index, data, progress))
+    _change_by_data(
+        argv, "add", add_products,
+        "Add the products of a prepared folder to an index. The index must not hold any of them;"
+        " see `index update`.",
+    )  # fmt: skip
 
 
 def _update(argv: list[str]) -> None:
-    args = _data_parser(
-        "update",
-        "Add the products of a prepared folder to an index, replacing those that exist. The index"
-        " may be searched meanwhile.",
-    ).read(argv)
-
     from shopsight.search.index import update_products
 
-    data = PreparedData.open(args.data)
-    _change(args, args.index, lambda progress: update_products(args.index, data, progress))
+    _change_by_data(
+        argv, "update", update_products,
+        "Add the products of a prepared folder to an index, replacing those that exist.",
+    )  # fmt: skip
 
 
 def _remove(argv: list[str]) -> None:
     parser = _parser(
         "remove",
-        "Remove products from an index, which may be searched meanwhile. If an id is unknown,"
+        "Remove products from an index. Searches may run meanwhile. If an id is unknown,"
         " nothing is removed.",
         "index remove INDEX 100000017 100000023",
         "index remove INDEX --from ids.txt",
@@ -214,10 +207,17 @@ def _parser(name: str, summary: str, *examples: str) -> Parser:
     return parser
 
 
-def _data_parser(name: str, summary: str) -> Parser:
-    parser = _parser(name, summary, f"index {name} INDEX DATA", f"index {name} INDEX DATA --json")
+def _change_by_data(
+    argv: list[str], name: str, change: Callable[..., Generation], summary: str
+) -> None:
+    parser = _parser(
+        name, f"{summary} Searches may run meanwhile.",
+        f"index {name} INDEX DATA", f"index {name} INDEX DATA --json",
+    )  # fmt: skip
     parser.add_argument("data", metavar="DATA", help="prepared folder")
-    return parser
+    args = parser.read(argv)
+    data = PreparedData.open(args.data)
+    _change(args, args.index, lambda progress: change(args.index, data, progress))
 
 
 def _change(args: Any, path: str, action: Callable[[Progress], Generation], note: str = "") -> None:

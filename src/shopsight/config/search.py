@@ -1,4 +1,4 @@
-"""Settings of an index, of searching it, and of reading a query log."""
+"""Settings of an index, of a search, of near-duplicates and of click labels."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from shopsight.config.checks import PROBABILITY, check_ranges
-from shopsight.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -74,13 +73,13 @@ class SearchConfig:
 
 @dataclass(frozen=True)
 class DedupeConfig:
-    """When two products' photos are near-identical.
+    """Definition of near-duplicate products.
 
     Args:
-        cosine: least cosine of their dual vectors.
-        bits: most of the 64 bits of their difference hashes that may differ, where both have a
+        cosine: minimum cosine of their dual-encoder vectors.
+        bits: maximum number of the 64 bits of their difference hashes that differ, if both have a
             photo.
-        neighbours: nearest products that each one is compared with.
+        neighbours: nearest products that each product is compared with.
     """
 
     cosine: float = 0.98
@@ -88,32 +87,31 @@ class DedupeConfig:
     neighbours: int = 10
 
     def __post_init__(self) -> None:
-        """Refuse numbers that make no sense."""
-        check_ranges(self, bits=0, neighbours=1)
-        if not -1 <= self.cosine <= 1:
-            raise UsageError(f"cosine must be from -1 to 1, not {self.cosine}")
+        """Validate the numbers."""
+        check_ranges(self, bits=0, neighbours=1, cosine=(-1, 1))
 
 
 @dataclass(frozen=True)
 class ClickLabelConfig:
-    """How clicks become answers.
+    """Relevance labels from clicks.
 
     Args:
-        prior: the share of impressions that is clicked, before anything is known; 0 takes that of
-            the whole log.
-        weight: impressions that the prior counts for.
-        clicks: least clicks of a relevant product.
-        share: least smoothed click rate of a relevant product, as a share of that of the query's
-            best product.
-        grades: grades above 0; the best product of a query has the highest.
+        prior: prior click-through rate; 0 uses that of the whole log.
+        prior_weight: weight of the prior in impressions.
+        min_clicks: minimum number of clicks of a relevant product.
+        min_ratio: minimum smoothed click-through rate of a relevant product, relative to the
+            query's best product.
+        grades: number of grades above 0; the best product of a query has the highest.
     """
 
     prior: float = 0.0
-    weight: float = 10.0
-    clicks: int = 1
-    share: float = 0.3
+    prior_weight: float = 10.0
+    min_clicks: int = 1
+    min_ratio: float = 0.3
     grades: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse numbers that make no sense."""
-        check_ranges(self, weight=0, clicks=1, grades=1, prior=PROBABILITY, share=PROBABILITY)
+        """Validate the numbers."""
+        check_ranges(
+            self, prior_weight=0, min_clicks=1, grades=1, prior=PROBABILITY, min_ratio=PROBABILITY
+        )
