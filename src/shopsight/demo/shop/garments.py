@@ -83,30 +83,6 @@ def shirt(pen: Pen, style: str) -> None:
         pen.oval((0.51, 0.2 + i * 0.15, 0.535, 0.225 + i * 0.15), "sole")
 
 
-def sweater(pen: Pen, style: str) -> None:
-    """A pullover with ribbed hems; with a turtleneck or a hood, by style."""
-    if pen.fills.get("worn"):
-        _person(pen, legs=False, bare_arms=False)
-        pen.sides([(0.2, 0.7), (0.21, 1.2)], "jeans", smooth=False)
-    if style == "hooded":
-        pen.sides([(0.06, -0.13), (0.17, -0.06), (0.17, 0.1), (0.0, 0.18)], "deep")
-    _sleeves(pen, "long", 0.17)
-    pen.sides([(0.1, 0.0), (0.27, 0.05), (0.24, 0.26), (0.25, 0.84), (0.0, 0.86)], smooth=False)
-    pen.block((0.26, 0.82, 0.74, 0.9), "deep", 3)
-    for x in (0.06, 0.86):
-        pen.block((x, 0.74, x + 0.1, 0.8), "deep", 2)
-    if style == "turtleneck":
-        pen.block((0.39, -0.08, 0.61, 0.06), "pale", 3)
-        pen.seam([(0.4, 0.05), (0.6, 0.05)], 1)
-    elif style == "hooded":
-        pen.shape([(0.38, -0.02), (0.62, -0.02), (0.5, 0.14)], "dark")
-        pen.block((0.36, 0.56, 0.64, 0.76), "deep", 8)
-        for side in (-1, 1):
-            pen.line([(0.5 + side * 0.05, 0.1), (0.5 + side * 0.06, 0.26)], 1.2, "sole")
-    else:
-        _neck(pen, "round")
-
-
 def jacket(pen: Pen, style: str) -> None:
     """A jacket with a zip, or a long coat with buttons."""
     end = 1.02 if style == "long" else 0.82
@@ -155,21 +131,6 @@ def skirt(pen: Pen, style: str) -> None:
     pen.block((0.29, 0.0, 0.71, 0.09), "deep", 2)
     for share in (-0.75, -0.4, 0.0, 0.4, 0.75):
         pen.seam([(0.5 + share * 0.22, 0.1), (0.5 + share * wide, end - 0.02)], 0.7)
-
-
-def trousers(pen: Pen, style: str) -> None:
-    """Trousers, slim or wide, or shorts."""
-    end = 0.66 if style == "short" else 1.0
-    hem = {"wide": 0.2, "slim": 0.085, "short": 0.125}.get(style, 0.14)
-    for side in (-1, 1):
-        foot = 0.5 + side * (0.12 + (hem - 0.08) * 0.85)
-        pen.shape([(0.5, 0.0), (0.5 + side * 0.2, 0.0), (0.5 + side * 0.235, 0.25),
-                   (foot + side * hem, end), (foot - side * hem, end), (0.5, 0.33)],
-                  smooth=False)  # fmt: skip
-        pen.seam([(0.5 + side * 0.12, 0.07), (0.5 + side * 0.21, 0.16)], 1)
-    pen.block((0.29, -0.01, 0.71, 0.06), "deep", 2)
-    pen.seam([(0.5, 0.05), (0.5, 0.33)], 1)
-    pen.oval((0.485, 0.01, 0.515, 0.04), "metal")
 
 
 def sneaker(pen: Pen, style: str) -> None:
@@ -235,23 +196,6 @@ def hat(pen: Pen, style: str) -> None:
         pen.seam([(0.5, 0.18), (0.42, 0.66)], 1)
 
 
-def sunglasses(pen: Pen, style: str) -> None:
-    """Glasses, their lenses round or square."""
-    for left in (0.05, 0.55):
-        box = (left, 0.3, left + 0.4, 0.72)
-        if style == "round":
-            pen.oval(box)
-            pen.oval((left + 0.05, 0.35, left + 0.35, 0.67), "dark")
-            pen.arc((left + 0.1, 0.4, left + 0.3, 0.62), 190, 260, 2.5, "metal")
-        else:
-            pen.block(box, "main", 10)
-            pen.block((left + 0.045, 0.36, left + 0.355, 0.66), "dark", 6)
-            pen.line([(left + 0.1, 0.58), (left + 0.22, 0.42)], 2.5, "metal")
-    pen.line([(0.43, 0.44), (0.5, 0.4), (0.57, 0.44)], 4, "main")
-    for side in (-1, 1):
-        pen.line([(0.5 + side * 0.44, 0.4), (0.5 + side * 0.5, 0.36)], 4, "main")
-
-
 def watch(pen: Pen, style: str) -> None:
     """A wristwatch, its face round or square."""
     pen.block((0.34, -0.02, 0.66, 1.02), "main", 6)
@@ -274,3 +218,7 @@ def tie(pen: Pen, style: str) -> None:
     wide = 0.1 if style == "narrow" else 0.17
     pen.sides([(0.07, 0.1), (wide, 0.82), (0.0, 1.0)], smooth=False)
     pen.sides([(0.11, 0.0), (0.07, 0.12), (0.0, 0.13)], "deep", smooth=False)
+
+
+_ALL = (top, shirt, jacket, dress, skirt, sneaker, boot, pump, hat, watch, tie)
+GARMENTS = {draw.__name__: draw for draw in _ALL}

@@ -41,32 +41,6 @@ def backpack(pen: Pen, style: str) -> None:
         pen.line([(0.28, 0.62), (0.72, 0.62)], 1.6, "metal")
 
 
-def suitcase(pen: Pen, style: str) -> None:
-    """A suitcase, small or large, on wheels."""
-    left = 0.24 if style == "small" else 0.14
-    top = 0.3 if style == "small" else 0.16
-    pen.block((0.38, top - 0.18, 0.62, top + 0.1), "metal", 4)
-    pen.hole([(0.42, top - 0.14), (0.58, top - 0.14), (0.58, top), (0.42, top)], smooth=False)
-    for x in (left + 0.06, 0.86 - left):
-        pen.oval((x, 0.9, x + 0.09, 0.99), "dark")
-    pen.block((left, top, 1 - left, 0.94), "main", 9)
-    for i in range(1, 5):
-        x = left + (1 - 2 * left) * i / 5
-        pen.seam([(x, top + 0.06), (x, 0.88)], 1.6)
-    pen.block((left + 0.02, 0.5, left + 0.09, 0.6), "gold", 1)
-
-
-def umbrella(pen: Pen, style: str) -> None:  # noqa: ARG001
-    """An open umbrella."""
-    pen.line([(0.5, 0.1), (0.5, 0.9)], 2.4, "wood")
-    pen.arc((0.5, 0.82, 0.64, 0.98), 0, 180, 2.6, "wood")
-    pen.shape([(0.5, 0.06), (0.72, 0.12), (0.92, 0.34), (0.99, 0.56), (0.86, 0.5), (0.75, 0.56),
-               (0.62, 0.5), (0.5, 0.56), (0.38, 0.5), (0.25, 0.56), (0.14, 0.5), (0.01, 0.56),
-               (0.08, 0.34), (0.28, 0.12)], smooth=False)  # fmt: skip
-    for x in (0.25, 0.5, 0.75):
-        pen.seam([(0.5, 0.07), (0.5 + (x - 0.5) * 0.9, 0.3), (x, 0.55)], 1)
-
-
 def sofa(pen: Pen, style: str) -> None:
     """A sofa with two or three seats, or a corner sofa."""
     for x in (0.08, 0.86):
@@ -107,22 +81,6 @@ def chair(pen: Pen, style: str) -> None:
     pen.block((0.16, seat - 0.04, 0.84, seat + 0.07), "main", 6)
 
 
-def table(pen: Pen, style: str) -> None:
-    """A table, its top round or rectangular."""
-    if style == "round":
-        pen.line([(0.5, 0.4), (0.5, 0.92)], 8, "main")
-        pen.shape([(0.3, 0.97), (0.5, 0.86), (0.7, 0.97)], "deep")
-        pen.oval((0.02, 0.28, 0.98, 0.52), "deep")
-        pen.oval((0.02, 0.25, 0.98, 0.48), "main")
-        return
-    for x in (0.1, 0.84):
-        pen.block((x, 0.42, x + 0.07, 0.98), "deep", 0)
-    for x in (0.22, 0.73):
-        pen.block((x, 0.42, x + 0.05, 0.86), "deep", 0)
-    pen.shape([(0.14, 0.28), (0.86, 0.28), (0.99, 0.42), (0.01, 0.42)], smooth=False)
-    pen.block((0.01, 0.42, 0.99, 0.48), "deep", 0)
-
-
 def lamp(pen: Pen, style: str) -> None:
     """A lamp for the table, the floor or the ceiling."""
     if style == "ceiling":
@@ -160,15 +118,6 @@ def mug(pen: Pen, style: str) -> None:
     pen.oval((0.16, top - 0.045, 0.72, top + 0.05), "coffee")
 
 
-def teapot(pen: Pen, style: str) -> None:  # noqa: ARG001
-    """A teapot with handle, spout and lid."""
-    pen.arc((0.66, 0.32, 1.0, 0.8), 260, 440, 6, "main")
-    pen.shape([(0.3, 0.5), (0.02, 0.28), (-0.02, 0.36), (0.12, 0.66), (0.3, 0.8)])
-    pen.oval((0.18, 0.3, 0.82, 0.95))
-    pen.sides([(0.1, 0.24), (0.17, 0.32), (0.17, 0.36), (0.0, 0.4)], "deep")
-    pen.oval((0.45, 0.12, 0.55, 0.24), "deep")
-
-
 def vase(pen: Pen, style: str) -> None:
     """A vase, tall or round, perhaps with flowers in it."""
     if pen.rng.random() < 0.6:
@@ -197,35 +146,6 @@ def cushion(pen: Pen, style: str) -> None:
     pen.seam([(0.08, 0.88), (0.5, 0.85), (0.92, 0.88)], 0.8)
 
 
-def curtains(pen: Pen, style: str) -> None:
-    """A pair of curtains on a rail, with the window between them."""
-    pen.block((0.26, 0.08, 0.74, 0.86), (206, 226, 240), 0)
-    pen.block((0.485, 0.08, 0.515, 0.86), "sole", 0)
-    pen.block((0.26, 0.45, 0.74, 0.48), "sole", 0)
-    end = 0.78 if style == "short" else 0.99
-    for side in (-1, 1):
-        pen.shape([(0.5 + side * 0.46, 0.04), (0.5 + side * 0.1, 0.04), (0.5 + side * 0.16, 0.4),
-                   (0.5 + side * 0.28, 0.62), (0.5 + side * 0.2, end), (0.5 + side * 0.47, end)],
-                  smooth=False)  # fmt: skip
-        for x in (0.2, 0.28, 0.36, 0.42):
-            pen.seam([(0.5 + side * x, 0.05), (0.5 + side * (0.3 + x * 0.3), 0.62),
-                      (0.5 + side * (0.12 + x * 0.72), end - 0.01)], 0.8)  # fmt: skip
-    pen.line([(-0.02, 0.04), (1.02, 0.04)], 3, "wood")
-
-
-def rug(pen: Pen, style: str) -> None:
-    """A rug, seen from above, with fringes or round."""
-    if style == "round":
-        pen.oval((0.04, 0.06, 0.96, 0.94), "deep")
-        pen.oval((0.09, 0.11, 0.91, 0.89))
-        return
-    for i in range(25):
-        x = 0.06 + i * 0.0365
-        pen.line([(x, 0.06), (x, 0.94)], 1, "sole")
-    pen.block((0.04, 0.12, 0.96, 0.88), "deep", 0)
-    pen.block((0.09, 0.17, 0.91, 0.83), "main", 0)
-
-
 def clock(pen: Pen, style: str) -> None:
     """A clock for the wall, round or square."""
     if style == "square":
@@ -238,3 +158,7 @@ def clock(pen: Pen, style: str) -> None:
         pen.oval((x - 0.025, y - 0.025, x + 0.025, y + 0.025), "dark")
     pen.line([(0.5, 0.5), (0.5, 0.27)], 3, "dark")
     pen.line([(0.5, 0.5), (0.67, 0.6)], 3, "dark")
+
+
+_ALL = (handbag, backpack, sofa, chair, lamp, mug, vase, cushion, clock)
+THINGS = {draw.__name__: draw for draw in _ALL}
