@@ -94,7 +94,7 @@ class FakeShop:
                 raise PhotoError("the photo has more than 40,000,000 pixels")
             middle = image.convert("RGB").getpixel((image.width // 2, image.height // 2))
         except (OSError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            raise PhotoError("this is no photo that can be read") from error
+            raise PhotoError("the photo cannot be read") from error
         colour = min(COLOURS, key=lambda name: sum(
             (a - b) ** 2 for a, b in zip(COLOURS[name], middle, strict=True)))  # fmt: skip
         results = self._search(colour, k, self._allowed(filters), explain=False)
@@ -146,7 +146,7 @@ class FakeShop:
         allowed = self.products
         for field, value in (filters or {}).items():
             if field not in ("kind", "colour", "pattern", "price", "in_stock", "title"):
-                raise FilterError(f"there is no field {field!a} to filter by")
+                raise FilterError(f"unknown field {field!a}")
             allowed = {i: f for i, f in allowed.items() if _fits(f[field], value)}
         return allowed
 
@@ -159,9 +159,9 @@ class FakeShop:
             terms = [word.lower().strip(",.") for word in words]
             score = sum(term in features for term in terms) / max(len(terms), 1)
             if score > 0:
-                shares = {"dual": 0.6 * score, "word-match": 0.4 * score - 0.05}
+                contributions = {"dual": 0.6 * score, "word-match": 0.4 * score - 0.05}
                 why = _explanation(words, fields, known) if explain else None
-                hits.append(Hit(product_id, score - 0.05, fields, shares, why))
+                hits.append(Hit(product_id, score - 0.05, fields, contributions, why))
         hits.sort(key=lambda hit: -hit.score)
         unknown = tuple(word for word in words if word.lower().strip(",.") not in known)
         seconds = {"encode": 0.004, "retrieve": 0.001, "rerank": 0.03}

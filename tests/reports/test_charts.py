@@ -97,7 +97,7 @@ def test_lines_share_their_axes() -> None:
 
 @pytest.mark.parametrize("values", [[5.0], [0.0, 0.0], [1e-4, 3e4], [float("nan"), 1.0], []])
 def test_degenerate_lines_can_be_drawn(values: list[float]) -> None:
-    svg = lines_chart([Series("one", range(len(values)), values)], "epoch", "loss")
+    svg = lines_chart([Series("loss", range(len(values)), values)], "epoch", "loss")
     (line,) = parts(svg, "polyline", "curve line1")
     assert len(line["points"].split()) == sum(value == value for value in values)
 

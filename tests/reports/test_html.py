@@ -56,8 +56,8 @@ class Outline(HTMLParser):
 @pytest.fixture
 def report() -> Report:
     queries = [f"q{i}" for i in range(12)]
-    good = Run.from_dict({q: {"a": 2.0, "b": 1.0, "c": 0.0} for q in queries}, "good one")
-    bad = Run.from_dict({q: {"a": 0.0, "b": 1.0, "c": 2.0} for q in queries}, "bad one")
+    good = Run.from_dict({q: {"a": 2.0, "b": 1.0, "c": 0.0} for q in queries}, "good")
+    bad = Run.from_dict({q: {"a": 0.0, "b": 1.0, "c": 2.0} for q in queries}, "bad")
     qrels = Qrels({q: {"a": 1} for q in queries})
     product = Candidate("p1", 1, True, f"red dress {HOSTILE}", ((0, 0, 1, 1),), (HOSTILE,), 0.5)
     example = QueryExample("q1", f"{HOSTILE} dress", 0.5, 2, (product,), (9,))
@@ -68,10 +68,10 @@ def report() -> Report:
         splits=Grid(("split", "rows"), (("train", "4,000"),)),
         audit=audit(good.pools, qrels, bootstrap_interval),
         comparison=compare([good, bad], qrels),
-        models={"good one": "description of good", "bad one": "description of bad"},
+        models={"good": "description of good", "bad": "description of bad"},
         learning=[
             LearningCurves(
-                "good stage",
+                "dual",
                 "two epochs of it",
                 (Series("loss", (1, 2), (3.0, 2.0)), Series(HOSTILE, (1, 2), (1.0, 0.5))),
                 "ndcg@5",
@@ -80,16 +80,16 @@ def report() -> Report:
         ],
         ensemble=Ensemble(
             "ensemble",
-            {"good one": 1.0, "bad one": 0.0},
+            {"good": 1.0, "bad": 0.0},
             FusionConfig(),
             in_sample=1.0,
             held_out=0.987,
             curves=(
-                Curve("good one", (0, 0.5, 1), (0.5, 0.75, 1.0), 2),
-                Curve("bad one", (0, 0.5, 1), (1.0, 0.75, 0.5), 0),
+                Curve("good", (0, 0.5, 1), (0.5, 0.75, 1.0), 2),
+                Curve("bad", (0, 0.5, 1), (1.0, 0.75, 0.5), 0),
             ),
         ),
-        judged="good one",
+        judged="good",
         best=[example],
         worst=[dataclasses.replace(example, text="worst of all", missed=())],
         stages=[("world", 95.0), ("report", 0.5)],
@@ -112,7 +112,7 @@ def test_everything_is_on_the_page(report: Report) -> None:
         "worst of all",
         "others have rank 9.",
         "shopsight demo --out demo",
-        "good stage",
+        "dual",
         "two epochs of it",
         "world1 min 35 s",
         "report0.5 s",
@@ -125,7 +125,7 @@ def test_letters_mark_the_better_model_only(report: Report) -> None:
     page = render(report)
     assert re.findall(r"<sup>(\w+)</sup>", page) == ["b", "b"]  # ndcg@5 and mrr, not recall@10
     (best,) = re.findall(r'<tr class="best">.*?</tr>', page, re.S)
-    assert "good one" in best
+    assert "good" in best
 
 
 def test_the_page_needs_no_network(report: Report) -> None:
@@ -148,7 +148,7 @@ def test_a_page_without_fusion(report: Report) -> None:
     page = render(dataclasses.replace(report, ensemble=None))
     assert "Fusion" not in Outline(page).text
     assert "Fusion" in Outline(render(report)).text
-    assert len(re.findall("the rest is “(?:good|bad) one”", Outline(render(report)).text)) == 2
+    assert len(re.findall("the rest is “(?:good|bad)”", Outline(render(report)).text)) == 2
 
 
 def test_a_page_without_learning_curves(report: Report) -> None:

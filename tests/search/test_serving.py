@@ -1,4 +1,4 @@
-"""``shopsight serve`` as a process of its own, with a real index behind it."""
+"""``shopsight serve`` as a process, with a real index."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from shopsight.data.dataset import PreparedData
 from shopsight.search.searcher import Searcher
 from shopsight.web.app import create_app
 
-COMMAND = [sys.executable, "-m", "shopsight.cli.main", "serve"]
+COMMAND = [sys.executable, "-m", "shopsight", "serve"]
 
 
 @contextmanager
@@ -51,44 +51,46 @@ def get(address: str) -> Any:
         return json.loads(answer.read())
 
 
-def test_what_is_served_is_what_the_searcher_finds(index: Path, shop_data: PreparedData) -> None:
+def test_served_results_equal_those_of_the_searcher(index: Path, shop_data: PreparedData) -> None:
     searcher = Searcher.open(index)
     queries = shop_data.queries("train").texts[:5]
     with serving(index) as (address, process):
         for query in queries:
-            found = get(f"{address}/search?q={quote(query)}&k=7&explain=true")
-            wanted = searcher.search(query, 7, explain=True).to_dict()
-            assert [hit["product_id"] for hit in found["hits"]] == [
-                hit["product_id"] for hit in wanted["hits"]
+            served = get(f"{address}/search?q={quote(query)}&k=7&explain=true")
+            expected = searcher.search(query, 7, explain=True).to_dict()
+            assert [hit["product_id"] for hit in served["hits"]] == [
+                hit["product_id"] for hit in expected["hits"]
             ]
-            assert found["hits"][0]["score"] == pytest.approx(wanted["hits"][0]["score"], abs=1e-4)
-            assert set(found["hits"][0]["explanation"]) == {"words", "boxes"}
-        first = found["hits"][0]["product_id"]
+            assert served["hits"][0]["score"] == pytest.approx(
+                expected["hits"][0]["score"], abs=1e-4
+            )
+            assert set(served["hits"][0]["explanation"]) == {"words", "boxes"}
+        first = served["hits"][0]["product_id"]
         assert get(f"{address}/products/{first}")["fields"] == searcher.product(first).fields
-        like = get(f"{address}/products/{first}/similar?k=3")
-        assert [hit["product_id"] for hit in like["hits"]] == [
+        similar = get(f"{address}/products/{first}/similar?k=3")
+        assert [hit["product_id"] for hit in similar["hits"]] == [
             hit.product_id for hit in searcher.similar(first, 3).hits
         ]
         with urllib.request.urlopen(f"{address}/products/{first}/photo", timeout=60) as photo:
             assert photo.read() == searcher.photo(first)
         process.send_signal(signal.SIGINT)
-        said, errors = process.communicate(timeout=60)
-        assert (process.returncode, said, errors) == (0, "stopped\n", "")
+        output, errors = process.communicate(timeout=60)
+        assert (process.returncode, output, errors) == (0, "stopped\n", "")
     searcher.close()
 
 
-def test_it_stops_when_told_and_answers_what_is_under_way(index: Path) -> None:
-    with serving(index, "--batch-wait", "0.7", "--log", str(index.parent / "log")) as found:
-        address, process = found
+def test_sigterm_completes_requests_in_progress(index: Path) -> None:
+    with serving(index, "--batch-wait", "0.7", "--log", str(index.parent / "log")) as served:
+        address, process = served
         answers: list[Any] = []
-        ask = threading.Thread(target=lambda: answers.append(get(f"{address}/search?q=red")))
-        ask.start()
-        while not answers and ask.is_alive():  # until the server has the request
+        client = threading.Thread(target=lambda: answers.append(get(f"{address}/search?q=red")))
+        client.start()
+        while not answers and client.is_alive():  # until the server has the request
             if "shopsight_queries_waiting 1.0" in _metrics(address):
                 break
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=60)
-        ask.join(60)
+        client.join(60)
         assert (process.returncode, errors) == (0, "")
         assert answers[0]["hits"]
     assert '"query": "red"' in (index.parent / "log").read_text()
@@ -102,7 +104,7 @@ def _metrics(address: str) -> str:
         return ""
 
 
-def test_a_token_is_asked_for(index: Path, tmp_path: Path) -> None:
+def test_a_token_is_required(index: Path, tmp_path: Path) -> None:
     path = tmp_path / "token"
     path.write_text("a-token-of-some-length\n")
     with serving(index, "--token-file", str(path)) as (address, _):
@@ -113,18 +115,18 @@ def test_a_token_is_asked_for(index: Path, tmp_path: Path) -> None:
         rejected.value.close()
 
 
-def test_a_port_that_is_taken(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
         assert main(["serve", str(index), "--port", str(port)]) == 2
-    said = f"127.0.0.1:{port} is in use; choose another --port (0: any free)"
-    assert capsys.readouterr().err == f"shopsight: {said}\n"
+    message = f"127.0.0.1:{port} is in use; choose another --port (0: any free)"
+    assert capsys.readouterr().err == f"shopsight: {message}\n"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("arguments", "message"),
     [
         (["--threads", "0"], "--threads must be at least 1"),
         (["--k-max", "0"], "k_max must be at least 1, not 0"),
@@ -134,38 +136,40 @@ def test_a_port_that_is_taken(index: Path, capsys: pytest.CaptureFixture[str]) -
         (["--host", "203.0.113.7", "--token-file", "TOKEN"], "cannot listen on 203.0.113.7:8000"),
     ],
 )
-def test_calls_that_cannot_be(
+def test_invalid_arguments(
     index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str],
-    sentence: str,
+    message: str,
 ) -> None:  # fmt: skip
     token = tmp_path / "token"
     token.write_text("a-token-of-some-length")
-    given = [str(token) if one == "TOKEN" else one for one in arguments]
-    assert main(["serve", str(index), *given]) == 2
-    assert sentence in capsys.readouterr().err
+    argv = [str(token) if argument == "TOKEN" else argument for argument in arguments]
+    assert main(["serve", str(index), *argv]) == 2
+    assert message in capsys.readouterr().err
 
 
-def test_a_folder_that_is_no_index(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_without_an_index(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", str(tmp_path), "--port", "0"]) == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert str(tmp_path) in said
+    output = capsys.readouterr().err
+    assert output.count("\n") == 1
+    assert str(tmp_path) in output
 
 
 def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["serve", "--help"])
-    said = capsys.readouterr().out
-    assert "shopsight serve index --port 9000 --token-file token.txt" in said
-    assert "--photo-bytes" in said
+    output = capsys.readouterr().out
+    assert "shopsight serve index --port 9000 --token-file token.txt" in output
+    assert "--photo-bytes" in output
 
 
 def test_random_bytes_to_the_real_models(index: Path) -> None:
     searcher, rng = Searcher.open(index), Random(3)
     texts = [rng.randbytes(rng.randrange(1, 50)) for _ in range(300)]
     texts += [b"\xed\xa0\x80", b"\x00", "\u202e\U0001f457".encode(), b" " * 400, b"a" * 500]
-    asked = [("/search", b"k=2&explain=1&q=" + quote_from_bytes(text).encode()) for text in texts]
-    answers = send_all(create_app(searcher, EASY), asked)
+    requests = [
+        ("/search", b"k=2&explain=1&q=" + quote_from_bytes(text).encode()) for text in texts
+    ]
+    answers = send_all(create_app(searcher, EASY), requests)
     assert {status for status, _, _ in answers} == {200}
     assert not any(str(index.parent).encode() in body for _, _, body in answers)
     searcher.close()

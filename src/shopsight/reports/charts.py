@@ -193,7 +193,7 @@ def _opacity(index: int, weights: Sequence[float], on_photo: bool) -> str:
     if not on_photo:
         # Never opaque, since regions overlap.
         return f"fill-opacity:{round(0.05 + 0.65 * min(max(weights[index], 0.0), 1.0), 3)}"
-    # Outlines have to be told apart on a busy photo: relative to the other regions, and squared,
+    # Outlines must be distinguishable on a busy photo: relative to the other regions, and squared,
     # so that only the strongest stand out.
     low, high = min(weights), max(weights)
     relative = (weights[index] - low) / (high - low) if high > low else 0.5

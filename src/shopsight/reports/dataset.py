@@ -20,10 +20,10 @@ def dataset_figures(manifest: dict[str, Any]) -> list[Figure]:
     return [
         Figure(f"{manifest['products']:,}", "products"),
         Figure(f"{manifest['regions']['total']:,}", "regions"),
-        Figure(f"{regions['mean']:.2f}", f"regions per product, at most {regions['max']}"),
+        Figure(f"{regions['mean']:.2f}", f"regions per product (max {regions['max']})"),
         Figure(f"{manifest['feature_width']:,}", "feature dimension"),
         Figure(f"{queries['distinct']:,}", "distinct queries"),
-        Figure(f"{queries['words_mean']:.1f}", f"words per query, at most {queries['words_max']}"),
+        Figure(f"{queries['words_mean']:.1f}", f"words per query (max {queries['words_max']})"),
     ]
 
 

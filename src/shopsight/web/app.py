@@ -1,4 +1,4 @@
-"""The ASGI application of one `Searcher`: HTTP API and search page."""
+"""ASGI application: HTTP API and search page of a `Searcher`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["create_app"]
 
 _SUMMARY = (
     "Search a catalogue of product photos with words, with a product, or with a photo. "
-    "Filters are written field=value: colour=red, price=10..20, price=>=10, in_stock=true."
+    "Filters are written field=value: colour=red, price=10..20, price>=10, in_stock=true."
 )
 
 

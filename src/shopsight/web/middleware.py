@@ -53,7 +53,7 @@ class GuardMiddleware:
     """ASGI middleware that checks, times, limits and counts every request.
 
     Pure ASGI, unlike Starlette's BaseHTTPMiddleware, so that a timeout cancels the application
-    itself and a slow client can be told from a slow answer.
+    itself and a slow client can be distinguished from a slow answer.
     """
 
     def __init__(self, app: ASGIApp, config: ServeConfig, token: Token, metrics: Metrics) -> None:

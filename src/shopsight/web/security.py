@@ -63,7 +63,7 @@ class RateLimiter:
         missing = max(cost - tokens, 0.0)
         self._buckets[client] = (tokens if missing else tokens - cost, now)
         # Many spoofed addresses must not exhaust memory. The least recently seen client is
-        # dropped: its bucket is the likeliest to be full again, which is what a new one starts as.
+        # dropped: its bucket is the likeliest to be full, which is how a new client starts.
         if len(self._buckets) > _MAX_CLIENTS:
             self._buckets.popitem(last=False)
         return missing / self._rate

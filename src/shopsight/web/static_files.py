@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import cache
 from importlib import resources
@@ -88,7 +89,7 @@ def _type_text(parameter: dict[str, Any]) -> str:
     if "maxLength" in kind:
         words.append(f"at most {kind['maxLength']} characters")
     if schema.get("default") not in (None, [], False):
-        words.append(f"default {schema['default']}")
+        words.append(f"default {json.dumps(schema['default'])}")
     if parameter["required"] and parameter["in"] == "query":
         words.append("required")
     return ", ".join(words)
