@@ -1,4 +1,4 @@
-"""Imports go one way: a module imports only from the layers above its own."""
+"""Structure of the package: layers without upward imports, names, sizes, mirrored tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-# Each unit may import from the units of the lines before its own, and from itself.
+# A unit may import from the units of earlier lines and from itself.
 LAYERS = (
     ("errors",),
     ("tables",),
@@ -59,7 +59,7 @@ def imports_of(tree: ast.Module) -> Iterator[str]:
 
 
 def as_run(tree: ast.Module) -> ast.Module:
-    """The module without what stands under ``if TYPE_CHECKING``, which is never executed."""
+    """The module without ``if TYPE_CHECKING`` blocks, which never run."""
     body = [
         node
         for node in tree.body
@@ -69,7 +69,7 @@ def as_run(tree: ast.Module) -> ast.Module:
 
 
 def unit_of(name: str) -> str | None:
-    """The unit a dotted name belongs to; None for what is not ours or is the bare package."""
+    """The unit of a dotted name; None for other packages and for the bare package."""
     parts = name.split(".")
     return parts[1] if parts[0] == "shopsight" and len(parts) > 1 and parts[1] in LEVEL else None
 
@@ -81,53 +81,53 @@ def modules(repository: Path) -> dict[str, ast.Module]:
 
 def test_every_module_has_a_layer(modules: dict[str, ast.Module]) -> None:
     assert len(modules) >= 70
-    homeless = [name for name in modules if name != "shopsight" and unit_of(name) is None]
-    assert homeless == []
+    unassigned = [name for name in modules if name != "shopsight" and unit_of(name) is None]
+    assert unassigned == []
     used = {unit_of(name) for name in modules}
     assert {"types", "formats", "data", "ranking", "metrics", "reports", "cli"} <= used
 
 
-def test_imports_come_from_layers_above(modules: dict[str, ast.Module]) -> None:
-    looked_at, wrong = 0, []
+def test_imports_come_from_earlier_layers(modules: dict[str, ast.Module]) -> None:
+    checked, wrong = 0, []
     for name, tree in modules.items():
         own = unit_of(name)
         for imported in imports_of(tree):
             unit = unit_of(imported)
             if own is None or unit is None or unit == own:
                 continue
-            looked_at += 1
+            checked += 1
             if LEVEL[unit] >= LEVEL[own]:
                 wrong.append(f"{name} imports {imported}")
     assert wrong == []
-    assert looked_at >= 50
+    assert checked >= 50
 
 
-def test_what_evaluates_never_imports_torch(modules: dict[str, ast.Module]) -> None:
-    wrong, looked_at = [], 0
+def test_layers_without_tensors_never_import_torch(modules: dict[str, ast.Module]) -> None:
+    wrong, checked = [], 0
     for name, tree in modules.items():
         unit = unit_of(name)
         if unit is None or LEVEL[unit] >= FIRST_WITH_TENSORS:
             continue
-        looked_at += 1
-        found = {imported.split(".")[0] for imported in imports_of(tree)} & NEURAL
-        wrong.extend(f"{name} imports {module}" for module in found)
+        checked += 1
+        neural = {imported.split(".")[0] for imported in imports_of(tree)} & NEURAL
+        wrong.extend(f"{name} imports {module}" for module in neural)
     assert wrong == []
-    assert looked_at >= 30
+    assert checked >= 30
 
 
-def test_there_is_no_import_cycle(modules: dict[str, ast.Module]) -> None:
+def test_no_import_cycles(modules: dict[str, ast.Module]) -> None:
     graph = {}
     for name, tree in modules.items():
-        found = set()
+        targets = set()
         for imported in imports_of(as_run(tree)):
             parent = imported.rpartition(".")[0]
-            found |= {module for module in (imported, parent) if module in modules}
-        graph[name] = found - {name, "shopsight"}
+            targets |= {module for module in (imported, parent) if module in modules}
+        graph[name] = targets - {name, "shopsight"}
     order = list(TopologicalSorter(graph).static_order())
     assert len(order) >= len(modules) - 1
 
 
-def test_no_module_is_named_for_nothing(modules: dict[str, ast.Module]) -> None:
+def test_no_vague_module_names(modules: dict[str, ast.Module]) -> None:
     vague = {"utils", "util", "common", "helpers", "helper", "misc", "tools"}
     assert [name for name in modules if vague & set(name.split("."))] == []
 
@@ -146,15 +146,15 @@ def test_no_module_is_above_500_lines(repository: Path) -> None:
         ("from shopsight import metrics", "shopsight.metrics"),
     ],
 )
-def test_imports_are_found_wherever_they_stand(source: str, expected: str) -> None:
+def test_nested_imports_are_found(source: str, expected: str) -> None:
     assert list(imports_of(ast.parse(source))) == [expected]
 
 
-def test_imports_for_types_alone_make_no_cycle() -> None:
+def test_type_checking_imports_are_ignored() -> None:
     source = "import a\nif TYPE_CHECKING:\n    import b\nif a:\n    import c"
     assert list(imports_of(as_run(ast.parse(source)))) == ["a", "c"]
 
 
-def test_a_relative_import_is_refused() -> None:
+def test_relative_imports_raise() -> None:
     with pytest.raises(AssertionError, match="absolute"):
         list(imports_of(ast.parse("from . import types")))

@@ -1,4 +1,4 @@
-"""Evaluation equals a reference_models version and trec_eval, ties included."""
+"""Evaluation equals a naive version and trec_eval, ties included."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shopsight.types import Qrels, Run
 Scores = dict[str, dict[str, float]]
 Grades = dict[str, dict[str, int]]
 ids = st.text("0129ab", min_size=1, max_size=2)
-# Quarters tie often, and trec_eval's own numbers hold them exactly.
+# Quarters tie often and are exact in the float32 of trec_eval.
 scores = st.dictionaries(
     ids, st.dictionaries(ids, st.integers(-3, 3).map(lambda n: n / 4), min_size=1, max_size=8)
 )
@@ -30,8 +30,8 @@ binary = st.dictionaries(
 METRICS = ("ndcg@3", "ndcg", "recall@3", "recall", "precision@3", "mrr", "mrr@2", "map", "map@3")
 
 
-def reference_models(metric: str, ranked: list[str], judged: dict[str, int]) -> float:
-    """One query's value, in plain loops."""
+def naive_metric(metric: str, ranked: list[str], judged: dict[str, int]) -> float:
+    """The value of a query, in plain loops."""
     kind, _, cut = metric.partition("@")
     k = int(cut) if cut else 10**9
     gains = [max(judged.get(product, 0), 0) for product in ranked[:k]]
@@ -50,7 +50,7 @@ def reference_models(metric: str, ranked: list[str], judged: dict[str, int]) -> 
     first = [i for i, gain in enumerate(gains) if gain]
     if kind == "mrr":
         return 1 / (first[0] + 1) if first else 0.0
-    precisions = [(nth + 1) / (place + 1) for nth, place in enumerate(first)]
+    precisions = [(count + 1) / (idx + 1) for count, idx in enumerate(first)]
     return sum(precisions) / relevant if relevant else 0.0
 
 
@@ -58,13 +58,13 @@ def reference_models(metric: str, ranked: list[str], judged: dict[str, int]) -> 
 def test_equals_naive(given_scores: Scores, judged: Grades) -> None:
     metrics = (*METRICS, "hit@1", "hit@4")
     config = EvaluateConfig(metrics, resamples=1)
-    found = evaluate(Run.from_dict(given_scores), Qrels(judged), config)
-    for place, query in enumerate(judged):
+    result = evaluate(Run.from_dict(given_scores), Qrels(judged), config)
+    for i, query in enumerate(judged):
         pool = given_scores.get(query, {})
         ranked = sorted(pool, key=lambda product: (pool[product], product), reverse=True)
         for metric in metrics:
-            expected = reference_models(metric, ranked, judged[query])
-            assert found.per_query[metric][place] == pytest.approx(expected), (metric, query)
+            expected = naive_metric(metric, ranked, judged[query])
+            assert result.per_query[metric][i] == pytest.approx(expected), (metric, query)
 
 
 @given(given_scores=scores, judged=binary, graded=grades)
@@ -82,32 +82,36 @@ def test_equals_trec_eval(given_scores: Scores, judged: Grades, graded: Grades) 
         "map@3": AP @ 3,
     }
     for answers, names in ((judged, list(theirs)), (graded, ["ndcg@3", "ndcg", "recall@3"])):
-        judge, run = Evaluator(Qrels(answers)), Run.from_dict(given_scores)
-        ours = {name: judge.per_query(run, name) for name in names}
+        evaluator, run = Evaluator(Qrels(answers)), Run.from_dict(given_scores)
+        ours = {name: evaluator.per_query(run, name) for name in names}
         provider = ir_measures.pytrec_eval.evaluator([theirs[name] for name in names], answers)
-        for one in provider.iter_calc(given_scores):
-            name = next(name for name in names if theirs[name] == one.measure)
-            value = ours[name][judge.query_ids.index(one.query_id)]
-            assert value == pytest.approx(one.value, abs=1e-9), (name, one.query_id)
+        for row in provider.iter_calc(given_scores):
+            name = next(name for name in names if theirs[name] == row.measure)
+            value = ours[name][evaluator.query_ids.index(row.query_id)]
+            assert value == pytest.approx(row.value, abs=1e-9), (name, row.query_id)
 
 
-def test_mean_is_over_the_answers() -> None:
+def test_mean_is_over_queries_with_judgements() -> None:
     run = Run.from_dict({"1": {"a": 1.0}, "9": {"a": 1.0}})
     qrels = Qrels({"1": {"a": 1}, "2": {"a": 1}, "3": {"a": 0}})
-    found = evaluate(run, qrels, EvaluateConfig(("ndcg@5",)))
-    assert found.estimates["ndcg@5"].mean == pytest.approx(1 / 3)
-    assert found.estimates["ndcg@5"].queries == 3
-    assert (found.unranked, found.ignored, found.without_relevant) == (("2", "3"), ("9",), ("3",))
+    result = evaluate(run, qrels, EvaluateConfig(("ndcg@5",)))
+    assert result.estimates["ndcg@5"].mean == pytest.approx(1 / 3)
+    assert result.estimates["ndcg@5"].queries == 3
+    assert (result.unranked, result.ignored, result.without_relevant) == (
+        ("2", "3"),
+        ("9",),
+        ("3",),
+    )
 
 
-def test_a_judge_serves_many_runs_and_pools() -> None:
-    judge = Evaluator(Qrels({"1": {"a": 1}}))
+def test_evaluator_serves_many_runs_and_pools() -> None:
+    evaluator = Evaluator(Qrels({"1": {"a": 1}}))
     run = Run.from_dict({"1": {"a": 1.0, "b": 0.0}})
     other = Run.from_dict({"1": {"c": 1.0, "b": 0.5, "a": 0.0}})
-    assert judge.per_query(run, "mrr").tolist() == [1.0]
-    assert judge.per_query(run.with_scores(np.array([0.0, 1.0])), "mrr").tolist() == [0.5]
-    assert judge.per_query(other, "mrr").tolist() == [1 / 3]
-    assert judge.per_query(run, "mrr").tolist() == [1.0]
+    assert evaluator.per_query(run, "mrr").tolist() == [1.0]
+    assert evaluator.per_query(run.with_scores(np.array([0.0, 1.0])), "mrr").tolist() == [0.5]
+    assert evaluator.per_query(other, "mrr").tolist() == [1 / 3]
+    assert evaluator.per_query(run, "mrr").tolist() == [1.0]
 
 
 def test_interval_of_constants_is_a_point() -> None:
@@ -121,7 +125,7 @@ def test_interval_is_close_to_the_normal_one() -> None:
     assert (low, high) == pytest.approx((values.mean() - error, values.mean() + error), abs=2e-3)
 
 
-def test_same_seed_same_interval_and_chunks_do_not_show() -> None:
+def test_same_seed_same_interval() -> None:
     values = np.random.default_rng(0).random(100_000)  # more than one chunk holds
     config = EvaluateConfig(resamples=20)
     assert bootstrap_interval(values, config, 3) == bootstrap_interval(values, config, 3)
@@ -129,11 +133,11 @@ def test_same_seed_same_interval_and_chunks_do_not_show() -> None:
 
 
 @pytest.mark.parametrize("config", [EvaluateConfig(resamples=0), EvaluateConfig(confidence=1.0)])
-def test_bad_interval_settings(config: EvaluateConfig) -> None:
+def test_invalid_interval_settings(config: EvaluateConfig) -> None:
     with pytest.raises(UsageError, match="at least 1 resample and a confidence between 0 and 1"):
         bootstrap_interval(np.ones(3), config)
 
 
-def test_no_metrics_no_values() -> None:
+def test_without_metrics() -> None:
     run = Run.from_dict({"1": {"a": 1.0}})
     assert evaluate(run, Qrels({"1": {"a": 1}}), EvaluateConfig(())).estimates == {}

@@ -1,4 +1,4 @@
-"""Metric names, and values computed by hand."""
+"""Metric names, and values by hand."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("name", "message"),
     [
         ("ndgc@5", "unknown metric 'ndgc'; did you mean 'ndcg'?"),
         ("ndcg@0", "the cut-off after @ must be a whole number above 0"),
@@ -71,6 +71,6 @@ def test_names() -> None:
         ("", "unknown metric ''"),
     ],
 )
-def test_bad_names(name: str, words: str) -> None:
-    with pytest.raises(UsageError, match=words.replace("?", r"\?")):
+def test_invalid_names(name: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message.replace("?", r"\?")):
         parse_metric(name)

@@ -19,19 +19,19 @@ from shopsight.types import Qrels, Run
 def test_exact_equals_naive_enumeration(differences: list[float]) -> None:
     observed = abs(sum(differences))
     sums = [
-        abs(sum(sign * one for sign, one in zip(signs, differences, strict=True)))
+        abs(sum(sign * value for sign, value in zip(signs, differences, strict=True)))
         for signs in product((-1, 1), repeat=len(differences))
     ]
-    expected = np.mean([value >= observed - 1e-9 for value in sums])
-    found = randomisation_test(np.array(differences), np.zeros(len(differences)))
-    assert found == pytest.approx(expected)
+    expected = np.mean([total >= observed - 1e-9 for total in sums])
+    result = randomisation_test(np.array(differences), np.zeros(len(differences)))
+    assert result == pytest.approx(expected)
 
 
-def test_drawn_is_close_to_exact() -> None:
+def test_sampled_is_close_to_exact() -> None:
     differences = np.random.default_rng(0).normal(0.3, 1.0, 16)
     exact = randomisation_test(differences, np.zeros(16), permutations=2**16)
-    drawn = randomisation_test(differences, np.zeros(16), permutations=20_000, seed=1)
-    assert drawn == pytest.approx(exact, abs=0.015)
+    sampled = randomisation_test(differences, np.zeros(16), permutations=20_000, seed=1)
+    assert sampled == pytest.approx(exact, abs=0.015)
 
 
 def test_equal_runs_and_symmetry() -> None:
@@ -40,7 +40,7 @@ def test_equal_runs_and_symmetry() -> None:
     assert randomisation_test(*values) == randomisation_test(values[1], values[0])
 
 
-def test_a_drawn_p_value_is_never_zero() -> None:
+def test_sampled_p_value_is_never_zero() -> None:
     assert randomisation_test(np.ones(100), np.zeros(100), permutations=99) == 0.01
 
 
@@ -51,7 +51,7 @@ def test_holm_by_hand() -> None:
 
 
 def test_letters_of_many_runs() -> None:
-    assert [letter(place) for place in (0, 25, 26, 51, 52, 701, 702)] == [
+    assert [letter(i) for i in (0, 25, 26, 51, 52, 701, 702)] == [
         "a", "z", "aa", "az", "ba", "zz", "aaa",
     ]  # fmt: skip
 
@@ -69,21 +69,21 @@ def three_runs() -> tuple[list[Run], Qrels]:
 
 def test_compare() -> None:
     runs, qrels = three_runs()
-    found = compare(runs, qrels, evaluation=EvaluateConfig(("mrr",)))
-    assert [one.name for one in found.evaluations] == ["good", "bad", "nearly"]
-    assert [found.letters("mrr", run) for run in range(3)] == ["b", "", "b"]
-    assert found.p_values["mrr"][0, 2] == 0.5  # two queries differ: 2 of 4 sign patterns
-    assert np.array_equal(found.adjusted["mrr"], found.adjusted["mrr"].T)
-    assert np.all(found.adjusted["mrr"] >= found.p_values["mrr"])
+    result = compare(runs, qrels, evaluation=EvaluateConfig(("mrr",)))
+    assert [evaluation.name for evaluation in result.evaluations] == ["good", "bad", "nearly"]
+    assert [result.letters("mrr", run) for run in range(3)] == ["b", "", "b"]
+    assert result.p_values["mrr"][0, 2] == 0.5  # two queries differ: 2 of 4 sign patterns
+    assert np.array_equal(result.adjusted["mrr"], result.adjusted["mrr"].T)
+    assert np.all(result.adjusted["mrr"] >= result.p_values["mrr"])
 
 
 def test_without_correction() -> None:
     runs, qrels = three_runs()
-    found = compare(runs, qrels, CompareConfig(correction="none"), EvaluateConfig(("mrr",)))
-    assert np.array_equal(found.adjusted["mrr"], found.p_values["mrr"])
+    result = compare(runs, qrels, CompareConfig(correction="none"), EvaluateConfig(("mrr",)))
+    assert np.array_equal(result.adjusted["mrr"], result.p_values["mrr"])
 
 
-def test_refusals() -> None:
+def test_invalid_input() -> None:
     runs, qrels = three_runs()
     with pytest.raises(UsageError, match="at least two runs"):
         compare(runs[:1], qrels)

@@ -1,4 +1,4 @@
-"""Normalisations and weighted sums."""
+"""Normalisation and weighted sums."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Scores = dict[str, dict[str, float]]
 ids = st.text("019ab", min_size=1, max_size=2)
 values = st.integers(-40, 40).map(lambda n: n / 8)
 scores = st.dictionaries(ids, st.dictionaries(ids, values, max_size=6), min_size=1, max_size=4)
-HOW = ["minmax", "zscore", "rank"]
+METHODS = ["minmax", "zscore", "rank"]
 
 
 def by_query(run: Run) -> list[list[float]]:
-    return [one.tolist() for one in np.split(run.scores, run.pools.offsets[1:-1])]
+    return [part.tolist() for part in np.split(run.scores, run.pools.offsets[1:-1])]
 
 
 def test_by_hand() -> None:
@@ -43,47 +43,54 @@ def test_unknown_normalisation() -> None:
         normalise(Run.from_dict({"q": {"a": 1.0}}), "z-score")
 
 
-@given(one=scores, how=st.sampled_from(HOW))
-def test_constants_become_zero_and_nothing_is_nan(one: Scores, how: str) -> None:
-    run = Run.from_dict(one)
-    assert np.all(np.isfinite(normalise(run, how).scores))
-    assert not normalise(run.with_scores(np.full(len(run.scores), 0.1)), how).scores.any()
+@given(scores=scores, method=st.sampled_from(METHODS))
+def test_constants_become_zero_and_nothing_is_nan(scores: Scores, method: str) -> None:
+    run = Run.from_dict(scores)
+    assert np.all(np.isfinite(normalise(run, method).scores))
+    assert not normalise(run.with_scores(np.full(len(run.scores), 0.1)), method).scores.any()
 
 
-@given(one=scores, how=st.sampled_from(HOW))
-def test_normalising_keeps_the_order(one: Scores, how: str) -> None:
-    run = Run.from_dict(one)
-    assert top_k(normalise(run, how)) == top_k(run)
+@given(scores=scores, method=st.sampled_from(METHODS))
+def test_normalising_keeps_the_order(scores: Scores, method: str) -> None:
+    run = Run.from_dict(scores)
+    assert top_k(normalise(run, method)) == top_k(run)
 
 
 @given(
-    one=scores,
+    scores=scores,
     other=scores,
-    how=st.sampled_from(HOW),
+    method=st.sampled_from(METHODS),
     power=st.integers(-6, 6),
     shift=st.integers(-8, 8),
 )
 def test_normalised_fusion_ignores_scale_and_shift(
-    one: Scores, other: Scores, how: str, power: int, shift: int
+    scores: Scores, other: Scores, method: str, power: int, shift: int
 ) -> None:
     # Powers of two and whole shifts change no bit but the exponent's, so equality is exact.
-    config = FusionConfig(normalise=how)  # type: ignore[arg-type]
-    first, second = Run.from_dict(one), Run.from_dict(other)
+    config = FusionConfig(normalise=method)  # type: ignore[arg-type]
+    first, second = Run.from_dict(scores), Run.from_dict(other)
     scaled = first.with_scores(first.scores * 2.0**power + (shift * 2.0**power))
     plain = fuse([first, second], [0.5, 0.5], config)
     moved = fuse([scaled, second], [0.5, 0.5], config)
     assert moved.scores == pytest.approx(plain.scores, abs=1e-12)
 
 
-@given(one=scores, other=scores, how=st.sampled_from(["none", *HOW, "rrf"]), seed=st.integers(0, 9))
-def test_fusion_ignores_the_order_of_rows(one: Scores, other: Scores, how: str, seed: int) -> None:
-    chance = random.Random(seed)
+@given(
+    scores=scores,
+    other=scores,
+    method=st.sampled_from(["none", *METHODS, "rrf"]),
+    seed=st.integers(0, 9),
+)
+def test_fusion_ignores_the_order_of_rows(
+    scores: Scores, other: Scores, method: str, seed: int
+) -> None:
+    rng = random.Random(seed)
     config = (
-        FusionConfig(method="rrf") if how == "rrf" else FusionConfig(normalise=how)  # type: ignore[arg-type]
+        FusionConfig(method="rrf") if method == "rrf" else FusionConfig(normalise=method)  # type: ignore[arg-type]
     )
-    blend = {q: dict(chance.sample(list(pool.items()), len(pool))) for q, pool in one.items()}
-    blend = dict(chance.sample(list(blend.items()), len(blend)))
-    runs = [Run.from_dict(pools) for pools in (one, blend, other)]
+    blend = {q: dict(rng.sample(list(pool.items()), len(pool))) for q, pool in scores.items()}
+    blend = dict(rng.sample(list(blend.items()), len(blend)))
+    runs = [Run.from_dict(pools) for pools in (scores, blend, other)]
     plain, moved = (fuse([run, runs[2]], [0.5, 0.25], config) for run in runs[:2])
     assert top_k(moved) == top_k(plain)
 
@@ -103,7 +110,7 @@ def test_equal_weights_by_default() -> None:
 
 
 @pytest.mark.parametrize(
-    ("weights", "words"),
+    ("weights", "message"),
     [
         ([1.0], "2 runs need 2 finite weights"),
         ([1.0, float("nan")], "2 runs need 2 finite weights"),
@@ -114,14 +121,14 @@ def test_equal_weights_by_default() -> None:
         ([1e101, 0.0], r"lead to scores beyond 1e\+100"),
     ],
 )
-def test_wrong_weights(weights: list[float], words: str) -> None:
+def test_invalid_weights(weights: list[float], message: str) -> None:
     run = Run.from_dict({"q": {"a": 10.0, "b": -10.0}})
-    with pytest.raises(UsageError, match=words):
+    with pytest.raises(UsageError, match=message):
         fuse([run, run], weights)
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("settings", "message"),
     [
         ({"steps": 0}, "steps must be at least 1, not 0"),
         ({"folds": 1}, "folds must be at least 2, not 1"),
@@ -131,12 +138,12 @@ def test_wrong_weights(weights: list[float], words: str) -> None:
         ({"method": "rrf", "normalise": "zscore"}, "leave out --normalise zscore"),
     ],
 )
-def test_settings_that_make_no_sense(settings: dict[str, Any], words: str) -> None:
-    with pytest.raises(UsageError, match=words):
+def test_invalid_settings(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         FusionConfig(**settings)
 
 
-def test_weighted_sum_refuses_runs_that_are_not_aligned() -> None:
+def test_weighted_sum_needs_aligned_runs() -> None:
     runs = [Run.from_dict({"q": {"a": 1.0}}), Run.from_dict({"q": {"a": 2.0}})]
     with pytest.raises(ValueError, match="align them first"):
         weighted_sum(runs, [1, 1])

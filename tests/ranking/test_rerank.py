@@ -1,4 +1,4 @@
-"""The transductive re-ranking, by hand and against a reference_models version."""
+"""Transductive re-ranking, by hand and against a naive version."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ scores = st.dictionaries(
 margins = st.none() | st.sampled_from([-0.5, 0.0, 0.25, 0.6])
 
 
-def naive_keeps(given_scores: Scores, query: str, product: str, margin: float | None) -> bool:
-    offers = sorted(
+def naive_is_kept(given_scores: Scores, query: str, product: str, margin: float | None) -> bool:
+    candidates = sorted(
         ((pool[product], other) for other, pool in given_scores.items() if product in pool),
         reverse=True,
     )
-    if offers[0][1] != query:
+    if candidates[0][1] != query:
         return False
-    return len(offers) == 1 or margin is None or offers[0][0] - offers[1][0] > margin
+    return len(candidates) == 1 or margin is None or candidates[0][0] - candidates[1][0] > margin
 
 
 def naive_top(given_scores: Scores, margin: float | None) -> dict[str, list[str]]:
     return {
         query: sorted(
             pool,
-            key=lambda p: (naive_keeps(given_scores, query, p, margin), pool[p], p),
+            key=lambda p: (naive_is_kept(given_scores, query, p, margin), pool[p], p),
             reverse=True,
         )
         for query, pool in given_scores.items()
@@ -52,7 +52,7 @@ def test_by_hand() -> None:
         "2": ["d", "a", "c"],
     }
     assert top_k(rerank_exclusive(Run.from_dict(TWO), 0.15)) == {
-        "1": ["a", "b", "c"],  # a leads by 0.2; c, which leads by 0.1 only, is demoted
+        "1": ["a", "b", "c"],  # a leads by 0.2; c leads by only 0.1 and is demoted
         "2": ["d", "a", "c"],
     }
     assert exclusive(Run.from_dict(TWO), 0.15).tolist() == [
@@ -71,7 +71,7 @@ def test_kept_scores_stay() -> None:
     assert np.array_equal(rerank_exclusive(run).scores[kept], run.scores[kept])
 
 
-def test_a_query_that_keeps_nothing_is_left_alone() -> None:
+def test_query_that_keeps_nothing_is_unchanged() -> None:
     run = Run.from_dict({"1": {"a": 0.1}, "2": {"a": 0.9}})
     assert rerank_exclusive(run).scores.tolist() == [0.1, 0.9]
 

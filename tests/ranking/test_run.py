@@ -1,4 +1,4 @@
-"""The total order, and the verbs on runs."""
+"""The total order, ranks, top-k and alignment."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ scores = st.dictionaries(
 )
 
 
-def naive_top(given: Scores) -> dict[str, list[str]]:
+def naive_top(scores: Scores) -> dict[str, list[str]]:
     return {
         query: [p for _, p in sorted(((s, p) for p, s in pool.items()), reverse=True)]
-        for query, pool in given.items()
+        for query, pool in scores.items()
     }
 
 
-def shuffled(given: Scores, seed: int) -> Run:
+def shuffled(scores: Scores, seed: int) -> Run:
     """The same scores with candidates in another order (queries keep theirs)."""
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     return Run.from_dict(
-        {query: dict(chance.sample(list(pool.items()), len(pool))) for query, pool in given.items()}
+        {query: dict(rng.sample(list(pool.items()), len(pool))) for query, pool in scores.items()}
     )
 
 
@@ -41,9 +41,9 @@ def test_ties_go_to_the_greater_string() -> None:
 
 
 def test_very_uneven_pools() -> None:
-    chance = random.Random(0)
-    pools = {str(q): {str(p): float(chance.randint(0, 3)) for p in range(3)} for q in range(50)}
-    pools["wide"] = {str(p): float(chance.randint(0, 3)) for p in range(400)}
+    rng = random.Random(0)
+    pools = {str(q): {str(p): float(rng.randint(0, 3)) for p in range(3)} for q in range(50)}
+    pools["wide"] = {str(p): float(rng.randint(0, 3)) for p in range(400)}
     assert top_k(Run.from_dict(pools)) == naive_top(pools)
 
 
@@ -52,7 +52,7 @@ def test_negative_zero_is_zero() -> None:
 
 
 @given(given_scores=scores, seed=st.integers(0, 99))
-def test_order_equals_naive_however_rows_stand(given_scores: Scores, seed: int) -> None:
+def test_order_ignores_the_order_of_rows(given_scores: Scores, seed: int) -> None:
     assert top_k(shuffled(given_scores, seed)) == naive_top(given_scores)
 
 
@@ -84,21 +84,21 @@ def test_align_fills_with_the_lowest_score() -> None:
         strict=True,
     ):
         assert run.pools is pools
-        found = zip(run.pools.query_idx, run.pools.product_ids, run.scores, strict=True)
-        assert {(pools.query_ids[q], p): s for q, p, s in found} == {
+        rows = zip(run.pools.query_idx, run.pools.product_ids, run.scores, strict=True)
+        assert {(pools.query_ids[q], p): s for q, p, s in rows} == {
             (q, p): s for q, pool in expected.items() for p, s in pool.items()
         }
 
 
 @given(first=scores, seed=st.integers(0, 99))
-def test_aligning_a_run_with_its_shuffled_self_changes_nothing(first: Scores, seed: int) -> None:
+def test_aligning_a_shuffled_run_changes_nothing(first: Scores, seed: int) -> None:
     aligned = align([Run.from_dict(first), shuffled(first, seed)])
     assert aligned.filled == (0, 0)
     assert np.array_equal(aligned.runs[0].scores, aligned.runs[1].scores)
     assert top_k(aligned.runs[0]) == naive_top(first)
 
 
-def test_runs_that_share_pools_are_left_alone() -> None:
+def test_runs_that_share_pools_are_unchanged() -> None:
     run = Run.from_dict({"q": {"a": 1.0}})
     assert align([run, run.with_scores(np.array([2.0]))]).runs[0] is run
 
