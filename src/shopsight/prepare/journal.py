@@ -1,9 +1,9 @@
-"""What makes a long preparation survive being killed: growing files and a journal of lengths.
+"""Resumable preparations: append-only files plus a journal of their lengths.
 
-Everything that is written while rows stream by only ever grows. From time to time the lengths
-are noted: first the files are synced, then the journal is replaced. A run that is killed
-leaves files that are at least as long as the journal says; the next run cuts them back to
-those lengths and goes on from there, so the result has the same bytes.
+Everything written while rows stream by only grows. From time to time the files are synced, and
+then the journal with the state and the lengths of the files is replaced. Files of a killed process
+are at least as long as the journal says; the next run truncates them to those lengths and resumes
+there, so the result has the same bytes as an uninterrupted run.
 """
 
 from __future__ import annotations
@@ -11,116 +11,227 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from numpy.typing import DTypeLike
 
-from shopsight.errors import OutputError
+from shopsight.errors import InputError, OutputError, ShopsightError, UsageError
 from shopsight.formats.append_npy import AppendableArray, AppendableBytes
 from shopsight.formats.atomic import write_json
 from shopsight.formats.locks import folder_lock
 
-State = dict[str, Any]
+DATA, SPOOL, EXTRACTOR = "data", "spool", "extractor"
+_JOURNAL = "journal.json"
+_INTERVAL = 1.0  # seconds between two writes of the journal
 
 
-class GrowingFiles:
-    """The growing arrays of a preparation, by name; opened at their noted length."""
+@dataclass
+class PrepareState:
+    """Progress of a preparation, JSON-serialisable.
+
+    Attributes:
+        fingerprint: of the inputs and settings that the state belongs to.
+        feature_width: feature dimension F; 0 before the first region.
+        skipped: per group (split or table) and kind, the number of skipped rows and the first.
+        lengths: of the append-only files.
+    """
+
+    fingerprint: str
+    feature_width: int = 0
+    skipped: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    lengths: dict[str, int] = field(default_factory=dict)
+
+    def skip(self, group: str, kind: str, message: str, count: int = 1) -> None:
+        """Count skipped rows; the message of the first of a kind is kept."""
+        kinds = self.skipped.setdefault(group, {})
+        kinds.setdefault(kind, {"count": 0, "first": message})["count"] += count
+
+    def skipped_with_meanings(self, meanings: dict[str, str]) -> dict[str, Any]:
+        """``skipped`` with the meaning of each kind, for ``data.json``."""
+        return {
+            group: {kind: {"meaning": meanings[kind], **entry} for kind, entry in kinds.items()}
+            for group, kinds in self.skipped.items()
+        }
+
+    def no_valid_row(self, path: Path, line: int | None = None) -> InputError:
+        """The error of an input without any valid row."""
+        firsts = [entry["first"] for kinds in self.skipped.values() for entry in kinds.values()]
+        first = f" (the first invalid one: {firsts[0]})" if firsts else ""
+        return InputError(f"no valid row, nothing to prepare{first}", path=path, line=line)
+
+
+State = TypeVar("State", bound=PrepareState)
+
+
+class AppendableFiles:
+    """The append-only files of a preparation by path below its folder."""
 
     def __init__(self, folder: Path, lengths: dict[str, int]) -> None:
-        self.folder = folder
-        self._kept = dict(lengths)
+        self._folder = folder
+        self._saved = dict(lengths)
         self._open: dict[str, AppendableArray] = {}
 
     def array(
         self, name: str, dtype: DTypeLike, row_shape: tuple[int, ...] = ()
     ) -> AppendableArray:
-        """The array ``name`` (a path below the folder), continued if it was noted before."""
+        """The array ``NAME.npy``, truncated to its saved length when first opened."""
         if name not in self._open:
-            path = self.folder / f"{name}.npy"
-            rows = self._kept.get(name, 0)
+            path, rows = self._folder / f"{name}.npy", self._saved.get(name, 0)
             self._open[name] = AppendableArray(path, dtype, row_shape, rows)
         return self._open[name]
 
-    def bytes_of(self, name: str) -> AppendableBytes:
-        """The bare bytes ``name`` (a path below the folder, ending included), continued too."""
+    def raw(self, name: str) -> AppendableBytes:
+        """The file ``NAME`` without an array header, truncated likewise."""
         if name not in self._open:
-            self._open[name] = AppendableBytes(self.folder / name, self._kept.get(name, 0))
-        found = self._open[name]
-        assert isinstance(found, AppendableBytes)
-        return found
+            self._open[name] = AppendableBytes(self._folder / name, self._saved.get(name, 0))
+        file = self._open[name]
+        assert isinstance(file, AppendableBytes)
+        return file
 
     def lengths(self) -> dict[str, int]:
-        """Rows of every array, those that were not opened this time included."""
-        return self._kept | {name: array.rows for name, array in self._open.items()}
+        """Rows of every file, including files that this process has not opened."""
+        return self._saved | {name: array.rows for name, array in self._open.items()}
 
     def arrays(self) -> list[AppendableArray]:
-        """The arrays that are open."""
+        """The open files."""
         return list(self._open.values())
 
     def close(self) -> None:
-        """Close every array."""
+        """Close every file."""
         for array in self._open.values():
             array.close()
         self._open.clear()
 
 
-class Journal:
-    """The state of a preparation on disk, noted in the background at most once a second."""
+class Journal(Generic[State]):
+    """State and append-only files of a preparation; use `open_journal`.
 
-    def __init__(self, path: Path, every: float = 1.0) -> None:
-        self.path = path
-        self._every = every
+    Attributes:
+        folder: the ``.partial`` folder.
+        state: restored from disk if its fingerprint matches, else new.
+        files: truncated to the lengths of the state.
+    """
+
+    def __init__(self, folder: Path, state_type: type[State], fingerprint: str) -> None:
+        self.folder = folder
+        self._path = folder / _JOURNAL
+        self.state = self._restore(state_type, fingerprint)
+        if not self.state.lengths:  # new, or left by a run with other inputs or settings
+            for name in (DATA, SPOOL, EXTRACTOR):
+                shutil.rmtree(folder / name, ignore_errors=True)
+        for name in (DATA, SPOOL):
+            (folder / name).mkdir(exist_ok=True)
+        self.files = AppendableFiles(folder, self.state.lengths)
         self._last = time.monotonic()
+        # Syncing takes long on slow disks; a thread keeps it off the reading loop.
         self._thread = ThreadPoolExecutor(1)
-        self._noting: Future[None] | None = None
+        self._writing: Future[None] | None = None
 
-    def read(self) -> State | None:
-        """The last noted state; None if there is none that can be read."""
-        try:
-            state = json.loads(self.path.read_bytes())
-        except (FileNotFoundError, ValueError):
-            return None
-        return state if isinstance(state, dict) else None
+    def checkpoint(self) -> None:
+        """Save in the background unless the last save is recent or still being written."""
+        is_writing = self._writing and not self._writing.done()
+        if not is_writing and time.monotonic() - self._last >= _INTERVAL:
+            self.save(wait=False)
 
-    def offer(self, files: GrowingFiles, state: Callable[[], State]) -> None:
-        """Note the state if the last time is long enough ago."""
-        if self._noting and not self._noting.done():
-            return
-        if time.monotonic() - self._last >= self._every:
-            self.note(files, state(), wait=False)
-
-    def note(self, files: GrowingFiles, state: State, *, wait: bool = True) -> None:
-        """Sync ``files``, then replace the journal; ``state`` must be of this moment."""
-        self.wait()
-        state = {**state, "lengths": files.lengths()}
-        self._noting = self._thread.submit(self._write, files.arrays(), state)
+    def save(self, *, wait: bool = True) -> None:
+        """Sync the files, then replace the journal by the present state."""
+        self._wait()
+        self.state.lengths = self.files.lengths()
+        # The background thread gets a copy: the state changes with the next chunk.
+        state = asdict(self.state)
+        self._writing = self._thread.submit(self._write, self.files.arrays(), state)
         if wait:
-            self.wait()
+            self._wait()
         self._last = time.monotonic()
 
-    def wait(self) -> None:
-        """Wait for the note under way; raises what went wrong with it."""
-        if self._noting:
-            self._noting.result()
-            self._noting = None
+    @property
+    def is_saved(self) -> bool:
+        """Whether a later run can resume."""
+        return self._path.exists()
 
     def close(self) -> None:
-        """End the background thread."""
+        """End the background thread and close the files."""
         self._thread.shutdown(wait=True)
+        self.files.close()
 
-    def _write(self, arrays: list[AppendableArray], state: State) -> None:
+    def _restore(self, state_type: type[State], fingerprint: str) -> State:
+        try:
+            saved = json.loads(self._path.read_bytes())
+        except (FileNotFoundError, ValueError):
+            saved = None
+        if isinstance(saved, dict) and saved.get("fingerprint") == fingerprint:
+            return state_type(**saved)
+        return state_type(fingerprint)
+
+    def _wait(self) -> None:
+        """Wait for the write in progress; raises its error."""
+        if self._writing:
+            self._writing.result()
+            self._writing = None
+
+    def _write(self, arrays: list[AppendableArray], state: dict[str, Any]) -> None:
+        # Files first: a journal that promised more than is on disk could not be resumed.
         for array in arrays:
             array.sync()
-        write_json(self.path, state, indent=None)
+        write_json(self._path, state, indent=None)
 
 
-def remove_abandoned(folder: Path) -> None:
-    """Remove what a process that is gone left in ``folder``; nothing if one is at work there."""
-    if not folder.is_dir():
-        return
-    with suppress(OutputError), folder_lock(folder):
-        shutil.rmtree(folder)
+@contextmanager
+def open_journal(
+    out: Path,
+    state_type: type[State],
+    fingerprint: str,
+    *,
+    resume: bool = True,
+    is_final: Callable[[ShopsightError], bool] = lambda error: False,
+) -> Iterator[Journal[State]]:
+    """The journal of ``OUT.partial``, locked by this process.
+
+    When the block raises, the folder is kept for the next run, except for input errors if nothing
+    was saved yet or if ``is_final`` says that the same call can never succeed.
+
+    Args:
+        out: the prepared folder to make.
+        state_type: type of the state.
+        fingerprint: of inputs and settings.
+        resume: continue an interrupted run; else start over, and keep nothing after an error.
+        is_final: see above.
+
+    Raises:
+        OutputError: another process is preparing the same folder.
+    """
+    partial = partial_folder(out)
+    with folder_lock(partial):
+        if not resume:
+            (partial / _JOURNAL).unlink(missing_ok=True)
+        journal = Journal(partial, state_type, fingerprint)
+        try:
+            yield journal
+        except BaseException as error:
+            is_lost = isinstance(error, InputError | UsageError) and (
+                is_final(error) or not journal.is_saved
+            )
+            if is_lost or not resume:
+                journal.close()
+                shutil.rmtree(partial)
+            raise
+        finally:
+            journal.close()
+
+
+def partial_folder(out: Path) -> Path:
+    """The working folder of the preparation of ``out``."""
+    return out.with_name(f"{out.name}.partial")
+
+
+def remove_abandoned(out: Path) -> None:
+    """Remove the working folder of a dead process; keep that of a running one."""
+    partial = partial_folder(out)
+    if partial.is_dir():
+        with suppress(OutputError), folder_lock(partial):
+            shutil.rmtree(partial)

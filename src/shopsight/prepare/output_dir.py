@@ -1,4 +1,4 @@
-"""Where a prepared folder goes: what may be replaced, what is there already, the last rename."""
+"""Output directory handling: overwrite rules and the final rename."""
 
 from __future__ import annotations
 
@@ -6,43 +6,38 @@ import logging
 import shutil
 from pathlib import Path
 
-from shopsight.data.dataset import PREPARED, SHARD, PreparedData
+from shopsight.data.dataset import PREPARED, REMEDY, SHARD, PreparedData
 from shopsight.errors import DataError, OutputError
+from shopsight.prepare.journal import partial_folder, remove_abandoned
 
 log = logging.getLogger("shopsight")
+_ADVICE = "choose another --out"
 
 
-def check_place(out: Path, raw: Path) -> None:
-    """Refuse an ``out`` that holds anything but a prepared folder, or that holds the raw files.
+def check_output_dir(out: Path, raw: Path) -> None:
+    """Raise OutputError unless ``out`` is new, empty or a prepared folder, and apart from ``raw``.
 
-    Args:
-        out: where the prepared folder shall be.
-        raw: what it is made from.
-
-    Raises:
-        OutputError: see above.
+    Only folders that shopsight made are ever replaced, even with ``--force``.
     """
     if not out.name or out.name == "..":
         raise OutputError(f"--out '{out}' is not the name of a new folder")
     if out.exists() and not out.is_dir():
-        raise OutputError(f"{out}: a file is in the way; choose another --out")
+        raise OutputError(f"{out}: a file of this name exists; {_ADVICE}")
     if out.resolve() in (raw.resolve(), *raw.resolve().parents):
-        raise OutputError(f"{out} holds the raw files themselves; choose another --out")
-    if (
-        out.exists()
-        and any(out.iterdir())
-        and not (PREPARED.describes(out) or SHARD.describes(out))
-    ):
-        raise OutputError(f"{out} exists and is not a prepared folder; choose another --out")
+        raise OutputError(f"{out} contains the raw files themselves; {_ADVICE}")
+    if has_content(out) and not (PREPARED.describes(out) or SHARD.describes(out)):
+        raise OutputError(f"{out} exists and is not a prepared folder; {_ADVICE}")
 
 
-def the_same(out: Path, fingerprint: str, *, is_stream: bool = False) -> PreparedData:
-    """The prepared folder at ``out``, if it is what this call would make.
+def has_content(out: Path) -> bool:
+    """Whether ``out`` is a folder with anything in it."""
+    return out.exists() and any(out.iterdir())
 
-    Args:
-        out: the folder.
-        fingerprint: of the files and settings of this call.
-        is_stream: whether a file is standard input, which may hold something else each time.
+
+def existing_result(out: Path, fingerprint: str, *, is_stream: bool = False) -> PreparedData:
+    """The prepared folder at ``out``, if it has the fingerprint of this call.
+
+    With ``is_stream`` (standard input) it never counts as the same: the content is unknown.
 
     Raises:
         OutputError: it is damaged, or was made from something else.
@@ -50,20 +45,22 @@ def the_same(out: Path, fingerprint: str, *, is_stream: bool = False) -> Prepare
     try:
         data = PreparedData.open(out)
     except DataError as error:
-        reason = str(error).removesuffix("; prepare the folder again")
+        reason = str(error).removesuffix(f"; {REMEDY}")
         raise OutputError(f"{reason}; replace it with --force") from error
     if data.manifest.get("fingerprint") != fingerprint:
         reason = "was prepared from other files or with other settings"
     elif is_stream:
-        reason = "exists, and standard input may hold something else than it was made from"
+        reason = "exists, and standard input may differ from what it was made from"
     else:
         log.warning("%s is already prepared from these files; nothing was done", out)
+        remove_abandoned(out)
         return data
-    raise OutputError(f"{out} {reason}; choose another --out, or replace it with --force")
+    raise OutputError(f"{out} {reason}; {_ADVICE}, or replace it with --force")
 
 
-def put_in_place(partial: Path, out: Path, name: str = "data") -> None:
-    """Let the complete folder ``name`` of ``partial`` take the place of ``out``."""
+def publish(out: Path, name: str = "data") -> None:
+    """Move the complete folder ``OUT.partial/NAME`` to ``out`` and remove the rest."""
+    partial = partial_folder(out)
     if out.exists():
         shutil.rmtree(out)
     (partial / name).rename(out)

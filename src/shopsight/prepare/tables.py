@@ -1,10 +1,10 @@
-"""The files of a prepared folder that are written at the end, whatever it was prepared from."""
+"""Files of a prepared folder that are written at the end, whatever it was prepared from."""
 
 from __future__ import annotations
 
 import platform
 import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from shopsight.data.split_names import TRAIN
 from shopsight.formats.atomic import atomic_write, write_json, write_npy
 from shopsight.formats.checksums import checksums
 from shopsight.formats.manifest import ManifestFormat
+from shopsight.text.query_stats import describe_queries
 from shopsight.text.vocabulary import Vocabulary, train_vocabulary
 from shopsight.types import AnyArray, IntArray, Qrels
 
@@ -28,15 +29,15 @@ _VOCABULARY_QUERIES = 200_000
 
 @dataclass(frozen=True, eq=False)
 class SplitRows:
-    """A split as it is written.
+    """A split as it is written: Q queries and N (query, product) pairs.
 
     Attributes:
         name: its name.
         query_ids: (Q,) distinct query ids, as text.
         texts: (Q,) their literal texts.
-        queries: (N,) which query each row belongs to.
-        products: (N,) which product of the store.
-        answers: the relevant products, where known.
+        queries: (N,) query index of each pair.
+        products: (N,) product index in the store.
+        qrels: the relevant products, if any are known.
     """
 
     name: str
@@ -44,7 +45,7 @@ class SplitRows:
     texts: pa.Array
     queries: NDArray[np.int32]
     products: NDArray[np.int32]
-    answers: Qrels | None = None
+    qrels: Qrels | None = None
 
 
 def write_products(
@@ -54,21 +55,22 @@ def write_products(
     first_split: AnyArray,
     splits: list[str],
 ) -> None:
-    """``offsets.npy``, ``product_ids.npy`` and ``products.parquet``.
+    """Write ``offsets.npy``, ``product_ids.npy`` and ``products.parquet`` of P products.
 
     Args:
-        data: the folder, in which ``image_sizes.npy`` is already.
+        data: the folder, which holds ``image_sizes.npy`` already.
         ids: (P,) product ids, as text.
-        counts: (P,) regions of each.
-        first_split: (P,) which of ``splits`` each was first met in; a number beyond is none.
-        splits: their names.
+        counts: (P,) number of regions.
+        first_split: (P,) index into ``splits``; a larger number means no split.
+        splits: names of the splits.
     """
     write_npy(data / "offsets.npy", np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]))
-    write_npy(data / "product_ids.npy", np.array([one.encode() for one in ids.to_pylist()]))
+    # Fixed-width bytes can be memory-mapped and searched without an object per id.
+    write_npy(data / "product_ids.npy", np.array([text.encode() for text in ids.to_pylist()]))
     sizes = np.load(data / "image_sizes.npy", mmap_mode="r")
-    places = np.asarray(first_split, np.int8)
-    dictionary = pa.DictionaryArray.from_arrays(
-        pa.array(places, mask=np.asarray(places >= len(splits))), splits
+    index = np.asarray(first_split, np.int8)
+    split_names = pa.DictionaryArray.from_arrays(
+        pa.array(index, mask=np.asarray(index >= len(splits))), splits
     )
     table = pa.table(
         {
@@ -76,16 +78,98 @@ def write_products(
             "image_h": np.ascontiguousarray(sizes[:, 0]),
             "image_w": np.ascontiguousarray(sizes[:, 1]),
             "regions": np.asarray(counts),
-            "first_split": dictionary,
+            "first_split": split_names,
         }
     )
     write_table(data / "products.parquet", table)
 
 
-def write_split(
+def write_splits(
+    data: Path,
+    splits: Iterable[SplitRows],
+    product_ids: pa.Array,
+    vocabulary: Vocabulary | int,
+    warnings: list[str],
+) -> tuple[dict[str, dict[str, int]], dict[str, Any]]:
+    """Write all splits and the vocabulary.
+
+    Args:
+        data: the folder.
+        splits: their rows.
+        product_ids: (P,) product ids, as text.
+        vocabulary: a vocabulary, or the size of one to train on the training queries.
+        warnings: extended by notes for the user.
+
+    Returns:
+        Counts of each split, and statistics of all queries.
+    """
+    counts, texts = {}, []
+    for split in splits:
+        counts[split.name] = _write_split(data, split, product_ids, warnings)
+        texts.append(split.texts)
+        if split.name == TRAIN:
+            if isinstance(vocabulary, int):
+                vocabulary = _train_vocabulary(split.texts, vocabulary)
+            vocabulary.save(data / "vocabulary")
+    return counts, describe_queries(text for queries in texts for text in _strings(queries))
+
+
+def region_statistics(data: Path, label_names: Mapping[int, str]) -> dict[str, Any]:
+    """Numbers of regions by product and by label, for ``data.json``."""
+    counts = np.diff(np.load(data / "offsets.npy"))
+    quartiles = np.percentile(counts, [25, 50, 75])
+    by_label: IntArray = np.bincount(np.load(data / "labels.npy", mmap_mode="r"))
+    return {
+        "total": int(counts.sum()),
+        "per_product": {
+            "mean": round(float(counts.mean()), 4),
+            "sd": round(float(counts.std()), 4),
+            "quartiles": [float(quartile) for quartile in quartiles],
+            "max": int(counts.max()),
+        },
+        "labels": {
+            str(label): {"name": label_names.get(label, ""), "regions": int(count)}
+            for label, count in enumerate(by_label)
+            if count
+        },
+    }
+
+
+def remove_leftovers(data: Path, lengths: Collection[str]) -> None:
+    """Remove the files of an interrupted final step: all but the append-only files."""
+    kept = {Path(name) for name in lengths if Path(name).parent.name == data.name}
+    names = {path.name if path.suffix else f"{path.name}.npy" for path in kept}
+    for path in data.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name not in names:
+            path.unlink()
+
+
+def write_manifest(
+    data: Path, content: dict[str, Any], manifest: ManifestFormat = PREPARED
+) -> None:
+    """Write ``data.json``, which must come last: it has sizes and checksums of all other files."""
+    names = [path.name for path in data.iterdir() if path.name != DATA_FILE]
+    versions = {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "pyarrow": pa.__version__,
+    }
+    files = dict(sorted(checksums(data, names).items()))
+    manifest.write(data, {**content, "versions": versions, "files": files})
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a Parquet file atomically."""
+    with atomic_write(path, "wb") as file:
+        pq.write_table(table, file, compression="zstd")
+
+
+def _write_split(
     data: Path, split: SplitRows, product_ids: pa.Array, warnings: list[str]
 ) -> dict[str, int]:
-    """A split's queries, its pairs or pools, and its answers; returns counts."""
+    """Write queries, pairs (train) or pools (evaluation), and qrels; returns counts."""
     name = split.name
     queries = pa.table({"query_id": split.query_ids, "text": split.texts})
     write_table(data / f"queries-{name}.parquet", queries)
@@ -104,117 +188,58 @@ def write_split(
     )
     kind = "pairs" if name == TRAIN else "pools"
     write_table(data / f"{kind}-{name}.parquet", table)
-    if split.answers:
-        counts["answered_queries"] = _write_answers(data, name, split.answers, table, warnings)
+    if split.qrels:
+        counts["answered_queries"] = _write_qrels(data, name, split.qrels, table, warnings)
     return counts
-
-
-def train_on(texts: pa.Array, size: int) -> Vocabulary:
-    """A vocabulary trained on every query, or on evenly spaced ones where there are very many."""
-    step = -(-len(texts) // _VOCABULARY_QUERIES)
-    sample = texts.take(pa.array(np.arange(0, len(texts), step))) if step > 1 else texts
-    return train_vocabulary(each(sample), size)
-
-
-def each(texts: pa.Array, batch: int = 65_536) -> Iterator[str]:
-    """The texts one by one, without all of them in memory as Python strings."""
-    for start in range(0, len(texts), batch):
-        yield from texts.slice(start, batch).to_pylist()
-
-
-def region_statistics(data: Path, name_of: Callable[[int], str]) -> dict[str, Any]:
-    """How many regions there are, by product and by label, for ``data.json``."""
-    counts = np.diff(np.load(data / "offsets.npy"))
-    quartiles = np.percentile(counts, [25, 50, 75])
-    found: IntArray = np.bincount(np.load(data / "labels.npy", mmap_mode="r"))
-    return {
-        "total": int(counts.sum()),
-        "per_product": {
-            "mean": round(float(counts.mean()), 4),
-            "sd": round(float(counts.std()), 4),
-            "quartiles": [float(one) for one in quartiles],
-            "max": int(counts.max()),
-        },
-        "labels": {
-            str(label): {"name": name_of(label), "regions": int(count)}
-            for label, count in enumerate(found)
-            if count
-        },
-    }
-
-
-def grown_in(data: Path, lengths: Collection[str]) -> set[str]:
-    """Names of the files in ``data`` that grew while rows streamed by, of all that grew."""
-    grown = {Path(name) for name in lengths}
-    names = {path.name for path in grown if path.parent.name == data.name}
-    return {name if Path(name).suffix else f"{name}.npy" for name in names}
-
-
-def remove_leftovers(data: Path, kept: Collection[str]) -> None:
-    """Remove what an earlier finish that was cut short left in the folder."""
-    for path in data.iterdir():
-        if path.name in kept:
-            continue
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-
-
-def write_manifest(
-    data: Path, content: dict[str, Any], manifest: ManifestFormat = PREPARED
-) -> None:
-    """``data.json``, last of all: sizes and checksums of everything else are in it."""
-    names = [path.name for path in data.iterdir() if path.name != DATA_FILE]
-    versions = {
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "pyarrow": pa.__version__,
-    }
-    files = dict(sorted(checksums(data, names).items()))
-    manifest.write(data, {**content, "versions": versions, "files": files})
-
-
-def write_table(path: Path, table: pa.Table) -> None:
-    """Write a Parquet file, whole or not at all."""
-    with atomic_write(path, "wb") as file:
-        pq.write_table(table, file, compression="zstd")
 
 
 def _grouped(
     split: str, queries: NDArray[np.int32], products: NDArray[np.int32], warnings: list[str]
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Candidates grouped by query, in file order otherwise, each once."""
+    """Candidates grouped by query, otherwise in file order, without duplicates."""
+    # A stable sort keeps the order of the file, which ties in rankings fall back to.
     order = np.argsort(queries, kind="stable")
     queries, products = queries[order], products[order]
     keys = queries.astype(np.int64) << 32 | products
     _, firsts = np.unique(keys, return_index=True)
     if len(firsts) < len(keys):
         repeated = len(keys) - len(firsts)
-        warnings.append(f"{split}: {repeated} candidates stand twice in their pool; kept once")
+        warnings.append(f"{split}: {repeated} duplicate candidates of a query dropped")
     firsts.sort()
     return queries[firsts], products[firsts]
 
 
-def _write_answers(
-    data: Path, split: str, qrels: Qrels, pools: pa.Table, warnings: list[str]
-) -> int:
-    """The answers as competition JSON; warns of answers that the pools do not hold."""
-    held = set(zip(pools["query_id"].to_pylist(), pools["product_id"].to_pylist(), strict=True))
-    asked = {query for query, _ in held}
+def _write_qrels(data: Path, split: str, qrels: Qrels, pools: pa.Table, warnings: list[str]) -> int:
+    """Write qrels as competition JSON; warns of relevant products outside the pools."""
+    candidates = set(
+        zip(pools["query_id"].to_pylist(), pools["product_id"].to_pylist(), strict=True)
+    )
+    queries = {query for query, _ in candidates}
     relevant = {
         query: [product for product, grade in grades.items() if grade > 0]
         for query, grades in qrels.relevance.items()
     }
-    unknown = sum(query not in asked for query in relevant)
-    outside = sum((q, p) not in held for q, products in relevant.items() for p in products)
-    unanswered = len(asked - set(relevant))
-    for count, what in (
+    unknown = sum(query not in queries for query in relevant)
+    outside = sum((q, p) not in candidates for q, products in relevant.items() for p in products)
+    for count, problem in (
         (unknown, "answered queries are not in the pools"),
         (outside, "answers are not in their query's pool"),
-        (unanswered, "queries have no answer"),
+        (len(queries - set(relevant)), "queries have no answer"),
     ):
         if count:
-            warnings.append(f"{split}: {count} {what}")
+            warnings.append(f"{split}: {count} {problem}")
     write_json(data / f"answers-{split}.json", relevant, indent=None)
     return len(relevant)
+
+
+def _train_vocabulary(texts: pa.Array, size: int) -> Vocabulary:
+    """A vocabulary of all queries, or of evenly spaced ones if there are very many."""
+    step = -(-len(texts) // _VOCABULARY_QUERIES)
+    sample = texts.take(pa.array(np.arange(0, len(texts), step))) if step > 1 else texts
+    return train_vocabulary(_strings(sample), size)
+
+
+def _strings(texts: pa.Array, batch: int = 65_536) -> Iterator[str]:
+    """The texts in batches: millions of Python strings at once would fill the memory."""
+    for start in range(0, len(texts), batch):
+        yield from texts.slice(start, batch).to_pylist()

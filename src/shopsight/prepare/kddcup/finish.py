@@ -1,36 +1,54 @@
-"""The last step of a preparation: tables, vocabulary and ``data.json`` from what was spooled.
-
-Everything here is made anew from the growing files, so it may be cut short and repeated.
-"""
+"""Final step: tables, vocabulary and ``data.json`` from the append-only files; repeatable."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from shopsight.config import KddcupConfig
-from shopsight.data.split_names import TRAIN
-from shopsight.errors import InputError
+from shopsight.formats.qrels import read_qrels
+from shopsight.prepare.kddcup.parser import read_labels
 from shopsight.prepare.kddcup.raw_folder import RawFolder
 from shopsight.prepare.kddcup.rows import KINDS
-from shopsight.prepare.kddcup.state import IngestState, SmallInputs
+from shopsight.prepare.kddcup.state import IngestState
 from shopsight.prepare.tables import (
     SplitRows,
-    each,
-    grown_in,
     region_statistics,
     remove_leftovers,
-    train_on,
     write_manifest,
     write_products,
-    write_split,
+    write_splits,
 )
-from shopsight.text.query_stats import describe_queries
+from shopsight.text.vocabulary import Vocabulary, load_vocabulary
 from shopsight.types import AnyArray, Qrels
+
+
+@dataclass(frozen=True)
+class SmallInputs:
+    """The small input files, read before the first row so that an error in them costs no time.
+
+    Attributes:
+        labels: names of the region labels; None without a label file.
+        qrels: the answers of each split that has some.
+        vocabulary: the named tokenizer; None if one is trained on the queries.
+    """
+
+    labels: dict[int, str] | None
+    qrels: dict[str, Qrels]
+    vocabulary: Vocabulary | None
+
+    @classmethod
+    def read(cls, folder: RawFolder, config: KddcupConfig) -> SmallInputs:
+        """Read them. Raises InputError or DataError for invalid ones."""
+        return cls(
+            labels=read_labels(folder.labels) if folder.labels else None,
+            qrels={s.name: read_qrels(s.answers) for s in folder.splits if s.answers},
+            vocabulary=load_vocabulary(config.tokenizer) if config.tokenizer else None,
+        )
 
 
 def finish(
@@ -43,73 +61,64 @@ def finish(
     """Complete ``partial/data`` from ``partial/spool``.
 
     Raises:
-        InputError: no row at all was good.
+        InputError: no row is valid.
     """
     data, spool = partial / "data", partial / "spool"
     if not sum(state.rows.values()):
-        raise _nothing_good(state, folder)
-    remove_leftovers(data, grown_in(data, state.lengths))
+        raise state.no_valid_row(folder.splits[0].path, line=1)
+    remove_leftovers(data, state.lengths)
     warnings = _raw_warnings(state, inputs.labels)
-    ids = _write_products(data, spool, state)
-    splits: dict[str, Any] = {}
-    texts: list[pa.Array] = []
-    for split in folder.splits:
-        if state.rows.get(split.name):
-            rows = _rows_of(spool, split.name, inputs.answers.get(split.name))
-            splits[split.name] = write_split(data, rows, ids, warnings)
-            texts.append(rows.texts)
-            if split.name == TRAIN:
-                vocabulary = inputs.vocabulary or train_on(rows.texts, config.vocabulary_size)
-                vocabulary.save(data / "vocabulary")
-    summary = {
+    ids = pa.array(_load(spool, "product_ids")).cast(pa.string())
+    # Products are numbered in order of appearance, so a split's products are one range.
+    ends = np.array(list(state.products.values()))
+    first_split = np.searchsorted(ends, np.arange(len(ids)), side="right")
+    write_products(data, ids, _load(spool, "region_counts"), first_split, list(state.products))
+    vocabulary = inputs.vocabulary or config.vocabulary_size
+    rows = _split_rows(spool, state, folder, inputs)
+    splits, query_statistics = write_splits(data, rows, ids, vocabulary, warnings)
+    manifest = {
         "fingerprint": state.fingerprint,
         "settings": asdict(replace(config, workers=0)),
         "feature_width": state.feature_width,
         "splits": splits,
         "products": len(ids),
-        "regions": region_statistics(data, lambda label: (inputs.labels or {}).get(label, "")),
-        "queries": describe_queries(text for one in texts for text in each(one)),
-        "skipped": _skipped(state),
+        "regions": region_statistics(data, inputs.labels or {}),
+        "queries": query_statistics,
+        "skipped": state.skipped_with_meanings(KINDS),
         "warnings": warnings,
     }
-    write_manifest(data, summary)
+    write_manifest(data, manifest)
 
 
-def _write_products(data: Path, spool: Path, state: IngestState) -> pa.Array:
-    """The files of products; returns the ids."""
-    ids = pa.array(_load(spool, "product_ids")).cast(pa.string())
-    ends = np.array(list(state.products.values()))
-    first_split = np.searchsorted(ends, np.arange(len(ids)), side="right")
-    write_products(data, ids, _load(spool, "region_counts"), first_split, list(state.products))
-    return ids
-
-
-def _rows_of(spool: Path, split: str, answers: Qrels | None) -> SplitRows:
-    query_ids = pa.array(_load(spool, f"query_ids-{split}")).cast(pa.string())
-    queries = np.asarray(_load(spool, f"pair_queries-{split}"))
-    products = np.asarray(_load(spool, f"pair_products-{split}"))
-    return SplitRows(split, query_ids, _texts(spool, split), queries, products, answers)
+def _split_rows(
+    spool: Path, state: IngestState, folder: RawFolder, inputs: SmallInputs
+) -> Iterator[SplitRows]:
+    for split in folder.splits:
+        name = split.name
+        if state.rows.get(name):
+            yield SplitRows(
+                name,
+                pa.array(_load(spool, f"query_ids-{name}")).cast(pa.string()),
+                _texts(spool, name),
+                np.asarray(_load(spool, f"pair_queries-{name}")),
+                np.asarray(_load(spool, f"pair_products-{name}")),
+                inputs.qrels.get(name),
+            )
 
 
 def _load(spool: Path, name: str) -> AnyArray:
     path = spool / f"{name}.npy"
-    loaded: AnyArray = np.load(path, mmap_mode="r") if path.stat().st_size > 128 else np.load(path)
-    return loaded
+    # An array without rows is a bare header, which cannot be mapped.
+    is_empty = path.stat().st_size <= 128
+    array: AnyArray = np.load(path, mmap_mode=None if is_empty else "r")
+    return array
 
 
 def _texts(spool: Path, split: str) -> pa.Array:
     lengths = _load(spool, f"query_lengths-{split}")
     offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
     text = np.asarray(_load(spool, f"query_text-{split}"))
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(text)]
-    return pa.LargeStringArray.from_buffers(len(lengths), buffers[1], buffers[2])
-
-
-def _nothing_good(state: IngestState, folder: RawFolder) -> InputError:
-    firsts = [entry["first"] for kinds in state.skipped.values() for entry in kinds.values()]
-    reason = "no good row in any split, so there is nothing to prepare"
-    first = f" (the first bad one: {firsts[0]})" if firsts else ""
-    return InputError(reason + first, path=folder.splits[0].path, line=1)
+    return pa.LargeStringArray.from_buffers(len(lengths), pa.py_buffer(offsets), pa.py_buffer(text))
 
 
 def _raw_warnings(state: IngestState, labels: dict[int, str] | None) -> list[str]:
@@ -117,14 +126,6 @@ def _raw_warnings(state: IngestState, labels: dict[int, str] | None) -> list[str
     warnings += [f"{split}: the last line has no line end" for split in state.open_ended]
     for split, count in state.changed_queries.items():
         if count:
-            reason = "rows give their query id another text than before; the first text is kept"
+            reason = "rows repeat a query id with another text; the first text is kept"
             warnings.append(f"{split}: {count} {reason}")
     return warnings
-
-
-def _skipped(state: IngestState) -> dict[str, Any]:
-    """Rows left out, by split and kind, with what the kind means and the first of it."""
-    return {
-        split: {kind: {"meaning": KINDS[kind], **entry} for kind, entry in kinds.items()}
-        for split, kinds in state.skipped.items()
-    }

@@ -1,4 +1,4 @@
-"""Raw files as chunks of whole lines: plain, gzipped or standard input, in bounded memory."""
+"""Read raw files as chunks of whole lines: plain, gzip or standard input, in bounded memory."""
 
 from __future__ import annotations
 
@@ -6,24 +6,23 @@ import gzip
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from shopsight.errors import InputError
 from shopsight.formats.content import STDIN, decompressed, standard_input
 
-# A chunk is also the longest line: a product with the 91 regions of the largest real one takes
-# 1 MB of text, so nothing honest comes near it. Small chunks stay in the processor's cache.
+# A chunk is also the longest line. The largest real product, of 91 regions, takes 1 MB of text, so
+# the limit leaves room. Small chunks stay in the processor's cache.
 CHUNK_BYTES = 8 << 20
 
 
 @dataclass(frozen=True)
 class LinePosition:
-    """How far a stream has been read: everything a resumed reader needs to know.
+    """Position in a stream: everything a resumed reader needs.
 
     Attributes:
         offset: bytes read of the (decompressed) stream, always at the start of a line.
-        crc: CRC-32 of the bytes read; kept for standard input only, else 0.
+        crc: CRC-32 of the bytes read, for standard input; else 0.
     """
 
     offset: int = 0
@@ -31,24 +30,24 @@ class LinePosition:
 
 
 class LineReader:
-    """Reads whole lines into buffers of the caller, from ``start`` on.
+    """Reads whole lines from ``start`` on into buffers of the caller.
 
-    A stream that cannot seek (gzip, standard input) is read and dropped up to ``start``.
-    Gzip is recognised by content, "-" is standard input.
+    Gzip is recognised by content, "-" is standard input. Streams that cannot seek are read and
+    discarded up to ``start``.
 
     Attributes:
-        position: what has been handed out so far.
+        position: end of the lines returned so far.
 
     Raises:
         InputError: unreadable file, broken gzip stream, a line that does not fit the buffer,
-            or standard input that is not the stream that was read before.
+            or standard input that differs from the stream read before.
     """
 
     def __init__(self, path: Path | str, start: LinePosition | None = None) -> None:
         self.path = path
         self.position = start or LinePosition()
         self._is_stdin = str(path) == STDIN
-        self._kept = b""  # the start of a line whose end has not been read yet
+        self._rest = b""  # start of a line whose end has not been read yet
         self._ended = False
         self._open()
         self._skip(self.position)
@@ -58,8 +57,8 @@ class LineReader:
 
         Only the last line of the stream may lack its line end.
         """
-        used = len(self._kept)
-        buffer[:used] = self._kept
+        used = len(self._rest)
+        buffer[:used] = self._rest
         while used < len(buffer) and not self._ended:
             count = self._read_into(buffer[used:])
             used += count
@@ -68,24 +67,19 @@ class LineReader:
         if used and not cut:
             reason = f"a line is longer than {len(buffer) >> 20} MiB"
             raise InputError(f"{reason} (after byte {self.position.offset})", path=self.path)
-        self._kept = bytes(buffer[cut:used])
+        self._rest = bytes(buffer[cut:used])
         crc = zlib.crc32(buffer[:cut], self.position.crc) if self._is_stdin else 0
         self.position = LinePosition(self.position.offset + cut, crc)
         return cut
 
     def raw_offset(self) -> int:
-        """How far the file itself was read (compressed bytes for gzip), for progress."""
+        """Bytes of the file itself read so far (compressed bytes for gzip), for progress."""
         return self.position.offset if self._stream is self._file else self._file.tell()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if not self._is_stdin:
             self._file.close()
 
@@ -103,11 +97,12 @@ class LineReader:
         if not self._is_stdin:
             self._stream.seek(start.offset)
             return
+        # A pipe has no identity; the checksum detects that another stream is piped in.
         left, crc = start.offset, 0
         while left and (block := self._stream.read(min(left, CHUNK_BYTES))):
             crc, left = zlib.crc32(block, crc), left - len(block)
         if left or crc != start.crc:
-            reason = "not the stream that was begun; delete the .partial folder to start over"
+            reason = "not the stream of the interrupted run; delete the .partial folder to start over"
             raise InputError(reason, path=self.path)
 
     def _read_into(self, buffer: memoryview) -> int:
@@ -120,12 +115,12 @@ class LineReader:
 
 
 def _end_of_last_line(buffer: memoryview, block: int = 1 << 16) -> int:
-    """Just after the last line end in ``buffer``; 0 if there is none. Searches backwards."""
+    """Position after the last line end; 0 without one. Searches backwards, block by block."""
     for end in range(len(buffer), 0, -block):
         start = max(end - block, 0)
-        found = bytes(buffer[start:end]).rfind(b"\n")
-        if found >= 0:
-            return start + found + 1
+        position = bytes(buffer[start:end]).rfind(b"\n")
+        if position >= 0:
+            return start + position + 1
     return 0
 
 

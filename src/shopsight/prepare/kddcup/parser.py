@@ -5,8 +5,8 @@ boxes (n, 4), features (n, F) and class_labels (n,) are base64 of little-endian 
 float32 and int64. Rows are taken literally: quotes mean nothing, and tabs at the end of a
 query belong to it.
 
-A chunk is parsed in two steps: `kddcup_rows` splits the lines one by one, `kddcup_regions`
-decodes what is new and checks all its numbers at once, where vectorised code pays.
+A chunk is parsed in two steps: `split_rows` splits the lines one by one, `decode_regions` decodes
+new products and `check_regions` validates all their numbers at once, where vectorising pays.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ from shopsight.types import AnyArray, IntArray
 HEADER = "\t".join(COLUMNS).encode()
 LABELS_FILE = "multimodal_labels.txt"
 
-# Product id -> the digest it was met with; products that are not in it are decoded.
 KnownProducts = Mapping[int, int]
+"""Product id -> digest of its columns; other products are decoded."""
 
 
 @dataclass
 class ParsedRows:
-    """The good rows of a chunk, packed; n rows, m of them with new products, R regions.
+    """The valid rows of a chunk, packed: n rows, m of them with new products, R regions.
 
     Attributes:
-        lines: (n,) line numbers, the chunk's first line being 1 (see `numbered_after`).
+        lines: (n,) line numbers, the chunk's first line being 1 (see `shift_lines`).
         product_ids: (n,) int64.
         digests: (n,) uint64, 64 bits of a hash of the product's seven raw columns.
         query_ids: (n,) int64.
@@ -54,8 +54,8 @@ class ParsedRows:
         features: (R, F) in the stored dtype.
         boxes: (R, 4) float32 pixels, (top, left, bottom, right).
         labels: (R,) int16.
-        errors: the refused rows, by line.
-        line_count: lines of the chunk, good and bad.
+        errors: of the invalid rows, by line.
+        line_count: lines of the chunk, valid or not.
         is_complete: whether the chunk's last line has its line end.
     """
 
@@ -74,8 +74,8 @@ class ParsedRows:
     line_count: int = 0
     is_complete: bool = True
 
-    def numbered_after(self, line: int) -> None:
-        """Count lines from the file's first instead of the chunk's: ``line`` came before."""
+    def shift_lines(self, line: int) -> None:
+        """Count lines from the start of the file, ``line`` of which precede the chunk."""
         self.lines += line
         self.errors = [replace(error, line=error.line + line) for error in self.errors]
 
@@ -84,7 +84,7 @@ def read_labels(path: Path) -> dict[int, str]:
     """Read ``multimodal_labels.txt``: a header, then ``category_id<TAB>category_name``.
 
     Raises:
-        InputError: not two columns, an id that is not an integer or stands twice, no rows.
+        InputError: not two columns, an id that is not an integer or is repeated, no rows.
     """
     names: dict[int, str] = {}
     for number, line in enumerate(read_all(path).removeprefix(BOM).splitlines(), 1):
@@ -95,7 +95,7 @@ def read_labels(path: Path) -> dict[int, str]:
             reason = "not 'category_id<TAB>category_name' with an id below 32768"
             raise InputError(reason, path=path, line=number)
         if int(key) in names:
-            raise InputError(f"label {int(key)} stands twice", path=path, line=number)
+            raise InputError(f"duplicate label {int(key)}", path=path, line=number)
         names[int(key)] = _decode(name, path, number)
     if not names:
         raise InputError("no labels", path=path)
@@ -110,7 +110,7 @@ def _decode(text: bytes, path: Path, line: int) -> str:
 
 
 def header_size(data: bytes) -> int:
-    r"""Bytes of the header row, byte order mark and line end included; 0 if there is none.
+    r"""Bytes of the header row including byte order mark and line end; 0 without a header.
 
     >>> header_size(HEADER + b"\r\n1\t2")
     81
@@ -138,30 +138,29 @@ def parse_rows(
     known: KnownProducts,
     into: memoryview | None = None,
 ) -> ParsedRows:
-    """Parse and check the rows of a chunk (header already stripped).
+    """Parse and validate the rows of a chunk without the header.
 
-    A product that is known, here or from earlier, with the same raw columns is not decoded
-    again; one with different columns is decoded and left to the caller to refuse.
+    A known product with the same raw columns is not decoded again. One with different columns is
+    decoded; rejecting it is up to the caller.
 
     Args:
         data: whole lines; only the last line of a file may lack its line end.
-        rules: what to check against.
-        known: which products were met before, with which content.
-        into: memory for the features; if given, ``features`` of the result is a view of its
-            start.
+        rules: of validation.
+        known: products met before.
+        into: memory for the features; ``features`` of the result is then a view of its start.
     """
     rows, errors, line_count = split_rows(data)
-    fresh = _first_of_each(rows, known)
-    regions = decode_regions(fresh, rules, errors, into)
+    new = _first_of_each(rows, known)
+    regions = decode_regions(new, rules, errors, into)
     errors += check_regions(regions, rules)
-    errors += _same_content(rows, errors)
+    errors += _repeated_errors(rows, errors)
     packed = _pack(rows, regions, sorted(errors, key=lambda error: error.line))
     packed.line_count, packed.is_complete = line_count, data.endswith(b"\n")
     return packed
 
 
 def _first_of_each(rows: list[Row], known: KnownProducts) -> list[Row]:
-    """The rows whose content was not met before: the first of each product and content."""
+    """The first row of each new product and content."""
     firsts: dict[tuple[int, int], Row] = {}
     for row in rows:
         if known.get(row.product_id) != row.digest:
@@ -169,40 +168,39 @@ def _first_of_each(rows: list[Row], known: KnownProducts) -> list[Row]:
     return list(firsts.values())
 
 
-def _same_content(rows: list[Row], errors: list[RowError]) -> list[RowError]:
-    """Errors for the rows that repeat the content of a refused row, each at its own line."""
+def _repeated_errors(rows: list[Row], errors: list[RowError]) -> list[RowError]:
+    """Errors of the rows that repeat the content of an invalid row, each at its own line."""
     by_line = {error.line: error for error in errors}
-    refused = {
+    invalid = {
         (row.product_id, row.digest): by_line[row.line] for row in rows if row.line in by_line
     }
-    if not refused:
+    if not invalid:
         return []
     return [
-        RowError(error.kind, row.line, error.column, error.reason)
+        replace(error, line=row.line)
         for row in rows
         if row.line not in by_line
-        and (error := refused.get((row.product_id, row.digest))) is not None
+        and (error := invalid.get((row.product_id, row.digest))) is not None
     ]
 
 
 def _pack(rows: list[Row], regions: Regions, errors: list[RowError]) -> ParsedRows:
-    refused = {error.line for error in errors}
-    good = [row for row in rows if row.line not in refused]
-    lines = np.array([row.line for row in good], np.int64)
-    fresh = np.array([row.line not in refused for row in regions.rows], bool)
-    whole = bool(fresh.all())
-    keep = slice(None) if whole else fresh[regions.owner]
-    fresh_lines = np.array([row.line for row in regions.rows], np.int64)[fresh]
-    counts = np.array([row.regions for row in regions.rows], np.int64)[fresh]
+    invalid = {error.line for error in errors}
+    valid = [row for row in rows if row.line not in invalid]
+    lines = np.array([row.line for row in valid], np.int64)
+    is_valid = np.array([row.line not in invalid for row in regions.rows], bool)
+    # A slice keeps the features a view of shared memory; a mask copies them.
+    keep = slice(None) if is_valid.all() else is_valid[regions.owner]
+    new_lines = np.array([row.line for row in regions.rows], np.int64)[is_valid]
     return ParsedRows(
         lines=lines,
-        product_ids=np.array([row.product_id for row in good], np.int64),
-        digests=np.array([row.digest for row in good], np.uint64),
-        query_ids=np.array([row.query_id for row in good], np.int64),
-        queries=[row.query for row in good],
-        new=np.searchsorted(lines, fresh_lines),
-        image_sizes=regions.image_sizes[fresh],
-        region_counts=counts,
+        product_ids=np.array([row.product_id for row in valid], np.int64),
+        digests=np.array([row.digest for row in valid], np.uint64),
+        query_ids=np.array([row.query_id for row in valid], np.int64),
+        queries=[row.query for row in valid],
+        new=np.searchsorted(lines, new_lines),
+        image_sizes=regions.image_sizes[is_valid],
+        region_counts=np.array([row.regions for row in regions.rows], np.int64)[is_valid],
         features=regions.stored[keep],
         boxes=regions.boxes[keep],
         labels=regions.labels[keep].astype(np.int16),

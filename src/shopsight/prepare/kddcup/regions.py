@@ -1,9 +1,9 @@
-"""Decoding the regions of raw rows, and checking all their numbers at once."""
+"""Decode the regions of raw rows, and validate all their numbers at once."""
 
 from __future__ import annotations
 
 import binascii
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,12 +18,12 @@ _FLOAT16_MAX = 65504.0
 
 @dataclass(frozen=True)
 class RowRules:
-    """What rows are checked against.
+    """Validation rules of rows.
 
     Attributes:
-        feature_width: numbers per region feature, F.
-        labels: ids in the label file; None where there is no label file.
-        dtype: number format that features are stored in.
+        feature_width: feature dimension F.
+        labels: ids in the label file; None without a label file.
+        dtype: number format of stored features.
     """
 
     feature_width: int
@@ -33,7 +33,18 @@ class RowRules:
 
 @dataclass
 class Regions:
-    """The decoded regions of some rows, packed; ``owner`` says which row each belongs to."""
+    """The R decoded regions of N rows, packed.
+
+    Attributes:
+        rows: N rows.
+        owner: (R,) row index of each region.
+        image_sizes: (N, 2) height and width.
+        boxes: (R, 4) pixels.
+        labels: (R,).
+        stored: (R, F) features in the stored number format.
+        high: (N,) largest feature of each row.
+        low: (N,) smallest feature of each row.
+    """
 
     rows: list[Row]
     owner: IntArray
@@ -48,24 +59,24 @@ class Regions:
 def decode_regions(
     rows: list[Row], rules: RowRules, errors: list[RowError], into: memoryview | None
 ) -> Regions:
-    """Decode the base64 columns; rows whose bytes do not fit are noted in ``errors``."""
-    good: list[Row] = []
+    """Decode the base64 columns; rows whose bytes do not fit are appended to ``errors``."""
+    valid: list[Row] = []
     columns: tuple[list[bytes], list[bytes], list[bytes]] = [], [], []
     for row in rows:
-        raw = _decode_row(row, rules.feature_width)
-        if isinstance(raw, RowError):
-            errors.append(raw)
+        decoded = _decode_row(row, rules.feature_width)
+        if isinstance(decoded, RowError):
+            errors.append(decoded)
             continue
-        good.append(row)
-        for column, part in zip(columns, raw, strict=True):
-            column.append(part)
+        valid.append(row)
+        for column, content in zip(columns, decoded, strict=True):
+            column.append(content)
     boxes, features, labels = columns
-    counts = np.array([row.regions for row in good], np.int64)
+    counts = np.array([row.regions for row in valid], np.int64)
     stored, high, low = _store_features(features, counts, rules, into)
     return Regions(
-        good,
-        np.repeat(np.arange(len(good)), counts),
-        np.array([(row.height, row.width) for row in good], np.int32).reshape(-1, 2),
+        valid,
+        np.repeat(np.arange(len(valid)), counts),
+        np.array([(row.height, row.width) for row in valid], np.int32).reshape(-1, 2),
         np.frombuffer(b"".join(boxes), "<f4").reshape(-1, 4),
         np.frombuffer(b"".join(labels), "<i8"),
         stored,
@@ -75,21 +86,19 @@ def decode_regions(
 
 
 def _store_features(
-    raws: list[bytes], counts: IntArray, rules: RowRules, into: memoryview | None
+    decoded: list[bytes], counts: IntArray, rules: RowRules, into: memoryview | None
 ) -> tuple[AnyArray, NDArray[np.float32], NDArray[np.float32]]:
-    """Features (R, F) in the stored dtype, and the largest and smallest number of each row.
-
-    Row by row, because a row that was just decoded is still in the processor's cache.
-    """
+    """Features (R, F) in the stored dtype, and the largest and smallest number of each row."""
     shape = (int(counts.sum()), rules.feature_width)
     size = shape[0] * shape[1] * np.dtype(rules.dtype).itemsize
     memory = bytearray(size) if into is None else into[:size]
     stored = np.frombuffer(memory, rules.dtype).reshape(shape)
-    high, low = np.empty(len(raws), np.float32), np.empty(len(raws), np.float32)
+    high, low = np.empty(len(decoded), np.float32), np.empty(len(decoded), np.float32)
     ends = np.cumsum(counts)
     with np.errstate(over="ignore", invalid="ignore"):
-        for i, raw in enumerate(raws):
-            full = np.frombuffer(raw, "<f4")
+        # Row by row: a row that was just decoded is still in the processor's cache.
+        for i, content in enumerate(decoded):
+            full = np.frombuffer(content, "<f4")
             high[i], low[i] = full.max(), full.min()
             stored[ends[i] - counts[i] : ends[i]] = full.reshape(-1, rules.feature_width)
     return stored, high, low
@@ -102,58 +111,58 @@ def _decode_row(row: Row, feature_width: int) -> tuple[bytes, ...] | RowError:
         ("class_labels", row.labels, 8, "1 int64"),
     )
     decoded = []
-    for name, text, size, what in columns:
+    for name, text, size, content in columns:
         raw = from_base64(text)
         if raw is None:
             return RowError("base64", row.line, name, "bad base64")
         if len(raw) != row.regions * size:
-            needed = f"num_boxes {row.regions} needs {row.regions * size} ({what} each)"
+            needed = f"num_boxes {row.regions} needs {row.regions * size} ({content} each)"
             return RowError("length", row.line, name, f"{len(raw)} bytes, but {needed}")
         decoded.append(raw)
     return tuple(decoded)
 
 
 def check_regions(regions: Regions, rules: RowRules) -> list[RowError]:
-    """The first fault of each row whose numbers are wrong, by vectorised checks."""
-    found: dict[int, RowError] = {}
+    """The first error of each row with invalid numbers, by vectorised checks."""
+    errors: dict[int, RowError] = {}
 
-    def note(kind: str, column: str, rows: IntArray, reasons: Iterator[str]) -> None:
+    def add(kind: str, column: str, rows: IntArray, reasons: Iterable[str]) -> None:
         for row, reason in zip(rows, reasons, strict=True):
             error = RowError(kind, regions.rows[row].line, column, reason)
-            found.setdefault(int(row), error)
+            errors.setdefault(int(row), error)
 
     boxes, labels = regions.boxes, regions.labels
     sizes = regions.image_sizes[regions.owner]
-    wrong = np.flatnonzero(~_boxes_fit(boxes, sizes))
-    note("box", "boxes", regions.owner[wrong], (_wrong_box(boxes[i], sizes[i]) for i in wrong))
-    # The largest and smallest number of a row carry NaN and infinity along.
+    bad = np.flatnonzero(~_boxes_fit(boxes, sizes))
+    add("box", "boxes", regions.owner[bad], (_box_fault(boxes[i], sizes[i]) for i in bad))
+    # max and min propagate NaN and infinity, so two numbers per row tell whether all are finite.
     high, low = regions.high, regions.low
     finite = np.isfinite(high) & np.isfinite(low)
-    wrong = np.flatnonzero(~finite)
-    note("not-finite", "features", wrong, ("features hold NaN or infinity" for _ in wrong))
+    bad = np.flatnonzero(~finite)
+    add("not-finite", "features", bad, ["features hold NaN or infinity"] * len(bad))
     if rules.dtype == "float16":
-        wrong = np.flatnonzero(finite & (np.maximum(high, -low) > _FLOAT16_MAX))
+        bad = np.flatnonzero(finite & (np.maximum(high, -low) > _FLOAT16_MAX))
         advice = "does not fit float16 (65504 at most); use --dtype float32"
-        note("range", "features", wrong, (f"{max(high[i], -low[i]):g} {advice}" for i in wrong))
+        add("range", "features", bad, (f"{max(high[i], -low[i]):g} {advice}" for i in bad))
     unknown = (labels < 0) | (labels >= 1 << 15)
     if rules.labels is not None:
         unknown |= ~np.isin(labels, np.fromiter(rules.labels, np.int64))
-    wrong = np.flatnonzero(unknown)
-    what = "is beyond 32767" if rules.labels is None else "is not in the label file"
-    reasons = (f"label {labels[i]} {what}" for i in wrong)
-    note("label", "class_labels", regions.owner[wrong], reasons)
-    return list(found.values())
+    bad = np.flatnonzero(unknown)
+    fault = "is beyond 32767" if rules.labels is None else "is not in the label file"
+    add("label", "class_labels", regions.owner[bad], (f"label {labels[i]} {fault}" for i in bad))
+    return list(errors.values())
 
 
 def _boxes_fit(boxes: NDArray[np.float32], sizes: NDArray[np.int32]) -> BoolArray:
-    """(R,) whether a box is finite, inside its image and has an area; NaN compares as false."""
+    """(R,) whether a box is finite, inside its image and has an area."""
+    # NaN compares as false, so it needs no check of its own.
     top, left, bottom, right = boxes.T
     inside = (top >= 0) & (left >= 0) & (bottom <= sizes[:, 0]) & (right <= sizes[:, 1])
     fits: BoolArray = inside & (bottom > top) & (right > left)
     return fits
 
 
-def _wrong_box(box: NDArray[np.float32], size: NDArray[np.int32]) -> str:
+def _box_fault(box: NDArray[np.float32], size: NDArray[np.int32]) -> str:
     top, left, bottom, right = map(float, box)
     shown = f"box ({top:g}, {left:g}, {bottom:g}, {right:g})"
     if not np.isfinite(box).all():
@@ -164,7 +173,7 @@ def _wrong_box(box: NDArray[np.float32], size: NDArray[np.int32]) -> str:
 
 
 def from_base64(text: bytes | memoryview) -> bytes | None:
-    """The decoded bytes; None where the text is not base64."""
+    """The decoded bytes; None for invalid base64."""
     try:
         return pybase64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):

@@ -1,4 +1,4 @@
-"""Splitting the raw rows of the competition: columns, whole numbers and query text.
+"""Split raw competition rows into columns, integers and query text.
 
 Nothing long is copied: the base64 columns stay views of the chunk.
 """
@@ -23,7 +23,6 @@ COLUMNS = (
     "query",
     "query_id",
 )
-#: The kinds of bad input, as they are counted in ``data.json``.
 KINDS = {
     "columns": "wrong column count",
     "integer": "non-integer id, size or count",
@@ -41,20 +40,19 @@ KINDS = {
     "empty": "empty file",
     "header": "missing header",
 }
-
-
-_DIGITS = 18
+"""Kinds of invalid input, as counted in ``data.json``."""
+_DIGITS = 18  # of an integer that is certain to fit 64 bits
 
 
 @dataclass(frozen=True)
 class RowError:
-    """A row that was refused.
+    """An invalid row.
 
     Attributes:
         kind: one of `KINDS`.
-        line: number of the line, from 1.
-        column: the column's name; empty where the row as a whole is wrong.
-        reason: what is wrong.
+        line: line number, from 1.
+        column: the column's name; empty if the row as a whole is invalid.
+        reason: for the message.
     """
 
     kind: str
@@ -63,13 +61,13 @@ class RowError:
     reason: str
 
     def at(self, path: Path | str) -> InputError:
-        """The same as an error that names its file."""
+        """The exception for a row of a file."""
         return InputError(self.reason, path=path, line=self.line, column=self.column or None)
 
 
 @dataclass(slots=True)
 class Row:
-    """A row that was split: numbers parsed, base64 columns still as they stand in the file.
+    """A split row: parsed integers, and base64 columns as they are in the file.
 
     ``digest`` is 64 bits of a hash (XXH3) of everything before the query.
     """
@@ -88,7 +86,7 @@ class Row:
 
 
 def split_rows(data: bytes) -> tuple[list[Row], list[RowError], int]:
-    """The good rows, the refused ones, and the number of lines; lines count from 1."""
+    """The valid rows, the errors of the others, and the number of lines (counted from 1)."""
     rows: list[Row] = []
     errors: list[RowError] = []
     view = memoryview(data)
@@ -98,7 +96,7 @@ def split_rows(data: bytes) -> tuple[list[Row], list[RowError], int]:
         is_cut = end < 0
         if is_cut:
             end = len(data)
-        stop = end - 1 if end > start and data[end - 1] == 13 else end  # a carriage return
+        stop = end - 1 if end > start and data[end - 1] == 13 else end  # carriage return
         row = _split_row(data, view, start, stop, number)
         if isinstance(row, Row):
             rows.append(row)
@@ -112,20 +110,22 @@ def split_rows(data: bytes) -> tuple[list[Row], list[RowError], int]:
 
 
 def _split_row(data: bytes, view: memoryview, start: int, end: int, line: int) -> Row | RowError:
-    """Split ``data[start:end]``; the long base64 columns are not copied."""
-    cuts = [start - 1]
+    """Split ``data[start:end]`` without copying the long base64 columns."""
+    # bytes.split would copy a megabyte of base64 per row.
+    tabs = [start - 1]
     for _ in range(7):
-        cuts.append(data.find(b"\t", cuts[-1] + 1, end))
-        if cuts[-1] < 0:
+        tabs.append(data.find(b"\t", tabs[-1] + 1, end))
+        if tabs[-1] < 0:
             return _wrong_columns(data, start, end, line)
-    last = data.rfind(b"\t", cuts[7] + 1, end)
-    query, query_id = data[cuts[7] + 1 : max(last, 0)], data[last + 1 : end]
+    # The query id follows the last tab: some queries of the competition end with tabs.
+    last = data.rfind(b"\t", tabs[7] + 1, end)
+    query, query_id = data[tabs[7] + 1 : max(last, 0)], data[last + 1 : end]
     if last < 0 or b"\t" in query.rstrip(b"\t"):
         return _wrong_columns(data, start, end, line)
-    numbers = [data[cuts[i] + 1 : cuts[i + 1]] for i in range(4)]
+    numbers = [data[tabs[i] + 1 : tabs[i + 1]] for i in range(4)]
     for column, text in zip((*COLUMNS[:4], "query_id"), (*numbers, query_id), strict=True):
         if not is_integer(text):
-            return RowError("integer", line, column, _why_no_integer(text))
+            return RowError("integer", line, column, _integer_fault(text))
     product_id, height, width, regions = map(int, numbers)
     if not 0 < height < 1 << 31 or not 0 < width < 1 << 31:
         column = "image_w" if 0 < height < 1 << 31 else "image_h"
@@ -137,39 +137,29 @@ def _split_row(data: bytes, view: memoryview, start: int, end: int, line: int) -
     except UnicodeDecodeError as error:
         reason = f"invalid UTF-8 (byte {error.start + 1} of the query)"
         return RowError("utf8", line, "query", reason)
-    boxes, features, labels = (view[cuts[i] + 1 : cuts[i + 1]] for i in (4, 5, 6))
-    digest = xxhash.xxh3_64_intdigest(view[start : cuts[7]])
-    return Row(
-        line,
-        product_id,
-        height,
-        width,
-        regions,
-        boxes,
-        features,
-        labels,
-        query,
-        int(query_id),
-        digest,
-    )
+    boxes, features, labels = (view[tabs[i] + 1 : tabs[i + 1]] for i in (4, 5, 6))
+    digest = xxhash.xxh3_64_intdigest(view[start : tabs[7]])
+    sizes = (product_id, height, width, regions)
+    return Row(line, *sizes, boxes, features, labels, query, int(query_id), digest)
 
 
 def _wrong_columns(data: bytes, start: int, end: int, line: int) -> RowError:
     if start == end:
         return RowError("columns", line, "", f"a blank line instead of {len(COLUMNS)} columns")
-    found = data.count(b"\t", start, end) + 1
-    what = "1 column" if found == 1 else f"{found} columns"
-    return RowError("columns", line, "", f"{what} instead of {len(COLUMNS)}")
+    count = data.count(b"\t", start, end) + 1
+    columns = "1 column" if count == 1 else f"{count} columns"
+    return RowError("columns", line, "", f"{columns} instead of {len(COLUMNS)}")
 
 
 def is_integer(text: bytes) -> bool:
-    """Whether the text is a non-negative integer, plainly written, that fits 64 bits."""
+    """Whether the text is a non-negative integer without leading zeros that fits 64 bits."""
+    # int() accepts signs, spaces and underscores, which are damage in these files.
     return text.isdigit() and len(text) <= _DIGITS and (text[0] != 48 or text == b"0")
 
 
-def _why_no_integer(text: bytes) -> str:
+def _integer_fault(text: bytes) -> str:
     shown = text[:40].decode(errors="replace")
     if text.isdigit():
-        why = "leading zeros" if text[0] == 48 else f"more than {_DIGITS} digits"
-        return f"an integer with {why}: '{shown}'"
+        fault = "leading zeros" if text[0] == 48 else f"more than {_DIGITS} digits"
+        return f"an integer with {fault}: '{shown}'"
     return f"not a non-negative integer: '{shown}'"

@@ -1,8 +1,9 @@
-"""Raw files parsed by several processes, in order, in bounded memory.
+"""Parse raw files with several processes, in order, in bounded memory.
 
-Chunk ``i`` goes to process ``i mod W``, so results come back in the order of the file without
-any bookkeeping. Text and features travel through memory that parent and process share; only
-small arrays go through the pipe.
+Processes, because splitting rows and checking columns is Python code that the GIL would serialise.
+Text and features travel through memory shared by parent and process; pickling megabytes through a
+pipe would cost more than parsing them. Chunk ``i`` goes to process ``i mod W``, so results come
+back in file order for any number of processes.
 """
 
 from __future__ import annotations
@@ -26,18 +27,19 @@ from shopsight.prepare.kddcup.line_reader import CHUNK_BYTES, LinePosition, Line
 from shopsight.prepare.kddcup.parser import ParsedRows, parse_rows
 from shopsight.prepare.kddcup.regions import RowRules
 
-# Products whose content a process remembers, so as not to decode them again; a cache only.
-_REMEMBERED = 250_000
+# Products a process remembers, to avoid decoding them again. Forgetting one costs time only: the
+# writer stores each product once anyway.
+_CACHED_PRODUCTS = 250_000
 
 
 @dataclass(frozen=True)
-class Parsed:
-    """One parsed chunk.
+class ParsedChunk:
+    """A parsed chunk.
 
     Attributes:
-        rows: the rows; ``features`` is valid until the next chunk is asked for.
+        rows: its rows; ``features`` is valid until the next chunk is requested.
         end: the stream's position after the chunk.
-        raw_offset: how far the file itself was read.
+        raw_offset: bytes of the file itself read so far.
     """
 
     rows: ParsedRows
@@ -55,7 +57,7 @@ class _Slot:
 
     def parse(self, start: int, end: int, rules: RowRules, known: dict[int, int]) -> ParsedRows:
         rows = parse_rows(bytes(self.text[start:end]), rules, known, self.features)
-        if len(known) > _REMEMBERED:
+        if len(known) > _CACHED_PRODUCTS:
             known.clear()
         new = rows.new
         known.update(zip(rows.product_ids[new].tolist(), rows.digests[new].tolist(), strict=True))
@@ -70,8 +72,8 @@ class _Worker(Protocol):
     def close(self) -> None: ...
 
 
-class _Here:
-    """Parses in this process: for one worker, or where processes cannot be forked."""
+class _InlineWorker:
+    """Parses in this process: for one worker, or on platforms without fork."""
 
     def __init__(self, slots: list[_Slot]) -> None:
         self._slots, self._known = slots, dict[int, int]()
@@ -87,16 +89,16 @@ class _Here:
         self._done.clear()
 
 
-class _Process:
-    """Parses in a forked process, which ends by itself when its parent is gone."""
+class _ForkedWorker:
+    """Parses in a forked process, which exits when its parent dies."""
 
     def __init__(self, slots: list[_Slot], inherited: list[Connection]) -> None:
         context = multiprocessing.get_context("fork")
-        self.connection, theirs = context.Pipe()
-        arguments = (theirs, slots, [*inherited, self.connection])
+        self.connection, child_end = context.Pipe()
+        arguments = (child_end, slots, [*inherited, self.connection])
         self._process = context.Process(target=_serve, args=arguments, daemon=True)
         self._process.start()
-        theirs.close()
+        child_end.close()
         self._slots = slots
         self._waiting: deque[int] = deque()
 
@@ -104,18 +106,18 @@ class _Process:
         try:
             self.connection.send((slot, start, end, rules))
         except (EOFError, ConnectionError) as error:
-            raise _ended() from error
+            raise _process_died() from error
         self._waiting.append(slot)
 
     def receive(self) -> ParsedRows:
         try:
-            answer: Any = self.connection.recv()
+            result: Any = self.connection.recv()
         except (EOFError, ConnectionError) as error:
-            raise _ended() from error
-        if isinstance(answer, str):
-            raise RuntimeError(f"a parsing process failed:\n{answer}")
+            raise _process_died() from error
+        if isinstance(result, str):
+            raise RuntimeError(f"a parsing process failed:\n{result}")
         rows: ParsedRows
-        rows, shape, dtype = answer
+        rows, shape, dtype = result
         count = shape[0] * shape[1]
         features = np.frombuffer(self._slots[self._waiting.popleft()].features, dtype, count)
         return replace(rows, features=features.reshape(shape))
@@ -126,15 +128,16 @@ class _Process:
         self._process.join()
 
 
-def _ended() -> ShopsightError:
-    reason = "a parsing process was ended from outside (out of memory?)"
+def _process_died() -> ShopsightError:
+    reason = "a parsing process was killed (out of memory?)"
     return ShopsightError(f"{reason}; run the same command again to continue")
 
 
 def _serve(connection: Connection, slots: list[_Slot], inherited: list[Connection]) -> None:
-    """A parsing process: answers tasks until the parent closes the pipe or dies."""
+    """Serve tasks in a parsing process until the parent closes the pipe or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    for other in inherited:  # else the pipe would stay open after the parent's death
+    # Inherited ends would keep the pipe open after the parent's death.
+    for other in inherited:
         other.close()
     known: dict[int, int] = {}
     while True:
@@ -144,7 +147,7 @@ def _serve(connection: Connection, slots: list[_Slot], inherited: list[Connectio
             os._exit(0)
         try:
             rows = slots[slot].parse(start, end, rules, known)
-            shape, dtype = _in_place(rows, slots[slot])
+            shape, dtype = _features_in_slot(rows, slots[slot])
             small = replace(rows, features=np.empty((0, 0), dtype))
             connection.send((small, shape, dtype))
         except (EOFError, ConnectionError):
@@ -153,22 +156,22 @@ def _serve(connection: Connection, slots: list[_Slot], inherited: list[Connectio
             connection.send(traceback.format_exc())
 
 
-def _in_place(rows: ParsedRows, slot: _Slot) -> tuple[tuple[int, ...], str]:
-    """Make sure that the features stand at the start of the slot's second half."""
+def _features_in_slot(rows: ParsedRows, slot: _Slot) -> tuple[tuple[int, ...], str]:
+    """Put the features at the start of the slot's second half; returns shape and dtype."""
     features = rows.features
-    if features.base is None:  # rows were dropped, so the rest is a copy
+    if features.base is None:  # invalid rows were dropped, which made a copy
         np.frombuffer(slot.features, features.dtype, features.size)[:] = features.ravel()
     return features.shape, features.dtype.str
 
 
 class RowStream:
-    """Parses raw files with ``workers`` processes; use `row_stream` to make and end one."""
+    """Parses raw files with a fixed set of workers; use `row_stream`."""
 
     def __init__(self, workers: list[_Worker], slots: list[_Slot]) -> None:
         self._workers, self._slots = workers, slots
 
     def first_chunk(self, reader: LineReader) -> int:
-        """Read the first chunk into the memory where `parse` expects it; returns its size."""
+        """Read the first chunk to where `parse` expects it; returns its size."""
         return reader.fill(self._slots[0].text)
 
     def peek(self, size: int) -> bytes:
@@ -177,20 +180,20 @@ class RowStream:
 
     def parse(
         self, reader: LineReader, rules: RowRules, first: int = 0, skip: int = 0
-    ) -> Iterator[Parsed]:
+    ) -> Iterator[ParsedChunk]:
         """Yield the file's chunks in order.
 
         Args:
-            reader: where the lines come from.
-            rules: what rows are checked against.
+            reader: source of the lines.
+            rules: of validation.
             first: bytes that `first_chunk` has read already; 0 if it was not called.
-            skip: bytes of the first chunk that are no rows (the header).
+            skip: bytes of the header in the first chunk.
         """
         waiting: deque[tuple[_Worker, LinePosition, int]] = deque()
         number = 0
         while True:
             slot = number % len(self._slots)
-            if len(waiting) == len(self._slots):  # the oldest chunk is in this very slot
+            if len(waiting) == len(self._slots):  # the oldest chunk occupies this slot
                 yield _receive(*waiting.popleft())
             size = first if first and number == 0 else reader.fill(self._slots[slot].text)
             if not size:
@@ -203,22 +206,23 @@ class RowStream:
             yield _receive(*waiting.popleft())
 
 
-def _receive(worker: _Worker, end: LinePosition, raw_offset: int) -> Parsed:
-    return Parsed(worker.receive(), end, raw_offset)
+def _receive(worker: _Worker, end: LinePosition, raw_offset: int) -> ParsedChunk:
+    return ParsedChunk(worker.receive(), end, raw_offset)
 
 
 @contextmanager
 def row_stream(workers: int, chunk_bytes: int = CHUNK_BYTES) -> Iterator[RowStream]:
-    """Start ``workers`` parsing processes (0: one per core this process may use)."""
+    """Start ``workers`` parsing processes; 0 means one per available core."""
     count = workers or len(os.sched_getaffinity(0))
+    # Two slots per process: one is parsed while the other is filled.
     slots = [_Slot(chunk_bytes) for _ in range(2 * count)]
     started: list[_Worker] = []
     if count == 1 or "fork" not in multiprocessing.get_all_start_methods():
-        started.append(_Here(slots))
+        started.append(_InlineWorker(slots))
     else:
         pipes: list[Connection] = []
         for _ in range(count):
-            process = _Process(slots, list(pipes))
+            process = _ForkedWorker(slots, list(pipes))
             pipes.append(process.connection)
             started.append(process)
     try:

@@ -1,186 +1,184 @@
 """Candidate pools: relevant products among others of the same kind, of the same colour, or any.
 
-Every product that is a candidate at all stands in the same number of pools, so that the number
-of its pools says nothing about its relevance; in pools that are made around their answers it
-does, and `shopsight audit` finds it.
+Every candidate product appears in the same number of pools, so that the number of its pools
+carries no information about relevance. Pools built around their answers leak exactly that;
+`shopsight audit` detects it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from shopsight.config import QueryGenerationConfig
-from shopsight.prepare.photos.splits import Question
+from shopsight.prepare.photos.product_words import ProductWords
+from shopsight.prepare.photos.splits import EvalQuery
 from shopsight.types import IntArray
 
-_SAME_HEAD, _SAME_WORD = 0.4, 0.3  # shares of the candidates that are not relevant
-_FEWEST_PLACES = 4  # pools a product stands in, where there are more products than that takes
-
-Having = Callable[[str], set[int]]
-"""The products that have a word."""
-HeadOf = Callable[[Sequence[str]], str]
-"""Which of a query's words says what kind of thing is asked for."""
+_SAME_HEAD, _SAME_WORD = 0.4, 0.3  # fractions of the candidates that are not relevant
+# Fewer pools per product would leave some pools short of candidates at the end; more would
+# repeat the same few products although the split has others.
+_LEAST_POOLS = 4
 
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """The candidates of one query.
+    """The candidates of one query: the relevant ones, and all of them in random order."""
 
-    Attributes:
-        question: the query.
-        relevant: relevant candidates.
-        candidates: all candidates, in random order.
-    """
-
-    question: Question
+    query: EvalQuery
     relevant: IntArray
     candidates: IntArray
 
 
 def build_pools(
-    questions: Sequence[Question],
+    queries: Sequence[EvalQuery],
     products: IntArray,
-    having: Having,
-    head_of: HeadOf,
+    words: ProductWords,
     config: QueryGenerationConfig,
     rng: np.random.Generator,
 ) -> list[Pool]:
-    """The pools of an evaluation split; a query none of whose products has a place is left out.
+    """The pools of an evaluation split.
+
+    A query is left out if all its relevant products already appear in enough pools.
 
     Args:
-        questions: its queries.
-        products: its products.
-        having: the products that have a word, as a singular.
-        head_of: the word that says what kind of thing a query asks for.
-        config: how large pools are.
-        rng: draws.
+        queries: of the split.
+        products: (n,) of the split.
+        words: of all products.
+        config: size of the pools.
+        rng: of every draw.
     """
-    if not questions or not len(products):
+    if not queries or not len(products):
         return []
-    if len(products) <= config.pool_size:  # everything is a candidate, and tells nothing
-        return [_everything(one, products, rng) for one in questions]
-    places = max(len(questions) * config.pool_size // len(products), _FEWEST_PLACES)
-    asked = _relevant(questions, products, min(places, len(questions)), config.relevant, rng)
-    free = _Places(products, asked, config.pool_size, rng)
+    if len(products) <= config.pool_size:  # with the whole split as candidates nothing can leak
+        return [_whole_split(query, products, rng) for query in queries]
+    pools_per_product = max(len(queries) * config.pool_size // len(products), _LEAST_POOLS)
+    limit = min(pools_per_product, len(queries))
+    kept = _draw_relevant(queries, products, limit, config.relevant, rng)
+    quota = _PoolQuota(products, kept, config.pool_size, rng)
     pools: dict[int, Pool] = {}
-    for i in rng.permutation(len(asked)).tolist():
-        question, relevant = asked[i]
-        count = free.size_of(i) - len(relevant)
-        head = head_of(question.key)
-        rest = [word for word in question.key if word != head]
-        kinds = [_with_any([head], having), _with_any(rest, having)]
-        others = _others(question, free, count, kinds, rng)
-        pools[i] = Pool(question, relevant, rng.permutation(np.concatenate([relevant, others])))
-    _even_out(pools, free)
-    return [pools[i] for i in range(len(asked))]
+    # Random order: the last pools take the leftovers, and that must not depend on the query.
+    for i in rng.permutation(len(kept)).tolist():
+        query, relevant = kept[i]
+        head = words.head_noun(query.key)
+        other_words = [word for word in query.key if word != head]
+        similar = [_with_any([head], words), _with_any(other_words, words)]
+        others = _draw_others(query, quota, quota.sizes[i] - len(relevant), similar, rng)
+        pools[i] = Pool(query, relevant, rng.permutation(np.concatenate([relevant, others])))
+    _balance(pools, quota)
+    return [pools[i] for i in range(len(kept))]
 
 
-def _even_out(pools: dict[int, Pool], free: _Places) -> None:
-    """Where a product stands in too many pools and another in too few, let one give way.
+class _PoolQuota:
+    """The number of further pools each product may appear in.
 
-    The last pools to be filled take what is left, and what is left may not fit them.
+    Attributes:
+        products: the candidates.
+        left: number of further pools, by product; negative for a product used too often.
+        sizes: number of candidates of each pool.
     """
-    for needed in np.flatnonzero(free.left > 0).tolist():
-        for pool in pools.values():
-            if free.left[needed] <= 0:
-                break
-            if needed in pool.question.excluded or needed in pool.candidates:
-                continue
-            replaceable = ~np.isin(pool.candidates, pool.relevant)
-            surplus = np.flatnonzero((free.left[pool.candidates] < 0) & replaceable)
-            if len(surplus):
-                free.left[pool.candidates[surplus[0]]] += 1
-                free.left[needed] -= 1
-                pool.candidates[surplus[0]] = needed
-
-
-class _Places:
-    """How many pools each product may still stand in."""
 
     def __init__(
         self,
         products: IntArray,
-        asked: list[tuple[Question, IntArray]],
-        size: int,
+        kept: list[tuple[EvalQuery, IntArray]],
+        pool_size: int,
         rng: np.random.Generator,
     ) -> None:
         used = np.zeros(int(products.max()) + 1, np.int64)
-        for _, relevant in asked:
+        for _, relevant in kept:
             used[relevant] += 1
-        total = len(asked) * size
-        count = max(total // max(total // len(products), _FEWEST_PLACES), int((used > 0).sum()))
-        each = max(total // min(count, len(products)), int(used.max()))
-        first = rng.permutation(products)
-        first = first[np.argsort(used[first] == 0, kind="stable")]  # relevant ones are candidates
-        self.products = first[:count]
+        total = len(kept) * pool_size
+        count = max(total // max(total // len(products), _LEAST_POOLS), int((used > 0).sum()))
+        per_product = max(total // min(count, len(products)), int(used.max()))
+        order = rng.permutation(products)
+        # Relevant products first: all of them must be candidates, others fill up.
+        order = order[np.argsort(used[order] == 0, kind="stable")]
+        self.products = order[:count]
         self.left = np.zeros(len(used), np.int64)
-        self.left[self.products] = each
+        self.left[self.products] = per_product
         self.left -= used
-        self._sizes = np.full(len(asked), each * len(self.products) // len(asked))
-        self._sizes[: each * len(self.products) % len(asked)] += 1
-        self._sizes = np.minimum(self._sizes, len(self.products))
-
-    def size_of(self, pool: int) -> int:
-        return int(self._sizes[pool])
+        size, remainder = divmod(per_product * len(self.products), len(kept))
+        sizes = [size + (i < remainder) for i in range(len(kept))]
+        self.sizes = [min(size, len(self.products)) for size in sizes]
 
 
-def _everything(question: Question, products: IntArray, rng: np.random.Generator) -> Pool:
-    unsure = question.excluded - question.relevant
-    candidates = [one for one in products.tolist() if one not in unsure]
-    relevant = np.array(sorted(question.relevant), np.int64)
-    return Pool(question, relevant, rng.permutation(np.array(candidates, np.int64)))
+def _whole_split(query: EvalQuery, products: IntArray, rng: np.random.Generator) -> Pool:
+    unsure = query.excluded - query.relevant
+    candidates = [product for product in products.tolist() if product not in unsure]
+    relevant = np.array(sorted(query.relevant), np.int64)
+    return Pool(query, relevant, rng.permutation(np.array(candidates, np.int64)))
 
 
-def _relevant(
-    questions: Sequence[Question],
+def _draw_relevant(
+    queries: Sequence[EvalQuery],
     products: IntArray,
-    places: int,
+    limit: int,
     most: int,
     rng: np.random.Generator,
-) -> list[tuple[Question, IntArray]]:
-    """Each query with some relevant products that have a place in another pool yet."""
-    free = np.zeros(int(products.max()) + 1, np.int64)
-    free[products] = places
-    asked = []
-    for question in questions:
-        found = np.array(sorted(question.relevant), np.int64)
-        found = rng.permutation(found[free[found] > 0])[:most]
-        if len(found):
-            free[found] -= 1
-            asked.append((question, found))
-    return asked
+) -> list[tuple[EvalQuery, IntArray]]:
+    """Each query with up to ``most`` relevant products that are in fewer than ``limit`` pools."""
+    left = np.zeros(int(products.max()) + 1, np.int64)
+    left[products] = limit
+    kept = []
+    for query in queries:
+        relevant = np.array(sorted(query.relevant), np.int64)
+        relevant = rng.permutation(relevant[left[relevant] > 0])[:most]
+        if len(relevant):
+            left[relevant] -= 1
+            kept.append((query, relevant))
+    return kept
 
 
-def _others(
-    question: Question,
-    free: _Places,
+def _draw_others(
+    query: EvalQuery,
+    quota: _PoolQuota,
     count: int,
-    kinds: list[list[int]],
+    similar: list[list[int]],
     rng: np.random.Generator,
 ) -> IntArray:
-    """Products of the same kind, that share another word, or any with the most places left."""
-    allowed = np.zeros(len(free.left), bool)
-    allowed[free.products] = True
-    allowed[list(question.excluded)] = False
+    """Products with the same head noun, with another word, then those with the most quota left."""
+    allowed = np.zeros(len(quota.left), bool)
+    allowed[quota.products] = True
+    allowed[list(query.excluded)] = False
     chosen: list[int] = []
 
-    def take(these: IntArray, most: int) -> None:
-        taken = these[: max(0, min(most, count - len(chosen)))]
+    def take(products: IntArray, most: int) -> None:
+        taken = products[: max(0, min(most, count - len(chosen)))]
         chosen.extend(taken.tolist())
         allowed[taken] = False
-        free.left[taken] -= 1
+        quota.left[taken] -= 1
 
-    for same, share in zip(kinds, (_SAME_HEAD, _SAME_WORD), strict=True):
-        with_place = [one for one in same if one < len(allowed) and allowed[one]]
-        found = rng.permutation(np.array(with_place, np.int64))
-        take(found[free.left[found] > 0], round(count * share))
+    for alike, fraction in zip(similar, (_SAME_HEAD, _SAME_WORD), strict=True):
+        usable = [product for product in alike if product < len(allowed) and allowed[product]]
+        drawn = rng.permutation(np.array(usable, np.int64))
+        take(drawn[quota.left[drawn] > 0], round(count * fraction))
     rest = rng.permutation(np.flatnonzero(allowed))
-    take(rest[np.argsort(-free.left[rest], kind="stable")], count)
+    take(rest[np.argsort(-quota.left[rest], kind="stable")], count)
     return np.array(chosen, np.int64)
 
 
-def _with_any(words: Sequence[str], having: Having) -> list[int]:
-    return sorted(set().union(*map(having, words)))
+def _with_any(key: Sequence[str], words: ProductWords) -> list[int]:
+    return sorted(set().union(*map(words.with_word, key)))
+
+
+def _balance(pools: dict[int, Pool], quota: _PoolQuota) -> None:
+    """Balance the number of pools per product.
+
+    The last pools take whatever is left, which may be excluded from them; so a product that
+    appears in too many pools gives way to one that appears in too few.
+    """
+    for needed in np.flatnonzero(quota.left > 0).tolist():
+        for pool in pools.values():
+            if quota.left[needed] <= 0:
+                break
+            if needed in pool.query.excluded or needed in pool.candidates:
+                continue
+            replaceable = ~np.isin(pool.candidates, pool.relevant)
+            surplus = np.flatnonzero((quota.left[pool.candidates] < 0) & replaceable)
+            if len(surplus):
+                quota.left[pool.candidates[surplus[0]]] += 1
+                quota.left[needed] -= 1
+                pool.candidates[surplus[0]] = needed

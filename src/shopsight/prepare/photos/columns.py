@@ -1,8 +1,8 @@
-"""A table of products with photos: which column is what, and each row as a product.
+"""Columns of a product table: which column holds what, and each row as a product.
 
-What stands in the table is data: ids, texts and paths are taken as they are written, nothing is
-executed, and a path leads to a file that is opened as a photo or refused. Paths start from the
-table's own folder; absolute ones are taken too, since the table is the user's own.
+Table content is untrusted data: ids, texts and paths are taken literally, nothing is executed, and
+a path must lead to a file that opens as a photo. Relative paths start from the table's own folder;
+absolute ones are allowed, since the table belongs to the user.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from shopsight.config import PhotoColumnsConfig
 from shopsight.errors import InputError, UsageError, unknown_name
 from shopsight.formats.fields import match_column, parse_id, shortened
 from shopsight.formats.tables import Table, TableRow
 
-KNOWN = {
+COMMON_NAMES = {
     "id": (
         *("product_id", "id", "sku", "item_id", "article_id", "asin", "productid", "itemid"),
         *("uniq_id", "handle", "code"),
@@ -35,7 +36,7 @@ KNOWN = {
         *("display_name", "text", "caption", "description"),
     ),
 }
-SPLITS = {
+_SPLIT_ALIASES = {
     "val": "valid",
     "validation": "valid",
     "dev": "valid",
@@ -46,50 +47,13 @@ SPLITS = {
     "training": "train",
     "train": "train",
 }
-"""Other names that splits go by."""
 
 Field = str | int | float | bool | None
 
 
-class ColumnNames(Protocol):
-    """Columns as they were named, empty where they are to be found; see `PhotoColumnsConfig`."""
-
-    @property
-    def id(self) -> str:
-        """Of product ids."""
-
-    @property
-    def image(self) -> str:
-        """Of photos."""
-
-    @property
-    def text(self) -> tuple[str, ...]:
-        """Of what describes products."""
-
-    @property
-    def split_column(self) -> str:
-        """Of splits; none without a name."""
-
-    @property
-    def queries(self) -> str:
-        """Of queries; none without a name."""
-
-    @property
-    def features(self) -> str:
-        """Of ready-made features."""
-
-    @property
-    def boxes(self) -> str:
-        """Of their boxes."""
-
-    @property
-    def labels(self) -> str:
-        """Of their labels."""
-
-
 @dataclass(frozen=True)
 class PhotoColumns:
-    """Which column of a table holds what; an empty name: none does."""
+    """The resolved column names of a table; an empty name means that it has no such column."""
 
     id: str
     image: str
@@ -108,16 +72,16 @@ class PhotoColumns:
 
 @dataclass(frozen=True)
 class PhotoRow:
-    """A product as its row says it is.
+    """A product as described by its row.
 
     Attributes:
         product_id: its id.
-        image: its photo: bytes, or where it is; None where the row has none.
-        text: what describes it.
-        split: its split, as written; empty without one.
-        queries: what shoppers found it with.
-        fields: its other columns.
-        regions: features, boxes and labels as they stand in the table; None without.
+        image: its photo as bytes or as a path; None if the cell is empty.
+        text: the text columns, joined.
+        split: its split, as written; empty without a split column.
+        queries: the queries it was found with.
+        fields: values of the other columns.
+        regions: unchecked features, boxes and labels; None without such columns.
     """
 
     product_id: str
@@ -129,26 +93,26 @@ class PhotoRow:
     regions: tuple[Any, Any, Any] | None
 
 
-def find_columns(table: Table, config: ColumnNames, *, precomputed: bool = False) -> PhotoColumns:
-    """Which column is what: as named, else by what such columns are usually called.
+def find_columns(
+    table: Table, config: PhotoColumnsConfig, *, precomputed: bool = False
+) -> PhotoColumns:
+    """Resolve the columns of a table: the configured names, else common names.
 
-    Args:
-        table: the table.
-        config: the names that were given.
-        precomputed: its rows hold features and boxes.
+    With ``precomputed`` the rows hold features and boxes, and need no photo.
 
     Raises:
-        UsageError: a named column is not there, or none can be found.
+        UsageError: a configured column does not exist, or a needed one cannot be found.
     """
+    text = tuple(_configured(table, name, "--text") for name in config.text)
     columns = PhotoColumns(
-        id=_named(table, config.id, "--id") or _found(table, "id", "--id"),
-        image=_named(table, config.image, "--image")
-        or _found(table, "image", "--image", needed=not precomputed),
-        text=tuple(_named(table, one, "--text") for one in config.text) or _text(table, config),
-        split=_named(table, config.split_column, "--split-column"),
-        queries=_named(table, config.queries, "--queries"),
-        features=_named(table, config.features, "--features") if precomputed else "",
-        boxes=_named(table, config.boxes, "--boxes") if precomputed else "",
+        id=_configured(table, config.id, "--id") or _by_common_name(table, "id"),
+        image=_configured(table, config.image, "--image")
+        or _by_common_name(table, "image", needed=not precomputed),
+        text=text or _text_column(table, config),
+        split=_configured(table, config.split_column, "--split-column"),
+        queries=_configured(table, config.queries, "--queries"),
+        features=_configured(table, config.features, "--features") if precomputed else "",
+        boxes=_configured(table, config.boxes, "--boxes") if precomputed else "",
         labels=config.labels if precomputed and config.labels in table.names else "",
     )
     if columns.id == columns.image:
@@ -160,25 +124,25 @@ def read_row(row: TableRow, table: Table, columns: PhotoColumns) -> PhotoRow:
     """A row as a product.
 
     Raises:
-        InputError: the row cannot be read, has no usable id, or a photo that is neither path nor
-            bytes.
+        InputError: an unreadable row, an invalid id, or a photo that is neither path nor bytes.
     """
     if row.fault:
         raise row.fault
     values = row.values
-
-    def refuse(column: str, reason: str) -> InputError:
-        place = {"line": row.line} if row.line is not None else {"row": row.number}
-        return InputError(reason, path=table.path, column=column, **place)
-
     try:
         product_id = _product_id(values.get(columns.id))
     except ValueError as error:
-        raise refuse(columns.id, str(error)) from error
+        raise row_error(str(error), row, table, columns.id) from error
     try:
         image = _image(values.get(columns.image), table.folder)
     except ValueError as error:
-        raise refuse(columns.image, f"product '{product_id}': {error}") from error
+        reason = f"product '{product_id}': {error}"
+        raise row_error(reason, row, table, columns.image) from error
+    regions = None
+    if columns.features:
+        regions = tuple(
+            values.get(name) for name in (columns.features, columns.boxes, columns.labels)
+        )
     return PhotoRow(
         product_id=product_id,
         image=image,
@@ -186,22 +150,28 @@ def read_row(row: TableRow, table: Table, columns: PhotoColumns) -> PhotoRow:
         split=_as_text(values.get(columns.split)) if columns.split else "",
         queries=_queries(values.get(columns.queries)) if columns.queries else (),
         fields={name: as_field(values.get(name)) for name in columns.fields(table.names)},
-        regions=_regions(values, columns),
+        regions=regions,
     )
 
 
-def split_of(written: str) -> str:
-    """A split's name as shopsight writes it.
+def row_error(reason: str, row: TableRow, table: Table, column: str) -> InputError:
+    """An error that names the line (or the row, in files without lines) and the column."""
+    position = {"line": row.line} if row.line is not None else {"row": row.number}
+    return InputError(reason, path=table.path, column=column, **position)
 
-    >>> split_of("validation"), split_of(" Test "), split_of("testA"), split_of("")
-    ('valid', 'testA', 'testA', '')
+
+def canonical_split(written: str) -> str:
+    """The canonical name of a split.
+
+    >>> [canonical_split(name) for name in ("validation", " Test ", "testA", "")]
+    ['valid', 'testA', 'testA', '']
     """
     name = written.strip()
-    return SPLITS.get(name.lower(), name)
+    return _SPLIT_ALIASES.get(name.lower(), name)
 
 
 def as_field(value: Any) -> Field:
-    """A value as a string, number or boolean; None for what is neither, or empty.
+    """A value as a string, number or boolean; None for anything else and for empty strings.
 
     >>> as_field(Decimal("2.50")), as_field(""), as_field([1, 2]), as_field(float("nan"))
     (2.5, None, None, None)
@@ -211,41 +181,44 @@ def as_field(value: Any) -> Field:
     if isinstance(value, str):
         return value or None
     if isinstance(value, int):
+        # Parquet has 64-bit integers; longer ones (barcodes) are kept as text.
         return value if abs(value) < 1 << 63 else str(value)
     if isinstance(value, float | Decimal):
         number = float(value)
         return number if math.isfinite(number) else None
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
-    if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
+    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
         return ", ".join(value)
     return None
 
 
-def _named(table: Table, name: str, option: str) -> str:
-    """The name as given, checked; empty if none was."""
+def _configured(table: Table, name: str, option: str) -> str:
+    """The configured name, checked; empty if none is configured."""
     if name and name not in table.names:
         error = unknown_name(f"column of {option},", name, list(table.names))
         raise UsageError(f"{table.path}: {error}")
     return name
 
 
-def _found(table: Table, what: str, option: str, *, needed: bool = True) -> str:
-    found = match_column(table.names, KNOWN[what])
-    if needed and not found:
-        which = {"id": "product ids", "image": "photos"}.get(what, what)
-        has = ", ".join(table.names)
-        raise UsageError(f"{table.path}: which column holds {which}? name it with {option} ({has})")
-    return found
+def _by_common_name(table: Table, kind: str, *, needed: bool = True) -> str:
+    column = match_column(table.names, COMMON_NAMES[kind])
+    if needed and not column:
+        content = {"id": "product ids", "image": "photos"}.get(kind, kind)
+        names = ", ".join(table.names)
+        question = f"which column holds {content}? name it with --{kind}"
+        raise UsageError(f"{table.path}: {question} ({names})")
+    return column
 
 
-def _text(table: Table, config: ColumnNames) -> tuple[str, ...]:
-    found = _found(table, "text", "--text", needed=not config.queries)
-    return (found,) if found else ()
+def _text_column(table: Table, config: PhotoColumnsConfig) -> tuple[str, ...]:
+    column = _by_common_name(table, "text", needed=not config.queries)
+    return (column,) if column else ()
 
 
 def _product_id(value: Any) -> str:
-    if isinstance(value, float) and value.is_integer():  # a whole number, but for missing others
+    # A column of whole numbers with missing values is read as floats.
+    if isinstance(value, float) and value.is_integer():
         value = int(value)
     if value is None:
         raise ValueError("empty product id")
@@ -256,12 +229,12 @@ def _product_id(value: Any) -> str:
 
 
 def _image(value: Any, folder: Path) -> bytes | Path | None:
-    """Bytes, a path, or ``{bytes, path}`` with either; None where the cell is empty."""
+    """Bytes, a path, or either from ``{bytes, path}`` (Hugging Face); None if empty."""
     if isinstance(value, dict):
-        inner = value.get("bytes")
-        if isinstance(inner, str):
-            inner = _from_base64(inner)
-        value = inner if inner else value.get("path")
+        content = value.get("bytes")
+        if isinstance(content, str):
+            content = _from_base64(content)
+        value = content if content else value.get("path")
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
     if value is None or value == "":
@@ -269,7 +242,7 @@ def _image(value: Any, folder: Path) -> bytes | Path | None:
     if not isinstance(value, str):
         raise ValueError(f"the photo is neither a path nor bytes but {shortened(value)}")
     if "://" in value[:12]:
-        reason = f"{shortened(value)} is an address, and photos are read from files"
+        reason = f"{shortened(value)} is a URL, and photos are read from files"
         raise ValueError(f"{reason}: download them first")
     return folder / value
 
@@ -281,21 +254,16 @@ def _from_base64(text: str) -> bytes:
         raise ValueError("the photo's bytes are not base64") from error
 
 
-def _regions(values: dict[str, Any], columns: PhotoColumns) -> tuple[Any, Any, Any] | None:
-    if not columns.features:
-        return None
-    return values.get(columns.features), values.get(columns.boxes), values.get(columns.labels)
-
-
 def _as_text(value: Any) -> str:
     if isinstance(value, list):
-        return " ".join(_as_text(one) for one in value)
+        return " ".join(_as_text(item) for item in value)
+    # NaN, the only value unequal to itself, marks an empty cell.
     if isinstance(value, bool) or value is None or (isinstance(value, float) and value != value):
         return ""
     return value if isinstance(value, str) else str(value) if isinstance(value, int | float) else ""
 
 
 def _queries(value: Any) -> tuple[str, ...]:
-    found = value if isinstance(value, list) else str(value or "").split("|")
-    texts = (" ".join(str(one).split()) for one in found if one is not None)
+    queries = value if isinstance(value, list) else str(value or "").split("|")
+    texts = (" ".join(str(query).split()) for query in queries if query is not None)
     return tuple(dict.fromkeys(text for text in texts if text))

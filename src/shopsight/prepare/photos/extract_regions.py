@@ -1,7 +1,7 @@
-"""From stored photos to regions, by whatever extractor is handed in.
+"""Extract the regions of stored photos with an extractor passed in from above.
 
-Regions are those of the small photo as it is stored, so that what a model saw is what a page
-shows, and any later photo is described the same way once it is brought to that size.
+Regions belong to the small photo as it is stored: a page shows what the models saw, and any later
+photo goes through the same resizing before extraction.
 """
 
 from __future__ import annotations
@@ -17,53 +17,52 @@ from numpy.typing import NDArray
 
 from shopsight.formats.images import decode_photo
 from shopsight.formats.processes import Pool, process_pool
-from shopsight.prepare.photos.writers import Described
+from shopsight.prepare.photos.writers import ExtractedRegions
 from shopsight.types import IntArray
 
 Pixels = NDArray[np.uint8]
 BATCH = 64
-"""Photos an extractor gets at once; batches begin at the first product, so that a broken run that
-goes on describes every photo among the same others."""
-_TASK = 8  # photos that a process describes before it answers
+"""Photos per extractor call. Batches are aligned to the first product, so that a resumed run
+extracts every photo in the same batch: batched networks may round differently otherwise."""
+_TASK = 8  # photos per task of a process: small enough to balance, large enough to amortise
 
 
 class RegionExtractor(Protocol):
-    """What describes photos; see `shopsight.regions.Extractor`."""
+    """The part of `shopsight.regions.Extractor` that preparing needs."""
 
     name: str
     width: int
     label_names: tuple[str, ...]
     in_workers: bool
 
-    def extract(self, photos: Sequence[Pixels]) -> Sequence[Described]:
+    def extract(self, photos: Sequence[Pixels]) -> Sequence[ExtractedRegions]:
         """The regions of photos, in their order."""
 
     def save(self, folder: Path) -> None:
         """Write settings and weights."""
 
 
+Train = Callable[
+    [Sequence[Pixels], Sequence[Sequence[str]], int, Callable[[str], None]], RegionExtractor
+]
+"""Train an extractor: photos, words of each, seed, and a callback for messages."""
+
+
 @dataclass(frozen=True)
 class RegionSource:
-    """How regions come about, handed in from above.
+    """The origin of regions, passed in from above; without callables they come with the table.
 
     Attributes:
-        settings: everything that changes the result, for ``data.json`` and to know a changed call.
-        make: the extractor; for one that learns, see ``learn``.
-        load: an extractor that was saved.
-        learn: makes the extractor from photos and words of the training products, a seed, and a
-            function that is told about its progress; None where nothing is learned.
-        ready_made: regions come with the table, and nothing here is asked for any.
+        settings: everything that changes the result; part of the fingerprint and ``data.json``.
+        make: makes an extractor that needs no training.
+        load: opens a saved extractor.
+        learn: trains an extractor on the catalogue.
     """
 
     settings: dict[str, Any] = field(default_factory=dict)
     make: Callable[[], RegionExtractor] | None = None
     load: Callable[[Path], RegionExtractor] | None = None
-    learn: (
-        Callable[
-            [Sequence[Pixels], Sequence[Sequence[str]], int, Callable[[str], None]], RegionExtractor
-        ]
-        | None
-    ) = None
+    learn: Train | None = None
 
     @property
     def precomputed(self) -> bool:
@@ -72,21 +71,22 @@ class RegionSource:
 
 
 class StoredPhotos(Sequence[Pixels]):
-    """Photos that are stored, decoded as they are asked for.
+    """Stored photos, decoded on access.
 
     Args:
         path: the JPEG files end to end.
-        offsets: (P + 1,) where each begins.
-        which: (n,) the products to show; all by default.
+        offsets: (P + 1,) start of each.
+        products: (n,) the products in the sequence; all by default.
     """
 
-    def __init__(self, path: Path, offsets: IntArray, which: IntArray | None = None) -> None:
+    def __init__(self, path: Path, offsets: IntArray, products: IntArray | None = None) -> None:
+        # An empty file cannot be mapped.
         self._bytes = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, "u1")
         self._offsets = offsets
-        self._which = np.arange(len(offsets) - 1) if which is None else which
+        self._products = np.arange(len(offsets) - 1) if products is None else products
 
     def __len__(self) -> int:
-        return len(self._which)
+        return len(self._products)
 
     @overload
     def __getitem__(self, index: int) -> Pixels: ...
@@ -96,59 +96,61 @@ class StoredPhotos(Sequence[Pixels]):
 
     def __getitem__(self, index: int | slice) -> Pixels | list[Pixels]:
         if isinstance(index, slice):
-            return [self[one] for one in range(*index.indices(len(self)))]
+            return [self[i] for i in range(*index.indices(len(self)))]
         return decode_photo(self.jpeg(index))
 
     def jpeg(self, index: int) -> bytes:
         """A photo as it is stored."""
-        product = self._which[index]
+        product = self._products[index]
         return self._bytes[self._offsets[product] : self._offsets[product + 1]].tobytes()
 
     def digests(self) -> list[bytes]:
-        """What tells photos apart; nothing where there is no photo."""
+        """A hash of each photo; empty for products without a photo."""
         jpegs = map(self.jpeg, range(len(self)))
-        return [xxhash.xxh3_128_digest(one) if one else b"" for one in jpegs]
+        return [xxhash.xxh3_128_digest(jpeg) if jpeg else b"" for jpeg in jpegs]
 
 
-def describe_all(
+def extract_all(
     extractor: RegionExtractor, photos: StoredPhotos, start: int, workers: int
-) -> Iterator[list[Described]]:
-    """The regions of all photos from ``start`` on, a multiple of `BATCH`, batch by batch."""
+) -> Iterator[list[ExtractedRegions]]:
+    """The regions of all photos from ``start`` (a multiple of `BATCH`), batch by batch."""
     starts = range(start, len(photos), BATCH)
     if not extractor.in_workers:
         for first in starts:
             yield list(extractor.extract(photos[first : first + BATCH]))
         return
-    with process_pool(_describe, workers, _take_extractor, (extractor,)) as pool:
-        yield from _joined(pool, photos, starts)
+    with process_pool(_extract, workers, _set_extractor, (extractor,)) as pool:
+        yield from _batches(pool, photos, starts)
 
 
-def _joined(
-    pool: Pool[list[bytes], list[Described]], photos: StoredPhotos, starts: range
-) -> Iterator[list[Described]]:
+def _batches(
+    pool: Pool[list[bytes], list[ExtractedRegions]], photos: StoredPhotos, starts: range
+) -> Iterator[list[ExtractedRegions]]:
     def tasks() -> Iterator[tuple[bool, list[bytes]]]:
         for first in starts:
             stop = min(first + BATCH, len(photos))
-            for here in range(first, stop, _TASK):
-                there = min(here + _TASK, stop)
-                yield there == stop, [photos.jpeg(i) for i in range(here, there)]
+            for task_start in range(first, stop, _TASK):
+                task_stop = min(task_start + _TASK, stop)
+                jpegs = [photos.jpeg(i) for i in range(task_start, task_stop)]
+                yield task_stop == stop, jpegs
 
-    batch: list[Described] = []
-    for is_last, described in pool.map(tasks()):
-        batch += described
+    batch: list[ExtractedRegions] = []
+    for is_last, regions in pool.map(tasks()):
+        batch += regions
         if is_last:
             yield batch
             batch = []
 
 
-_extractor: RegionExtractor | None = None  # of this process
+# A worker process receives the extractor once, not with every task: weights are large.
+_extractor: RegionExtractor | None = None
 
 
-def _take_extractor(extractor: RegionExtractor) -> None:
+def _set_extractor(extractor: RegionExtractor) -> None:
     global _extractor
     _extractor = extractor
 
 
-def _describe(jpegs: list[bytes]) -> list[Described]:
+def _extract(jpegs: list[bytes]) -> list[ExtractedRegions]:
     assert _extractor is not None
-    return [one for jpeg in jpegs for one in _extractor.extract([decode_photo(jpeg)])]
+    return [regions for jpeg in jpegs for regions in _extractor.extract([decode_photo(jpeg)])]

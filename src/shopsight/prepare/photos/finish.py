@@ -1,4 +1,4 @@
-"""The last step: tables, vocabulary and ``data.json`` from what was grown; may be repeated."""
+"""Final step: tables, vocabulary and ``data.json`` from the append-only files; repeatable."""
 
 from __future__ import annotations
 
@@ -11,115 +11,88 @@ import numpy as np
 import pyarrow as pa
 
 from shopsight.data.photo_store import FIELDS, PHOTO_OFFSETS, PHOTOS
-from shopsight.data.split_names import TRAIN
-from shopsight.prepare.photos.queries_and_splits import Shoppers
+from shopsight.formats.atomic import write_npy
+from shopsight.prepare.journal import EXTRACTOR
+from shopsight.prepare.photos.queries_and_splits import QueriesAndSplits
+from shopsight.prepare.photos.settings import PhotosSettings
 from shopsight.prepare.photos.splits import SPLITS
 from shopsight.prepare.photos.state import KINDS, PhotosState
 from shopsight.prepare.photos.typed_fields import fields_table
 from shopsight.prepare.photos.writers import SKIPPED, ProductRows, photo_offsets
 from shopsight.prepare.tables import (
-    each,
-    grown_in,
     region_statistics,
     remove_leftovers,
-    train_on,
     write_manifest,
-    write_npy,
     write_products,
-    write_split,
+    write_splits,
     write_table,
 )
-from shopsight.text.query_stats import describe_queries
 from shopsight.text.vocabulary import Vocabulary
-
-EXTRACTOR = "extractor"
 
 
 @dataclass(frozen=True)
-class About:
-    """What ``data.json`` says beside counts.
+class TableInfo:
+    """The part of ``data.json`` that does not come from counting.
 
     Attributes:
-        fingerprint: of the table and the settings.
         settings: of everything.
-        extractor: name, settings and label names of what described the photos.
-        field_names: the columns of the table that are kept.
+        extractor: name, settings and label names of the extractor.
+        field_names: columns that are kept as fields.
         typed: whether their values have types.
-        vocabulary: the named tokenizer; None where one is trained.
-        vocabulary_size: of the trained one.
     """
 
-    fingerprint: str
-    settings: dict[str, Any]
+    settings: PhotosSettings
     extractor: dict[str, Any]
     field_names: tuple[str, ...]
     typed: bool
-    vocabulary: Vocabulary | None
-    vocabulary_size: int
 
 
 def finish(
-    partial: Path, state: PhotosState, rows: ProductRows, shoppers: Shoppers, about: About
+    partial: Path,
+    state: PhotosState,
+    rows: ProductRows,
+    queries: QueriesAndSplits,
+    info: TableInfo,
+    vocabulary: Vocabulary | None,
 ) -> None:
-    """Complete ``partial/data``.
-
-    Args:
-        partial: the folder of the preparation.
-        state: how it went.
-        rows: the products.
-        shoppers: queries, splits and pools.
-        about: what else ``data.json`` says.
-    """
+    """Complete ``partial/data``; without a vocabulary, one is trained on the queries."""
     data = partial / "data"
-    remove_leftovers(data, grown_in(data, state.lengths))
-    if not (data / Path(SKIPPED).name).stat().st_size:
-        (data / Path(SKIPPED).name).unlink()
+    remove_leftovers(data, state.lengths)
+    if not (partial / SKIPPED).stat().st_size:
+        (partial / SKIPPED).unlink()
     ids = pa.array(rows.ids, pa.string())
     counts = np.load(partial / "spool" / "region_counts.npy")
-    write_products(data, ids, counts, shoppers.splits, list(SPLITS))
-    _write_photos(partial)
-    write_table(data / FIELDS, fields_table(rows.fields, about.field_names, typed=about.typed))
+    write_products(data, ids, counts, queries.splits, list(SPLITS))
+    sizes = _write_photo_offsets(partial)
+    write_table(data / FIELDS, fields_table(rows.fields, info.field_names, typed=info.typed))
     if (partial / EXTRACTOR).is_dir():
         shutil.copytree(partial / EXTRACTOR, data / EXTRACTOR)
-    warnings = list(shoppers.warnings)
-    splits: dict[str, Any] = {}
-    for split in shoppers.rows:
-        splits[split.name] = write_split(data, split, ids, warnings)
-        if split.name == TRAIN:
-            vocabulary = about.vocabulary or train_on(split.texts, about.vocabulary_size)
-            vocabulary.save(data / "vocabulary")
-    names = dict(enumerate(about.extractor.get("label_names", ())))
-    summary = {
-        "fingerprint": about.fingerprint,
-        "settings": about.settings,
-        "extractor": about.extractor,
+    warnings = list(queries.warnings)
+    size = info.settings.photos.vocabulary_size
+    splits, query_statistics = write_splits(data, queries.rows, ids, vocabulary or size, warnings)
+    names = dict(enumerate(info.extractor.get("label_names", ())))
+    manifest = {
+        "fingerprint": state.fingerprint,
+        "settings": info.settings.as_dict(),
+        "extractor": info.extractor,
         "feature_width": state.feature_width,
         "splits": splits,
         "products": len(ids),
-        "photos": _photo_statistics(partial),
-        "regions": region_statistics(data, lambda label: names.get(label, "")),
-        "asked": shoppers.about,
-        "queries": describe_queries(t for split in shoppers.rows for t in each(split.texts)),
-        "skipped": _skipped(state),
+        "photos": sizes,
+        "regions": region_statistics(data, names),
+        "query_source": queries.info,
+        "queries": query_statistics,
+        "skipped": state.skipped_with_meanings(KINDS),
         "warnings": warnings,
     }
-    write_manifest(data, summary)
+    write_manifest(data, manifest)
 
 
-def _write_photos(partial: Path) -> None:
-    """``photo_offsets.npy``; or no photos at all where no product has one."""
+def _write_photo_offsets(partial: Path) -> dict[str, int]:
+    """Write ``photo_offsets.npy``, or remove the empty photo file; returns counts."""
     data, offsets = partial / "data", photo_offsets(partial)
     if offsets[-1]:
         write_npy(data / PHOTO_OFFSETS, offsets)
     else:
         (data / PHOTOS).unlink()
-
-
-def _photo_statistics(partial: Path) -> dict[str, int]:
-    sizes = np.load(partial / "spool" / "photo_bytes.npy")
-    return {"photos": int((sizes > 0).sum()), "bytes": int(sizes.sum())}
-
-
-def _skipped(state: PhotosState) -> dict[str, Any]:
-    kinds = {kind: {"meaning": KINDS[kind], **entry} for kind, entry in state.skipped.items()}
-    return {"table": kinds} if kinds else {}
+    return {"photos": int((np.diff(offsets) > 0).sum()), "bytes": int(offsets[-1])}

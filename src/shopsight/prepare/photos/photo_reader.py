@@ -1,4 +1,4 @@
-"""From the rows of a table to products with small photos, through a pool of processes."""
+"""Read table rows into products with small photos, decoded by a pool of processes."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from shopsight.errors import InputError
 from shopsight.formats.images import PhotoError, SmallPhoto, small_photo
 from shopsight.formats.processes import Pool
 from shopsight.formats.tables import Table, TableRow
-from shopsight.prepare.photos.columns import PhotoColumns, PhotoRow, read_row
-from shopsight.prepare.photos.precomputed_regions import ReadyMade, precomputed
-from shopsight.prepare.photos.state import PhotosState
+from shopsight.prepare.photos.columns import PhotoColumns, PhotoRow, read_row, row_error
+from shopsight.prepare.photos.precomputed_regions import precomputed_regions
+from shopsight.prepare.photos.state import TABLE, PhotosState
 from shopsight.prepare.photos.writers import ProductFiles, RegionFiles
 
-_BATCH = 16  # photos that a process decodes before it answers
+_BATCH = 16  # photos per task: the cost of a round trip is small beside decoding them
 
-Source = bytes | Path | None
+PhotoSource = bytes | Path | None
 Decoded = SmallPhoto | PhotoError | None
 
 
 @dataclass(frozen=True)
-class _Read:
-    """A row of the table: a product whose photo is to be decoded, or why it is refused."""
+class _ParsedRow:
+    """A row of the table: a product whose photo is to be decoded, or an error of some kind."""
 
     row: TableRow
     product: PhotoRow | None
@@ -34,20 +34,16 @@ class _Read:
 
 
 @dataclass(frozen=True)
-class Decode:
-    """What a process does with some photos.
-
-    Args:
-        config: how large they may be, and how small they are stored.
-    """
+class PhotoDecoder:
+    """Decodes a batch of photos in a worker process; errors are returned, not raised."""
 
     config: SmallPhotoConfig
 
-    def __call__(self, batch: list[Source]) -> list[Decoded]:
-        """Small photos, or why each is refused; None for None."""
-        return [self._one(source) for source in batch]
+    def __call__(self, batch: list[PhotoSource]) -> list[Decoded]:
+        """Small photos or the errors of invalid ones; None for None."""
+        return [self._decode(source) for source in batch]
 
-    def _one(self, source: Source) -> Decoded:
+    def _decode(self, source: PhotoSource) -> Decoded:
         try:
             return None if source is None else small_photo(source, self.config)
         except PhotoError as error:
@@ -55,126 +51,98 @@ class Decode:
 
 
 class PhotoReader:
-    """Reads rows from where the state says, and stores what is good.
+    """Reads rows from the position of the state on and stores the valid products.
 
     Args:
         table: the table.
-        columns: which column is what.
-        state: how far it is; moves on.
-        stop_at: row to stop before, from 0.
-        strict: whether the first bad row ends the work.
+        columns: its columns.
+        state: position and counts; advanced while reading.
+        products: destination of the products.
+        regions: destination of precomputed regions, opened when their width is known.
+        strict: raise at the first invalid row instead of skipping it.
     """
 
     def __init__(
-        self, table: Table, columns: PhotoColumns, state: PhotosState, stop_at: int, strict: bool
+        self,
+        table: Table,
+        columns: PhotoColumns,
+        state: PhotosState,
+        products: ProductFiles,
+        regions: Callable[[int], RegionFiles],
+        strict: bool,
     ) -> None:
         self._table, self._columns, self._state = table, columns, state
-        self._stop_at, self._strict = stop_at, strict
+        self._products, self._regions, self._strict = products, regions, strict
         self._needs_photo = not columns.features or bool(columns.image)
 
-    def read(
-        self,
-        pool: Pool[list[Source], list[Decoded]],
-        products: ProductFiles,
-        regions: Callable[[int], RegionFiles],
-    ) -> Iterator[None]:
-        """Store the products of the rows that are left; yields after each batch.
-
-        Args:
-            pool: decodes photos; made with `Decode`.
-            products: where products go.
-            regions: where ready-made regions of a width go.
+    def read(self, stop: int, pool: Pool[list[PhotoSource], list[Decoded]]) -> Iterator[None]:
+        """Store the products of the rows before ``stop``; yields after each batch.
 
         Raises:
-            InputError: the first bad row or photo, where the reader is strict.
+            InputError: the first invalid row or photo, if strict.
         """
-        for batch, decoded in pool.map(self._batches()):
-            for read, photo in zip(batch, decoded, strict=True):
-                self._store(read, photo, products, regions)
-                self._state.row = read.row.number
+        rows = self._table.rows(self._state.row, stop)
+        for batch, photos in pool.map(self._batches(rows)):
+            for parsed, photo in zip(batch, photos, strict=True):
+                self._store(parsed, photo)
+                self._state.row = parsed.row.number
             yield
 
-    def _batches(self) -> Iterator[tuple[list[_Read], list[Source]]]:
-        rows = self._table.rows(self._state.row, self._stop_at)
-        while batch := [self._read(row) for row in islice(rows, _BATCH)]:
-            yield batch, [one.product.image if one.product else None for one in batch]
+    def _batches(
+        self, rows: Iterator[TableRow]
+    ) -> Iterator[tuple[list[_ParsedRow], list[PhotoSource]]]:
+        while batch := [self._parse(row) for row in islice(rows, _BATCH)]:
+            yield batch, [parsed.product.image if parsed.product else None for parsed in batch]
 
-    def _read(self, row: TableRow) -> _Read:
+    def _parse(self, row: TableRow) -> _ParsedRow:
         try:
-            return _Read(row, read_row(row, self._table, self._columns))
+            return _ParsedRow(row, read_row(row, self._table, self._columns))
         except InputError as error:
-            kind = {self._columns.id: "id", self._columns.image: "no-photo"}
-            name = "row" if row.fault else kind.get(str(error.column), "row")
-            return _Read(row, None, name, error)
+            kinds = {self._columns.id: "id", self._columns.image: "no-photo"}
+            kind = "row" if row.fault else kinds.get(str(error.column), "row")
+            return _ParsedRow(row, None, kind, error)
 
-    def _store(
-        self,
-        read: _Read,
-        photo: Decoded,
-        products: ProductFiles,
-        regions: Callable[[int], RegionFiles],
-    ) -> None:
-        product = read.product
+    def _store(self, parsed: _ParsedRow, photo: Decoded) -> None:
+        product = parsed.product
         if product is None:
-            assert read.error is not None
-            self._refuse(read, read.kind, read.error, products)
-        elif product.product_id in products.known:
-            self._refuse(read, "repeated", "was met before", products)
+            assert parsed.error is not None
+            self._reject(parsed.row, "", parsed.kind, parsed.error)
+        elif product.product_id in self._products.ids:
+            self._reject_product(parsed.row, product, "repeated", "duplicate product id")
         elif isinstance(photo, PhotoError):
-            self._refuse(read, photo.kind, photo.reason, products)
+            self._reject_product(parsed.row, product, photo.kind, photo.reason)
         elif photo is None and self._needs_photo:
-            self._refuse(read, "no-photo", "the row names no photo", products)
+            self._reject_product(parsed.row, product, "no-photo", "the row names no photo")
         elif product.regions is None:
             assert photo is not None
-            products.append(product, photo, (photo.height, photo.width))
+            self._products.append(product, photo, (photo.height, photo.width))
         else:
-            self._store_ready_made(read, product, photo, products, regions)
+            self._store_precomputed(parsed.row, product, photo)
 
-    def _store_ready_made(
-        self,
-        read: _Read,
-        product: PhotoRow,
-        photo: SmallPhoto | None,
-        products: ProductFiles,
-        regions: Callable[[int], RegionFiles],
+    def _store_precomputed(
+        self, row: TableRow, product: PhotoRow, photo: SmallPhoto | None
     ) -> None:
+        state = self._state
         try:
-            found = precomputed(product, photo, self._state.feature_width, self._state.label_names)
+            regions = precomputed_regions(product, photo, state.feature_width, state.label_names)
         except ValueError as error:
-            self._refuse(read, "features", str(error), products)
+            self._reject_product(row, product, "features", str(error))
             return
-        self._state.feature_width = found.features.shape[1]
-        self._append(product, photo, found, products, regions(self._state.feature_width))
+        state.feature_width = regions.features.shape[1]
+        self._regions(state.feature_width).append([regions])
+        self._products.append(product, photo, regions.size)
+        state.extracted = len(self._products)
 
-    def _append(
-        self,
-        product: PhotoRow,
-        photo: SmallPhoto | None,
-        found: ReadyMade,
-        products: ProductFiles,
-        regions: RegionFiles,
-    ) -> None:
-        regions.append([found])
-        products.append(product, photo, found.size)
-        self._state.described = len(products)
+    def _reject_product(self, row: TableRow, product: PhotoRow, kind: str, reason: str) -> None:
+        columns = {"repeated": self._columns.id, "features": self._columns.features}
+        column = columns.get(kind, self._columns.image)
+        message = f"product '{product.product_id}': {reason}"
+        error = row_error(message, row, self._table, column)
+        self._reject(row, product.product_id, kind, error)
 
-    def _refuse(
-        self, read: _Read, kind: str, reason: str | InputError, products: ProductFiles
-    ) -> None:
-        product_id = read.product.product_id if read.product else ""
-        error = reason if isinstance(reason, InputError) else self._error(read, kind, reason)
+    def _reject(self, row: TableRow, product_id: str, kind: str, error: InputError) -> None:
         if self._strict:
             raise error
-        self._state.skip(kind, str(error).removeprefix(f"{self._table.folder}/"))
-        products.skip(read.row.number, product_id, kind, error.reason)
-
-    def _error(self, read: _Read, kind: str, reason: str) -> InputError:
-        assert read.product is not None
-        column = {"repeated": self._columns.id, "features": self._columns.features}
-        place = {"line": read.row.line} if read.row.line is not None else {"row": read.row.number}
-        return InputError(
-            f"product '{read.product.product_id}': {reason}",
-            path=self._table.path,
-            column=column.get(kind, self._columns.image),
-            **place,
-        )
+        # Paths relative to the table keep data.json independent of where the table was.
+        self._state.skip(TABLE, kind, str(error).removeprefix(f"{self._table.folder}/"))
+        self._products.skip(row.number, product_id, kind, error.reason)

@@ -1,8 +1,8 @@
-"""The words of products' texts, and which of them a shopper would use.
+"""Words of product texts, and the queries that can be generated from them.
 
-Brands, model numbers and other names are known by how few products have them: a word is used in
-queries if enough products share it. Nothing else is known about words, so any language will do;
-that an English plural is the same word as its singular is all that is added.
+Brands and model numbers cannot be predicted from photos. They are recognised by rarity alone: a
+word is used in queries if enough products share it. No word list is involved, so any language
+works; only English plurals get special treatment.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _ES = ("sses", "xes", "ches", "shes", "zes")
 
 
 def singular(word: str) -> str:
-    """A word without the ending of an English plural, as far as its letters tell.
+    """A word without an English plural ending, judged by its letters alone.
 
-    >>> [singular(one) for one in ("shoes", "dresses", "dress", "watches", "jeans", "bus", "as")]
+    >>> [singular(word) for word in ("shoes", "dresses", "dress", "watches", "jeans", "bus", "as")]
     ['shoe', 'dress', 'dress', 'watch', 'jean', 'bus', 'as']
     """
     if len(word) <= 3 or not word.endswith("s") or word.endswith(_KEPT_S):
@@ -34,101 +34,101 @@ def singular(word: str) -> str:
     return word[:-2] if word.endswith(_ES) else word[:-1]
 
 
-def key_of(text: str) -> tuple[str, ...]:
-    """What makes two queries the same: their words in no order, plurals as singulars.
+def query_key(text: str) -> tuple[str, ...]:
+    """The identity of a query: its sorted content words as singulars.
 
-    >>> key_of("Red shoes for women") == key_of("women red shoe")
+    >>> query_key("Red shoes for women") == query_key("women red shoe")
     True
     """
     stop = stop_words()
-    found = words(text)
-    content = {singular(word) for word in found if word not in stop} or set(found)
+    tokens = words(text)
+    content = {singular(word) for word in tokens if word not in stop} or set(tokens)
     return tuple(sorted(content)) or (normalise(text),)
 
 
 @dataclass(frozen=True)
 class ProductWords:
-    """The words of P products.
+    """Words of P products.
 
     Attributes:
-        words: (P,) each product's distinct words as written, in their order.
-        used: the words, as singulars, that queries are made of.
+        words: (P,) each product's distinct words as written, in text order.
+        vocabulary: the words, as singulars, that generated queries may contain.
     """
 
     words: list[list[str]]
-    used: frozenset[str]
+    vocabulary: frozenset[str]
 
     @classmethod
-    def of(cls, texts: Sequence[str], config: QueryGenerationConfig) -> ProductWords:
-        """Read the texts of all products."""
+    def from_texts(cls, texts: Sequence[str], config: QueryGenerationConfig) -> ProductWords:
+        """The words of (P,) product texts."""
         stop = stop_words()
-        found = [_distinct(word for word in words(text) if word not in stop) for text in texts]
-        frequency = Counter(singular(word) for one in found for word in one)
+        product_words = [
+            _distinct(word for word in words(text) if word not in stop) for text in texts
+        ]
+        frequency = Counter(singular(word) for tokens in product_words for word in tokens)
         least = max(config.word_products, config.word_fraction * len(texts))
-        used = frozenset(
+        vocabulary = frozenset(
             word
             for word, products in frequency.items()
             if products >= least and any(map(str.isalpha, word))
         )
-        return cls(found, used)
+        return cls(product_words, vocabulary)
 
     @cached_property
-    def sets(self) -> list[frozenset[str]]:
+    def word_sets(self) -> list[frozenset[str]]:
         """(P,) each product's words, as singulars."""
-        return [frozenset(map(singular, one)) for one in self.words]
+        return [frozenset(map(singular, tokens)) for tokens in self.words]
 
     @cached_property
-    def places(self) -> dict[str, set[int]]:
-        """The products that have each word, as a singular."""
-        found: dict[str, set[int]] = {}
-        for product, one in enumerate(self.sets):
-            for word in one:
-                found.setdefault(word, set()).add(product)
-        return found
+    def _products_by_word(self) -> dict[str, set[int]]:
+        products: dict[str, set[int]] = {}
+        for product, tokens in enumerate(self.word_sets):
+            for word in tokens:
+                products.setdefault(word, set()).add(product)
+        return products
 
-    def having(self, word: str) -> set[int]:
-        """The products that have a word, as a singular."""
-        return self.places.get(word, set())
+    def with_word(self, word: str) -> set[int]:
+        """The products whose text contains a word (a singular)."""
+        return self._products_by_word.get(word, set())
 
-    def having_all(self, key: Iterable[str]) -> set[int]:
-        """The products that have all words of a query."""
-        found = sorted((self.having(word) for word in key), key=len)
-        return set.intersection(*found) if found else set()
+    def with_all(self, key: Iterable[str]) -> set[int]:
+        """The products whose text contains every word of a query."""
+        # The rarest word first keeps the intermediate intersections small.
+        products = sorted((self.with_word(word) for word in key), key=len)
+        return set.intersection(*products) if products else set()
 
-    def head_of(self, key: Sequence[str]) -> str:
-        """Which word of a query says what kind of thing is asked for.
+    def head_noun(self, key: Sequence[str]) -> str:
+        """The head noun of a query: its word that most often ends the texts that contain it.
 
-        It is the one that most often is the last word that counts of a text that has it, as
-        English head nouns are.
+        English noun phrases end with their head; no part-of-speech tagger is needed.
         """
-        return max(sorted(key), key=lambda word: self._lasts[word] / (len(self.having(word)) or 1))
+        return max(
+            sorted(key),
+            key=lambda word: self._last_word_counts[word] / (len(self.with_word(word)) or 1),
+        )
 
     @cached_property
-    def _lasts(self) -> Counter[str]:
-        cleaned = map(self.clean, range(len(self.words)))
-        return Counter(singular(one[-1]) for one in cleaned if one)
+    def _last_word_counts(self) -> Counter[str]:
+        usable = map(self.query_words, range(len(self.words)))
+        return Counter(singular(tokens[-1]) for tokens in usable if tokens)
 
-    def clean(self, product: int) -> list[str]:
-        """A product's words that queries are made of, in their order."""
-        return [word for word in self.words[product] if singular(word) in self.used]
+    def query_words(self, product: int) -> list[str]:
+        """A product's words that may appear in queries, in text order."""
+        return [word for word in self.words[product] if singular(word) in self.vocabulary]
 
 
-def made_up_queries(
+def generate_queries(
     words: Sequence[str], config: QueryGenerationConfig, seed: Sequence[int]
 ) -> list[str]:
-    """What shoppers might type to find a product: some of its words, mostly in their order.
+    """Plausible queries for one product: random subsets of its words, mostly in text order.
 
-    The last word, in English titles mostly the kind of thing it is, is kept more often than not.
-
-    Args:
-        words: the words to choose from.
-        config: how many queries, and of how many words.
-        seed: of this product.
+    The last word, in English titles mostly the head noun, is kept more often than the others.
     """
     if not words:
         return []
     rng = np.random.default_rng(seed)
-    made: dict[str, None] = {}
+    queries: dict[str, None] = {}
+    # Few words allow few distinct subsets, so the number of draws is bounded.
     for _ in range(2 * config.queries_per_product):
         count = int(rng.integers(config.least_words, config.most_words + 1))
         chosen = rng.permutation(len(words))[:count].tolist()
@@ -136,14 +136,14 @@ def made_up_queries(
             chosen[0] = len(words) - 1
         if rng.random() >= config.shuffle:
             chosen.sort()
-        made[" ".join(words[i] for i in chosen)] = None
-        if len(made) == config.queries_per_product:
+        queries[" ".join(words[i] for i in chosen)] = None
+        if len(queries) == config.queries_per_product:
             break
-    return list(made)
+    return list(queries)
 
 
-def _distinct(found: Iterable[str]) -> list[str]:
-    kept: dict[str, str] = {}
-    for word in found:
-        kept.setdefault(singular(word), word)
-    return list(kept.values())
+def _distinct(tokens: Iterable[str]) -> list[str]:
+    by_singular: dict[str, str] = {}
+    for word in tokens:
+        by_singular.setdefault(singular(word), word)
+    return list(by_singular.values())

@@ -1,250 +1,254 @@
-"""Everything that shoppers do in a catalogue of photos: queries, clicks, splits, pools, answers."""
+"""Queries, splits, training pairs and candidate pools of a catalogue of photos."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import xxhash
 
 from shopsight.config import QueryGenerationConfig
+from shopsight.data.photo_store import PHOTOS
 from shopsight.data.split_names import TRAIN
 from shopsight.errors import pluralise
 from shopsight.formats.click_logs import Click
 from shopsight.prepare.photos.candidate_pools import Pool, build_pools
-from shopsight.prepare.photos.product_words import ProductWords, key_of, made_up_queries
+from shopsight.prepare.photos.extract_regions import StoredPhotos
+from shopsight.prepare.photos.product_words import ProductWords, generate_queries, query_key
 from shopsight.prepare.photos.splits import (
     EVALUATION,
     SPLITS,
-    Asked,
-    Questions,
-    count_shared_photos,
-    drawn_splits,
-    given_splits,
+    EvalQuerySelector,
+    ProductQuery,
+    draw_splits,
+    named_splits,
+    warn_of_shared_photos,
 )
-from shopsight.prepare.photos.writers import ProductRows
+from shopsight.prepare.photos.writers import ProductRows, photo_offsets
 from shopsight.prepare.tables import SplitRows
 from shopsight.types import IntArray, Qrels
 
 
+@dataclass(frozen=True)
+class QuerySource:
+    """The origin of queries and splits.
+
+    Attributes:
+        config: of queries, splits and pools.
+        seed: of every draw.
+        clicks: the click log; it takes precedence over the query column.
+        has_query_column: whether the table names queries; else they are generated from texts.
+        has_split_column: whether the table names splits; else they are drawn.
+    """
+
+    config: QueryGenerationConfig
+    seed: int
+    clicks: Sequence[Click] | None = None
+    has_query_column: bool = False
+    has_split_column: bool = False
+
+
 @dataclass(frozen=True, eq=False)
-class Shoppers:
-    """What shoppers do in a catalogue of P products.
+class QueriesAndSplits:
+    """Queries and splits of P products.
 
     Attributes:
         words: of the products.
-        splits: (P,) which of `SPLITS` each product is in.
+        splits: (P,) index of each product's split in `SPLITS`.
         rows: the splits as they are written.
-        about: how many queries there are and where they come from, for ``data.json``.
-        warnings: what a person should know.
+        info: number and origin of the queries, for ``data.json``.
+        warnings: notes for the user.
     """
 
     words: ProductWords
     splits: IntArray
     rows: list[SplitRows]
-    about: dict[str, object]
+    info: dict[str, object]
     warnings: list[str]
 
+    def training_words(self) -> tuple[IntArray, list[list[str]]]:
+        """The n training products, and the words of each text; of its queries without texts."""
+        products = np.flatnonzero(self.splits == 0)
+        labels = [sorted(self.words.word_sets[i]) for i in products.tolist()]
+        return products, labels if any(labels) else self._query_words(products)
 
-@dataclass(frozen=True, eq=False)
-class Shelves:
-    """Where products stand before anybody asks for them.
-
-    Attributes:
-        words: of the products.
-        splits: (P,) which of `SPLITS` each product is in.
-        warnings: about the splits.
-    """
-
-    words: ProductWords
-    splits: IntArray
-    warnings: list[str]
-
-    @classmethod
-    def of(
-        cls,
-        rows: ProductRows,
-        photos: Sequence[bytes],
-        config: QueryGenerationConfig,
-        seed: int,
-        *,
-        as_given: bool,
-    ) -> Shelves:
-        """The words and the split of every product.
-
-        Args:
-            rows: the products.
-            photos: a digest of the photo of each; nothing where it has none.
-            config: how large the splits are.
-            seed: of the draw.
-            as_given: take the splits that the table names.
-        """
-        warnings: list[str] = []
-        if as_given:
-            splits = given_splits(rows.splits, warnings)
-            count_shared_photos(splits, photos, warnings)
-        else:
-            splits = drawn_splits(rows.ids, photos, config, seed)
-        return cls(ProductWords.of(rows.texts, config), splits, warnings)
+    def _query_words(self, products: IntArray) -> list[list[str]]:
+        words: list[set[str]] = [set() for _ in self.splits]
+        for split in self.rows:
+            if split.name == TRAIN:
+                keys = [query_key(text) for text in split.texts.to_pylist()]
+                for query, product in zip(split.queries, split.products, strict=True):
+                    words[product].update(keys[query])
+        return [sorted(words[i]) for i in products.tolist()]
 
 
-def follow_shoppers(
-    rows: ProductRows,
-    shelves: Shelves,
-    clicks: Sequence[Click] | None,
-    config: QueryGenerationConfig,
-    seed: int,
-    *,
-    from_column: bool,
-) -> Shoppers:
-    """Queries, clicked pairs and candidate pools; no query and no product is in two splits.
+def make_queries_and_splits(
+    partial: Path, source: QuerySource
+) -> tuple[ProductRows, QueriesAndSplits]:
+    """The stored products of a preparation, with their queries and splits."""
+    rows = ProductRows(partial)
+    photos = StoredPhotos(partial / "data" / PHOTOS, photo_offsets(partial))
+    return rows, queries_and_splits(rows, photos.digests(), source)
 
-    Queries are those of the click log or of the column of queries, else they are made from texts.
+
+def queries_and_splits(
+    rows: ProductRows, photos: Sequence[bytes], source: QuerySource
+) -> QueriesAndSplits:
+    """Queries, training pairs and pools; no query and no product is in two splits.
 
     Args:
-        rows: the products.
-        shelves: their words and splits.
-        clicks: the click log, if there is one.
-        config: of queries and pools.
-        seed: of everything drawn.
-        from_column: whether the table has queries.
+        rows: the P products.
+        photos: (P,) a digest of each photo; empty without a photo.
+        source: where queries and splits come from.
     """
-    warnings = list(shelves.warnings)
-    if clicks is not None:
-        asked, source = _logged(rows, clicks, warnings), "log"
-    elif from_column:
-        asked, source = _listed(rows), "column"
+    config, seed = source.config, source.seed
+    warnings: list[str] = []
+    if source.has_split_column:
+        splits = named_splits(rows.splits, warnings)
+        warn_of_shared_photos(splits, photos, warnings)
     else:
-        asked, source = _made_up(rows, shelves.words, config, seed, warnings), "text"
-    choose = Questions(
-        asked, shelves.splits, shelves.words.having_all, source == "text", config, seed
-    )
-    numbers = _Numbers()
+        splits = draw_splits(rows.ids, photos, config, seed)
+    words = ProductWords.from_texts(rows.texts, config)
+    queries, origin = _all_queries(rows, words, source, warnings)
+    selector = EvalQuerySelector(queries, splits, words, origin == "text", config, seed)
+    query_ids = _QueryIds()
     evaluation = []
     for name in EVALUATION:
         split = SPLITS.index(name)
-        if (shelves.splits == split).any():
-            rng = np.random.default_rng([seed, split])
-            products = np.flatnonzero(shelves.splits == split)
-            words = shelves.words
-            pools = build_pools(
-                choose.of(split), products, words.having, words.head_of, config, rng
-            )
-            if pools:
-                evaluation.append(_evaluation_rows(name, pools, rows.ids, numbers))
-            else:
-                warnings.append(f"{name}: none of its products was asked for, so it has no pools")
-    train, dropped = _train_rows(asked, shelves.splits, choose.taken, numbers)
+        products = np.flatnonzero(splits == split)
+        if not len(products):
+            continue
+        # A generator per split: a larger valid split leaves the pools of testA as they are.
+        rng = np.random.default_rng([seed, split])
+        pools = build_pools(selector.select(split), products, words, config, rng)
+        if pools:
+            evaluation.append(_evaluation_rows(name, pools, rows.ids, query_ids))
+        else:
+            warnings.append(f"{name}: no query has a relevant product in it, so it has no pools")
+    train, dropped = _train_rows(queries, splits, selector.taken, query_ids)
     if not len(train.queries):
         warnings.append("train: no query is left to learn from")
-    about = {
-        "from": source,
-        "distinct": len(asked),
+    info = {
+        "from": origin,
+        "distinct": len(queries),
         "dropped_from_train": dropped,
-        "words_used": len(shelves.words.used) if source == "text" else None,
+        "words_used": len(words.vocabulary) if origin == "text" else None,
     }
     kept = [train, *evaluation] if len(train.queries) else evaluation
-    return Shoppers(shelves.words, shelves.splits, kept, about, warnings)
+    return QueriesAndSplits(words, splits, kept, info, warnings)
 
 
-class _Numbers:
-    """Query ids, counted through all splits."""
+class _QueryIds:
+    """Consecutive query ids across all splits."""
 
     def __init__(self) -> None:
         self._next = 1
 
     def take(self, count: int) -> pa.Array:
         first, self._next = self._next, self._next + count
-        return pa.array([str(one) for one in range(first, self._next)], pa.string())
+        return pa.array(map(str, range(first, self._next)), pa.string())
 
 
-def _logged(rows: ProductRows, clicks: Sequence[Click], warnings: list[str]) -> list[Asked]:
-    place = {product_id: i for i, product_id in enumerate(rows.ids)}
-    found: dict[str, list[tuple[int, int]]] = {}
+def _all_queries(
+    rows: ProductRows, words: ProductWords, source: QuerySource, warnings: list[str]
+) -> tuple[list[ProductQuery], str]:
+    """Every query with its products, and the origin: log, column or text."""
+    if source.clicks is not None:
+        return _from_log(rows, source.clicks, warnings), "log"
+    if source.has_query_column:
+        return _grouped(enumerate(rows.queries)), "column"
+    queries = _generated(rows, words, source)
+    silent = sum(not texts for texts in queries)
+    if silent:
+        products = pluralise(silent, "product")
+        reason = "without a word that enough products share: no query is generated"
+        warnings.append(f"{products} {reason} (--word-fraction, --word-products)")
+    return _grouped(enumerate(queries)), "text"
+
+
+def _from_log(
+    rows: ProductRows, clicks: Sequence[Click], warnings: list[str]
+) -> list[ProductQuery]:
+    index = {product_id: i for i, product_id in enumerate(rows.ids)}
+    products: dict[str, list[tuple[int, int]]] = {}
     unknown = 0
     for click in clicks:
-        product = place.get(click.product_id)
+        product = index.get(click.product_id)
         if product is None:
             unknown += 1
         else:
-            found.setdefault(click.query, []).append((-click.clicks, product))
+            products.setdefault(click.query, []).append((-click.clicks, product))
     if unknown:
         pairs = pluralise(unknown, "pair")
         warnings.append(f"{pairs} of the click log left out: no such product was prepared")
-    return [Asked(text, [one for _, one in sorted(pairs)]) for text, pairs in found.items()]
+    return [ProductQuery(text, [p for _, p in sorted(pairs)]) for text, pairs in products.items()]
 
 
-def _listed(rows: ProductRows) -> list[Asked]:
-    found: dict[str, list[int]] = {}
-    for product, queries in enumerate(rows.queries):
-        for text in queries:
-            found.setdefault(text, []).append(product)
-    return [Asked(text, products) for text, products in found.items()]
+def _generated(rows: ProductRows, words: ProductWords, source: QuerySource) -> list[list[str]]:
+    """(P,) generated queries of each product, which depend on its id and not on its row."""
+    return [
+        generate_queries(
+            words.query_words(product),
+            source.config,
+            [source.seed, xxhash.xxh3_64_intdigest(product_id.encode())],
+        )
+        for product, product_id in enumerate(rows.ids)
+    ]
 
 
-def _made_up(
-    rows: ProductRows,
-    words: ProductWords,
-    config: QueryGenerationConfig,
-    seed: int,
-    warnings: list[str],
-) -> list[Asked]:
-    found: dict[str, list[int]] = {}
-    silent = 0
-    for product, product_id in enumerate(rows.ids):
-        own = [seed, xxhash.xxh3_64_intdigest(product_id.encode())]
-        queries = made_up_queries(words.clean(product), config, own)
-        silent += not queries
-        for text in queries:
-            found.setdefault(text, []).append(product)
-    if silent:
-        products = pluralise(silent, "product")
-        reason = "no word that enough others have, so no_progress asks for them"
-        warnings.append(f"{products} with {reason} (--word-fraction, --word-products)")
-    return [Asked(text, products) for text, products in found.items()]
+def _grouped(queries: Iterable[tuple[int, Sequence[str]]]) -> list[ProductQuery]:
+    products: dict[str, list[int]] = {}
+    for product, texts in queries:
+        for text in texts:
+            products.setdefault(text, []).append(product)
+    return [ProductQuery(text, found) for text, found in products.items()]
 
 
 def _train_rows(
-    asked: Sequence[Asked], splits: IntArray, taken: set[tuple[str, ...]], numbers: _Numbers
+    queries: Sequence[ProductQuery],
+    splits: IntArray,
+    taken: set[tuple[str, ...]],
+    query_ids: _QueryIds,
 ) -> tuple[SplitRows, int]:
-    """The clicked pairs of training, and how many queries were left to evaluation instead."""
+    """The training pairs, and the number of queries left out because evaluation uses them."""
     texts: list[str] = []
-    queries: list[int] = []
-    products: list[int] = []
+    query_idx: list[int] = []
+    product_idx: list[int] = []
     dropped = 0
-    for one in asked:
-        here = [product for product in one.products if not splits[product]]
-        if here and key_of(one.text) in taken:
+    for query in queries:
+        products = [product for product in query.products if not splits[product]]
+        if products and query_key(query.text) in taken:
             dropped += 1
-        elif here:
-            queries += [len(texts)] * len(here)
-            products += here
-            texts.append(one.text)
+        elif products:
+            query_idx += [len(texts)] * len(products)
+            product_idx += products
+            texts.append(query.text)
     rows = SplitRows(
         TRAIN,
-        numbers.take(len(texts)),
+        query_ids.take(len(texts)),
         pa.array(texts, pa.large_string()),
-        np.array(queries, np.int32),
-        np.array(products, np.int32),
+        np.array(query_idx, np.int32),
+        np.array(product_idx, np.int32),
     )
     return rows, dropped
 
 
 def _evaluation_rows(
-    name: str, pools: Sequence[Pool], ids: Sequence[str], numbers: _Numbers
+    name: str, pools: Sequence[Pool], ids: Sequence[str], query_ids: _QueryIds
 ) -> SplitRows:
-    query_ids = numbers.take(len(pools))
+    pool_ids = query_ids.take(len(pools))
     relevance = {
         query_id: {ids[product]: 1 for product in sorted(pool.relevant.tolist())}
-        for query_id, pool in zip(query_ids.to_pylist(), pools, strict=True)
+        for query_id, pool in zip(pool_ids.to_pylist(), pools, strict=True)
     }
     sizes = [len(pool.candidates) for pool in pools]
     return SplitRows(
         name,
-        query_ids,
-        pa.array([pool.question.text for pool in pools], pa.large_string()),
+        pool_ids,
+        pa.array([pool.query.text for pool in pools], pa.large_string()),
         np.repeat(np.arange(len(pools), dtype=np.int32), sizes),
         np.concatenate([pool.candidates for pool in pools]).astype(np.int32),
         Qrels(relevance),

@@ -1,12 +1,13 @@
-"""Parts of a large table, prepared on several machines, and joined.
+"""Shards of a large table, prepared on several machines and merged.
 
-A shard is the reading and describing of a run of rows. Merging lays the shards end to end and then
-does what needs to see everything: words, splits, queries and pools. The result has the bytes of
-the whole table prepared at once.
+A shard reads a range of rows and extracts their regions. Merging concatenates the shards and then
+does everything that depends on the whole table: words, splits, queries and pools. The result has
+the bytes of the whole table prepared at once.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -15,154 +16,128 @@ from typing import Any
 
 import numpy as np
 
-from shopsight.config import (
-    PhotoColumnsConfig,
-    PhotosConfig,
-    QueryGenerationConfig,
-    SmallPhotoConfig,
-)
-from shopsight.data.dataset import (
-    SHARD,
-    PreparedData,
-)
+from shopsight.data.dataset import SHARD, PreparedData
+from shopsight.data.photo_store import PHOTOS
 from shopsight.errors import DataError, OutputError, UsageError
-from shopsight.formats.checksums import check_contents, file_fingerprint
-from shopsight.formats.click_logs import read_clicks
-from shopsight.formats.locks import folder_lock
-from shopsight.prepare.journal import GrowingFiles
-from shopsight.prepare.output_dir import check_place, put_in_place
-from shopsight.prepare.photos.asking import ask
+from shopsight.formats.checksums import check_contents
+from shopsight.prepare.journal import DATA, EXTRACTOR, SPOOL, Journal, open_journal
+from shopsight.prepare.output_dir import check_output_dir, has_content, publish
 from shopsight.prepare.photos.extract_regions import BATCH, RegionSource
-from shopsight.prepare.photos.finish import EXTRACTOR, About, finish
-from shopsight.prepare.photos.ingest import (
-    PhotoSource,
-    PhotosSettings,
-    Progress,
-    preparation,
+from shopsight.prepare.photos.finish import TableInfo, finish
+from shopsight.prepare.photos.ingest import PhotoInputs, open_click_log, open_ingest
+from shopsight.prepare.photos.precomputed_regions import PrecomputedRegions
+from shopsight.prepare.photos.queries_and_splits import QuerySource, make_queries_and_splits
+from shopsight.prepare.photos.settings import PhotosSettings
+from shopsight.prepare.photos.state import TABLE, PhotosState
+from shopsight.prepare.photos.writers import (
+    ROWS,
+    SKIPPED,
+    ProductFiles,
+    RegionFiles,
+    photo_offsets,
 )
-from shopsight.prepare.photos.state import PhotosState
-from shopsight.prepare.photos.writers import ProductFiles, RegionFiles, ShardContent
 from shopsight.prepare.tables import write_manifest
 from shopsight.text.vocabulary import load_vocabulary
+from shopsight.types import AnyArray, Progress, no_progress
 
 
 def prepare_shard(
-    table: str,
+    table: str | Path,
     out: Path | str,
     region_source: RegionSource,
     settings: PhotosSettings | None = None,
     shard: tuple[int, int] = (1, 1),
     *,
     force: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
-    """Read and describe one part of a table; `merge_shards` makes a prepared folder of all.
+    """Read and extract one part of a table; `merge_shards` joins all parts.
 
-    Args:
-        table: see `prepare_photos`.
-        out: the shard's folder.
-        region_source: where regions come from; nothing that is learned.
-        settings: everything else.
-        shard: which part, from 1, of how many.
-        force: replace what is at ``out``.
-        progress: told how far it is.
+    Arguments and errors are those of `prepare_photos`, and ``shard``: the number of this part
+    (from 1) and of all parts. An extractor cannot be trained here.
 
     Returns:
-        What the shard's ``data.json`` says.
+        The shard's manifest.
     """
-    source = PhotoSource(table, settings or PhotosSettings(), region_source, None)
+    inputs = PhotoInputs(str(table), settings or PhotosSettings(), region_source)
     out, (number, count) = Path(out), shard
-    check_place(out, source.place)
-    fingerprint = f"{source.fingerprint_before_log}; shard:{number}/{count}"
-    if not force and out.exists() and any(out.iterdir()):
+    check_output_dir(out, inputs.path)
+    fingerprint = f"{inputs.table_fingerprint}; shard:{number}/{count}"
+    if has_content(out) and not force:
         return _same_shard(out, fingerprint)
-    start, stop = (len(source.table) * one // count for one in (number - 1, number))
-    partial = out.with_name(f"{out.name}.partial")
-    with preparation(partial, source, fingerprint, progress) as work:
-        work.read(start, stop)
-        work.describe(None)
-        work.report("finishing", 0, 0)
-        whole = partial / "shard"
+    start, stop = (len(inputs.table) * part // count for part in (number - 1, number))
+    with open_ingest(out, inputs, fingerprint, progress) as ingest:
+        ingest.read(start, stop)
+        ingest.extract(None)
+        progress("finishing", 0, 0)
+        whole = ingest.partial / "shard"
         shutil.rmtree(whole, ignore_errors=True)
         whole.mkdir()
-        for name in ("data", "spool", EXTRACTOR):
-            if (partial / name).is_dir():
-                shutil.copytree(partial / name, whole / name, copy_function=_linked)
-        summary = {
+        for name in (DATA, SPOOL, EXTRACTOR):
+            if (ingest.partial / name).is_dir():
+                shutil.copytree(ingest.partial / name, whole / name, copy_function=_link)
+        info = ingest.table_info()
+        manifest = {
             "fingerprint": fingerprint,
-            "fingerprint_of_all": source.fingerprint_before_log,
+            "table_fingerprint": inputs.table_fingerprint,
             "shard": [number, count],
-            "products": work.product_count(),
-            "state": {**asdict(work.state), "fingerprint": ""},
-            "about": asdict(source.about(work), dict_factory=_plain),
+            "products": ingest.product_count(),
+            "state": asdict(ingest.state),
+            "info": {**asdict(info), "settings": info.settings.as_dict()},
         }
-        write_manifest(whole, summary, SHARD)
-        put_in_place(partial, out, "shard")
+        write_manifest(whole, manifest, SHARD)
+        publish(out, "shard")
     return SHARD.read(out)
 
 
 def merge_shards(
-    shards: Sequence[Path],
+    shards: Sequence[Path | str],
     out: Path | str,
     *,
-    clicks: Path | None = None,
-    drop_repeated: bool = False,
+    clicks: Path | str | None = None,
+    on_error: str = "stop",
     force: bool = False,
 ) -> PreparedData:
-    """Join the shards of a table into a prepared folder.
+    """Merge the shards of a table into a prepared folder.
 
     Args:
-        shards: their folders, in any order; all parts of one table.
+        shards: all of them, in any order.
         out: the prepared folder to make.
         clicks: a click log.
-        drop_repeated: keep the first of products that stand in two shards; else that is an error.
-        force: replace the prepared folder that is at ``out``.
+        on_error: with "skip", the first of products with the same id in two shards is kept.
+        force: replace the prepared folder at ``out``.
 
     Raises:
-        DataError: a folder that is no shard, or shards that do not belong together.
+        DataError: a folder that is not a shard, or shards that do not belong together.
+        UsageError: a missing or repeated shard.
         OutputError: ``out`` exists, or cannot be written.
     """
     out = Path(out)
-    parts = _in_order(shards)
+    parts = _in_order([Path(shard) for shard in shards])
     for part in parts:
-        check_place(out, part.folder)
-    if out.exists() and any(out.iterdir()) and not force:
+        check_output_dir(out, part.folder)
+    if has_content(out) and not force:
         raise OutputError(f"{out} exists; choose another --out, or replace it with --force")
-    click_log = read_clicks(clicks) if clicks else None
+    click_log, log_fingerprint = open_click_log(clicks)
     first = parts[0].manifest
-    about, settings = first["about"], _settings(first["about"]["settings"])
+    settings = PhotosSettings.from_dict(first["info"]["settings"])
     tokenizer = settings.photos.tokenizer
-    log = file_fingerprint(clicks) if clicks else "none"
-    partial = out.with_name(f"{out.name}.partial")
-    partial.mkdir(parents=True, exist_ok=True)
-    with folder_lock(partial):
-        try:
-            state = _joined(partial, parts, settings.photos, drop_repeated)
-            rows, shoppers = ask(
-                partial,
-                settings.shoppers,
-                settings.seed,
-                click_log,
-                as_given=bool(settings.columns.split_column),
-                from_column=bool(settings.columns.queries),
-            )
-            extractor = {**about["extractor"]}
-            if extractor.get("name") == "features":
-                extractor["label_names"] = state.label_names
-            whole = About(
-                f"{first['fingerprint_of_all']}; pairs:{log}",
-                about["settings"],
-                extractor,
-                tuple(about["field_names"]),
-                about["typed"],
-                load_vocabulary(tokenizer) if tokenizer else None,
-                about["vocabulary_size"],
-            )
-            finish(partial, state, rows, shoppers, whole)
-            put_in_place(partial, out)
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
+    vocabulary = load_vocabulary(tokenizer) if tokenizer else None
+    source = QuerySource(
+        settings.queries,
+        settings.seed,
+        click_log,
+        has_query_column=bool(settings.columns.queries),
+        has_split_column=bool(settings.columns.split_column),
+    )
+    fingerprint = f"{first['table_fingerprint']}; {log_fingerprint}"
+    # Copying is quick, so an interrupted merge starts over.
+    with open_journal(out, PhotosState, fingerprint, resume=False) as journal:
+        _concatenate(journal, parts, settings, skip_duplicates=on_error == "skip")
+        rows, queries = make_queries_and_splits(journal.folder, source)
+        info = _merged_info(first["info"], settings, journal.state)
+        finish(journal.folder, journal.state, rows, queries, info, vocabulary)
+        publish(out)
     return PreparedData.open(out)
 
 
@@ -172,109 +147,148 @@ class _Part:
     manifest: dict[str, Any]
 
 
+class _ShardContent:
+    """Products and regions of a shard.
+
+    Attributes:
+        ids: (P,) product ids.
+        lines: (P,) their lines, as `ProductFiles` wrote them.
+        sizes: (P, 2) height and width of their photos.
+        skipped: the lines of ``skipped.tsv``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.lines = (folder / ROWS).read_bytes().splitlines(keepends=True)
+        self.ids: list[str] = [json.loads(line)["id"] for line in self.lines]
+        self.sizes = np.load(folder / "data" / "image_sizes.npy")
+        self.skipped = (folder / SKIPPED).read_bytes()
+        self._photos = folder / "data" / PHOTOS
+        self._photo_offsets = photo_offsets(folder)
+        counts = np.load(folder / "spool" / "region_counts.npy")
+        self._offsets = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+        self._boxes = np.load(folder / "data" / "boxes.npy", mmap_mode="r")
+        self._labels = np.load(folder / "data" / "labels.npy", mmap_mode="r")
+        paths = sorted((folder / "data").glob("features-*.npy"))
+        self._features = [np.load(path, mmap_mode="r") for path in paths]
+        self._starts = np.cumsum([0, *map(len, self._features)])
+
+    def jpeg(self, product: int) -> bytes:
+        """A product's photo."""
+        start, stop = self._photo_offsets[product : product + 2].tolist()
+        with open(self._photos, "rb") as file:
+            file.seek(start)
+            return file.read(stop - start)
+
+    def regions(self, product: int, label_ids: AnyArray | None) -> PrecomputedRegions:
+        """A product's regions, with label ids mapped to ``label_ids`` if there are any."""
+        start, stop = self._offsets[product : product + 2].tolist()
+        shard = int(np.searchsorted(self._starts, start, side="right")) - 1
+        first = start - int(self._starts[shard])
+        labels = self._labels[start:stop]
+        return PrecomputedRegions(
+            self._boxes[start:stop],
+            self._features[shard][first : first + stop - start],
+            labels if label_ids is None else label_ids[labels],
+            (0, 0),
+        )
+
+
 def _in_order(folders: Sequence[Path]) -> list[_Part]:
-    """The shards by number, checked: whole, of one table and its settings, and all there."""
+    """The shards by number, checked: complete, intact, and of one table and its settings."""
     parts = [_Part(folder, SHARD.read(folder)) for folder in folders]
     first = parts[0]
     for part in parts:
-        if part.manifest["fingerprint_of_all"] != first.manifest["fingerprint_of_all"]:
-            reason = "are not of the same table, prepared with the same settings"
+        if part.manifest["table_fingerprint"] != first.manifest["table_fingerprint"]:
+            reason = "differ in their table or settings"
             raise DataError(f"{first.folder} and {part.folder} {reason}")
         check_contents(part.folder, part.manifest["files"], SHARD.remedy)
     count = first.manifest["shard"][1]
     numbers = [part.manifest["shard"][0] for part in parts]
-    twice = sorted(number for number in set(numbers) if numbers.count(number) > 1)
+    repeated = sorted(number for number in set(numbers) if numbers.count(number) > 1)
     missing = sorted(set(range(1, count + 1)) - set(numbers))
-    if twice:
-        raise UsageError(f"shard {twice[0]}/{count} is given twice")
+    if repeated:
+        raise UsageError(f"duplicate shard {repeated[0]}/{count}")
     if missing:
         raise UsageError(f"shard {missing[0]}/{count} is missing; name all {count} of them")
     if len({_extractor_digest(part) for part in parts}) > 1:
-        raise DataError(f"{first.folder} and others were described by different extractors")
+        raise DataError(f"{first.folder} and others were prepared with different extractors")
     return sorted(parts, key=lambda part: part.manifest["shard"])
 
 
-def _joined(
-    partial: Path, parts: Sequence[_Part], config: PhotosConfig, drop_repeated: bool
-) -> PhotosState:
-    """The growing files of all shards end to end."""
-    for name in ("data", "spool", EXTRACTOR):
-        shutil.rmtree(partial / name, ignore_errors=True)
-    for name in ("data", "spool"):
-        (partial / name).mkdir()
+def _concatenate(
+    journal: Journal[PhotosState],
+    parts: Sequence[_Part],
+    settings: PhotosSettings,
+    *,
+    skip_duplicates: bool,
+) -> None:
+    """Fill the append-only files with the content of all shards."""
     if (parts[0].folder / EXTRACTOR).is_dir():
-        shutil.copytree(parts[0].folder / EXTRACTOR, partial / EXTRACTOR)
-    files = GrowingFiles(partial, {})
-    state = PhotosState("")
+        shutil.copytree(parts[0].folder / EXTRACTOR, journal.folder / EXTRACTOR)
+    state, files, config = journal.state, journal.files, settings.photos
+    state.feature_width = parts[0].manifest["state"]["feature_width"]
     products = ProductFiles(files)
-    regions: RegionFiles | None = None
+    regions = RegionFiles(files, state.feature_width, config.dtype, config.shard_mib)
     for part in parts:
-        noted = PhotosState(**part.manifest["state"])
-        width = noted.feature_width
-        if regions is None:
-            state.feature_width = width
-            regions = RegionFiles(files, width, config.dtype, config.shard_mib)
+        part_state = PhotosState(**part.manifest["state"])
+        width = part_state.feature_width
         if width != state.feature_width:
             raise DataError(f"{part.folder}: features of width {width}, not {state.feature_width}")
-        labels = _label_numbers(noted, state)
-        content = ShardContent(part.folder)
-        for start in range(0, len(content), BATCH):
-            kept = _new(content, start, products, part.folder, drop_repeated, state)
-            products.take_over(content, kept)
-            regions.append([content.regions(i, labels) for i in kept])
-        products.take_over_skipped(content)
-        for kind, entry in noted.skipped.items():
-            state.skipped.setdefault(kind, {**entry, "count": 0})["count"] += entry["count"]
+        label_ids = _label_ids(part_state, state)
+        content = _ShardContent(part.folder)
+        for start in range(0, len(content.ids), BATCH):
+            kept = []
+            for i in range(start, min(start + BATCH, len(content.ids))):
+                if content.ids[i] not in products.ids:
+                    kept.append(i)
+                    size = content.sizes[i : i + 1]
+                    products.append_stored(content.ids[i], content.lines[i], content.jpeg(i), size)
+                elif skip_duplicates:
+                    _skip_duplicate(content.ids[i], products, state)
+                else:
+                    reason = f"product '{content.ids[i]}' is in an earlier shard too"
+                    raise DataError(f"{part.folder}: {reason} (--on-error skip keeps the first)")
+            regions.append([content.regions(i, label_ids) for i in kept])
+        products.append_skipped(content.skipped)
+        for kind, entry in part_state.skipped.get(TABLE, {}).items():
+            state.skip(TABLE, kind, entry["first"], entry["count"])
     for array in files.arrays():
         array.sync()
     state.lengths = files.lengths()
-    files.close()
-    return state
 
 
-def _new(
-    content: ShardContent,
-    start: int,
-    products: ProductFiles,
-    folder: Path,
-    drop_repeated: bool,
-    state: PhotosState,
-) -> list[int]:
-    """The products of a batch that were not met in a shard before."""
-    kept = []
-    for i in range(start, min(start + BATCH, len(content))):
-        product_id = content.ids[i]
-        if product_id not in products.known:
-            kept.append(i)
-        elif drop_repeated:
-            sentence = f"product '{product_id}': was met before"
-            state.skip("repeated", sentence)
-            products.skip(0, product_id, "repeated", sentence)
-        else:
-            reason = f"product '{product_id}' stands in a shard before too"
-            raise DataError(f"{folder}: {reason} (--on-error skip keeps the first)")
-    return kept
+def _skip_duplicate(product_id: str, products: ProductFiles, state: PhotosState) -> None:
+    message = f"product '{product_id}': duplicate product id"
+    state.skip(TABLE, "repeated", message)
+    products.skip(0, product_id, "repeated", message)
 
 
-def _label_numbers(noted: PhotosState, state: PhotosState) -> np.ndarray[Any, Any] | None:
-    """What a shard's label numbers are in the whole; None where they are the same."""
-    for name in noted.label_names:
-        if name not in state.label_names:
-            state.label_names.append(name)
-    if noted.label_names == state.label_names[: len(noted.label_names)]:
+def _label_ids(part: PhotosState, merged: PhotosState) -> AnyArray | None:
+    """Merged label ids by a shard's label id; None if they are equal."""
+    for name in part.label_names:
+        if name not in merged.label_names:
+            merged.label_names.append(name)
+    if part.label_names == merged.label_names[: len(part.label_names)]:
         return None
-    return np.array([state.label_names.index(one) for one in noted.label_names], np.int16)
+    return np.array([merged.label_names.index(name) for name in part.label_names], np.int16)
+
+
+def _merged_info(info: dict[str, Any], settings: PhotosSettings, state: PhotosState) -> TableInfo:
+    extractor = dict(info["extractor"])
+    if extractor.get("name") == "features":  # labels come from the table, so each shard has some
+        extractor["label_names"] = state.label_names
+    return TableInfo(settings, extractor, tuple(info["field_names"]), info["typed"])
 
 
 def _same_shard(out: Path, fingerprint: str) -> dict[str, Any]:
     try:
-        summary = SHARD.read(out)
+        manifest = SHARD.read(out)
     except DataError as error:
         raise OutputError(f"{error}; choose another --out, or replace it with --force") from error
-    if summary["fingerprint"] != fingerprint:
+    if manifest["fingerprint"] != fingerprint:
         reason = "was prepared from other files or with other settings"
         raise OutputError(f"{out} {reason}; choose another --out, or replace it with --force")
-    return summary
+    return manifest
 
 
 def _extractor_digest(part: _Part) -> str:
@@ -282,23 +296,8 @@ def _extractor_digest(part: _Part) -> str:
     return ";".join(files[name]["sha256"] for name in sorted(files) if name.startswith(EXTRACTOR))
 
 
-def _settings(saved: dict[str, Any]) -> PhotosSettings:
-    columns = {**saved["columns"], "text": tuple(saved["columns"]["text"])}
-    return PhotosSettings(
-        PhotosConfig(**saved["photos"]),
-        PhotoColumnsConfig(**columns),
-        SmallPhotoConfig(**saved["small"]),
-        QueryGenerationConfig(**saved["shoppers"]),
-        saved["seed"],
-    )
-
-
-def _plain(items: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {key: value for key, value in items if key not in ("vocabulary", "fingerprint")}
-
-
-def _linked(source: str, target: str) -> None:
-    """A second name for a file, or a copy where the file system has none."""
+def _link(source: str, target: str) -> None:
+    """Hard-link a file, or copy it on file systems without links."""
     try:
         Path(target).hardlink_to(source)
     except OSError:

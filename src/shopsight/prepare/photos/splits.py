@@ -1,9 +1,9 @@
-"""Which split each product is in, and which queries each evaluation split asks."""
+"""Assignment of products to splits, and selection of the queries of each evaluation split."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,38 +12,34 @@ import xxhash
 from shopsight.config import QueryGenerationConfig
 from shopsight.data.split_names import TRAIN
 from shopsight.errors import pluralise
-from shopsight.prepare.photos.columns import split_of
-from shopsight.prepare.photos.product_words import key_of
+from shopsight.prepare.photos.columns import canonical_split
+from shopsight.prepare.photos.product_words import ProductWords, query_key
 from shopsight.types import IntArray
 
 EVALUATION = ("valid", "testA", "testB")
 SPLITS = (TRAIN, *EVALUATION)
-NONE = len(SPLITS)
-"""The number of products that are in no split."""
+NO_SPLIT = len(SPLITS)
+"""The split index of products that belong to no split."""
+_BROAD = 4
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A query that products were found with.
-
-    Attributes:
-        text: as it was typed.
-        products: the products, in order of clicks and then of the table.
-    """
+class ProductQuery:
+    """A query with its products, in order of clicks and then of the table."""
 
     text: str
     products: list[int]
 
 
 @dataclass(frozen=True)
-class Question:
+class EvalQuery:
     """A query of an evaluation split.
 
     Attributes:
         text: as it was typed.
-        key: its words, see `key_of`.
+        key: its words, see `query_key`.
         relevant: all relevant products of the split.
-        excluded: products that are no candidates, since they may be relevant too.
+        excluded: products that must not become candidates because they may be relevant too.
     """
 
     text: str
@@ -52,112 +48,112 @@ class Question:
     excluded: frozenset[int]
 
 
-def drawn_splits(
+def draw_splits(
     ids: Sequence[str], photos: Sequence[bytes], config: QueryGenerationConfig, seed: int
 ) -> IntArray:
-    """(P,) places in `SPLITS`, drawn by what the photo is: the same photo is in one split only.
+    """(P,) indices into `SPLITS`, drawn by a hash of the photo digest (or id without a photo).
 
-    Args:
-        ids: of the products.
-        photos: a digest of the photo of each; nothing where it has none.
-        config: how large the splits are.
-        seed: of the draw.
+    Hashing instead of a generator makes the split of a product independent of its neighbours in
+    the table, and puts all products that share a photo into one split.
     """
-    found = np.zeros(len(ids), np.int64)
+    splits = np.zeros(len(ids), np.int64)
     valid, test = config.valid_fraction, config.valid_fraction + config.test_fraction
-    for place, (product_id, photo) in enumerate(zip(ids, photos, strict=True)):
-        share = xxhash.xxh3_64_intdigest(photo or product_id.encode(), seed) / 2**64
-        found[place] = 1 if share < valid else 2 if share < test else 0
-    return found
+    for index, (product_id, photo) in enumerate(zip(ids, photos, strict=True)):
+        position = xxhash.xxh3_64_intdigest(photo or product_id.encode(), seed) / 2**64
+        splits[index] = 1 if position < valid else 2 if position < test else 0
+    return splits
 
 
-def given_splits(written: Sequence[str], warnings: list[str]) -> IntArray:
-    """(P,) places in `SPLITS` of the splits as the table names them; others are in none."""
-    names = [split_of(one) for one in written]
+def named_splits(written: Sequence[str], warnings: list[str]) -> IntArray:
+    """(P,) indices into `SPLITS` of split names from the table; `NO_SPLIT` for other names."""
+    names = [canonical_split(name) for name in written]
     other = Counter(name for name in names if name not in SPLITS)
     for name, count in sorted(other.items()):
         products = pluralise(count, "product")
-        verb = "is" if count == 1 else "are"
-        warnings.append(f"{products} of split '{name}' {verb} stored, and in no split")
-    return np.array([SPLITS.index(one) if one in SPLITS else NONE for one in names], np.int64)
+        verb = "belongs" if count == 1 else "belong"
+        warnings.append(f"{products} of split '{name}' {verb} to no split of the prepared data")
+    index = [SPLITS.index(name) if name in SPLITS else NO_SPLIT for name in names]
+    return np.array(index, np.int64)
 
 
-def count_shared_photos(splits: IntArray, photos: Sequence[bytes], warnings: list[str]) -> None:
-    """Warn of photos that stand in more than one split."""
-    where: dict[bytes, set[int]] = {}
+def warn_of_shared_photos(splits: IntArray, photos: Sequence[bytes], warnings: list[str]) -> None:
+    """Append a warning if the table puts one photo into several splits."""
+    splits_of: dict[bytes, set[int]] = {}
     for split, photo in zip(splits.tolist(), photos, strict=True):
-        if photo and split != NONE:
-            where.setdefault(photo, set()).add(split)
-    shared = sum(len(found) > 1 for found in where.values())
+        if photo and split != NO_SPLIT:
+            splits_of.setdefault(photo, set()).add(split)
+    shared = sum(len(names) > 1 for names in splits_of.values())
     if shared:
-        photos_of = pluralise(shared, "photo")
-        warnings.append(f"{photos_of} of more than one split, as the table has it")
+        verb = "appears" if shared == 1 else "appear"
+        warnings.append(f"{pluralise(shared, 'photo')} {verb} in more than one split of the table")
 
 
-class Questions:
-    """Chooses the queries of evaluation splits, each query for one split at most.
+class EvalQuerySelector:
+    """Selects the queries of evaluation splits; a query is used in one split at most.
 
     Args:
-        asked: every query of the catalogue.
+        queries: every query of the catalogue.
         splits: (P,) the split of each product.
-        satisfies: all products with the words of a query.
-        by_text: whether these are what is relevant; else the products it was asked for.
-        config: how many queries, and how large pools are.
-        seed: of the choice.
+        words: the words of the products.
+        by_text: whether every product with all words of a query is relevant; else only the
+            products of the query are, and the others are merely excluded from its pool.
+        config: number of queries and of relevant products.
+        seed: of the order in which queries are tried.
 
     Attributes:
-        taken: keys of the queries that are chosen.
+        taken: keys of the selected queries.
     """
 
     def __init__(
         self,
-        asked: Sequence[Asked],
+        queries: Sequence[ProductQuery],
         splits: IntArray,
-        satisfies: Callable[[Iterable[str]], set[int]],
+        words: ProductWords,
         by_text: bool,
         config: QueryGenerationConfig,
         seed: int,
     ) -> None:
-        self._asked, self._splits, self._satisfies = asked, splits, satisfies
+        self._queries, self._splits, self._words = queries, splits, words
         self._by_text, self._config, self._seed = by_text, config, seed
         self.taken: set[tuple[str, ...]] = set()
 
-    def of(self, split: int) -> list[Question]:
-        """The queries of a split, and take them."""
+    def select(self, split: int) -> list[EvalQuery]:
+        """Select and take the queries of a split."""
         most = min(self._config.eval_queries, int((self._splits == split).sum()))
-        chosen: list[Question] = []
-        broad: list[Question] = []  # relevant to very many: asked only if there are too few others
-        for question in self._candidates(split):
-            if len(chosen) == most:
+        selected: list[EvalQuery] = []
+        # Queries with very many relevant products are easy; they only fill up the rest.
+        broad: list[EvalQuery] = []
+        for query in self._candidates(split):
+            if len(selected) == most:
                 break
-            is_broad = len(question.relevant) > _BROAD * self._config.relevant
-            (broad if is_broad else chosen).append(question)
-        chosen += broad[: most - len(chosen)]
-        self.taken |= {one.key for one in chosen}
-        return chosen
+            is_broad = len(query.relevant) > _BROAD * self._config.relevant
+            (broad if is_broad else selected).append(query)
+        selected += broad[: most - len(selected)]
+        self.taken |= {query.key for query in selected}
+        return selected
 
-    def _candidates(self, split: int) -> Iterator[Question]:
-        """Queries with a relevant product in the split, in drawn order, each key once."""
+    def _candidates(self, split: int) -> Iterator[EvalQuery]:
+        """Queries with a relevant product in the split, in hash order, each key once."""
         seen = set(self.taken)
+        # Ordering by hash keeps the choice stable when queries are added to a log.
         order = sorted(
-            range(len(self._asked)),
-            key=lambda i: (_digest(self._asked[i].text, self._seed + split), i),
+            range(len(self._queries)),
+            key=lambda i: (
+                xxhash.xxh3_64_intdigest(self._queries[i].text.encode(), self._seed + split),
+                i,
+            ),
         )
-        for asked in map(self._asked.__getitem__, order):
-            here = [one for one in asked.products if self._splits[one] == split]
-            key = key_of(asked.text)
-            if here and key not in seen:
+        for query in map(self._queries.__getitem__, order):
+            products = [p for p in query.products if self._splits[p] == split]
+            key = query_key(query.text)
+            if products and key not in seen:
                 seen.add(key)
-                yield self._question(asked.text, key, here, split)
+                yield self._eval_query(query.text, key, frozenset(products), split)
 
-    def _question(self, text: str, key: tuple[str, ...], here: list[int], split: int) -> Question:
-        alike = frozenset(one for one in self._satisfies(key) if self._splits[one] == split)
-        relevant = frozenset(here) | alike if self._by_text else frozenset(here)
-        return Question(text, key, relevant, relevant | alike)
-
-
-_BROAD = 4
-
-
-def _digest(text: str, seed: int) -> int:
-    return xxhash.xxh3_64_intdigest(text.encode(), seed)
+    def _eval_query(
+        self, text: str, key: tuple[str, ...], products: frozenset[int], split: int
+    ) -> EvalQuery:
+        matching = frozenset(p for p in self._words.with_all(key) if self._splits[p] == split)
+        return EvalQuery(
+            text, key, products | matching if self._by_text else products, products | matching
+        )

@@ -1,44 +1,34 @@
-"""How far a preparation of photos is; kept in its journal, so that a later call can go on."""
+"""Progress of a preparation of photos, and the kinds of skipped products."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
-from shopsight.formats import images as photo
+from shopsight.formats import images
+from shopsight.prepare.journal import PrepareState
 
 KINDS = {
-    "row": "a row that cannot be read",
-    "id": "a missing or unusable product id",
-    "repeated": "a product id that was met before",
-    "features": "ready-made features or boxes that cannot be used",
-    **photo.KINDS,
+    "row": "an unreadable row",
+    "id": "a missing or invalid product id",
+    "repeated": "a duplicate product id",
+    "features": "invalid precomputed features or boxes",
+    **images.KINDS,
 }
-"""Why products are left out, as counted in ``data.json``."""
+"""Reasons for skipping a product, as counted in ``data.json``."""
+TABLE = "table"
+"""The group of skipped products in `PrepareState`; a table has no splits yet when it is read."""
 
 
 @dataclass
-class PhotosState:
-    """Everything a later call needs to go on.
+class PhotosState(PrepareState):
+    """Progress of a preparation of photos.
 
     Attributes:
-        fingerprint: settings and table this state belongs to.
         row: rows of the table read so far.
-        described: products whose regions are stored.
-        feature_width: numbers per region feature; 0 before the first region.
-        label_names: what labels in the table were called, in the order of their numbers.
-        skipped: per kind, how many products were left out, and the first of them.
-        lengths: of the growing files.
+        extracted: products whose regions are stored.
+        label_names: names of the labels in the table, in the order of their ids.
     """
 
-    fingerprint: str
     row: int = 0
-    described: int = 0
-    feature_width: int = 0
+    extracted: int = 0
     label_names: list[str] = field(default_factory=list)
-    skipped: dict[str, dict[str, Any]] = field(default_factory=dict)
-    lengths: dict[str, int] = field(default_factory=dict)
-
-    def skip(self, kind: str, sentence: str) -> None:
-        """Count a product that is left out."""
-        self.skipped.setdefault(kind, {"count": 0, "first": sentence})["count"] += 1

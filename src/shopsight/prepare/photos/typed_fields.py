@@ -1,4 +1,4 @@
-"""The other columns of the table as a table of their own, with types that can be searched."""
+"""Table of the products' other columns, typed so that they can be filtered."""
 
 from __future__ import annotations
 
@@ -9,19 +9,17 @@ from typing import Any
 
 import pyarrow as pa
 
+# Leading zeros ("007") mark codes, which must stay text.
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 _TRUTH = {"true": True, "false": False}
 
 
 def fields_table(rows: Sequence[dict[str, Any]], names: Sequence[str], *, typed: bool) -> pa.Table:
-    """A row for each product, in their order.
+    """One row per product; columns without any value are left out.
 
-    Args:
-        rows: (P,) values by column.
-        names: the columns; those without any value are left out.
-        typed: whether values come with types; else a column all of whose values are plainly
-            written whole numbers, numbers, or true and false becomes one of these.
+    With ``typed`` the values keep their types. Otherwise they are text, and a column becomes
+    integer, float or boolean if every value is plainly written as one.
 
     >>> table = fields_table([{"price": "2.5", "code": "007"}, {"price": "3"}],
     ...     ["price", "code"], typed=False)
@@ -31,32 +29,32 @@ def fields_table(rows: Sequence[dict[str, Any]], names: Sequence[str], *, typed:
     columns = {}
     for name in names:
         values = [row.get(name) for row in rows]
-        column = _column(values if typed else _read(values))
+        column = _column(values if typed else _parsed(values))
         if column is not None:
             columns[name] = column
     return pa.table(columns)
 
 
-def _read(values: list[Any]) -> list[Any]:
-    """Text as what it plainly is, if all of it is of one kind."""
-    written = [one for one in values if one is not None]
-    if all(_INTEGER.fullmatch(one) for one in written):
-        return [None if one is None else int(one) for one in values]
-    if all(_NUMBER.fullmatch(one) and math.isfinite(float(one)) for one in written):
-        return [None if one is None else float(one) for one in values]
-    if all(one.lower() in _TRUTH for one in written):
-        return [None if one is None else _TRUTH[one.lower()] for one in values]
+def _parsed(values: list[Any]) -> list[Any]:
+    """Text values as integers, floats or booleans if all of them are written that way."""
+    written = [value for value in values if value is not None]
+    if all(_INTEGER.fullmatch(value) for value in written):
+        return [None if value is None else int(value) for value in values]
+    if all(_NUMBER.fullmatch(value) and math.isfinite(float(value)) for value in written):
+        return [None if value is None else float(value) for value in values]
+    if all(value.lower() in _TRUTH for value in written):
+        return [None if value is None else _TRUTH[value.lower()] for value in values]
     return values
 
 
 def _column(values: list[Any]) -> pa.Array | None:
-    kinds = {type(one) for one in values if one is not None}
-    if not kinds:
+    types = {type(value) for value in values if value is not None}
+    if not types:
         return None
-    if kinds == {bool}:
+    if types == {bool}:
         return pa.array(values, pa.bool_())
-    if kinds == {int}:
+    if types == {int}:
         return pa.array(values, pa.int64())
-    if kinds <= {int, float}:
-        return pa.array([None if one is None else float(one) for one in values], pa.float64())
-    return pa.array([None if one is None else str(one) for one in values], pa.string())
+    if types <= {int, float}:
+        return pa.array([None if v is None else float(v) for v in values], pa.float64())
+    return pa.array([None if v is None else str(v) for v in values], pa.string())

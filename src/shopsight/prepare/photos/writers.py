@@ -1,10 +1,9 @@
-"""Appending products and their regions to the growing files of a preparation of photos."""
+"""Appending products and their regions to the files of a preparation of photos."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,17 +13,17 @@ from numpy.typing import NDArray
 from shopsight.data.photo_store import PHOTOS
 from shopsight.errors import DataError
 from shopsight.formats.images import SmallPhoto
-from shopsight.prepare.journal import GrowingFiles
-from shopsight.prepare.kddcup.writers import ShardedFeatures
+from shopsight.prepare.journal import AppendableFiles
 from shopsight.prepare.photos.columns import PhotoRow
+from shopsight.prepare.region_writer import RegionWriter
 from shopsight.types import AnyArray
 
 ROWS = "spool/rows.jsonl"
 SKIPPED = "data/skipped.tsv"
 
 
-class Described(Protocol):
-    """The regions of one photo, n of them."""
+class ExtractedRegions(Protocol):
+    """The n regions of one photo."""
 
     @property
     def boxes(self) -> NDArray[np.float32]:
@@ -40,200 +39,115 @@ class Described(Protocol):
 
 
 class ProductFiles:
-    """Products as rows of the table give them: ids, small photos, texts and fields.
-
-    Args:
-        files: the growing files.
+    """Products without their regions: ids, small photos, texts and fields.
 
     Attributes:
-        known: the ids of all products so far.
+        ids: of all products so far.
     """
 
-    def __init__(self, files: GrowingFiles) -> None:
-        self._rows = files.bytes_of(ROWS)
-        self._photos = files.bytes_of(f"data/{PHOTOS}")
+    def __init__(self, files: AppendableFiles) -> None:
+        self._rows = files.raw(ROWS)
+        self._photos = files.raw(f"data/{PHOTOS}")
         self._photo_sizes = files.array("spool/photo_bytes", np.int64)
         self._sizes = files.array("data/image_sizes", np.int32, (2,))
-        self._skipped = files.bytes_of(SKIPPED)
-        self.known = {one["id"] for one in _json_lines(self._rows.read().tobytes())}
+        self._skipped = files.raw(SKIPPED)
+        self.ids = {row["id"] for row in _json_lines(self._rows.read().tobytes())}
 
     def __len__(self) -> int:
         return self._sizes.rows
 
     def append(self, row: PhotoRow, photo: SmallPhoto | None, size: tuple[int, int]) -> None:
-        """Append a product.
-
-        Args:
-            row: what its row says.
-            photo: its photo, if it has one.
-            size: height and width that its boxes are measured in.
-        """
-        self.known.add(row.product_id)
-        about = {
+        """Append a product; ``size`` is the height and width of the canvas of its boxes."""
+        line = {
             "id": row.product_id,
             "text": row.text,
             "split": row.split,
             "queries": row.queries,
             "fields": row.fields,
         }
-        self._rows.extend(json.dumps(about, ensure_ascii=False).encode() + b"\n")
+        content = json.dumps(line, ensure_ascii=False).encode() + b"\n"
         jpeg = photo.jpeg if photo else b""
+        self.append_stored(row.product_id, content, jpeg, np.array([size]))
+
+    def append_stored(self, product_id: str, line: bytes, jpeg: bytes, size: AnyArray) -> None:
+        """Append a product in its stored form; ``size`` has shape (1, 2)."""
+        self.ids.add(product_id)
+        self._rows.extend(line)
         self._photos.extend(jpeg)
         self._photo_sizes.append(np.array([len(jpeg)]))
-        self._sizes.append(np.array([size]))
+        self._sizes.append(size)
 
-    def skip(self, place: int, product_id: str, kind: str, reason: str) -> None:
-        """Note a product that is left out: its row, its id, and why."""
-        line = "\t".join(" ".join(str(one).split()) for one in (place, product_id, kind, reason))
-        self._skipped.extend(line.encode() + b"\n")
+    def skip(self, row: int, product_id: str, kind: str, reason: str) -> None:
+        """Record a skipped product in ``skipped.tsv``."""
+        cells = (" ".join(str(cell).split()) for cell in (row, product_id, kind, reason))
+        self.append_skipped("\t".join(cells).encode() + b"\n")
 
-    def take_over(self, content: ShardContent, which: Sequence[int]) -> None:
-        """Append products of a shard."""
-        for product in which:
-            self.known.add(content.ids[product])
-            self._rows.extend(content.lines[product])
-            jpeg = content.jpeg(product)
-            self._photos.extend(jpeg)
-            self._photo_sizes.append(np.array([len(jpeg)]))
-            self._sizes.append(content.sizes[product : product + 1])
-
-    def take_over_skipped(self, content: ShardContent) -> None:
-        """Append the notes of a shard about products that it left out."""
-        self._skipped.extend(content.skipped)
-
-
-class ShardContent:
-    """The products and regions of a shard, read.
-
-    Args:
-        folder: the shard.
-
-    Attributes:
-        ids: (P,) product ids.
-        lines: (P,) their lines, as `ProductFiles` wrote them.
-        sizes: (P, 2) height and width of their photos.
-        skipped: the notes about products that were left out.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.lines = (folder / ROWS).read_bytes().splitlines(keepends=True)
-        self.ids: list[str] = [json.loads(line)["id"] for line in self.lines]
-        self.sizes = np.load(folder / "data" / "image_sizes.npy")
-        self.skipped = (folder / SKIPPED).read_bytes()
-        self._photos = folder / "data" / PHOTOS
-        self._photo_ends = photo_offsets(folder)
-        counts = np.load(folder / "spool" / "region_counts.npy")
-        self._ends = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
-        self._boxes = np.load(folder / "data" / "boxes.npy", mmap_mode="r")
-        self._labels = np.load(folder / "data" / "labels.npy", mmap_mode="r")
-        paths = sorted((folder / "data").glob("features-*.npy"))
-        self._features = [np.load(path, mmap_mode="r") for path in paths]
-        self._starts = np.cumsum([0, *map(len, self._features)])
-
-    def __len__(self) -> int:
-        return len(self.lines)
-
-    def jpeg(self, product: int) -> bytes:
-        """A product's photo."""
-        start, stop = self._photo_ends[product : product + 2].tolist()
-        with open(self._photos, "rb") as file:
-            file.seek(start)
-            return file.read(stop - start)
-
-    def regions(self, product: int, label_numbers: AnyArray | None) -> Regions:
-        """A product's regions; labels become ``label_numbers`` of them, where given."""
-        start, stop = self._ends[product : product + 2].tolist()
-        shard = int(np.searchsorted(self._starts, start, side="right")) - 1
-        first = start - int(self._starts[shard])
-        labels = self._labels[start:stop]
-        return Regions(
-            self._boxes[start:stop],
-            self._features[shard][first : first + stop - start],
-            labels if label_numbers is None else label_numbers[labels],
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class Regions:
-    """The regions of one product as they are stored; see `Described`."""
-
-    boxes: AnyArray
-    features: AnyArray
-    labels: AnyArray
+    def append_skipped(self, lines: bytes) -> None:
+        """Append lines of a shard's ``skipped.tsv``."""
+        self._skipped.extend(lines)
 
 
 class RegionFiles:
-    """Regions, product after product.
+    """Regions, product after product, checked before they are stored."""
 
-    Args:
-        files: the growing files.
-        width: F.
-        dtype: number format of the features.
-        shard_mib: size of a shard of features.
-    """
-
-    def __init__(self, files: GrowingFiles, width: int, dtype: str, shard_mib: int) -> None:
-        self._features = ShardedFeatures(files, width, dtype, shard_mib)
+    def __init__(self, files: AppendableFiles, width: int, dtype: str, shard_mib: int) -> None:
+        self._writer = RegionWriter(files, width, dtype, shard_mib)
         self._dtype, self._width = np.dtype(dtype), width
-        self._boxes = files.array("data/boxes", np.float32, (4,))
-        self._labels = files.array("data/labels", np.int16)
-        self._counts = files.array("spool/region_counts", np.int32)
 
-    def append(self, described: Sequence[Described]) -> None:
-        """Append the regions of the next products. Raises DataError for what cannot be stored."""
-        for one in described:
-            self._check(one)
-        counts = np.array([len(one.boxes) for one in described], np.int64)
-        features = np.concatenate([one.features for one in described])
-        self._features.append(features.astype(self._dtype), counts)
-        self._boxes.append(np.concatenate([one.boxes for one in described]))
-        self._labels.append(np.concatenate([one.labels for one in described]))
-        self._counts.append(counts)
+    def append(self, products: Sequence[ExtractedRegions]) -> None:
+        """Append the regions of the next products. Raises DataError for invalid ones."""
+        if not products:
+            return
+        for regions in products:
+            self._check(regions)
+        self._writer.append(
+            np.concatenate([regions.features for regions in products]).astype(self._dtype),
+            np.concatenate([regions.boxes for regions in products]),
+            np.concatenate([regions.labels for regions in products]),
+            np.array([len(regions.boxes) for regions in products], np.int64),
+        )
 
-    def _check(self, one: Described) -> None:
-        count = len(one.boxes)
-        if not count or one.features.shape != (count, self._width) or len(one.labels) != count:
-            shape = f"{count} boxes, features {one.features.shape}, {len(one.labels)} labels"
-            raise DataError(f"regions that do not fit each other ({shape}, width {self._width})")
-        largest = float(np.abs(one.features).max(initial=0))
+    def _check(self, regions: ExtractedRegions) -> None:
+        count, shape = len(regions.boxes), regions.features.shape
+        if not count or shape != (count, self._width) or len(regions.labels) != count:
+            sizes = f"{count} boxes, features {shape}, {len(regions.labels)} labels"
+            raise DataError(f"inconsistent regions ({sizes}, width {self._width})")
+        # Written so that NaN fails too.
+        largest = float(np.abs(regions.features).max(initial=0))
         if not largest <= float(np.finfo(self._dtype).max):
-            advice = "--dtype float32 holds more"
-            raise DataError(f"a feature of {largest:g} cannot be stored as {self._dtype}; {advice}")
+            advice = "use --dtype float32"
+            raise DataError(f"a feature of {largest:g} does not fit {self._dtype}; {advice}")
 
 
 class ProductRows:
-    """What was noted of each product, read back.
+    """The stored rows of P products, read back.
 
     Attributes:
         ids: (P,) product ids.
-        texts: (P,) what describes each.
+        texts: (P,) description of each.
         splits: (P,) splits as written in the table.
-        queries: (P,) what shoppers found each with.
+        queries: (P,) queries that each was found with.
         fields: (P,) the other columns.
     """
 
     def __init__(self, partial: Path) -> None:
-        self.ids: list[str] = []
-        self.texts: list[str] = []
-        self.splits: list[str] = []
-        self.queries: list[list[str]] = []
-        self.fields: list[dict[str, Any]] = []
-        for one in _json_lines((partial / ROWS).read_bytes()):
-            self.ids.append(one["id"])
-            self.texts.append(one["text"])
-            self.splits.append(one["split"])
-            self.queries.append(one["queries"])
-            self.fields.append(one["fields"])
+        rows = _json_lines((partial / ROWS).read_bytes())
+        self.ids: list[str] = [row["id"] for row in rows]
+        self.texts: list[str] = [row["text"] for row in rows]
+        self.splits: list[str] = [row["split"] for row in rows]
+        self.queries: list[list[str]] = [row["queries"] for row in rows]
+        self.fields: list[dict[str, Any]] = [row["fields"] for row in rows]
 
     def __len__(self) -> int:
         return len(self.ids)
 
 
 def photo_offsets(partial: Path) -> AnyArray:
-    """(P + 1,) where each photo begins."""
+    """(P + 1,) start of each photo."""
     sizes = np.load(partial / "spool" / "photo_bytes.npy")
     return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
 
 
 def _json_lines(content: bytes) -> list[Any]:
-    return [json.loads(line) for line in content.splitlines()] if content else []
+    # Not splitlines() of text: titles may contain other line separators such as U+2028.
+    return [json.loads(line) for line in content.splitlines()]
