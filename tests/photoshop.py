@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from shopsight.config import PhotoColumnsConfig, PhotosConfig, QueryGenerationConfig
+from shopsight.config import PhotosConfig, QueryGenerationConfig
 from shopsight.prepare.photos.extract_regions import RegionSource
-from shopsight.prepare.photos.ingest import PhotosSettings
+from shopsight.prepare.photos.settings import PhotosSettings
 
 COLOURS = {
     "red": (200, 30, 30),
@@ -30,7 +30,7 @@ KINDS = ("dress", "shirts", "shoes", "bag", "lamp")
 
 @dataclass(frozen=True)
 class Item:
-    """A product: its colour, its kind, and a photo that is told from all others by its size."""
+    """A product: its colour, its kind, and a photo that differs from all others in one pixel."""
 
     number: int
 
@@ -58,7 +58,7 @@ class Item:
 
     @property
     def row(self) -> dict[str, Any]:
-        """What its table says beside the photo."""
+        """Its columns beside the photo."""
         return {
             "sku": self.id,
             "title": self.title,
@@ -110,9 +110,9 @@ def write_parquet(folder: Path, shop: Sequence[Item], name: str = "shop.parquet"
 
     folder.mkdir(parents=True, exist_ok=True)
     photos = [{"bytes": item.jpeg, "path": f"{item.id}.jpg"} for item in shop]
-    table = pa.table({"image": photos}).append_column("sku", [[one.id for one in shop]])
+    table = pa.table({"image": photos}).append_column("sku", [[item.id for item in shop]])
     for key in list(shop[0].row)[1:]:
-        table = table.append_column(key, [[one.row[key] for one in shop]])
+        table = table.append_column(key, [[item.row[key] for item in shop]])
     pq.write_table(table, folder / name, row_group_size=7)
     return folder / name
 
@@ -144,9 +144,9 @@ class Means:
     label_names: tuple[str, ...] = ("photo", "half")
 
     def extract(self, photos: Sequence[np.ndarray]) -> list[Regions]:
-        return [self._one(photo) for photo in photos]
+        return [self._regions(photo) for photo in photos]
 
-    def _one(self, photo: np.ndarray) -> Regions:
+    def _regions(self, photo: np.ndarray) -> Regions:
         height, width = photo.shape[:2]
         boxes = np.array(
             [[0, 0, height, width], [0, 0, height // 2, width], [height // 2, 0, height, width]],
@@ -171,11 +171,10 @@ def means(in_workers: bool = True) -> RegionSource:
     return RegionSource({"name": "means"}, lambda: Means(in_workers), load_means)
 
 
-def settings(workers: int = 1, **shoppers: Any) -> PhotosSettings:
-    """For the small shop: one process, whose queries are of the words that three products share."""
-    asked = {"word_fraction": 0.0, "word_products": 3, "pool_size": 10, "relevant": 3, **shoppers}
+def settings(workers: int = 1, **options: Any) -> PhotosSettings:
+    """Settings for the small shop: queries of words that three products share."""
+    queries = {"word_fraction": 0.0, "word_products": 3, "pool_size": 10, "relevant": 3, **options}
     return PhotosSettings(
         PhotosConfig(workers=workers, vocabulary_size=200),
-        PhotoColumnsConfig(),
-        shoppers=QueryGenerationConfig(**asked),
+        queries=QueryGenerationConfig(**queries),
     )

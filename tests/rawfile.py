@@ -1,4 +1,4 @@
-"""Raw competition files made by hand, and a reference_models reader to compare with."""
+"""Raw competition files for tests, and a naive reader to compare with."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def encode(array: np.ndarray) -> bytes:
 
 @dataclass
 class RawRow:
-    """One row; every column can be replaced by bytes of the test's choice."""
+    """A row; any column can be replaced by given bytes."""
 
     product_id: object = 1
     image_h: object = 100

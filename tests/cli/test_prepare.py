@@ -41,7 +41,7 @@ def test_bad_rows_are_one_sentence_and_exit_2(raw, tmp_path, capsys):
     command = ["prepare", "kddcup", str(raw), "--out", str(out), "--on-error", "skip"]
     assert main(command) == 0
     printed = capsys.readouterr().out
-    assert "valid: left out 1, wrong column count; the first is" in printed
+    assert "valid: skipped 1, wrong column count; the first is" in printed
     assert "valid.tsv, line 12: 1 column instead of 9" in printed
 
 
@@ -94,9 +94,10 @@ def test_negatives_are_written_beside_the_data(raw, tmp_path, capsys):
     out = tmp_path / "data"
     assert main(["prepare", "kddcup", str(raw), "--out", str(out), "--quiet"]) == 0
     assert main(["prepare", "negatives", str(out), "--clusters", "3", "--json"]) == 0
-    about = json.loads(capsys.readouterr().out)
-    assert about["queries"] == 20
-    assert json.loads((out / "negatives" / "negatives.json").read_text()) == about
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["queries"] == 20
+    saved = json.loads((out / "negatives" / "negatives.json").read_text())
+    assert printed.items() <= saved.items()
     # the prepared folder is still whole: negatives are beside the data, not part of it
     assert main(["prepare", "negatives", str(out), "--quiet"]) == 0
 

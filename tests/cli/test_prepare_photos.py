@@ -33,7 +33,7 @@ def test_it_says_what_it_made(table, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "60 products" in printed
     assert "train: " in printed
-    assert "describing at " in printed
+    assert "extracting at " in printed
 
 
 def test_json_is_the_description(table, tmp_path, capsys):
@@ -88,7 +88,7 @@ def test_a_bad_photo_is_one_sentence_with_its_id(tmp_path, capsys):
     assert error.count("\n") == 1
     assert main([*command, "--on-error", "skip"]) == 0
     printed = capsys.readouterr().out
-    assert "left out 1, not a photo, or of a format that is not read; the first is" in printed
+    assert "table: skipped 1, not a photo, or of a format that is not read; the first is" in printed
     assert "skipped.tsv" in printed
 
 
@@ -103,7 +103,7 @@ def test_a_bad_photo_is_one_sentence_with_its_id(tmp_path, capsys):
         (["shop.csv", "--out", "data", "--extractor", "features"], "column of --features"),
         (["shop.csv", "--out", "data", "--clicks", "none.tsv"], "none.tsv: no such file"),
         (["shop.csv", "--out", "data", "--shard", "3/2"], "--shard must be I/N, such as 1/4"),
-        (["shop.csv", "--out", "data", "--shard", "1/2", "--learn"], "--learn looks at the whole"),
+        (["shop.csv", "--out", "data", "--shard", "1/2", "--learn"], "--learn needs the whole"),
         (["shop.csv", "--out", "data", "--shard", "1/2", "--clicks", "x"], "belongs to shopsight"),
         (
             ["shop.csv", "--out", "data", "--learn", "--extractor", "hf:x"],

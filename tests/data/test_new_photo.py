@@ -12,7 +12,8 @@ from shopsight.data.dataset import PreparedData
 from shopsight.data.new_photo import read_new_photo
 from shopsight.errors import DataError, InputError
 from shopsight.formats.images import decode_photo
-from shopsight.prepare.photos.ingest import PhotosSettings, prepare_photos
+from shopsight.prepare.photos.ingest import prepare_photos
+from shopsight.prepare.photos.settings import PhotosSettings
 
 
 def test_a_new_photo_is_as_large_as_those_of_the_folder(tmp_path):
@@ -21,7 +22,7 @@ def test_a_new_photo_is_as_large_as_those_of_the_folder(tmp_path):
     (table.parent / "photos" / "00007.jpg").write_bytes(photo)
     given = settings()
     small = PhotosSettings(
-        given.photos, given.columns, SmallPhotoConfig(photo_side=48), given.shoppers
+        given.photos, given.columns, SmallPhotoConfig(photo_side=48), given.queries
     )
     data = prepare_photos(str(table), tmp_path / "data", means(), small)
     found = read_new_photo(photo, data)

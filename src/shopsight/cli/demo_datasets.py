@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from shopsight.cli.step_log import StepLog
-from shopsight.config import PhotoColumnsConfig, SyntheticShopConfig, WorldConfig
+from shopsight.config import SyntheticShopConfig, WorldConfig
 from shopsight.data.dataset import PreparedData
 from shopsight.demo.world import make_world
 from shopsight.errors import UsageError
@@ -50,7 +50,8 @@ def synthetic_shop(out: Path, products: int, seed: int, steps: StepLog) -> DemoD
             f"rendering photos requires {error.name}: pip install 'shopsight[photos]', or run the"
             " demo without photos: shopsight demo --world regions"
         ) from error
-    from shopsight.prepare.photos.ingest import PhotosSettings, prepare_photos
+    from shopsight.prepare.photos.ingest import prepare_photos
+    from shopsight.prepare.photos.settings import PhotosSettings
     from shopsight.regions.factory import region_source
 
     shop = out / "shop"
@@ -60,7 +61,7 @@ def synthetic_shop(out: Path, products: int, seed: int, steps: StepLog) -> DemoD
         str(shop / TABLE),
         out / "data",
         region_source("classic"),
-        PhotosSettings(columns=PhotoColumnsConfig(text=("title",)), seed=seed),
+        PhotosSettings.from_options(seed, text="title"),
         clicks=shop / CLICKS,
         force=True,
     )

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
-import time
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
-from rich.progress import Progress
-
-from shopsight.cli.options import config_from
 from shopsight.cli.output import print_json
 from shopsight.cli.parser import Parser
-from shopsight.cli.progress import progress_bar
+from shopsight.cli.prepare_options import add_clicks, add_output, print_prepared
+from shopsight.cli.progress import ThroughputReporter, progress_bar
 from shopsight.config import (
     LearnConfig,
     PhotoColumnsConfig,
@@ -23,75 +18,50 @@ from shopsight.config import (
     RegionsConfig,
     SmallPhotoConfig,
 )
-from shopsight.data.dataset import PreparedData
 from shopsight.errors import UsageError
-from shopsight.prepare.photos.ingest import PhotosProgress, PhotosSettings, prepare_photos
+from shopsight.prepare.photos.extract_regions import RegionSource
+from shopsight.prepare.photos.ingest import learning_on_a_shard, prepare_photos
+from shopsight.prepare.photos.settings import PhotosSettings
+from shopsight.prepare.photos.shards import prepare_shard
 
-SECONDS_BETWEEN_LINES = 30.0
 _SHARD = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5})")
+_CONFIGS = (PhotosConfig, PhotoColumnsConfig, SmallPhotoConfig, QueryGenerationConfig)
 
 
-def run(arguments: list[str]) -> None:
-    """Carry out ``shopsight prepare photos ...``."""
-    from shopsight.regions.factory import region_source
-
-    parser = _parser()
-    given = parser.read(arguments)
-    settings = PhotosSettings(
-        config_from(PhotosConfig, given),
-        config_from(PhotoColumnsConfig, given),
-        config_from(SmallPhotoConfig, given),
-        config_from(QueryGenerationConfig, given),
-        given.seed,
-    )
-    regions = _regions(given)
-    learning = _learning(given, regions) if given.learn else None
-    source = region_source(given.extractor, regions, learning)
-    clicks = Path(given.clicks) if given.clicks else None
-    with progress_bar(quiet=given.quiet) as bar:
-        reporter = Reporter(bar, quiet=given.quiet)
-        if given.shard:
-            from shopsight.prepare.photos.shards import prepare_shard
-
-            _refuse_with_shard(given)
-            summary = prepare_shard(
-                given.table,
-                given.out,
-                source,
-                settings,
-                _shard(given.shard),
-                force=given.force,
-                progress=reporter,
-            )
+def run(argv: list[str]) -> None:
+    """Run ``shopsight prepare photos ...``."""
+    args = _parser().read(argv)
+    shard = _parse_shard(args.shard) if args.shard else None
+    if shard and args.clicks:
+        raise UsageError("--clicks belongs to shopsight prepare merge, which sees all products")
+    if shard and args.learn:
+        raise learning_on_a_shard()
+    options = {field.name: args[field.name] for kind in _CONFIGS for field in fields(kind)}
+    settings = PhotosSettings.from_options(args.seed, **options)
+    source = _region_source(args)
+    with progress_bar(quiet=args.quiet) as bar:
+        reporter = ThroughputReporter(bar, "photos", quiet=args.quiet)
+        how = {"force": args.force, "progress": reporter}
+        if shard:
+            manifest = prepare_shard(args.table, args.out, source, settings, shard, **how)
         else:
-            data = prepare_photos(
-                given.table,
-                given.out,
-                source,
-                settings,
-                clicks=clicks,
-                force=given.force,
-                progress=reporter,
-            )
-            summary = data.manifest
-    if given.json:
-        print_json(summary)
-    elif not given.quiet and given.shard:
-        print(f"{given.out}: shard {given.shard}, {summary['products']:,} products")
+            data = prepare_photos(args.table, args.out, source, settings, clicks=args.clicks, **how)
+    if not shard:
+        print_prepared(args, data)
+        reporter.print_rates(args)
+    elif args.json:
+        print_json(manifest)
+    elif not args.quiet:
+        print(f"{args.out}: shard {args.shard}, {manifest['products']:,} products")
         print("  next: shopsight prepare merge SHARD... --out DATA")
-    elif not given.quiet:
-        print_summary(data)
-        for line in reporter.rates():
-            print(f"  {line}")
 
 
 def _parser() -> Parser:
     parser = Parser(
         "prepare photos",
-        "Turn a table of products with photos into a prepared folder: every photo small and cut "
-        "into regions with features, queries from a click log or from the products' texts, "
-        "splits that share nothing, and candidate pools. Long work may be interrupted; the same "
-        "command continues it.",
+        "Turn a table of products with photos into a prepared folder: small photos, regions with "
+        "features, queries from a click log or from the products' texts, splits without overlap, "
+        "and candidate pools. After an interruption, the same command resumes.",
         [
             "prepare photos products.csv --out data --text title",
             "prepare photos products.parquet --out data --text title --clicks clicks.tsv",
@@ -106,30 +76,23 @@ def _parser() -> Parser:
         metavar="TABLE",
         help="CSV, TSV, JSON Lines or Parquet; the folder of a Hugging Face dataset; or a hub id",
     )
-    parser.add_argument("--out", metavar="DATA", required=True, help="prepared folder to make")
-    parser.add_argument(
-        "--clicks",
-        metavar="FILE",
-        default=None,
-        help="click log: a table with columns query, product_id and, perhaps, clicks",
-    )
+    add_output(parser)
+    add_clicks(parser)
     parser.add_argument(
         "--extractor",
         metavar="NAME",
         default=RegionsConfig.extractor,
-        help="what describes photos: classic; hf:MODEL, a Hugging Face backbone; features, for"
-        " columns that hold them; or the folder of an extractor that was saved",
+        help="region extractor: classic; hf:MODEL, a Hugging Face backbone; features, for"
+        " precomputed ones in columns; or the folder of a saved extractor",
     )
     parser.add_argument(
         "--learn",
         action="store_true",
-        help="learn features from the catalogue's own photos and words",
+        help="train an extractor on the catalogue's own photos and words",
     )
     parser.add_argument(
         "--shard", metavar="I/N", default=None, help="do part I of N; prepare merge joins them"
     )
-    parser.add_argument("--force", action="store_true", help="replace DATA and start over")
-    parser.add_json()
     parser.add_argument(
         "--text",
         metavar="COL",
@@ -137,99 +100,28 @@ def _parser() -> Parser:
         default=[],
         help="columns whose words describe the product",
     )
-    parser.add_class_arguments(PhotoColumnsConfig, None, skip={"text"})
-    for config in (PhotosConfig, SmallPhotoConfig, QueryGenerationConfig):
-        parser.add_class_arguments(config, None)
+    for config in _CONFIGS:
+        skip = {"text"} if config is PhotoColumnsConfig else set()
+        parser.add_class_arguments(config, None, skip=skip)
     parser.add_class_arguments(RegionsConfig, None, skip={"extractor"})
     parser.add_class_arguments(LearnConfig, "learning", skip={"regions"})
     return parser
 
 
-def _regions(given: Any) -> RegionsConfig:
-    names = (one.name for one in fields(RegionsConfig) if one.name != "extractor")
-    return RegionsConfig(**{name: given[name] for name in names})
+def _region_source(args: Any) -> RegionSource:
+    # The extractors need packages that the other prepare commands do without.
+    from shopsight.regions.factory import region_source
+
+    options = {field.name: args[field.name] for field in fields(RegionsConfig)}
+    options["extractor"] = RegionsConfig.extractor
+    regions = RegionsConfig(**options)
+    learning = LearnConfig(**args.learning.as_dict(), regions=regions) if args.learn else None
+    return region_source(args.extractor, regions, learning)
 
 
-def _learning(given: Any, regions: RegionsConfig) -> LearnConfig:
-    return LearnConfig(**{**given.learning.as_dict(), "regions": regions})
-
-
-def _shard(text: str) -> tuple[int, int]:
-    """Which part of how many, both from 1."""
-    found = _SHARD.fullmatch(text)
-    if not found or int(found[1]) > int(found[2]):
+def _parse_shard(text: str) -> tuple[int, int]:
+    """Parse ``i/n`` (1-based shard)."""
+    match = _SHARD.fullmatch(text)
+    if not match or int(match[1]) > int(match[2]):
         raise UsageError(f"--shard must be I/N, such as 1/4, not '{text}'")
-    return int(found[1]), int(found[2])
-
-
-def _refuse_with_shard(given: Any) -> None:
-    if given.clicks:
-        raise UsageError("--clicks belongs to shopsight prepare merge, which sees all products")
-    if given.learn:
-        reason = "--learn looks at the whole catalogue, which a shard is not"
-        raise UsageError(f"{reason}: learn first, then describe the shards with --extractor FOLDER")
-
-
-class Reporter:
-    """Shows photos a second and the time left; what an earlier, cut run did does not count."""
-
-    def __init__(self, bar: Progress, *, quiet: bool) -> None:
-        self._bar, self._task = bar, bar.add_task("reading", rate="", total=None)
-        self._plain = bar.disable and not quiet  # away from a terminal: a line now and then
-        self._value = time.monotonic()
-        self._stages: dict[str, tuple[float, int, float, int]] = {}  # first time, done; last ones
-
-    def __call__(self, now: PhotosProgress) -> None:
-        """Show how far it is."""
-        clock = time.monotonic()
-        is_new = now.stage not in self._stages
-        since, first, *_ = self._stages.get(now.stage, (clock, now.done, clock, now.done))
-        self._stages[now.stage] = since, first, clock, now.done
-        rate = now.said or self._rate(now.stage)
-        self._bar.update(
-            self._task,
-            description=now.stage,
-            completed=now.done,
-            total=now.total or None,
-            rate=rate,
-        )
-        if is_new:
-            self._bar.reset(self._task, description=now.stage, completed=now.done)
-        due = clock - self._value > SECONDS_BETWEEN_LINES
-        if self._plain and (now.said or due):
-            self._value = clock
-            of = f" {now.done:,} of {now.total:,}," if now.total else ""
-            print(f"{now.stage}:{of} {rate}", file=sys.stderr, flush=True)
-
-    def rates(self) -> list[str]:
-        """Photos a second of each stage that had some."""
-        return [f"{stage} at {rate}" for stage in self._stages if (rate := self._rate(stage))]
-
-    def _rate(self, stage: str) -> str:
-        since, first, until, done = self._stages[stage]
-        return f"{(done - first) / max(until - since, 1e-6):,.0f} photos/s" if done > first else ""
-
-
-def print_summary(data: PreparedData) -> None:
-    """What was made, and what a person should know about it."""
-    summary = data.manifest
-    regions = summary["regions"]
-    size = sum(entry["bytes"] for entry in summary["files"].values())
-    print(
-        f"{data.path}: {summary['products']:,} products, {regions['total']:,} regions "
-        f"of width {summary['feature_width']} ({regions['per_product']['mean']:.2f} a product), "
-        f"{size / 1e6:,.1f} MB"
-    )
-    for split, counts in summary["splits"].items():
-        print(
-            f"  {split}: {counts['rows']:,} rows, {counts['queries']:,} queries, "
-            f"{counts['products']:,} products"
-        )
-    for kinds in summary["skipped"].values():
-        for entry in kinds.values():
-            print(f"  left out {entry['count']:,}, {entry['meaning']}; the first is")
-            print(f"    {entry['first']}")
-    if summary["skipped"]:
-        print(f"  all of them: {data.path / 'skipped.tsv'}")
-    for warning in summary["warnings"]:
-        print(f"  note: {warning}")
+    return int(match[1]), int(match[2])

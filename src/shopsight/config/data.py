@@ -1,4 +1,4 @@
-"""Settings of prepared data: raw files, groups of like queries, the small world."""
+"""Settings of prepared data: importers, query groups for hard negatives, synthetic data."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from shopsight.config.checks import check_ranges
 
 
 @dataclass(frozen=True)
-class KddcupConfig:
-    """How raw competition files become a prepared folder.
+class ImportConfig:
+    """Settings that all importers share.
 
     Args:
         dtype: number format of the stored region features.
-        on_error: at a bad row, stop the work, or skip the row and count it.
-        workers: threads that parse; 0 takes every core this process may use.
-        feature_width: numbers per region feature; 0 takes it from the first row.
-        vocabulary_size: most tokens of the WordPiece vocabulary trained on the queries.
+        on_error: at an invalid or duplicate row, stop, or skip and count it.
+        workers: processes that read and parse; 0 uses every available core.
+        vocabulary_size: maximum size of the WordPiece vocabulary trained on the queries.
         tokenizer: a Hugging Face tokenizer (name or local folder) instead of a trained one.
         shard_mib: size of one feature shard, in MiB.
     """
@@ -25,28 +24,43 @@ class KddcupConfig:
     dtype: Literal["float16", "float32"] = "float16"
     on_error: Literal["stop", "skip"] = "stop"
     workers: int = 0
-    feature_width: int = 0
     vocabulary_size: int = 16_000
     tokenizer: str | None = None
     shard_mib: int = 1024
 
     def __post_init__(self) -> None:
-        """Refuse numbers that make no sense."""
-        check_ranges(self, workers=0, feature_width=0, vocabulary_size=1, shard_mib=1)
+        """Raise UsageError for invalid values."""
+        check_ranges(self, workers=0, vocabulary_size=1, shard_mib=1)
+
+
+@dataclass(frozen=True)
+class KddcupConfig(ImportConfig):
+    """Import of raw competition files.
+
+    Args:
+        feature_width: feature dimension; 0 takes it from the first row.
+    """
+
+    feature_width: int = 0
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for invalid values."""
+        super().__post_init__()
+        check_ranges(self, feature_width=0)
 
 
 @dataclass(frozen=True)
 class NegativesConfig:
-    """How queries are grouped for hard negatives (method: last word, cluster, shared words).
+    """Grouping of queries for hard negatives: by last word, by cluster, by word overlap.
 
     Args:
         clusters: K-means clusters over query vectors; 0 takes about one per 100 queries,
-            2,000 at the most.
+            2,000 at most.
         dimensions: width of a query vector (TF-IDF, then truncated SVD).
         neighbours: overlap neighbours kept for each query.
-        postings: most queries that a word, or a pair of words, proposes as neighbours; a seeded
-            sample beyond.
-        last_word_fraction: share of negatives drawn from the same last word.
+        postings: maximum number of queries that a word, or a pair of words, proposes as
+            neighbours; beyond it, a seeded sample is taken.
+        last_word_fraction: fraction of negatives drawn from the same last word.
         tries: draws for one negative before the sampler scans instead.
     """
 
@@ -58,21 +72,14 @@ class NegativesConfig:
     tries: int = 16
 
     def __post_init__(self) -> None:
-        """Refuse numbers that make no sense."""
-        check_ranges(
-            self,
-            clusters=0,
-            dimensions=1,
-            neighbours=1,
-            postings=1,
-            last_word_fraction=(0, 1),
-            tries=0,
-        )
+        """Raise UsageError for invalid values."""
+        check_ranges(self, clusters=0, dimensions=1, neighbours=1, postings=1, tries=0)
+        check_ranges(self, last_word_fraction=(0, 1))
 
 
 @dataclass(frozen=True)
 class WorldConfig:
-    """The small world: a drawn-up catalogue whose truth is known.
+    """The small world: a synthetic catalogue of regions with known relevance.
 
     Args:
         train_rows: clicked (query, product) pairs.
@@ -80,11 +87,11 @@ class WorldConfig:
         eval_queries: queries of each evaluation split.
         eval_products: distinct products of each evaluation split.
         pool_size: candidates per evaluation query.
-        relevant: most relevant products in a pool.
-        feature_width: numbers per region feature.
+        relevant: maximum number of relevant products in a pool.
+        feature_width: feature dimension.
         noise: standard deviation of the noise on features.
-        splits: which splits to write.
-        seed: seed of everything drawn.
+        splits: splits to write.
+        seed: of every draw.
     """
 
     train_rows: int = 4_000
@@ -101,13 +108,13 @@ class WorldConfig:
 
 @dataclass(frozen=True)
 class SyntheticShopConfig:
-    """The drawn catalogue: products whose photos are drawn, and queries whose answers are known.
+    """The synthetic shop: rendered product photos, and queries with known relevance.
 
     Args:
-        products: how many.
+        products: number of products.
         queries: distinct queries of its click log.
-        most_matches: most products that answer a query.
-        seed: of everything drawn.
+        most_matches: maximum number of relevant products of a query.
+        seed: of every draw.
     """
 
     products: int = 2_000
@@ -116,5 +123,5 @@ class SyntheticShopConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse numbers that make no sense."""
+        """Raise UsageError for invalid values."""
         check_ranges(self, products=1, queries=1, most_matches=1)

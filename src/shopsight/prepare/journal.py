@@ -188,7 +188,7 @@ def open_journal(
     fingerprint: str,
     *,
     resume: bool = True,
-    is_final: Callable[[ShopsightError], bool] = lambda error: False,
+    is_final: Callable[[ShopsightError], bool] | None = None,
 ) -> Iterator[Journal[State]]:
     """The journal of ``OUT.partial``, locked by this process.
 
@@ -214,7 +214,7 @@ def open_journal(
             yield journal
         except BaseException as error:
             is_lost = isinstance(error, InputError | UsageError) and (
-                is_final(error) or not journal.is_saved
+                not journal.is_saved or (is_final is not None and is_final(error))
             )
             if is_lost or not resume:
                 journal.close()

@@ -8,6 +8,8 @@ from shopsight.formats.append_npy import AppendableArray
 from shopsight.prepare.journal import AppendableFiles
 from shopsight.types import AnyArray, IntArray
 
+MIB = 1 << 20
+
 
 class RegionWriter:
     """Appends the regions of products, product after product."""
@@ -36,7 +38,7 @@ class _ShardedFeatures:
 
     def __init__(self, files: AppendableFiles, width: int, dtype: str, shard_mib: int) -> None:
         self._files, self._width, self._dtype = files, width, dtype
-        self._limit = max((shard_mib << 20) // (width * np.dtype(dtype).itemsize), 1)
+        self._limit = max((shard_mib * MIB) // (width * np.dtype(dtype).itemsize), 1)
         shards = [name for name in files.lengths() if name.startswith("data/features-")]
         self._number = max(len(shards) - 1, 0)
         self._shard = self._open()

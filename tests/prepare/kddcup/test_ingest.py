@@ -21,6 +21,10 @@ ONE = KddcupConfig(workers=1)
 SKIP = KddcupConfig(workers=1, on_error="skip")
 
 
+def stages_into(stages):
+    return lambda stage, *_: stages.append(stage)
+
+
 def tree(folder):
     """Every file's content below a folder, hashed."""
     return {
@@ -40,48 +44,50 @@ def raw(tmp_path):
     return folder
 
 
-def assert_holds(data, path, split):
-    """The prepared split equals what the reference_models reader says of its raw file."""
+def assert_equals_naive_reading(data, path, split):
+    """Assert that the prepared split equals the naive reading of its raw file."""
     products, pairs = read_naively(path)
     store = data.store
     index = store.index_of(list(products))
     batch = store.read(index)
-    np.testing.assert_array_equal(batch.lengths, [len(one.labels) for one in products.values()])
-    features = np.vstack([one.features for one in products.values()])
+    np.testing.assert_array_equal(
+        batch.lengths, [len(product.labels) for product in products.values()]
+    )
+    features = np.vstack([product.features for product in products.values()])
     np.testing.assert_array_equal(batch.features, features.astype(store.dtype))
-    labels = np.concatenate([one.labels for one in products.values()])
+    labels = np.concatenate([product.labels for product in products.values()])
     np.testing.assert_array_equal(batch.labels, labels)
-    for place, product in zip(
+    for boxes, product in zip(
         np.split(batch.boxes, np.cumsum(batch.lengths)[:-1]), products.values(), strict=True
     ):
         height, width = product.size
         top, left, bottom, right = (product.boxes / [height, width, height, width]).T
         area = (bottom - top) * (right - left)
-        np.testing.assert_allclose(place, np.stack([top, left, bottom, right, area], 1), rtol=1e-5)
+        np.testing.assert_allclose(boxes, np.stack([top, left, bottom, right, area], 1), rtol=1e-5)
     queries = data.queries(split)
     assert queries.ids == list(dict.fromkeys(query for query, _, _ in pairs))
     assert dict(zip(queries.ids, queries.texts, strict=True)) == {q: text for q, text, _ in pairs}
     if split == "train":
-        found = data.pairs()
+        train = data.pairs()
         ids = [
             (queries.ids[q], store.product_ids[p])
-            for q, p in zip(found.queries, found.products, strict=True)
+            for q, p in zip(train.queries, train.products, strict=True)
         ]
         assert ids == [(query, product) for query, _, product in pairs]
     else:
         pools = data.pools(split)
-        reference_models = {}
+        expected = {}
         for query, _, product in pairs:
-            if product not in reference_models.setdefault(query, []):
-                reference_models[query].append(product)
-        assert {query: pools.of(query) for query in pools.query_ids} == reference_models
+            if product not in expected.setdefault(query, []):
+                expected[query].append(product)
+        assert {query: pools.of(query) for query in pools.query_ids} == expected
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
 def test_prepared_data_equals_the_naive_reader(raw, tmp_path, dtype):
     data = prepare_kddcup(raw, tmp_path / "data", KddcupConfig(workers=2, dtype=dtype))
     for split in ("train", "valid"):
-        assert_holds(data, raw / split / f"{split}.tsv", split)
+        assert_equals_naive_reading(data, raw / split / f"{split}.tsv", split)
     qrels = data.qrels("valid")
     assert {q: set(g) for q, g in qrels.relevance.items()} == {
         "1000": {"120", "125"},
@@ -154,13 +160,13 @@ def test_standard_input_needs_one_split_name(tmp_path, splits):
         prepare_kddcup("-", tmp_path / "data", ONE, splits=splits)
 
 
-def test_standard_input_is_not_taken_for_what_was_prepared_before(raw, tmp_path, monkeypatch):
+def test_standard_input_never_counts_as_already_prepared(raw, tmp_path, monkeypatch):
     out = tmp_path / "data"
     for content in (many_rows(20, 5, 5), many_rows(30, 6, 5)):
         piped = FakeStdin(raw_bytes(content))
         monkeypatch.setattr(sys, "stdin", piped)
         if out.exists():
-            with pytest.raises(OutputError, match="standard input may hold something else"):
+            with pytest.raises(OutputError, match="standard input may differ"):
                 prepare_kddcup("-", out, ONE, splits=("valid",))
             prepare_kddcup("-", out, ONE, splits=("valid",), force=True)
         else:
@@ -179,23 +185,23 @@ def test_bom_crlf_and_a_missing_last_line_end_change_nothing(raw, tmp_path):
     assert "train: the last line has no line end" in odd.manifest["warnings"]
 
 
-def test_small_shards_hold_the_same(raw, tmp_path, monkeypatch):
+def test_shard_size_changes_nothing(raw, tmp_path, monkeypatch):
     plain = prepare_kddcup(raw, tmp_path / "plain", ONE)
-    monkeypatch.setattr("shopsight.prepare.kddcup.writers.MIB", 20)
+    monkeypatch.setattr("shopsight.prepare.region_writer.MIB", 20)
     sharded = prepare_kddcup(raw, tmp_path / "sharded", KddcupConfig(workers=1, shard_mib=2))
     shards = sorted(sharded.path.glob("features-*.npy"))
     assert len(shards) > 5
     everything = np.arange(len(plain.store))
     rng = np.random.default_rng(0)
-    for wanted in (everything, rng.permutation(everything), rng.integers(0, 45, 100)):
-        one, other = plain.store.read(wanted), sharded.store.read(wanted)
-        np.testing.assert_array_equal(one.features, other.features)
-        np.testing.assert_array_equal(one.boxes, other.boxes)
+    for products in (everything, rng.permutation(everything), rng.integers(0, 45, 100)):
+        expected, regions = plain.store.read(products), sharded.store.read(products)
+        np.testing.assert_array_equal(regions.features, expected.features)
+        np.testing.assert_array_equal(regions.boxes, expected.boxes)
 
 
 BAD_FILES = {
     "empty": (b"", "empty", "the file is empty"),
-    "only header": (HEADER, "empty", "the file is empty but for its header"),
+    "only header": (HEADER, "empty", "the file has no rows after its header"),
     "no header": (raw_bytes([RawRow()])[len(HEADER) :], "header", "the header row is missing"),
 }
 
@@ -220,7 +226,7 @@ def with_conflicts(rows):
 
 def test_changed_product_stops_or_is_skipped(raw, tmp_path):
     path = write_raw(raw, "train", with_conflicts(many_rows(80, 30, 20)))
-    sentence = r"train\.tsv, line 22, column features: product 101 was met before with other"
+    sentence = r"train\.tsv, line 22, column features: product 101 appeared before with other"
     with pytest.raises(InputError, match=sentence):
         prepare_kddcup(raw, tmp_path / "data", ONE)
     data = prepare_kddcup(raw, tmp_path / "data", SKIP)
@@ -229,7 +235,7 @@ def test_changed_product_stops_or_is_skipped(raw, tmp_path):
     assert entry["first"].startswith("train.tsv, line 22")
     assert data.manifest["splits"]["train"]["rows"] == 80
     write_raw(raw, "train", many_rows(80, 30, 20))
-    assert_holds(data, path, "train")
+    assert_equals_naive_reading(data, path, "train")
 
 
 def test_product_that_changes_in_a_later_split_is_found(raw, tmp_path):
@@ -257,12 +263,12 @@ def test_bad_rows_are_skipped_and_counted_by_kind(raw, tmp_path):
     assert skipped["columns"]["first"] == "train.tsv, line 2: 1 column instead of 9"
     assert skipped["length"]["first"].startswith("train.tsv, line 33, column features")
     write_raw(raw, "train", rows)
-    assert_holds(data, path, "train")
+    assert_equals_naive_reading(data, path, "train")
 
 
-def test_no_good_row_at_all_is_refused(tmp_path):
+def test_no_valid_row_raises(tmp_path):
     write_raw(tmp_path / "raw", "train", [b"x", b"y"])
-    with pytest.raises(InputError, match="no good row in any split"):
+    with pytest.raises(InputError, match="no valid row, nothing to prepare"):
         prepare_kddcup(tmp_path / "raw", tmp_path / "data", SKIP)
 
 
@@ -270,20 +276,18 @@ def test_query_id_with_another_text_keeps_the_first_and_warns(raw, tmp_path):
     write_raw(raw, "train", [RawRow(query=b"first"), RawRow(query=b"second", product_id=2, seed=2)])
     data = prepare_kddcup(raw, tmp_path / "data", ONE)
     assert data.queries("train").texts == ["first"]
-    assert any(
-        one.startswith("train: 1 rows give their query id another text")
-        for one in data.manifest["warnings"]
-    )
+    warning = "train: 1 row repeats a query id with another text; the first text is kept"
+    assert warning in data.manifest["warnings"]
 
 
-def test_answers_outside_the_pools_are_noted(raw, tmp_path):
+def test_answers_outside_the_pools_are_reported(raw, tmp_path):
     (raw / "valid" / "valid_answer.json").write_text('{"1000": [120, 999], "77": [120]}')
     warnings = prepare_kddcup(raw, tmp_path / "data", ONE).manifest["warnings"]
     assert "valid: 1 answered queries are not in the pools" in warnings
     assert "valid: 2 answers are not in their query's pool" in warnings
 
 
-def test_broken_answers_are_refused(raw, tmp_path):
+def test_broken_answers_raise(raw, tmp_path):
     (raw / "valid" / "valid_answer.json").write_text('{"1000": [120')
     with pytest.raises(InputError, match=r"valid_answer\.json"):
         prepare_kddcup(raw, tmp_path / "data", ONE)
@@ -316,9 +320,9 @@ def test_force_replaces_prepared_folders_only(raw, tmp_path):
     (mine / "thesis.txt").write_text("keep")
     for out, reason in (
         (mine, "not a prepared folder"),
-        (raw, "holds the raw files themselves"),
-        (tmp_path, "holds the raw files themselves"),
-        (mine / "thesis.txt", "a file is in the way"),
+        (raw, "contains the raw files themselves"),
+        (tmp_path, "contains the raw files themselves"),
+        (mine / "thesis.txt", "a file of this name exists"),
     ):
         with pytest.raises(OutputError, match=reason):
             prepare_kddcup(raw, out, ONE, force=True)
@@ -357,8 +361,8 @@ CHANGES = {
 
 def flip(path):
     content = bytearray(path.read_bytes())
-    at = content.index(b"query 7")
-    content[at : at + 7] = b"query X"
+    start = content.index(b"query 7")
+    content[start : start + 7] = b"query X"
     path.write_bytes(content)
 
 
@@ -377,17 +381,17 @@ def test_changed_files_are_noticed(raw, tmp_path, change):
     assert after["fingerprint"] != before["fingerprint"]
 
 
-def test_a_split_that_stands_twice(raw, tmp_path):
+def test_duplicate_splits(raw, tmp_path):
     once = prepare_kddcup(raw, tmp_path / "once", ONE, splits=("valid",))
     twice = prepare_kddcup(raw, tmp_path / "twice", ONE, splits=("valid", "valid"))
     assert once.manifest["files"] == twice.manifest["files"]
     content = (raw / "valid" / "valid.tsv").read_bytes()
     (raw / "valid" / "valid.tsv.gz").write_bytes(gzip.compress(content))
-    with pytest.raises(UsageError, match=r"split 'valid' stands twice: .*valid\.tsv and .*\.gz"):
+    with pytest.raises(UsageError, match=r"split 'valid' has two files: .*valid\.tsv and .*\.gz"):
         prepare_kddcup(raw, tmp_path / "both", ONE)
 
 
-def test_one_bad_first_row_does_not_decide_the_width(raw, tmp_path):
+def test_invalid_first_row_does_not_decide_the_width(raw, tmp_path):
     odd = RawRow(product_id=7, columns={"num_boxes": b"4"})
     write_raw(raw, "train", [odd, *many_rows(80, 30, 20)])
     data = prepare_kddcup(raw, tmp_path / "data", SKIP)
@@ -395,7 +399,7 @@ def test_one_bad_first_row_does_not_decide_the_width(raw, tmp_path):
     assert data.manifest["splits"]["train"]["rows"] == 80
 
 
-def test_header_and_then_one_endless_line(raw, tmp_path, monkeypatch):
+def test_endless_line_after_the_header_raises(raw, tmp_path, monkeypatch):
     from shopsight.prepare.kddcup import ingest
     from shopsight.prepare.kddcup import stream as kddcup_stream
 
@@ -407,7 +411,7 @@ def test_header_and_then_one_endless_line(raw, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("what", ["labels", "tokenizer", "answers", "rows"])
-def test_nothing_is_left_after_a_late_error(raw, tmp_path, what):
+def test_late_errors_leave_nothing(raw, tmp_path, what):
     config, labels = SKIP, None
     if what == "labels":
         labels = tmp_path / "nolabels.txt"
@@ -423,7 +427,7 @@ def test_nothing_is_left_after_a_late_error(raw, tmp_path, what):
     assert [path.name for path in tmp_path.iterdir()] == ["raw"]
 
 
-def test_a_cut_stdin_run_goes_on_with_the_same_stream_only(raw, tmp_path, monkeypatch):
+def test_interrupted_stdin_resumes_with_the_same_stream_only(raw, tmp_path, monkeypatch):
     from shopsight.prepare.kddcup import ingest
     from shopsight.prepare.kddcup import stream as kddcup_stream
 
@@ -431,12 +435,12 @@ def test_a_cut_stdin_run_goes_on_with_the_same_stream_only(raw, tmp_path, monkey
         monkeypatch.setattr(sys, "stdin", FakeStdin(content))
         return {"raw": "-", "config": ONE, "splits": ("train",)}
 
-    def interrupt(_):
+    def interrupt(*_):
         raise KeyboardInterrupt
 
     start = kddcup_stream.row_stream
     monkeypatch.setattr(ingest, "row_stream", lambda workers: start(workers, 1 << 12))
-    monkeypatch.setattr(Journal, "offer", lambda self, files, state: self.note(files, state()))
+    monkeypatch.setattr(Journal, "checkpoint", Journal.save)
     content = (raw / "train" / "train.tsv").read_bytes()
     for packed in (content, gzip.compress(content)):
         name = f"data{len(packed)}"
@@ -444,32 +448,32 @@ def test_a_cut_stdin_run_goes_on_with_the_same_stream_only(raw, tmp_path, monkey
         with pytest.raises(KeyboardInterrupt):
             prepare_kddcup(out=tmp_path / name, progress=interrupt, **piped(packed))
         other = HEADER.replace(b"product_id", b"product-id") + content[len(HEADER) :]
-        with pytest.raises(InputError, match="not the stream that was begun"):
+        with pytest.raises(InputError, match="not the stream of the interrupted run"):
             prepare_kddcup(out=tmp_path / name, **piped(other))
         data = prepare_kddcup(out=tmp_path / name, **piped(packed))
         assert tree(data.path) == tree(whole.path)
 
 
-def test_a_cut_forced_run_goes_on_too(raw, tmp_path, monkeypatch):
+def test_interrupted_forced_run_resumes(raw, tmp_path, monkeypatch):
     out = tmp_path / "data"
     prepare_kddcup(raw, out, ONE)
     other = KddcupConfig(workers=1, dtype="float32")
-    monkeypatch.setattr(Journal, "offer", lambda self, files, state: self.note(files, state()))
+    monkeypatch.setattr(Journal, "checkpoint", Journal.save)
 
-    def interrupt(now):
-        if now.stage == "valid":
+    def interrupt(stage, *_):
+        if stage == "valid":
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         prepare_kddcup(raw, out, other, force=True, progress=interrupt)
-    assert PreparedData.open(out).store.dtype == np.float16  # the old one still stands
+    assert PreparedData.open(out).store.dtype == np.float16  # the old folder is still there
     stages = []
-    prepare_kddcup(raw, out, other, force=True, progress=lambda now: stages.append(now.stage))
+    prepare_kddcup(raw, out, other, force=True, progress=lambda stage, *_: stages.append(stage))
     assert stages == ["finishing"]
     assert PreparedData.open(out).store.dtype == np.float32
 
 
-def test_an_unreadable_journal_starts_over(raw, tmp_path):
+def test_invalid_journals_are_ignored(raw, tmp_path):
     whole = prepare_kddcup(raw, tmp_path / "whole", ONE)
     partial = tmp_path / "data.partial"
     for content in ("{", "[1]", '{"fingerprint": "another version"}'):
@@ -480,7 +484,7 @@ def test_an_unreadable_journal_starts_over(raw, tmp_path):
         assert tree(data.path) == tree(whole.path)
 
 
-def test_a_disk_that_fills_up_keeps_what_is_there(raw, tmp_path, monkeypatch):
+def test_full_disk_is_resumable(raw, tmp_path, monkeypatch):
     whole = prepare_kddcup(raw, tmp_path / "whole", ONE)
     write = os.write
 
@@ -497,7 +501,7 @@ def test_a_disk_that_fills_up_keeps_what_is_there(raw, tmp_path, monkeypatch):
     assert tree(prepare_kddcup(raw, tmp_path / "data", ONE).path) == tree(whole.path)
 
 
-def test_missing_raw_files_are_refused(tmp_path):
+def test_missing_raw_files_raise(tmp_path):
     with pytest.raises(InputError, match="no such file or folder"):
         prepare_kddcup(tmp_path / "nowhere", tmp_path / "data", ONE)
     (tmp_path / "raw").mkdir()
@@ -508,8 +512,8 @@ def test_missing_raw_files_are_refused(tmp_path):
         prepare_kddcup(tmp_path / "raw", tmp_path / "data", ONE, splits=("testA",))
 
 
-def test_two_preparations_of_one_folder_do_not_meet(raw, tmp_path):
-    def again(_):
+def test_concurrent_preparations_of_one_folder_raise(raw, tmp_path):
+    def again(*_):
         with pytest.raises(OutputError, match="another shopsight process is writing here"):
             prepare_kddcup(raw, tmp_path / "data", ONE)
         met.append(True)
@@ -519,7 +523,7 @@ def test_two_preparations_of_one_folder_do_not_meet(raw, tmp_path):
     assert met
 
 
-def test_damaged_folders_are_refused(raw, tmp_path):
+def test_damaged_folders_raise(raw, tmp_path):
     out = tmp_path / "data"
     data = prepare_kddcup(raw, out, ONE)
     labels = out / "labels.npy"
@@ -545,7 +549,7 @@ def test_damaged_folders_are_refused(raw, tmp_path):
         PreparedData.open(tmp_path)
 
 
-def test_asking_for_what_is_not_there(raw, tmp_path):
+def test_missing_splits_and_products_raise(raw, tmp_path):
     data = prepare_kddcup(raw, tmp_path / "data", ONE, splits=("valid",))
     with pytest.raises(DataError, match="no pairs of split 'train'"):
         data.pairs()
@@ -560,7 +564,7 @@ def test_asking_for_what_is_not_there(raw, tmp_path):
     assert data.store.read([]).features.shape == (0, 4)
 
 
-# What a killed process leaves: run in a child with small chunks and a journal at every chunk.
+# Run in a child process that can be killed, with small chunks and a save after every chunk.
 CHILD = """
 import sys
 from pathlib import Path
@@ -568,16 +572,16 @@ from shopsight.prepare.kddcup import ingest
 from shopsight.prepare import journal
 from shopsight.prepare.kddcup import stream as kddcup_stream
 from shopsight.config import KddcupConfig
-journal.Journal.offer = lambda self, files, state: self.note(files, state())
+journal.Journal.checkpoint = journal.Journal.save
 start = kddcup_stream.row_stream
 ingest.row_stream = lambda workers: start(workers, 1 << 13)
-say = lambda now: print(now.stage, flush=True)
+progress = lambda stage, *_: print(stage, flush=True)
 config = KddcupConfig(workers=2, shard_mib=1)
-ingest.prepare_kddcup(Path(sys.argv[1]), Path(sys.argv[2]), config, progress=say)
+ingest.prepare_kddcup(Path(sys.argv[1]), Path(sys.argv[2]), config, progress=progress)
 """
 
 
-def test_killed_at_any_moment_and_run_again_gives_the_same_bytes(tmp_path):
+def test_killed_and_resumed_gives_the_same_bytes(tmp_path):
     raw = tmp_path / "raw"
     write_raw(raw, "train", many_rows(1500, 700, 300))
     write_raw(raw, "valid", many_rows(600, 500, 100, first_id=500))
@@ -601,9 +605,9 @@ def test_killed_at_any_moment_and_run_again_gives_the_same_bytes(tmp_path):
     assert not (tmp_path / "cut.partial").exists()
 
 
-@pytest.mark.parametrize("share", [0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
-def test_stopped_after_each_chunk_and_continued(tmp_path, monkeypatch, share):
-    """The same without chance: Ctrl-C arrives right after one chunk was noted."""
+@pytest.mark.parametrize("fraction", [0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
+def test_interrupted_after_a_chunk_and_resumed(tmp_path, monkeypatch, fraction):
+    """The same without chance: Ctrl-C arrives right after a chunk was saved."""
     from shopsight.prepare.kddcup import ingest
     from shopsight.prepare.kddcup import stream as kddcup_stream
 
@@ -613,15 +617,15 @@ def test_stopped_after_each_chunk_and_continued(tmp_path, monkeypatch, share):
     config = KddcupConfig(workers=1, on_error="skip")
     start = kddcup_stream.row_stream
     monkeypatch.setattr(ingest, "row_stream", lambda workers: start(workers, 1 << 12))
-    monkeypatch.setattr(Journal, "offer", lambda self, files, state: self.note(files, state()))
+    monkeypatch.setattr(Journal, "checkpoint", Journal.save)
     chunks = []
-    prepare_kddcup(raw, tmp_path / "whole", config, progress=chunks.append)
+    prepare_kddcup(raw, tmp_path / "whole", config, progress=stages_into(chunks))
     assert len(chunks) > 15
-    last = round(share * (len(chunks) - 1))
+    last = round(fraction * (len(chunks) - 1))
     seen = []
 
-    def interrupt(now):
-        seen.append(now)
+    def interrupt(stage, *_):
+        seen.append(stage)
         if len(seen) == last + 1:
             raise KeyboardInterrupt
 
@@ -629,14 +633,13 @@ def test_stopped_after_each_chunk_and_continued(tmp_path, monkeypatch, share):
         prepare_kddcup(raw, tmp_path / "cut", config, progress=interrupt)
     assert (tmp_path / "cut.partial").exists()
     rest = []
-    prepare_kddcup(raw, tmp_path / "cut", config, progress=rest.append)
+    prepare_kddcup(raw, tmp_path / "cut", config, progress=stages_into(rest))
     assert tree(tmp_path / "cut") == tree(tmp_path / "whole")
-    expected = [now.stage for now in chunks[last + 1 :]] or ["finishing"]
-    assert [now.stage for now in rest] == expected  # it went on right there
+    assert rest == (chunks[last + 1 :] or ["finishing"])  # it resumed right there
 
 
 def test_changed_settings_start_over(raw, tmp_path):
-    def interrupt(_):
+    def interrupt(*_):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -644,4 +647,4 @@ def test_changed_settings_start_over(raw, tmp_path):
     other = KddcupConfig(workers=1, dtype="float32")
     data = prepare_kddcup(raw, tmp_path / "data", other)
     assert data.store.dtype == np.float32
-    assert_holds(data, raw / "train" / "train.tsv", "train")
+    assert_equals_naive_reading(data, raw / "train" / "train.tsv", "train")

@@ -43,51 +43,51 @@ def test_chunks_are_whole_lines_and_lose_nothing(source):
     assert all(chunk.endswith(b"\n") for chunk in chunks)
 
 
-def test_last_line_without_line_end_is_handed_out(source):
+def test_last_line_without_line_end_is_returned(source):
     chunks, _ = read_through(source(TEXT + b"tail"))
     assert b"".join(chunks) == TEXT + b"tail"
     assert chunks[-1].endswith(b"tail")
 
 
-@pytest.mark.parametrize("place", [0, 3, -1])
-def test_reading_resumes_at_every_position(source, place):
+@pytest.mark.parametrize("index", [0, 3, -1])
+def test_reading_resumes_at_every_position(source, index):
     chunks, ends = read_through(source(TEXT))
-    rest, _ = read_through(source(TEXT), start=ends[place])
-    assert b"".join(rest) == b"".join(chunks[place:][1:])
+    rest, _ = read_through(source(TEXT), start=ends[index])
+    assert b"".join(rest) == b"".join(chunks[index:][1:])
 
 
 def test_empty_file_gives_nothing(source):
     assert read_through(source(b"")) == ([], [])
 
 
-def test_line_that_does_not_fit_is_refused(source):
+def test_too_long_lines_raise(source):
     with pytest.raises(InputError, match="a line is longer than"):
         read_through(source(b"short\n" + b"x" * 1000 + b"\n"))
 
 
-def test_other_stdin_is_not_continued(monkeypatch):
+def test_other_stdin_raises(monkeypatch):
     monkeypatch.setattr(sys, "stdin", FakeStdin(TEXT))
     _, ends = read_through("-")
     monkeypatch.setattr(sys, "stdin", FakeStdin(TEXT.replace(b"line 1 ", b"line 9 ")))
-    with pytest.raises(InputError, match="not the stream that was begun"):
+    with pytest.raises(InputError, match="not the stream of the interrupted run"):
         LineReader("-", ends[3])
 
 
-def test_shorter_stdin_is_not_continued(monkeypatch):
+def test_shorter_stdin_raises(monkeypatch):
     monkeypatch.setattr(sys, "stdin", FakeStdin(b"line\n"))
-    with pytest.raises(InputError, match="not the stream that was begun"):
+    with pytest.raises(InputError, match="not the stream of the interrupted run"):
         LineReader("-", LinePosition(1000, 1))
 
 
 @pytest.mark.parametrize("damage", [lambda raw: raw[:-20], lambda raw: raw[:40] + b"\0" * 30])
-def test_broken_gzip_is_refused(tmp_path, damage):
+def test_broken_gzip_raises(tmp_path, damage):
     path = tmp_path / "train.tsv.gz"
     path.write_bytes(damage(gzip.compress(TEXT)))
     with pytest.raises(InputError, match=r"train\.tsv\.gz: broken gzip stream"):
         read_through(path)
 
 
-def test_missing_file_and_folder_are_refused(tmp_path):
+def test_missing_files_and_folders_raise(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         LineReader(tmp_path / "nothing")
     with pytest.raises(InputError, match="directory"):

@@ -176,7 +176,7 @@ BAD_ROWS = {
 
 
 @pytest.mark.parametrize("name", BAD_ROWS)
-def test_bad_row_is_refused_with_line_column_and_reason(name):
+def test_invalid_rows_are_reported_with_line_column_and_reason(name):
     row, kind, column, reason = BAD_ROWS[name]
     parsed = parse([RawRow(product_id=50), row, RawRow(product_id=51)])
     assert [(error.kind, error.line, error.column) for error in parsed.errors] == [
@@ -204,7 +204,7 @@ def test_all_errors_of_a_chunk_are_reported_in_order():
     assert len(parsed.lines) == 0
 
 
-def test_a_repeated_bad_product_is_refused_at_each_line():
+def test_repeated_invalid_products_are_reported_at_each_line():
     bad = RawRow(columns=features(np.nan))
     parsed = parse([bad, RawRow(product_id=3), bad])
     assert [(error.kind, error.line) for error in parsed.errors] == [
@@ -222,7 +222,7 @@ def test_cut_last_line_says_so():
 
 def test_lines_can_be_numbered_from_the_file():
     parsed = parse([RawRow(), b"bad", RawRow(product_id=2)])
-    parsed.numbered_after(100)
+    parsed.shift_lines(100)
     assert parsed.lines.tolist() == [101, 103]
     assert parsed.errors[0].line == 102
 
@@ -269,18 +269,18 @@ def test_labels_are_read(tmp_path):
         ("", "no labels"),
         ("0 shoes\n", "line 1: not 'category_id<TAB>category_name'"),
         ("category_id\tcategory_name\nx\tshoes\n", "line 2: not"),
-        ("0\ta\n0\tb\n", "line 2: label 0 stands twice"),
+        ("0\ta\n0\tb\n", "line 2: duplicate label 0"),
         ("99999\ta\n", "line 1: not"),
     ],
 )
-def test_bad_label_files_are_refused(tmp_path, content, reason):
+def test_invalid_label_files_raise(tmp_path, content, reason):
     path = tmp_path / "multimodal_labels.txt"
     path.write_text(content)
     with pytest.raises(InputError, match=reason):
         read_labels(path)
 
 
-def test_label_file_that_is_not_utf8_is_refused(tmp_path):
+def test_label_file_that_is_not_utf8_raises(tmp_path):
     path = tmp_path / "multimodal_labels.txt"
     path.write_bytes(b"0\tcaf\xe9\n")
     with pytest.raises(InputError, match="line 1: not UTF-8"):

@@ -30,17 +30,19 @@ def collect(path, workers, chunk_bytes=CHUNK):
     with row_stream(workers, chunk_bytes) as stream, LineReader(path) as reader:
         first = stream.first_chunk(reader)
         for parsed in stream.parse(reader, RULES, first, len(HEADER)):
-            parsed.rows.numbered_after(line)
+            parsed.rows.shift_lines(line)
             line += parsed.rows.line_count
-            one = parsed.rows
-            ends = np.cumsum(one.region_counts)
+            chunk = parsed.rows
+            ends = np.cumsum(chunk.region_counts)
             decoded = {
-                int(row): one.features[end - count : end].copy()
-                for row, end, count in zip(one.new, ends, one.region_counts, strict=True)
+                int(row): chunk.features[end - count : end].copy()
+                for row, end, count in zip(chunk.new, ends, chunk.region_counts, strict=True)
             }
-            for i, number in enumerate(one.lines):
-                rows.append((int(number), int(one.product_ids[i]), one.queries[i], decoded.get(i)))
-            errors += [(error.line, error.kind) for error in one.errors]
+            for i, number in enumerate(chunk.lines):
+                rows.append(
+                    (int(number), int(chunk.product_ids[i]), chunk.queries[i], decoded.get(i))
+                )
+            errors += [(error.line, error.kind) for error in chunk.errors]
     return rows, errors
 
 
@@ -73,7 +75,7 @@ def test_a_killed_process_is_reported(raw_file):
         for worker in stream._workers:
             os.kill(worker._process.pid, signal.SIGKILL)
         first = stream.first_chunk(reader)
-        with pytest.raises(ShopsightError, match="ended from outside"):
+        with pytest.raises(ShopsightError, match="was killed"):
             list(stream.parse(reader, RULES, first, len(HEADER)))
 
 

@@ -1,4 +1,4 @@
-"""Which column is what, and rows as products."""
+"""Resolving columns, and rows as products."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from shopsight.config import PhotoColumnsConfig
 from shopsight.errors import InputError, UsageError
 from shopsight.formats.tables import open_file
-from shopsight.prepare.photos.columns import as_field, find_columns, read_row, split_of
+from shopsight.prepare.photos.columns import as_field, canonical_split, find_columns, read_row
 
 
 def table_of(tmp_path: Path, *rows: dict):
@@ -26,7 +26,7 @@ def product(tmp_path: Path, row: dict, config: PhotoColumnsConfig | None = None)
     return read_row(next(iter(table.rows())), table, columns)
 
 
-def test_columns_are_found_by_what_they_are_called(tmp_path):
+def test_columns_are_found_by_common_names(tmp_path):
     table = table_of(tmp_path, {"SKU": "1", "Image Path": "a.jpg", "Name": "x", "price": 3})
     columns = find_columns(table, PhotoColumnsConfig())
     assert (columns.id, columns.image, columns.text) == ("SKU", "Image Path", ("Name",))
@@ -34,7 +34,7 @@ def test_columns_are_found_by_what_they_are_called(tmp_path):
     assert columns.split == columns.queries == columns.features == ""
 
 
-def test_columns_are_taken_as_named(tmp_path):
+def test_configured_columns_win(tmp_path):
     table = table_of(tmp_path, {"id": "1", "code": "2", "image": "", "photo": "", "a": "", "b": ""})
     config = PhotoColumnsConfig(id="code", image="photo", text=("b", "a"), split_column="a")
     columns = find_columns(table, config)
@@ -61,7 +61,7 @@ def test_columns_are_taken_as_named(tmp_path):
         ({"id": "", "title": ""}, {"image": "id"}, "--id and --image both name column 'id'"),
     ],
 )
-def test_columns_that_are_not_there(tmp_path, row, config, sentence):
+def test_missing_columns_raise(tmp_path, row, config, sentence):
     with pytest.raises(UsageError, match=sentence):
         find_columns(table_of(tmp_path, row), PhotoColumnsConfig(**config))
 
@@ -92,11 +92,11 @@ def test_paths_start_from_the_table(tmp_path):
         ({"id": " a"}, "has control characters or outer spaces"),
         ({"id": "x" * 1001}, "product id of 1,001 characters"),
         ({"image": 7}, "column image: product '1': the photo is neither a path nor bytes but 7"),
-        ({"image": "https://shop/a.jpg"}, "is an address, and photos are read from files"),
+        ({"image": "https://shop/a.jpg"}, "is a URL, and photos are read from files"),
         ({"image": {"bytes": "%"}}, "the photo's bytes are not base64"),
     ],
 )
-def test_rows_that_are_refused(tmp_path, row, sentence):
+def test_invalid_rows_raise(tmp_path, row, sentence):
     with pytest.raises(InputError, match=sentence):
         product(tmp_path, row)
 
@@ -138,4 +138,4 @@ def test_fields_are_strings_numbers_and_booleans(tmp_path):
 def test_splits_by_other_names():
     names = ("Train", "validation", "val", "dev", "test", "testB", "holdout")
     found = ["train", "valid", "valid", "valid", "testA", "testB", "holdout"]
-    assert [split_of(one) for one in names] == found
+    assert [canonical_split(name) for name in names] == found

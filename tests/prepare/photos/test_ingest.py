@@ -1,4 +1,4 @@
-"""From tables of every kind to the same prepared folder; cut short, killed, continued."""
+"""Tables of every kind become the same prepared folder; interrupted, killed, resumed."""
 
 from __future__ import annotations
 
@@ -36,13 +36,14 @@ from shopsight.errors import DataError, InputError, OutputError, UsageError
 from shopsight.formats.images import decode_photo
 from shopsight.prepare.journal import Journal
 from shopsight.prepare.photos.extract_regions import RegionSource
-from shopsight.prepare.photos.ingest import PhotosSettings, prepare_photos
+from shopsight.prepare.photos.ingest import prepare_photos
+from shopsight.prepare.photos.settings import PhotosSettings
 
 SHOP = items(90)
 
 
 def tree(folder: Path, *without: str) -> dict[str, str]:
-    """Every file's content below a folder, hashed."""
+    """SHA-256 of every file below a folder."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
@@ -50,9 +51,23 @@ def tree(folder: Path, *without: str) -> dict[str, str]:
     }
 
 
-def prepared(table: Path, out: Path, **how: Any) -> PreparedData:
-    given = how.pop("settings", settings())
-    return prepare_photos(str(table), out, how.pop("region_source", means()), given, **how)
+class Steps:
+    """A progress callback that records stages and counts."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, int]] = []
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        self.seen.append((stage, done))
+
+    def stages(self) -> list[str]:
+        return [stage for stage, _ in self.seen]
+
+
+def prepared(table: Path, out: Path, **options: Any) -> PreparedData:
+    config = options.pop("settings", settings())
+    source = options.pop("region_source", means())
+    return prepare_photos(table, out, source, config, **options)
 
 
 @pytest.fixture
@@ -60,20 +75,20 @@ def table(tmp_path: Path) -> Path:
     return write_csv(tmp_path / "shop", SHOP)
 
 
-def test_a_prepared_shop_holds_what_the_table_says(table, tmp_path):
+def test_prepared_data_equals_the_table(table, tmp_path):
     data = prepared(table, tmp_path / "data")
-    assert data.store.product_ids == [one.id for one in SHOP]
+    assert data.store.product_ids == [item.id for item in SHOP]
     assert data.splits == ["train", "valid", "testA"]
     photos, fields = data.photos, data.fields
     assert photos is not None
     assert fields is not None
-    assert [photos.jpeg(i) for i in range(len(SHOP))] == [one.jpeg for one in SHOP]
-    rows = [{**one.row, "note": one.row["note"] or None} for one in SHOP]
+    assert [photos.jpeg(i) for i in range(len(SHOP))] == [item.jpeg for item in SHOP]
+    rows = [{**item.row, "note": item.row["note"] or None} for item in SHOP]
     assert fields.to_pylist() == [{k: v for k, v in row.items() if k != "sku"} for row in rows]
     batch = data.store.read(range(len(SHOP)))
     assert (batch.lengths == 3).all()
-    expected = [Means().extract([decode_photo(one.jpeg)])[0] for one in SHOP]
-    features = np.concatenate([one.features for one in expected]).astype(np.float16)
+    expected = [Means().extract([decode_photo(item.jpeg)])[0] for item in SHOP]
+    features = np.concatenate([regions.features for regions in expected]).astype(np.float16)
     np.testing.assert_array_equal(batch.features, features)
     np.testing.assert_array_equal(batch.labels, [0, 1, 1] * len(SHOP))
     np.testing.assert_allclose(batch.boxes[:3, :4], [[0, 0, 1, 1], [0, 0, 0.5, 1], [0.5, 0, 1, 1]])
@@ -87,7 +102,7 @@ def test_data_json_explains_itself(table, tmp_path):
     assert summary["products"] == summary["photos"]["photos"] == 90
     assert summary["regions"]["labels"]["1"] == {"name": "half", "regions": 180}
     assert summary["feature_width"] == 16
-    assert summary["asked"]["from"] == "text"
+    assert summary["query_source"]["from"] == "text"
     assert summary["skipped"] == {}
     assert set(summary["files"]) == set(tree(data.path, "data.json"))
     assert {"photos.bin", "photo_offsets.npy", "fields.parquet"} <= set(summary["files"])
@@ -133,34 +148,34 @@ def test_every_kind_of_table_gives_the_same_store(table, tmp_path):
 
 
 def test_bytes_do_not_depend_on_the_number_of_processes(table, tmp_path):
-    one = prepared(table, tmp_path / "one")
+    single = prepared(table, tmp_path / "single")
     many = prepared(table, tmp_path / "many", settings=settings(workers=2))
-    alone = prepared(table, tmp_path / "alone", region_source=means(in_workers=False))
-    assert tree(one.path) == tree(many.path)
+    batched = prepared(table, tmp_path / "batched", region_source=means(in_workers=False))
+    assert tree(single.path) == tree(many.path)
     same = ("features-00000.npy", "pools-valid.parquet", "photos.bin")
-    assert all(tree(one.path)[name] == tree(alone.path)[name] for name in same)
+    assert all(tree(single.path)[name] == tree(batched.path)[name] for name in same)
 
 
-def test_a_click_log_says_what_is_asked(table, tmp_path):
+def test_queries_come_from_the_click_log(table, tmp_path):
     log = tmp_path / "clicks.tsv"
     lines = [
-        f"find {one.colour} {one.kind} {i}\t{one.id}\t{i + 1}" for i in range(3) for one in SHOP
+        f"find {item.colour} {item.kind} {i}\t{item.id}\t{i + 1}" for i in range(3) for item in SHOP
     ]
     log.write_text("\n".join(["query\tproduct_id\tclicks", *lines]))
     data = prepared(table, tmp_path / "data", clicks=log)
-    assert data.manifest["asked"]["from"] == "log"
+    assert data.manifest["query_source"]["from"] == "log"
     texts = [text for split in data.splits for text in data.queries(split).texts]
     assert all(text.startswith("find ") for text in texts)
     with pytest.raises(OutputError, match="prepared from other files"):
         prepared(table, tmp_path / "data")
 
 
-def test_splits_of_the_table_are_taken_when_told(tmp_path):
+def test_splits_come_from_the_split_column(tmp_path):
     table = write_csv(tmp_path, SHOP)
     header, *lines = table.read_text().splitlines()
     names = ["train", "train", "valid", "unused"]
     text, row = f"split,{header}\n", 0
-    for line in lines:  # quoted notes span lines; only a product's first line is given a split
+    for line in lines:  # quoted notes span lines; only a product's first line gets a split
         is_first = line.startswith("photos/")
         text += f"{names[row % 4]},{line}\n" if is_first else f"{line}\n"
         row += is_first
@@ -169,14 +184,14 @@ def test_splits_of_the_table_are_taken_when_told(tmp_path):
     data = prepared(table, tmp_path / "data", settings=given)
     assert data.splits == ["train", "valid"]
     assert data.manifest["warnings"] == [
-        "22 products of split 'unused' are stored, and in no split"
+        "22 products of split 'unused' belong to no split of the prepared data"
     ]
     wanted = {i for i in range(90) if names[i % 4] == "train"}
     assert set(data.pairs().products.tolist()) <= wanted
     assert len(data.store) == 90
 
 
-# Bad rows and photos --------------------------------------------------------------------------
+# Invalid rows and photos ----------------------------------------------------------------------
 
 SKIP = PhotosConfig(workers=1, vocabulary_size=200, on_error="skip")
 
@@ -197,7 +212,7 @@ BAD_PHOTOS = {
 
 
 @pytest.mark.parametrize("kind", BAD_PHOTOS)
-def test_bad_photos_stop_or_are_skipped_with_their_id(table, tmp_path, kind):
+def test_invalid_photos_raise_or_are_skipped_with_their_id(table, tmp_path, kind):
     content, reason = BAD_PHOTOS[kind]
     if kind == "too-large":
         content = saved(Image.new("RGB", (2000, 1000)), "PNG")
@@ -219,21 +234,21 @@ def test_bad_photos_stop_or_are_skipped_with_their_id(table, tmp_path, kind):
     assert notes[:3] == ["18", "00017", kind]
 
 
-def test_a_mended_photo_goes_on_where_it_stopped(table, tmp_path, monkeypatch):
+def test_resumes_after_a_photo_is_repaired(table, tmp_path, monkeypatch):
     whole = prepared(table, tmp_path / "whole")
     good = (table.parent / "photos" / "00080.jpg").read_bytes()
     damage(table.parent, 80, b"")
-    monkeypatch.setattr(Journal, "offer", lambda self, files, state: self.note(files, state()))
+    monkeypatch.setattr(Journal, "checkpoint", Journal.save)
     with pytest.raises(InputError, match="00080"):
         prepared(table, tmp_path / "data")
     (table.parent / "photos" / "00080.jpg").write_bytes(good)
-    first = []
-    data = prepared(table, tmp_path / "data", progress=first.append)
-    assert first[0].done == 80
+    steps = Steps()
+    data = prepared(table, tmp_path / "data", progress=steps)
+    assert steps.seen[0] == ("reading", 80)
     assert tree(data.path) == tree(whole.path)
 
 
-def test_bad_rows_are_skipped_by_kind(tmp_path):
+def test_invalid_rows_are_skipped_by_kind(tmp_path):
     table = write_csv(tmp_path / "shop", SHOP)
     with open(table, "a") as file:
         file.write("photos/00001.jpg,00001,again,1,true,1,\n")  # repeated
@@ -241,7 +256,7 @@ def test_bad_rows_are_skipped_by_kind(tmp_path):
         file.write(",x1,no photo,1,true,1,\n")
         file.write("too,few\n")
         file.write("http://shop/a.jpg,x2,address,1,true,1,\n")
-    with pytest.raises(InputError, match="column sku: product '00001': was met before"):
+    with pytest.raises(InputError, match="column sku: product '00001': duplicate product id"):
         prepared(table, tmp_path / "data")
     data = prepared(table, tmp_path / "data", settings=replace(settings(), photos=SKIP))
     counts = {kind: one["count"] for kind, one in data.manifest["skipped"]["table"].items()}
@@ -250,10 +265,10 @@ def test_bad_rows_are_skipped_by_kind(tmp_path):
     assert len(data.store) == 90
 
 
-def test_no_good_row_is_refused(tmp_path):
+def test_no_valid_row_raises(tmp_path):
     table = tmp_path / "t.csv"
     table.write_text("id,image,title\n1,a.jpg,x\n2,b.jpg,y\n")
-    with pytest.raises(InputError, match=r"no good row.*the first bad one: t\.csv, line 2"):
+    with pytest.raises(InputError, match=r"no valid row.*the first invalid one: t\.csv, line 2"):
         prepared(table, tmp_path / "data", settings=replace(settings(), photos=SKIP))
     table.write_text("id,image,title\n")
     with pytest.raises(InputError, match="no row in the table"):
@@ -268,7 +283,7 @@ def test_no_good_row_is_refused(tmp_path):
         ("image,title\na.jpg,x\n", {}, "which column holds product ids"),
     ],
 )
-def test_nothing_is_left_after_a_wrong_call(tmp_path, rows, options, sentence):
+def test_invalid_calls_leave_nothing(tmp_path, rows, options, sentence):
     table = tmp_path / "t.csv"
     table.write_text(rows)
     given = replace(settings(), columns=PhotoColumnsConfig(**options))
@@ -277,7 +292,7 @@ def test_nothing_is_left_after_a_wrong_call(tmp_path, rows, options, sentence):
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
 
 
-def test_features_that_cannot_be_stored(table, tmp_path):
+def test_features_beyond_the_number_format_raise(table, tmp_path):
     class Loud(Means):
         def extract(self, photos):
             found = super().extract(photos)
@@ -285,7 +300,7 @@ def test_features_that_cannot_be_stored(table, tmp_path):
             return found
 
     loud = RegionSource({"name": "loud"}, Loud, lambda folder: Loud(False))
-    with pytest.raises(DataError, match=r"a feature of 1e\+06 cannot be stored as float16"):
+    with pytest.raises(DataError, match=r"a feature of 1e\+06 does not fit float16"):
         prepared(table, tmp_path / "data", region_source=loud)
     given = replace(settings(), photos=PhotosConfig(workers=1, dtype="float32"))
     assert (
@@ -293,7 +308,7 @@ def test_features_that_cannot_be_stored(table, tmp_path):
     )
 
 
-# Where it goes, and going on --------------------------------------------------------------------
+# Output folder and resuming -----------------------------------------------------------------
 
 
 def test_the_same_call_again_changes_nothing(table, tmp_path):
@@ -303,43 +318,41 @@ def test_the_same_call_again_changes_nothing(table, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "data").rglob("*")} == before
 
 
-def test_an_existing_folder_is_replaced_only_by_force(table, tmp_path):
+def test_existing_folders_are_replaced_only_by_force(table, tmp_path):
     prepared(table, tmp_path / "data")
     other = replace(settings(), seed=7)
     with pytest.raises(OutputError, match="prepared from other files or with other settings"):
         prepared(table, tmp_path / "data", settings=other)
     forced = prepared(table, tmp_path / "data", settings=other, force=True)
     assert forced.manifest["settings"]["seed"] == 7
-    with pytest.raises(OutputError, match="holds the raw files themselves"):
+    with pytest.raises(OutputError, match="contains the raw files themselves"):
         prepared(table, table.parent)
     with pytest.raises(OutputError, match="exists and is not a prepared folder"):
         prepared(table, table.parent / "photos")
 
 
 @pytest.mark.parametrize("in_workers", [True, False])
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.9])
-def test_stopped_anywhere_and_continued(table, tmp_path, monkeypatch, share, in_workers):
-    monkeypatch.setattr(Journal, "offer", lambda self, files, state: self.note(files, state()))
-    steps: list[Any] = []
+@pytest.mark.parametrize("fraction", [0.0, 0.3, 0.6, 0.9])
+def test_interrupted_anywhere_and_resumed(table, tmp_path, monkeypatch, fraction, in_workers):
+    monkeypatch.setattr(Journal, "checkpoint", Journal.save)
+    steps = Steps()
     region_source = means(in_workers)
-    prepared(table, tmp_path / "whole", progress=steps.append, region_source=region_source)
-    last, seen = round(share * (len(steps) - 1)), []
+    prepared(table, tmp_path / "whole", progress=steps, region_source=region_source)
+    last, seen = round(fraction * (len(steps.seen) - 1)), Steps()
 
-    def interrupt(now):
-        seen.append(now)
-        if len(seen) == last + 1:
+    def interrupt(*step):
+        seen(*step)
+        if len(seen.seen) == last + 1:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         prepared(table, tmp_path / "cut", progress=interrupt, region_source=region_source)
     assert not (tmp_path / "cut").exists()
-    rest: list[Any] = []
-    prepared(table, tmp_path / "cut", progress=rest.append, region_source=region_source)
+    rest = Steps()
+    prepared(table, tmp_path / "cut", progress=rest, region_source=region_source)
     assert tree(tmp_path / "cut") == tree(tmp_path / "whole")
-    if share:
-        assert sum(one.stage == "reading" for one in rest) < sum(
-            one.stage == "reading" for one in steps
-        )
+    if fraction:
+        assert rest.stages().count("reading") < steps.stages().count("reading")
 
 
 CHILD = """
@@ -348,13 +361,13 @@ from pathlib import Path
 from photoshop import means, settings
 from shopsight.prepare import journal
 from shopsight.prepare.photos import ingest
-journal.Journal.offer = lambda self, files, state: self.note(files, state())
-say = lambda now: print(now.stage, flush=True)
-ingest.prepare_photos(sys.argv[1], Path(sys.argv[2]), means(), settings(), progress=say)
+journal.Journal.checkpoint = journal.Journal.save
+progress = lambda stage, *_: print(stage, flush=True)
+ingest.prepare_photos(sys.argv[1], Path(sys.argv[2]), means(), settings(), progress=progress)
 """
 
 
-def test_killed_at_any_moment_and_run_again_gives_the_same_bytes(tmp_path, repository):
+def test_killed_and_resumed_gives_the_same_bytes(tmp_path, repository):
     table = write_parquet(tmp_path / "shop", items(700))
     command = [sys.executable, "-c", CHILD, str(table)]
     path = os.pathsep.join([str(repository / "tests"), os.environ.get("PYTHONPATH", "")])
@@ -383,26 +396,26 @@ def test_killed_at_any_moment_and_run_again_gives_the_same_bytes(tmp_path, repos
 
 
 def test_changed_settings_start_over(table, tmp_path, monkeypatch):
-    monkeypatch.setattr(Journal, "offer", lambda self, files, state: self.note(files, state()))
+    monkeypatch.setattr(Journal, "checkpoint", Journal.save)
 
-    def interrupt(now):
-        if now.stage == "describing":
+    def interrupt(stage, *_):
+        if stage == "extracting":
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         prepared(table, tmp_path / "data", progress=interrupt)
     other = RegionSource({"name": "other"}, Means, load_means)
-    steps: list[Any] = []
-    data = prepared(table, tmp_path / "data", region_source=other, progress=steps.append)
-    assert steps[0].done == 0
+    steps = Steps()
+    data = prepared(table, tmp_path / "data", region_source=other, progress=steps)
+    assert steps.seen[0] == ("reading", 0)
     assert data.manifest["extractor"]["name"] == "other"
 
 
-def test_an_extractor_that_cannot_be_had_touches_nothing(table, tmp_path, monkeypatch):
-    monkeypatch.setattr(Journal, "offer", lambda self, files, state: self.note(files, state()))
+def test_unavailable_extractors_touch_nothing(table, tmp_path, monkeypatch):
+    monkeypatch.setattr(Journal, "checkpoint", Journal.save)
 
-    def interrupt(now):
-        if now.stage == "describing":
+    def interrupt(stage, *_):
+        if stage == "extracting":
             raise KeyboardInterrupt
 
     def none():
@@ -414,24 +427,24 @@ def test_an_extractor_that_cannot_be_had_touches_nothing(table, tmp_path, monkey
         prepared(
             table, tmp_path / "data", region_source=RegionSource({"name": "x"}, none, load_means)
         )
-    steps: list[Any] = []
-    prepared(table, tmp_path / "data", progress=steps.append)
-    assert "reading" not in {one.stage for one in steps}
+    steps = Steps()
+    prepared(table, tmp_path / "data", progress=steps)
+    assert "reading" not in steps.stages()
 
 
 # Learning ---------------------------------------------------------------------------------------
 
 
-class School:
-    """Learns nothing, and notes what it was given."""
+class FakeTraining:
+    """Trains nothing and records its arguments."""
 
     def __init__(self) -> None:
-        self.lessons: list[tuple[int, list[list[str]], int]] = []
+        self.calls: list[tuple[int, list[list[str]], int]] = []
 
-    def learn(self, photos, words, seed, say):
+    def learn(self, photos, words, seed, log):
         assert all(photo.shape == (32, 24, 3) for photo in photos)
-        self.lessons.append((len(photos), [list(one) for one in words], seed))
-        say("learning well")
+        self.calls.append((len(photos), [list(labels) for labels in words], seed))
+        log("epoch 1")
         return Means(False)
 
     @property
@@ -439,19 +452,19 @@ class School:
         return RegionSource({"name": "learned"}, None, load_means, self.learn)
 
 
-def test_a_network_learns_from_training_products_only_and_once(table, tmp_path, monkeypatch):
-    monkeypatch.setattr(Journal, "offer", lambda self, files, state: self.note(files, state()))
-    school = School()
+def test_extractors_are_trained_once_on_training_products(table, tmp_path, monkeypatch):
+    monkeypatch.setattr(Journal, "checkpoint", Journal.save)
+    training = FakeTraining()
 
-    def interrupt(now):
-        if now.stage == "describing" and now.done:
+    def interrupt(stage, done, _):
+        if stage == "extracting" and done:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        prepared(table, tmp_path / "data", region_source=school.region_source, progress=interrupt)
-    data = prepared(table, tmp_path / "data", region_source=school.region_source)
-    assert len(school.lessons) == 1
-    count, words, seed = school.lessons[0]
+        prepared(table, tmp_path / "data", region_source=training.region_source, progress=interrupt)
+    data = prepared(table, tmp_path / "data", region_source=training.region_source)
+    assert len(training.calls) == 1
+    count, words, seed = training.calls[0]
     train = {i for i, split in enumerate(_splits(data)) if split == "train"}
     assert count == len(words) == len(train)
     assert seed == 0
@@ -465,16 +478,16 @@ def _splits(data: PreparedData) -> list[str]:
     return pq.read_table(data.path / "products.parquet")["first_split"].to_pylist()
 
 
-def test_where_no_text_describes_products_their_queries_do(tmp_path):
+def test_queries_replace_missing_texts_in_training(tmp_path):
     table = write_json_lines(tmp_path / "shop", SHOP)
     rows = [json.loads(line) for line in table.read_text().splitlines()]
     for row in rows:
         row["q"] = [row.pop("title").split(" ", 1)[1]]
     table.write_text("\n".join(map(json.dumps, rows)))
-    school = School()
+    training = FakeTraining()
     given = replace(settings(), columns=PhotoColumnsConfig(queries="q"))
-    prepared(table, tmp_path / "data", region_source=school.region_source, settings=given)
-    words = school.lessons[0][1]
+    prepared(table, tmp_path / "data", region_source=training.region_source, settings=given)
+    words = training.calls[0][1]
     assert any("dress" in one for one in words)
     assert not any("brand0" in one for one in words)
 
@@ -485,21 +498,21 @@ def test_where_no_text_describes_products_their_queries_do(tmp_path):
 def write_features(folder: Path, *, photos: bool) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     lines = []
-    for one in SHOP:
-        row = {"id": one.id, "title": one.title, "price": one.number}
-        row["features"] = [[one.number, 1.0, 0.5], [0, 0, one.number % 7]]
+    for item in SHOP:
+        row = {"id": item.id, "title": item.title, "price": item.number}
+        row["features"] = [[item.number, 1.0, 0.5], [0, 0, item.number % 7]]
         row["boxes"] = [[0, 0, 1, 1], [0.5, 0, 1, 0.5]]
         row["labels"] = ["whole", "part"]
         if photos:
-            (folder / f"{one.id}.jpg").write_bytes(one.jpeg)
-            row["image"] = f"{one.id}.jpg"
+            (folder / f"{item.id}.jpg").write_bytes(item.jpeg)
+            row["image"] = f"{item.id}.jpg"
         lines.append(json.dumps(row))
     (folder / "t.jsonl").write_text("\n".join(lines))
     return folder / "t.jsonl"
 
 
 @pytest.mark.parametrize("photos", [True, False])
-def test_ready_made_features(tmp_path, photos):
+def test_precomputed_features(tmp_path, photos):
     table = write_features(tmp_path / "shop", photos=photos)
     ready = RegionSource({"name": "features"})
     data = prepared(table, tmp_path / "data", region_source=ready)
@@ -514,7 +527,7 @@ def test_ready_made_features(tmp_path, photos):
     assert not (data.path / "extractor").exists()
 
 
-def test_bad_ready_made_features(tmp_path):
+def test_invalid_precomputed_features(tmp_path):
     table = write_features(tmp_path / "shop", photos=False)
     lines = table.read_text().splitlines()
     lines[3] = lines[3].replace('"boxes": [[0, 0, 1, 1]', '"boxes": [[0, 0, 0, 1]')
@@ -536,7 +549,7 @@ def test_bad_ready_made_features(tmp_path):
         )
 
 
-def test_an_abandoned_folder_is_begun_anew(table, tmp_path):
+def test_abandoned_folders_are_replaced(table, tmp_path):
     whole = prepared(table, tmp_path / "whole")
     partial = tmp_path / "data.partial"
     (partial / "data").mkdir(parents=True)

@@ -7,44 +7,50 @@ import pytest
 
 from shopsight.formats.images import SmallPhoto
 from shopsight.prepare.photos.columns import PhotoRow
-from shopsight.prepare.photos.precomputed_regions import precomputed
+from shopsight.prepare.photos.precomputed_regions import precomputed_regions
 
 PHOTO = SmallPhoto(b"", 100, 50, original_height=400, original_width=200)
 FEATURES = [[1.0, 2.0], [3.0, 4.0]]
 PIXELS = [[0, 0, 400, 200], [100, 50, 200, 150]]
-SHARES = [[0, 0, 1, 1], [0.25, 0.25, 0.5, 0.75]]
+RELATIVE = [[0, 0, 1, 1], [0.25, 0.25, 0.5, 0.75]]
 
 
 def row(features=FEATURES, boxes=PIXELS, labels=None) -> PhotoRow:
     return PhotoRow("1", None, "", "", (), {}, (features, boxes, labels))
 
 
-@pytest.mark.parametrize("boxes", [PIXELS, SHARES])
+@pytest.mark.parametrize("boxes", [PIXELS, RELATIVE])
 def test_boxes_become_pixels_of_the_stored_photo(boxes):
-    found = precomputed(row(boxes=boxes), PHOTO, 0, [])
+    found = precomputed_regions(row(boxes=boxes), PHOTO, 0, [])
     assert found.boxes.tolist() == [[0, 0, 100, 50], [25, 12.5, 50, 37.5]]
     assert found.features.tolist() == FEATURES
     assert found.labels.tolist() == [0, 0]
     assert found.size == (100, 50)
 
 
-def test_shares_need_no_photo():
-    found = precomputed(row(boxes=SHARES), None, 0, [])
+def test_relative_boxes_need_no_photo():
+    found = precomputed_regions(row(boxes=RELATIVE), None, 0, [])
     height, width = found.size
-    assert (found.boxes / [height, width, height, width]).tolist() == SHARES
+    assert (found.boxes / [height, width, height, width]).tolist() == RELATIVE
 
 
 def test_flat_lists_are_cut_into_regions():
-    found = precomputed(row([1, 2, 3, 4], [0, 0, 1, 1, 0, 0, 1, 0.5]), None, 0, [])
+    found = precomputed_regions(row([1, 2, 3, 4], [0, 0, 1, 1, 0, 0, 1, 0.5]), None, 0, [])
     assert found.features.tolist() == [[1, 2], [3, 4]]
-    assert precomputed(row([1, 2, 3, 4], [0, 0, 1, 1]), None, 4, []).features.shape == (1, 4)
+    assert precomputed_regions(row([1, 2, 3, 4], [0, 0, 1, 1]), None, 4, []).features.shape == (
+        1,
+        4,
+    )
 
 
 def test_labels_are_numbers_or_names():
     names = ["dress"]
-    assert precomputed(row(labels=["shoe", "dress"]), PHOTO, 2, names).labels.tolist() == [1, 0]
+    assert precomputed_regions(row(labels=["shoe", "dress"]), PHOTO, 2, names).labels.tolist() == [
+        1,
+        0,
+    ]
     assert names == ["dress", "shoe"]
-    assert precomputed(row(labels=[7, 0]), PHOTO, 2, []).labels.tolist() == [7, 0]
+    assert precomputed_regions(row(labels=[7, 0]), PHOTO, 2, []).labels.tolist() == [7, 0]
 
 
 @pytest.mark.parametrize(
@@ -67,6 +73,6 @@ def test_labels_are_numbers_or_names():
         ({"labels": [1, -1]}, PHOTO, "label -1 is not from 0 to 32767"),
     ],
 )
-def test_what_does_not_fit(values, photo, sentence):
+def test_invalid_regions_raise(values, photo, sentence):
     with pytest.raises(ValueError, match=sentence):
-        precomputed(row(**values), photo, 2, [])
+        precomputed_regions(row(**values), photo, 2, [])

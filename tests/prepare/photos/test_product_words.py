@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shopsight.config import QueryGenerationConfig
-from shopsight.prepare.photos.product_words import ProductWords, key_of, made_up_queries, singular
+from shopsight.prepare.photos.product_words import (
+    ProductWords,
+    generate_queries,
+    query_key,
+    singular,
+)
 
 TEXTS = [
     "Acme Zx100 Red Summer Dress",
@@ -18,43 +23,47 @@ TEXTS = [
 
 
 def test_rare_words_are_left_out_of_queries():
-    found = ProductWords.of(TEXTS, QueryGenerationConfig(word_products=2, word_fraction=0))
-    assert found.used == {"acme", "red", "blue", "dress", "shoe", "women"}
-    assert found.clean(0) == ["acme", "red", "dress"]
-    assert found.clean(3) == ["blue", "shoes", "women"]
-    assert found.clean(4) == ["red", "dress"]
+    found = ProductWords.from_texts(TEXTS, QueryGenerationConfig(word_products=2, word_fraction=0))
+    assert found.vocabulary == {"acme", "red", "blue", "dress", "shoe", "women"}
+    assert found.query_words(0) == ["acme", "red", "dress"]
+    assert found.query_words(3) == ["blue", "shoes", "women"]
+    assert found.query_words(4) == ["red", "dress"]
 
 
 def test_the_share_of_products_counts_too():
-    found = ProductWords.of(TEXTS, QueryGenerationConfig(word_products=1, word_fraction=0.5))
-    assert found.used == {"red", "dress"}
+    found = ProductWords.from_texts(
+        TEXTS, QueryGenerationConfig(word_products=1, word_fraction=0.5)
+    )
+    assert found.vocabulary == {"red", "dress"}
 
 
 def test_numbers_are_never_used():
-    found = ProductWords.of(["a 100", "b 100", "c 100"], QueryGenerationConfig(word_products=1))
-    assert "100" not in found.used
+    found = ProductWords.from_texts(
+        ["a 100", "b 100", "c 100"], QueryGenerationConfig(word_products=1)
+    )
+    assert "100" not in found.vocabulary
 
 
 def test_products_with_all_words():
-    found = ProductWords.of(TEXTS, QueryGenerationConfig())
-    assert found.having_all(key_of("dresses red")) == {0, 4}
-    assert found.having_all(key_of("women blue")) == {1, 3}
-    assert found.having_all(["unknown"]) == set()
-    assert found.having_all([]) == set()
+    found = ProductWords.from_texts(TEXTS, QueryGenerationConfig())
+    assert found.with_all(query_key("dresses red")) == {0, 4}
+    assert found.with_all(query_key("women blue")) == {1, 3}
+    assert found.with_all(["unknown"]) == set()
+    assert found.with_all([]) == set()
 
 
 def test_the_kind_of_thing_is_the_word_that_is_mostly_last():
     texts = ["red dress", "blue dress", "dress red", "red shoe", "blue shoe", "green shoe"]
-    found = ProductWords.of(texts, QueryGenerationConfig(word_products=1))
-    assert found.head_of(key_of("dress blue")) == "dress"
-    assert found.head_of(key_of("shoe red")) == "shoe"
-    assert found.head_of(["unknown"]) == "unknown"
+    found = ProductWords.from_texts(texts, QueryGenerationConfig(word_products=1))
+    assert found.head_noun(query_key("dress blue")) == "dress"
+    assert found.head_noun(query_key("shoe red")) == "shoe"
+    assert found.head_noun(["unknown"]) == "unknown"
 
 
 def test_queries_are_subsets_of_the_words():
     words = ["long", "red", "silk", "evening", "dress"]
-    config = QueryGenerationConfig(queries_per_product=50, least_words=2, most_words=3, shuffle=0.5)
-    queries = [query.split() for query in made_up_queries(words, config, [0])]
+    config = QueryGenerationConfig(queries_per_product=50, min_words=2, max_words=3, shuffle=0.5)
+    queries = [query.split() for query in generate_queries(words, config, [0])]
     assert len(queries) > 20
     assert all(2 <= len(query) <= 3 and set(query) <= set(words) for query in queries)
     assert all(len(set(query)) == len(query) for query in queries)
@@ -67,29 +76,29 @@ def test_queries_are_subsets_of_the_words():
 def test_queries_are_in_order_without_shuffling():
     config = QueryGenerationConfig(queries_per_product=20, shuffle=0)
     words = ["long", "red", "silk", "dress"]
-    for query in made_up_queries(words, config, [1]):
+    for query in generate_queries(words, config, [1]):
         assert query.split() == sorted(query.split(), key=words.index)
 
 
 def test_few_words_give_few_queries():
-    config = QueryGenerationConfig(least_words=2)
-    assert made_up_queries([], config, [0]) == []
-    assert made_up_queries(["dress"], config, [0]) == ["dress"]
+    config = QueryGenerationConfig(min_words=2)
+    assert generate_queries([], config, [0]) == []
+    assert generate_queries(["dress"], config, [0]) == ["dress"]
 
 
 def test_queries_depend_on_the_seed_alone():
     words = ["long", "red", "silk", "dress"]
-    one = [made_up_queries(words, QueryGenerationConfig(), [0, i]) for i in range(20)]
-    assert one == [made_up_queries(words, QueryGenerationConfig(), [0, i]) for i in range(20)]
+    one = [generate_queries(words, QueryGenerationConfig(), [0, i]) for i in range(20)]
+    assert one == [generate_queries(words, QueryGenerationConfig(), [0, i]) for i in range(20)]
     assert len({tuple(queries) for queries in one}) > 5
 
 
 @given(st.text(max_size=30))
 def test_keys_never_fail_and_keep_their_order_out(text):
-    key = key_of(text)
+    key = query_key(text)
     assert key
     assert key == tuple(sorted(key))
-    assert key_of(" ".join(reversed(text.split()))) == key or not text.isascii()
+    assert query_key(" ".join(reversed(text.split()))) == key or not text.isascii()
 
 
 @given(st.text("abcehiosxz", max_size=8))

@@ -10,7 +10,8 @@ import pytest
 
 from photoshop import means
 from shopsight.config import PhotoColumnsConfig, PhotosConfig
-from shopsight.prepare.photos.ingest import PhotosSettings, prepare_photos
+from shopsight.prepare.photos.ingest import prepare_photos
+from shopsight.prepare.photos.settings import PhotosSettings
 
 
 @pytest.mark.slow

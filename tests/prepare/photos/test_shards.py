@@ -1,4 +1,4 @@
-"""Shards of a table, joined: the same bytes as the whole."""
+"""Merged shards have the bytes of the whole table prepared at once."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_with_a_log_and_with_what_was_left_out(tmp_path):
     for number in (3, 40, 88):
         (table.parent / "photos" / f"{number:05d}.jpg").write_bytes(b"no photo")
     log = tmp_path / "log.csv"
-    rows = [f"some {one.colour} {one.kind},{one.id},1" for one in SHOP]
+    rows = [f"some {item.colour} {item.kind},{item.id},1" for item in SHOP]
     log.write_text("\n".join(["query,id,clicks", *rows]))
     skip = PhotosConfig(workers=1, vocabulary_size=200, on_error="skip")
     given = replace(settings(), photos=skip)
@@ -62,10 +62,10 @@ def test_with_a_log_and_with_what_was_left_out(tmp_path):
     assert merged.manifest["skipped"]["table"]["not-a-photo"]["count"] == 3
 
 
-def test_shards_of_ready_made_features_agree_on_label_names(tmp_path):
+def test_shards_of_precomputed_features_agree_on_label_names(tmp_path):
     lines = []
-    for one in SHOP:
-        row = {"id": one.id, "title": one.title, "labels": [one.kind, one.colour]}
+    for item in SHOP:
+        row = {"id": item.id, "title": item.title, "labels": [item.kind, item.colour]}
         row |= {"features": [[1.0, 2.0], [3.0, 4.0]], "boxes": [[0, 0, 1, 1], [0, 0, 0.5, 1]]}
         lines.append(json.dumps(row))
     table = tmp_path / "t.jsonl"
@@ -96,9 +96,9 @@ def test_shards_that_do_not_belong_together(tmp_path):
     out = tmp_path / "merged"
     with pytest.raises(UsageError, match="shard 2/2 is missing; name all 2 of them"):
         merge_shards([one], out)
-    with pytest.raises(UsageError, match="shard 1/2 is given twice"):
+    with pytest.raises(UsageError, match="duplicate shard 1/2"):
         merge_shards([one, one, two], out)
-    with pytest.raises(DataError, match="not of the same table, prepared with the same settings"):
+    with pytest.raises(DataError, match="differ in their table or settings"):
         merge_shards([one, other], out)
     (two / "data" / "labels.npy").write_bytes(b"x")
     with pytest.raises(DataError, match=r"labels\.npy: 1 bytes instead of"):
@@ -115,9 +115,9 @@ def test_the_same_product_in_two_shards(tmp_path):
     with open(table, "a") as file:
         file.write("photos/00001.jpg,00001,again,1,true,1,\n")
     shards = in_shards(table, tmp_path, 2)
-    with pytest.raises(DataError, match="product '00001' stands in a shard before too"):
+    with pytest.raises(DataError, match="product '00001' is in an earlier shard too"):
         merge_shards(shards, tmp_path / "merged")
-    merged = merge_shards(shards, tmp_path / "merged", drop_repeated=True)
+    merged = merge_shards(shards, tmp_path / "merged", on_error="skip")
     assert len(merged.store) == 90
     assert merged.manifest["skipped"]["table"]["repeated"]["count"] == 1
 
@@ -148,6 +148,6 @@ def test_merging_replaces_by_force_only(tmp_path):
 def test_nothing_is_learned_on_a_shard(tmp_path):
     table = write_csv(tmp_path / "shop", SHOP)
     school = RegionSource({"name": "learned"}, None, load_means, lambda *_: Means())
-    with pytest.raises(UsageError, match="--learn looks at the whole catalogue"):
+    with pytest.raises(UsageError, match="--learn needs the whole catalogue"):
         prepare_shard(str(table), tmp_path / "part", school, settings(), (1, 2))
     shutil.rmtree(tmp_path / "part.partial", ignore_errors=True)

@@ -126,6 +126,7 @@ def _raw_warnings(state: IngestState, labels: dict[int, str] | None) -> list[str
     warnings += [f"{split}: the last line has no line end" for split in state.open_ended]
     for split, count in state.changed_queries.items():
         if count:
-            reason = "rows repeat a query id with another text; the first text is kept"
-            warnings.append(f"{split}: {count} {reason}")
+            rows = f"{count:,} {'row repeats' if count == 1 else 'rows repeat'}"
+            reason = "a query id with another text; the first text is kept"
+            warnings.append(f"{split}: {rows} {reason}")
     return warnings

@@ -94,7 +94,9 @@ class KddcupIngest:
         self._journal, self._state = journal, journal.state
         self._labels = None if inputs.labels is None else frozenset(inputs.labels)
         self._products: ProductWriter | None = None
-        self._sizes = [0 if split.is_stdin else split.path.stat().st_size for split in folder.splits]
+        self._sizes = [
+            0 if split.is_stdin else split.path.stat().st_size for split in folder.splits
+        ]
 
     def read(self) -> None:
         """Read everything that has not been read yet.

@@ -102,7 +102,9 @@ class LineReader:
         while left and (block := self._stream.read(min(left, CHUNK_BYTES))):
             crc, left = zlib.crc32(block, crc), left - len(block)
         if left or crc != start.crc:
-            reason = "not the stream of the interrupted run; delete the .partial folder to start over"
+            reason = (
+                "not the stream of the interrupted run; delete the .partial folder to start over"
+            )
             raise InputError(reason, path=self.path)
 
     def _read_into(self, buffer: memoryview) -> int:

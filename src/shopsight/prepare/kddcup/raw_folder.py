@@ -100,7 +100,11 @@ def find_raw(raw: Path, only: Sequence[str] = (), labels: Path | None = None) ->
 def _candidates(raw: Path) -> list[RawSplit]:
     """The raw files of a folder: ``NAME.tsv`` in it or in its folder ``NAME``, or gzipped."""
     patterns = ("*.tsv", "*.tsv.gz", "*/*.tsv", "*/*.tsv.gz")
-    files = sorted(path for pattern in patterns for path in raw.glob(pattern)) if raw.is_dir() else [raw]
+    files = (
+        sorted(path for pattern in patterns for path in raw.glob(pattern))
+        if raw.is_dir()
+        else [raw]
+    )
     splits = []
     for path in files:
         name = path.name.removesuffix(".gz").removesuffix(".tsv")

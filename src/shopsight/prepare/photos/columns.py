@@ -140,9 +140,8 @@ def read_row(row: TableRow, table: Table, columns: PhotoColumns) -> PhotoRow:
         raise row_error(reason, row, table, columns.image) from error
     regions = None
     if columns.features:
-        regions = tuple(
-            values.get(name) for name in (columns.features, columns.boxes, columns.labels)
-        )
+        features, boxes = values.get(columns.features), values.get(columns.boxes)
+        regions = (features, boxes, values.get(columns.labels))
     return PhotoRow(
         product_id=product_id,
         image=image,

@@ -130,7 +130,7 @@ def generate_queries(
     queries: dict[str, None] = {}
     # Few words allow few distinct subsets, so the number of draws is bounded.
     for _ in range(2 * config.queries_per_product):
-        count = int(rng.integers(config.least_words, config.most_words + 1))
+        count = int(rng.integers(config.min_words, config.max_words + 1))
         chosen = rng.permutation(len(words))[:count].tolist()
         if len(words) - 1 not in chosen and rng.random() < _KEEP_LAST:
             chosen[0] = len(words) - 1

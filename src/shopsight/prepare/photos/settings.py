@@ -13,6 +13,13 @@ from shopsight.config import (
 )
 from shopsight.errors import unknown_name
 
+_SECTIONS: dict[str, Any] = {
+    "photos": PhotosConfig,
+    "columns": PhotoColumnsConfig,
+    "small": SmallPhotoConfig,
+    "queries": QueryGenerationConfig,
+}
+
 
 @dataclass(frozen=True)
 class PhotosSettings:
@@ -47,19 +54,18 @@ class PhotosSettings:
         if isinstance(options.get("text"), str):
             options["text"] = (options["text"],)
         sections = {}
-        for section in fields(cls)[:-1]:
-            kind = section.default_factory
-            names = [option.name for option in fields(kind) if option.name in options]  # type: ignore[arg-type]
-            sections[section.name] = kind(**{name: options.pop(name) for name in names})  # type: ignore[misc, operator]
+        for section, kind in _SECTIONS.items():
+            names = [option.name for option in fields(kind) if option.name in options]
+            sections[section] = kind(**{name: options.pop(name) for name in names})
         if options:
-            known = [option for section in sections.values() for option in asdict(section)]
+            known = [option.name for kind in _SECTIONS.values() for option in fields(kind)]
             raise unknown_name("option", next(iter(options)), known)
         return cls(**sections, seed=seed)
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> Self:
         """Settings restored from `as_dict`."""
-        sections = [saved[section.name] for section in fields(cls)[:-1]]
+        sections = [saved[section] for section in _SECTIONS]
         options = {name: value for section in sections for name, value in section.items()}
         return cls.from_options(saved["seed"], **options)
 
