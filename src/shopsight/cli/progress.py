@@ -25,7 +25,7 @@ _SECONDS_BETWEEN_LINES = 30.0
 
 @contextmanager
 def progress_bar(*, quiet: bool) -> Iterator[Progress]:
-    """A rich progress display; shows nothing with ``quiet`` or away from a terminal."""
+    """A rich progress display, hidden with ``quiet`` or if stderr is not a terminal."""
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
