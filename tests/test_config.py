@@ -65,7 +65,7 @@ def test_every_setting_is_documented():
         f"{kind.__name__}.{field.name}"
         for kind in kinds
         for field in fields(kind)
-        if f"\n        {field.name}: " not in kind.__doc__
+        if f"\n        {field.name}: " not in "".join(base.__doc__ or "" for base in kind.__mro__)
     ]
     assert missing == []
     assert sum(len(fields(kind)) for kind in kinds) >= 140

@@ -14,10 +14,10 @@ from shopsight.config import Recipe
 from shopsight.config.recipes import recipe_names
 from shopsight.data.dataset import PreparedData
 from shopsight.formats.runs import write_run
+from shopsight.inference.evaluate import random_run
 from shopsight.inference.run_folder import RunFolder
 from shopsight.metrics.evaluate import evaluate
 from shopsight.prepare.kddcup.ingest import prepare_kddcup
-from shopsight.training.pipeline import random_run
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from shopsight.config import STAGES, Recipe
+from shopsight.config import Recipe
 from shopsight.config.overrides import changed, keys
 from shopsight.config.recipes import load_recipe, recipe_names
 from shopsight.errors import InputError, UsageError
+from shopsight.models.registry import model_names
 
 
 def test_four_recipes_come_along() -> None:
@@ -112,8 +113,8 @@ def test_refusals_say_what_is_right(change: str, sentence: str) -> None:
 
 
 def test_every_stage_has_its_key() -> None:
-    parts = {key.split(".")[0] for key in keys(Recipe)}
-    assert {stage.replace("-", "_") for stage in STAGES} <= parts
+    parts = {key.split(".")[0] for key in keys(Recipe())}
+    assert {stage.replace("-", "_") for stage in model_names()} <= parts
 
 
 def test_unknown_recipes_and_broken_files(tmp_path: Path) -> None:

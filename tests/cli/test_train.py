@@ -14,16 +14,15 @@ from pathlib import Path
 import pytest
 
 from shopsight.cli.main import main
-from shopsight.config import STAGES
 from shopsight.data.dataset import PreparedData
 from shopsight.formats.runs import read_run
-from shopsight.inference.load import MODELS
 from shopsight.metrics.evaluate import evaluate
+from shopsight.models.registry import model_names
 from shopsight.prepare.kddcup.ingest import prepare_kddcup
 
 Trained = tuple[Path, str]
 Capture = pytest.CaptureFixture[str]
-NAMES = ["random", *MODELS, "word+sentence", "ensemble"]
+NAMES = ["random", *model_names(), "word+sentence", "ensemble"]
 
 
 def train(data: Path, recipe: object, out: Path, *more: str) -> list[str]:
@@ -45,11 +44,11 @@ def test_its_figures_are_those_of_the_files_it_writes(trained: Trained, small_da
         estimates = evaluate(read_run(folder / "runs" / f"valid-{name}.json"), qrels).estimates
         assert estimates["ndcg@5"].mean == pytest.approx(figures["ndcg@5"]["mean"], abs=1e-9)
     means = {name: figures["ndcg@5"]["mean"] for name, figures in said["models"].items()}
-    assert means["ensemble"] >= max(means[name] for name in MODELS) - 1e-12
+    assert means["ensemble"] >= max(means[name] for name in model_names()) - 1e-12
     assert means["ensemble"] == pytest.approx(said["fusion"]["ensemble"]["in_sample"], abs=1e-9)
     assert said["fusion"]["ensemble"]["held_out"] <= means["ensemble"] + 1e-12
-    assert list(said["fusion"]["ensemble"]["weights"]) == list(MODELS)
-    assert set(STAGES) <= set(said["seconds"])
+    assert list(said["fusion"]["ensemble"]["weights"]) == list(model_names())
+    assert set(model_names()) <= set(said["seconds"])
     assert said["unseen"].keys() == {"testA"}
 
 
@@ -58,7 +57,7 @@ def test_it_leaves_models_runs_a_submission_and_a_page(trained: Trained) -> None
     runs = {path.name for path in (folder / "runs").iterdir()}
     expected = {f"{split}-{name}.json" for split in ("valid", "testA") for name in NAMES}
     assert runs == expected - {"testA-random.json"}
-    for stage in STAGES:
+    for stage in model_names():
         assert (folder / stage / "best.safetensors").is_file()
         assert json.loads((folder / stage / "done.json").read_text())["steps"] > 0
     with open(folder / "submissions" / "testA.csv", newline="") as file:
@@ -70,11 +69,11 @@ def test_it_leaves_models_runs_a_submission_and_a_page(trained: Trained) -> None
 def test_its_page_shows_what_was_learned(trained: Trained) -> None:
     folder, _ = trained
     page = (folder / "report.html").read_text()
-    for stage in STAGES:
+    for stage in model_names():
         assert f"<h3>{stage}</h3>" in page
     assert page.count('class="story card"') == 6
-    assert page.count("training loss over epoch") == len(STAGES)
-    assert page.count("the others share the rest") >= len(MODELS)
+    assert page.count("training loss over epoch") == len(model_names())
+    assert page.count("the others share the rest") >= len(model_names())
     assert 'class="word"' in page
     assert 'class="region weighed"' in page
     assert "http" not in page.replace("http-equiv", "")
@@ -85,7 +84,9 @@ def test_a_finished_run_is_not_done_again(
 ) -> None:
     folder = tmp_path / "run"
     shutil.copytree(trained[0], folder)
-    assert "go on with it by --resume" in refusal(capsys, train(small_data, quick_recipe, folder))
+    assert "contains a run already; add --resume" in refusal(
+        capsys, train(small_data, quick_recipe, folder)
+    )
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}
     assert main(train(small_data, quick_recipe, folder, "--resume", "--json")) == 0
     again, first = json.loads(capsys.readouterr().out), json.loads(trained[1])
@@ -93,8 +94,8 @@ def test_a_finished_run_is_not_done_again(
     assert {key: again[key] for key in ("models", "fusion", "unseen")} == {
         key: first[key] for key in ("models", "fusion", "unseen")
     }
-    assert [again["seconds"][stage] for stage in STAGES] == [
-        first["seconds"][stage] for stage in STAGES
+    assert [again["seconds"][stage] for stage in model_names()] == [
+        first["seconds"][stage] for stage in model_names()
     ]
 
 
@@ -123,7 +124,7 @@ def test_killed_in_every_stage_it_comes_to_the_same(
     folder = tmp_path / "run"
     command = [sys.executable, "-m", "shopsight.cli.main"]
     command += train(small_data, quick_recipe, folder, "--resume", "--quiet")
-    for stage in STAGES:
+    for stage in model_names():
         place = folder / stage / "phase-1" if stage == "dual" else folder / stage
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
             while process.poll() is None and not list(place.glob("checkpoint-*")):
@@ -131,7 +132,7 @@ def test_killed_in_every_stage_it_comes_to_the_same(
             process.send_signal(signal.SIGKILL)
         assert process.returncode == -signal.SIGKILL, f"{stage} was over before it was killed"
     assert main(train(small_data, quick_recipe, folder, "--resume", "--quiet")) == 0
-    for name in (*MODELS, "ensemble"):
+    for name in (*model_names(), "ensemble"):
         for split in ("valid", "testA"):
             found, expected = (
                 read_run(one / "runs" / f"{split}-{name}.json") for one in (folder, trained[0])
@@ -146,7 +147,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
     command = train(small_data, quick_recipe, tmp_path / "new", "--dry-run", "--json")
     assert main(command) == 0
     stages = json.loads(capsys.readouterr().out)["stages"]
-    assert [one["stage"] for one in stages] == list(STAGES)
+    assert [one["stage"] for one in stages] == list(model_names())
     assert list(tmp_path.iterdir()) == []
     for one in stages:
         assert 0 < one["trained"] <= one["parameters"]
@@ -164,7 +165,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
         assert one["steps"] == pytest.approx(steps, rel=0.2)
     assert main(train(small_data, quick_recipe, trained[0], "--dry-run")) == 0
     table = capsys.readouterr().out
-    assert table.count(" done ") == len(STAGES)
+    assert table.count(" done ") == len(model_names())
 
 
 def test_another_recipe_or_other_data_is_refused(

@@ -13,10 +13,13 @@ from shopsight.batches.batch import as_regions, pad_tokens
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import DataError
 from shopsight.inference import encode as inference
-from shopsight.inference.encode import best_of, rank_split, shown_words
-from shopsight.inference.load import MODELS, load_model
+from shopsight.inference.encode import rank_split, shown_words
+from shopsight.inference.load import load_model
 from shopsight.inference.run_folder import RunFolder
+from shopsight.models.registry import model_names
+from shopsight.ranking.run import top_k
 from shopsight.text.vocabulary import Vocabulary, train_vocabulary
+from shopsight.types import Pools
 
 
 class Counting:
@@ -48,7 +51,7 @@ def folder(trained: tuple[Path, str]) -> RunFolder:
     return RunFolder.read(trained[0])
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", model_names())
 def test_it_equals_scoring_pair_by_pair(
     name: str, data: PreparedData, folder: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -56,8 +59,7 @@ def test_it_equals_scoring_pair_by_pair(
     monkeypatch.setattr(inference, "_QUERIES_AT_ONCE", 3)
     model, vocabulary = load_model(folder, name), folder.vocabulary()
     counting = Counting(model)
-    run = rank_split(counting, data, vocabulary, "valid", name=name)
-    assert run.name == name
+    run = rank_split(counting, data, vocabulary, "valid")
     assert counting.queries == len(run.pools) == 40
     assert counting.products == len(set(run.pools.product_ids.tolist())) == 200
     assert counting.pairs == len(run.scores) == 1200
@@ -77,7 +79,7 @@ def test_it_equals_scoring_pair_by_pair(
 def test_other_pools_of_the_split_can_be_ranked(data: PreparedData, folder: RunFolder) -> None:
     model, vocabulary = load_model(folder, "dual"), folder.vocabulary()
     whole = rank_split(model, data, vocabulary, "valid")
-    best = best_of(whole, 4)
+    best = Pools.from_dict(top_k(whole, 4))
     assert best.sizes.tolist() == [4] * 40
     again = rank_split(model, data, vocabulary, "valid", pools=best)
     for start, stop in zip(whole.pools.offsets[:-1], whole.pools.offsets[1:], strict=True):

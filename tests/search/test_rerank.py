@@ -42,7 +42,7 @@ def ranked(index: Path, data: PreparedData, split: str, only: str = "") -> Ranke
 def test_scores_are_those_of_rank(
     name: str, error: float, index: Path, mixed_run: RunFolder, shop_data: PreparedData
 ) -> None:
-    wanted = Ranker(mixed_run, shop_data, "cpu").rank(name, "testA")
+    wanted = Ranker(mixed_run).rank(shop_data, "testA", name)
     found = ranked(index, shop_data, "testA", "" if name == "ensemble" else name)
     pairs = zip(found.run.pools.query_idx.tolist(), found.run.pools.product_ids, strict=True)
     scores = dict(zip(pairs, found.run.scores.tolist(), strict=True))

@@ -20,7 +20,7 @@ from PIL import Image
 from shopsight import scoring
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import UsageError
-from shopsight.inference.captioner import AttentionWeights
+from shopsight.inference.attention import AttentionWeights
 from shopsight.inference.run_folder import RunFolder
 from shopsight.search.errors import PhotoError, UnknownProductError
 from shopsight.search.searcher import Searcher
@@ -99,16 +99,15 @@ def test_an_explanation_is_what_word_match_sees(
 
 
 def test_regions_add_up_to_the_match(searcher: Searcher, index: Path) -> None:
-    from shopsight.search.explain import _look
-
     snapshot, rows = Snapshot.current(index), np.array([3, 40, 7])
-    seen = _look(searcher._models, snapshot, "red cotton shoe", rows)
-    for matches, parts in zip(seen.matches, seen.parts, strict=True):
-        assert parts.sum(1).tolist() == pytest.approx(matches.tolist(), abs=1e-4)
-    model = searcher._models.model("word-match")
-    words = model.encode_queries(searcher._models.tokens(["red cotton shoe"])).words[0]
-    heads = snapshot.encodings("word-match", rows).tensors()["heads"]
-    assert torch.allclose(seen.matches, scoring.max_sim(words, heads), atol=1e-5)
+    model, products = searcher._models.model("word-match"), snapshot.encodings("word-match", rows)
+    with torch.inference_mode():
+        queries = model.encode_queries(searcher._models.tokens(["red cotton shoe"]))
+        attribution = model.attribute(queries, products, snapshot.regions(rows))
+    for matches, by_region in zip(attribution.matches, attribution.by_region, strict=True):
+        assert by_region.sum(1).tolist() == pytest.approx(matches.tolist(), abs=1e-4)
+    similarities = scoring.max_sim(queries.words[0], products.heads)
+    assert torch.allclose(attribution.matches, similarities, atol=1e-5)
 
 
 def test_similar_products_leave_the_product_out(searcher: Searcher, index: Path) -> None:

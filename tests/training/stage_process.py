@@ -12,17 +12,14 @@ from pathlib import Path
 
 import torch
 
-from shopsight.batches.click_dataset import ClickedPairs
-from shopsight.config import STAGES, Recipe
+from shopsight.config import Recipe
 from shopsight.config.overrides import changed
 from shopsight.data.dataset import PreparedData
-from shopsight.inference.encode import rank_split
 from shopsight.inference.run_folder import RunFolder
-from shopsight.metrics.evaluate import Evaluator
-from shopsight.negatives.groups import build_query_groups
+from shopsight.models.registry import model_names
 from shopsight.training import loop
 from shopsight.training.distributed import init_distributed
-from shopsight.training.stages import train_stage
+from shopsight.training.session import TrainingSession
 
 torch.set_num_threads(1)  # tiny tensors, and other processes on the same cores
 _TRAIN = {"epochs": 2, "batch": 64, "lr": 2e-3, "checkpoint_steps": 3}
@@ -69,22 +66,6 @@ def small_recipe(**changes: dict) -> Recipe:
     return changed(changed(Recipe(), SMALL), changes)
 
 
-def open_pairs(data: PreparedData, recipe: Recipe) -> ClickedPairs:
-    groups = build_query_groups(data.queries("train").texts, recipe.negatives, recipe.seed)
-    return ClickedPairs.of(data, data.vocabulary(), groups)
-
-
-def judge_with(data: PreparedData):
-    """Scores the validation split, as training does."""
-    judge = Evaluator(data.qrels("valid"))
-
-    def score(model, source):
-        run = rank_split(model, data, data.vocabulary(), "valid", source=source)
-        return float(judge.per_query(run, "ndcg@5").mean())
-
-    return score
-
-
 def die_at(step: int) -> None:
     """Let the Nth step be the last thing that this process does."""
     original, left = loop.average_gradients, [step]
@@ -101,18 +82,16 @@ def die_at(step: int) -> None:
 def main(data_folder: str, run_folder: str, options: dict[str, str]) -> None:
     torch.set_default_dtype(torch.float64)
     data, recipe = PreparedData.open(data_folder), small_recipe()
-    with init_distributed("cpu") as world:
-        if world.main:
+    with init_distributed("cpu") as context:
+        if context.main:
             RunFolder.open(run_folder, recipe, data)
-        world.barrier()
-        run, pairs = RunFolder.read(run_folder), open_pairs(data, recipe)
-        for stage in STAGES:
+        context.barrier()
+        session = TrainingSession(data, RunFolder.read(run_folder), context)
+        for stage in model_names():
             dying, _, step = options.get("die", "").partition(":")
-            if dying == stage and world.main:
+            if dying == stage and context.main:
                 die_at(int(step))
-            train_stage(
-                stage, run, data, pairs, run.vocabulary(), judge=judge_with(data), world=world
-            )
+            session.train_stage(stage)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from shopsight.data.region_store import RegionBatch
 from shopsight.inference.run_folder import StageFolder
 from shopsight.negatives.groups import QueryGroups
 from shopsight.training.distributed import DistributedContext, gather_rows
-from shopsight.training.loop import fit
+from shopsight.training.loop import Phase, fit
 from shopsight.training.tasks.base import Task
 
 torch.set_num_threads(1)  # tiny tensors, and other processes on the same cores
@@ -56,25 +56,23 @@ def make_pairs(rows: int = 60, products: int = 20) -> ClickedPairs:
     return ClickedPairs(texts, texts, rng.integers(0, products, rows), tokens, groups)
 
 
-def make_loader(world: DistributedContext | None = None, batch: int = 4, **options) -> Loader:
-    world, pairs = world or DistributedContext(), make_pairs()
+def make_loader(context: DistributedContext | None = None, batch: int = 4, **options) -> Loader:
+    context, pairs = context or DistributedContext(), make_pairs()
     options.setdefault("negatives", pairs.sampler("word-match", NegativesConfig()))
     return Loader(
-        pairs, MemoryStore(20), batch, seed=3, rank=world.rank, size=world.size, **options
+        pairs, MemoryStore(20), batch, seed=3, rank=context.rank, size=context.size, **options
     )
 
 
 class StandIn(Task):
     """Bags of words against means of regions, with dropout and a loss over the whole batch."""
 
-    name = "stand-in"
-
-    def __init__(self, world: DistributedContext | None = None, dropout: float = 0.2) -> None:
-        super().__init__()
+    def __init__(self, context: DistributedContext | None = None, dropout: float = 0.2) -> None:
         torch.manual_seed(0)
         words, image = nn.Embedding(WORDS, 8, padding_idx=0), nn.Linear(WIDTH, 8)
-        self.model = nn.ModuleDict({"words": words, "image": image, "unused": nn.Linear(1, 1)})
-        self.dropout, self.world = nn.Dropout(dropout), world or DistributedContext()
+        model = nn.ModuleDict({"words": words, "image": image, "unused": nn.Linear(1, 1)})
+        super().__init__(model, None, context)
+        self.dropout = nn.Dropout(dropout)
         self.poison_at: int | None = None
         self.kill_at: int | None = None
         self.calls = 0
@@ -88,7 +86,7 @@ class StandIn(Task):
         mean = batch.regions.packing.mean(self.model["image"](batch.regions.features.to(dtype)))
         products = self.dropout(mean)
         scores = gather_rows(
-            words @ gather_rows(products[batch.product_idx], self.world).T, self.world
+            words @ gather_rows(products[batch.product_idx], self.context).T, self.context
         )
         own = (words * products[batch.negative_product_idx]).sum(1)
         scale = float("nan") if self.calls == self.poison_at else 1.0
@@ -111,8 +109,7 @@ def train(folder: Path, config: TrainConfig = CONFIG, task: StandIn | None = Non
     task = task or StandIn()
     loader = options.pop("loader", None) or make_loader(batch=config.batch)
     stage = StageFolder(folder, "stand-in")
-    outcome = fit(task, loader, config, stage, seed=5, **options)
-    return outcome, task
+    return fit(Phase(task, loader, config, stage, seed=5, **options)), task
 
 
 def lines(folder: Path) -> list[dict]:

@@ -48,18 +48,18 @@ def main(folder: Path, options: dict[str, str]) -> None:
     if "die" in options and os.environ.get("RANK", "0") == options.get("rank", "0"):
         die_at(options["die"])
     config = replace(CONFIG, checkpoint_steps=3)
-    with init_distributed("cpu") as world:
-        task = StandIn(world, dropout=float(options.get("dropout", 0)))
-        if world.rank == 1:  # the first process's weights are everyone's
+    with init_distributed("cpu") as context:
+        task = StandIn(context, dropout=float(options.get("dropout", 0)))
+        if context.rank == 1:  # the first process's weights are everyone's
             torch.nn.init.zeros_(task.model["image"].weight)
-        if options.get("ctrl_c") and world.rank == 1:
+        if options.get("ctrl_c") and context.rank == 1:
             task.kill_at = int(options["ctrl_c"])
         validate = lambda task: float(weights(task).sum())  # noqa: E731
         _, task = train(
-            folder, config, task, loader=make_loader(world), validate=validate, world=world
+            folder, config, task, loader=make_loader(context), validate=validate, context=context
         )
-        if world.size > 1:
-            torch.save(weights(task), folder / f"rank-{world.rank}.pt")
+        if context.size > 1:
+            torch.save(weights(task), folder / f"rank-{context.rank}.pt")
 
 
 if __name__ == "__main__":

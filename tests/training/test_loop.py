@@ -160,7 +160,7 @@ def test_weights_that_are_no_numbers_are_never_saved(tmp_path):
 
 def test_progress_is_told_about_every_step(tmp_path):
     listening = Listening()
-    outcome, _ = train(tmp_path, validate=scores(0.5, 0.25, 0.75), progress=listening)
+    outcome, _ = train(tmp_path, validate=scores(0.5, 0.25, 0.75), callback=listening)
     assert len(listening.statuses) == outcome.steps
     last: Status = listening.statuses[-1]
     assert (last.epoch, last.step, last.seconds_left) == (2, last.steps, 0)

@@ -20,21 +20,21 @@ def test_outside_a_step_it_stops_at_once(number):
 
 def test_within_a_step_it_waits_and_twice_at_once_is_once():
     with Interrupts() as waiting:
-        with waiting.held():
+        with waiting.deferred():
             kill()
             kill()
-        assert waiting.asked
-        assert not waiting.torn
+        assert waiting.requested
+        assert not waiting.interrupted_mid_step
 
 
 def test_asking_again_later_stops_within_a_step(monkeypatch):
-    monkeypatch.setattr(interrupts, "_AGAIN", 0.0)
+    monkeypatch.setattr(interrupts, "_REPEAT_AFTER", 0.0)
     with Interrupts() as waiting:
-        with waiting.held():
+        with waiting.deferred():
             kill()
             with pytest.raises(KeyboardInterrupt):
                 kill()
-        assert waiting.torn
+        assert waiting.interrupted_mid_step
 
 
 def test_the_handlers_before_come_back():

@@ -7,18 +7,18 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from shopsight.config import STAGES
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import UsageError
 from shopsight.inference.load import load_model
 from shopsight.inference.run_folder import RunFolder
+from shopsight.models.registry import model_names
 from shopsight.prepare.kddcup.ingest import prepare_kddcup
-from shopsight.training.stages import train_stage
+from shopsight.training.session import TrainingSession
 from training.launching import launch
-from training.stage_process import judge_with, open_pairs, small_recipe
+from training.stage_process import small_recipe
 
 SCRIPT = Path(__file__).with_name("stage_process.py")
-FOLDERS = (*STAGES, "dual/phase-1")
+FOLDERS = (*model_names(), "dual/phase-1")
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_two_processes_equal_one_in_every_stage(data, alone, tmp_path):
 @pytest.mark.slow
 def test_kill_9_in_each_stage_and_resume(data, alone, tmp_path):
     folder = tmp_path / "run"
-    for stage in STAGES:
+    for stage in model_names():
         killed = launch(SCRIPT, 1, data.path, folder, f"die={stage}:5")
         assert killed.returncode == -9, killed.stderr
         assert RunFolder.read(folder).stage(stage).done() is None
@@ -90,10 +90,10 @@ def test_two_processes_resume_on_both(data, alone, tmp_path):
 
 @pytest.mark.slow
 def test_every_stage_learns_and_comes_back_from_its_file(data, alone):
-    judge = judge_with(data)
+    session = TrainingSession(data, alone)
     torch.set_default_dtype(torch.float64)
     try:
-        for stage in STAGES:
+        for stage in model_names():
             folder = "dual/phase-1" if stage == "dual" else stage  # like batches are harder
             lines = [line for line in alone.stage(folder).metrics() if line["kind"] == "train"]
             first, second = ([x["loss"] for x in lines if x["epoch"] == n] for n in (1, 2))
@@ -101,7 +101,7 @@ def test_every_stage_learns_and_comes_back_from_its_file(data, alone):
             model = load_model(alone, stage)
             assert not model.training
             best = alone.stage(stage).done()["best"]
-            assert judge(model, None) == pytest.approx(best, abs=2e-3)
+            assert session.validate(model, data.store) == pytest.approx(best, abs=2e-3)
     finally:
         torch.set_default_dtype(torch.float32)
 
@@ -109,8 +109,8 @@ def test_every_stage_learns_and_comes_back_from_its_file(data, alone):
 def test_a_stage_that_builds_on_pretraining_asks_for_it(data, tmp_path):
     recipe = small_recipe()
     run = RunFolder.open(tmp_path / "run", recipe, data)
-    with pytest.raises(UsageError, match="word-match begins with what label-match learned"):
-        train_stage("word-match", run, data, open_pairs(data, recipe), run.vocabulary())
+    with pytest.raises(UsageError, match="word-match starts from the weights of label-match"):
+        TrainingSession(data, run).train_stage("word-match")
 
 
 @pytest.mark.parametrize(
@@ -147,8 +147,8 @@ def test_every_switch_trains(data, tmp_path, stage, changes, parts):
     recipe = small_recipe(**{stage: {**changes, "train": {"epochs": 1}}})
     run = RunFolder.open(tmp_path / "run", recipe, data)
     name = stage.replace("_", "-")
-    outcome = train_stage(name, run, data, open_pairs(data, recipe), run.vocabulary())
-    lines = run.stage(name).metrics()
+    outcome = TrainingSession(data, run).train_stage(name)
+    lines = [line for line in run.stage(name).metrics() if line["kind"] == "train"]
     assert outcome.steps == len(lines) > 3
     assert all(line["parts"].keys() == parts for line in lines)
     assert all(math.isfinite(line["loss"]) for line in lines)
@@ -162,8 +162,8 @@ def test_a_cached_trunk_gives_the_same_training(data, tmp_path, stage):
         recipe = small_recipe(**{stage: settings})
         run = RunFolder.open(tmp_path / str(cached), recipe, data)
         name = stage.replace("_", "-")
-        train_stage(name, run, data, open_pairs(data, recipe), run.vocabulary())
-        found.append([line["loss"] for line in run.stage(name).metrics()])
+        TrainingSession(data, run).train_stage(name)
+        found.append([x["loss"] for x in run.stage(name).metrics() if x["kind"] == "train"])
         assert (run.path / "cache").exists() == cached
     assert found[0] == pytest.approx(found[1], rel=1e-3)  # float16 on the way
     assert found[0] != found[1]

@@ -33,15 +33,20 @@ from shopsight.inference.encode import encode
 from shopsight.inference.trunk_cache import TrunkCache
 from shopsight.models.image_encoder import ImageEncoder
 from shopsight.models.label_match import LabelMatch
+from shopsight.models.registry import PRETRAINING, model_specs
 from shopsight.tables import Grid
 from shopsight.training.distributed import DistributedContext
 from shopsight.training.optim import make_optimizer
-from shopsight.training.tasks.base import LabelMatchTask, SentenceMatchTask, Task, WordMatchTask
+from shopsight.training.tasks.base import Task
+from shopsight.training.tasks.label_match import LabelMatchTask
+from shopsight.training.tasks.sentence_match import SentenceMatchTask
+from shopsight.training.tasks.word_match import WordMatchTask
 from shopsight.types import Pools
 
 _MATRIX = 2048
 _REPEATS = 12  # of the matrix product; the quickest counts
 _NAIVE_PAIRS = 64
+_NAMES = [spec.name for spec in model_specs() if spec.uses_trunk]
 
 
 @dataclass(frozen=True)
@@ -135,21 +140,21 @@ def _train(world: BenchData, given: Any, rate: float) -> Iterator[Pace]:
         ),
         lambda batch: reference_models.sentence_match_loss(sentence, *_plain(batch)),
     ]
-    for task, naive_loss in zip(tasks, plain, strict=True):
+    for name, task, naive_loss in zip(_NAMES, tasks, plain, strict=True):
         task.to(device)
         loader = _loader(task, world, given)
         config = TrainConfig(precision=given.precision)
         optimizer = make_optimizer(task.parameter_groups(config), config)
         slow = _step_seconds(loader.read(0, 0), naive_loss, optimizer, given, "float32")
         if not isinstance(task, LabelMatchTask):  # its trunk is a constant: ours reads what it gave
-            loader = _through_trunk(loader, task, world, device)
+            loader = _through_trunk(loader, name, task, world)
         count = FlopCounterMode(display=False)
         with count:  # also warms up
             _step_seconds(loader.read(0, 0), _total(task), optimizer, given, given.precision)
         with closing(loader.epoch(0)) as batches:
             quick, waited = _timed_steps(batches, _total(task), optimizer, given)
         yield Pace(
-            task.name,
+            name,
             given.batch / slow,
             given.batch / quick,
             slow / quick,
@@ -217,12 +222,13 @@ def _loader(task: Task, world: BenchData, given: Any) -> Loader:
     return Loader(pairs, world.store, given.batch, given.seed, negatives)
 
 
-def _through_trunk(loader: Loader, task: Task, world: BenchData, device: torch.device) -> Loader:
+def _through_trunk(loader: Loader, name: str, task: Task, world: BenchData) -> Loader:
     encoder = task.model.encoder
     assert isinstance(encoder, ImageEncoder)
     encoder.eval()
-    key, folder = task.name, world.store.folder
-    cached = TrunkCache.build(folder, world.store, encoder.through_trunk, key, device)
+    device = next(encoder.parameters()).device
+    store, trunk = world.store, encoder.through_trunk
+    cached = TrunkCache.build(store.folder, store, trunk, name, device)
     encoder.train()
     return replace(loader, source=cached, through_trunk=True)
 
@@ -236,16 +242,15 @@ def _rank(world: BenchData, given: Any, rate: float) -> Iterator[Pace]:
             for query in range(given.queries)
         }
     )
-    names = ("label-match", "word-match", "sentence-match")
     plain: tuple[Callable[..., Tensor], ...] = (
         _plain_label_match, reference_models.word_match, reference_models.sentence_match
     )  # fmt: skip
     models: tuple[Any, ...] = world.models()
-    for name, model, slow_way in zip(names, models, plain, strict=True):
+    for name, model, slow_way in zip(_NAMES, models, plain, strict=True):
         model.eval().to(device)
         slow = _plain_ranking_seconds(world, model, slow_way, pools, device)
         sources: dict[str, RegionStore] = {name: world.store}
-        if name != "label-match":  # training has left what the trunk gives for every product
+        if name != PRETRAINING:  # training has left what the trunk gives for every product
             key, trunk = name, model.encoder.through_trunk
             kept = TrunkCache.build(world.store.folder, world.store, trunk, key, device)
             sources[f"{name}, trunk kept"] = kept

@@ -20,6 +20,7 @@ from shopsight.cli.parser import Parser
 from shopsight.cli.progress import progress_bar, progress_callback
 from shopsight.config import WorldConfig
 from shopsight.errors import UsageError, pluralise
+from shopsight.models.registry import model_names
 from shopsight.tables import Grid
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 _DEPTHS = (50, 200, 1000)
 _RECALLED = 200
 _WARM = 10
-_EPOCHS = ("label_match", "word_match", "sentence_match", "dual")
 
 
 @dataclass
@@ -146,7 +146,7 @@ def _small_index(folder: Path, seed: int) -> Path:
     from shopsight.inference.run_folder import RunFolder
     from shopsight.prepare.kddcup.ingest import prepare_kddcup
     from shopsight.search.index import build_index
-    from shopsight.training.pipeline import train_all
+    from shopsight.training.pipeline import train
 
     world = WorldConfig(
         train_rows=1_500,
@@ -158,8 +158,8 @@ def _small_index(folder: Path, seed: int) -> Path:
     )
     make_world(folder / "raw", world)
     data = prepare_kddcup(folder / "raw", folder / "data")
-    short = [f"{stage}.train.epochs=1" for stage in _EPOCHS]
-    train_all(data, load_recipe("tiny", [*short, "dual.phase2_epochs=0"]), folder / "run")
+    short = [f"{name}.train.epochs=1" for name in model_names()]
+    train(data, load_recipe("tiny", [*short, "dual.phase2_epochs=0"]), folder / "run")
     build_index(RunFolder.read(folder / "run"), data, folder / "index")
     return folder / "index"
 
@@ -209,8 +209,8 @@ def _time(searcher: Searcher, snapshot: Snapshot, queries: list[str], figures: F
 def _values(searcher: Searcher, snapshot: Snapshot, given: Any) -> dict[str, float]:
     """nDCG@5 over the full catalogue; what no answer names counts as wrong."""
     from shopsight.data.dataset import PreparedData
+    from shopsight.inference.evaluate import HEADLINE
     from shopsight.metrics.evaluate import Evaluator
-    from shopsight.training.pipeline import HEADLINE
     from shopsight.types import Qrels, Run
 
     data = PreparedData.open(given.data)

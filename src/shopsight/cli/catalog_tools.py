@@ -46,7 +46,7 @@ def _tag(argv: list[str]) -> None:
     data = PreparedData.open(args.data)
 
     from shopsight.inference.captioner import Captioner
-    from shopsight.training.distributed import choose_device
+    from shopsight.inference.device import choose_device
 
     captioner = Captioner.read(args.run, data, choose_device(args.device))
     ids = data.products

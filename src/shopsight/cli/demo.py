@@ -11,7 +11,7 @@ from shopsight.cli.demo_datasets import DemoDataset, small_world_data, synthetic
 from shopsight.cli.output import print_json, print_result
 from shopsight.cli.parser import Parser
 from shopsight.cli.step_log import StepLog
-from shopsight.config import STAGES, SyntheticShopConfig
+from shopsight.config import SyntheticShopConfig
 from shopsight.config.recipes import load_recipe
 from shopsight.demo.baseline import BASELINE, centroid_run
 from shopsight.errors import OutputError, UsageError
@@ -19,7 +19,7 @@ from shopsight.metrics.evaluate import bootstrap_interval
 from shopsight.ranking.audit import audit
 
 if TYPE_CHECKING:
-    from shopsight.training.pipeline import Results
+    from shopsight.inference.evaluate import Results
 
 MARKER = ".shopsight-demo"
 SHOP, REGIONS = "shop", "regions"
@@ -41,7 +41,7 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
         if args.world == SHOP
         else small_world_data(out, args.seed, steps)
     )
-    results, page = _trained(out, dataset, args.seed, steps, quiet=silent)
+    results, page = _trained(out, dataset, args.seed, steps)
     indexed = _indexed(out, dataset, steps)
     if args.json:
         from shopsight.cli.train import results_json
@@ -93,10 +93,9 @@ def _claim(out: Path) -> None:
     (out / MARKER).touch()  # first, so that an interrupted demo can be rerun
 
 
-def _trained(
-    out: Path, dataset: DemoDataset, seed: int, steps: StepLog, quiet: bool
-) -> tuple[Results, Path]:
-    from shopsight.cli.train import train_and_report
+def _trained(out: Path, dataset: DemoDataset, seed: int, steps: StepLog) -> tuple[Results, Path]:
+    from shopsight.cli.train import Page, train_and_report
+    from shopsight.training.pipeline import TrainOptions
 
     data = dataset.data
     audited = audit(data.pools("valid"), data.qrels("valid"), bootstrap_interval)
@@ -105,14 +104,10 @@ def _trained(
     found = train_and_report(
         data,
         load_recipe(dataset.recipe, [f"seed={seed}"]),
-        list(STAGES),
         out / "run",
         steps,
-        quiet=quiet,
-        baselines={BASELINE: centroid_run(data, "valid")},
-        title=dataset.title,
-        note=dataset.note,
-        page=out / "report.html",
+        TrainOptions(baselines={BASELINE: centroid_run(data, "valid")}),
+        Page(dataset.title, dataset.note, out / "report.html"),
     )
     assert found is not None, "the demo runs in one process"
     return found

@@ -1,4 +1,4 @@
-"""``shopsight rank | describe``: trained models at work on a prepared folder."""
+"""``shopsight rank | describe``: use trained models on a prepared folder."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from shopsight.cli.parser import Parser
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import UsageError
 from shopsight.formats.runs import run_format, write_run
+from shopsight.models.registry import PRETRAINING, model_names
 from shopsight.tables import Grid
 
 _SAMPLE = 5
 
 
-def run(command: str, arguments: list[str]) -> None:
-    """Run one of this family's commands with the words that follow it."""
-    {"rank": _rank, "describe": _describe}[command](arguments)
+def run(command: str, argv: list[str]) -> None:
+    """Run ``shopsight rank`` or ``shopsight describe`` with its arguments."""
+    {"rank": _rank, "describe": _describe}[command](argv)
 
 
-def _rank(arguments: list[str]) -> None:
+def _rank(argv: list[str]) -> None:
     parser = Parser(
         "rank",
-        "Rank a split's candidates with a trained model, or with the ensemble at the weights that"
-        " training found.",
+        "Rank a split's candidates with a trained model, or with the ensemble at its fitted"
+        " weights.",
         [
             "rank run data --split valid --out valid.json",
             "rank run data --split testB --model dual --out dual.trec",
@@ -34,39 +35,38 @@ def _rank(arguments: list[str]) -> None:
     )
     parser.add_argument("run", metavar="RUN", help="run folder of `shopsight train`")
     parser.add_argument("data", metavar="DATA", help="prepared folder")
-    parser.add_argument("--split", metavar="S", required=True, help="which candidates")
+    parser.add_argument("--split", metavar="S", required=True, help="split to rank")
+    names = f"{', '.join(model_names()[:-1])} or {model_names()[-1]}"
     parser.add_argument(
         "--model",
         metavar="M",
-        help="ensemble (default where there is one), word+sentence, label-match, word-match,"
-        " sentence-match or dual",
+        help=f"ensemble (default if there is one), word+sentence, {names}",
     )
     parser.add_argument("--out", metavar="F", required=True, help=OUT_FILE)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_json()
-    given = parser.read(arguments)
-    run_format(given.out)  # refuse it before the work, not after
-    data = PreparedData.open(given.data)
-    data.pools(given.split)
+    args = parser.read(argv)
+    run_format(args.out)  # an unknown ending is an error before the work, not after it
+    data = PreparedData.open(args.data)
+    data.pools(args.split)
 
     from shopsight.inference.ranker import Ranker
-    from shopsight.training.distributed import choose_device
 
-    ranking = Ranker.read(given.run, data, choose_device(given.device))
-    model = given.model or ranking.default
-    result = ranking.rank(model, given.split)
-    write_run(result, given.out)
+    ranker = Ranker.open(args.run, args.device)
+    model = args.model or ranker.default
+    result = ranker.rank(data, args.split, model)
+    write_run(result, args.out)
     pairs, queries = len(result.scores), len(result)
-    if given.json:
-        print_json({"model": model, "queries": queries, "pairs": pairs, "out": given.out})
-    elif not given.quiet:
-        print(f"{model}: {pairs:,} candidates of {queries:,} queries ranked; written: {given.out}")
+    if args.json:
+        print_json({"model": model, "queries": queries, "pairs": pairs, "out": args.out})
+    elif not args.quiet:
+        print(f"{model}: {pairs:,} candidates of {queries:,} queries ranked; written: {args.out}")
 
 
-def _describe(arguments: list[str]) -> None:
+def _describe(argv: list[str]) -> None:
     parser = Parser(
         "describe",
-        "What the pretrained model sees on product photos: tags with their probabilities, and"
+        "Describe product photos with the label-match model: tags with their probabilities, and"
         " captions by beam search.",
         [
             "describe run data --product 100000017 100000023",
@@ -74,45 +74,52 @@ def _describe(arguments: list[str]) -> None:
             "describe run data --product 100000017 --beam 1 --json",
         ],
     )
-    parser.add_argument("run", metavar="RUN", help="run folder with a trained label-match stage")
+    help_run = f"run folder with a trained {PRETRAINING} stage"
+    parser.add_argument("run", metavar="RUN", help=help_run)
     parser.add_argument("data", metavar="DATA", help="prepared folder")
     parser.add_argument("--product", metavar="ID", nargs="+", default=[], help="product ids")
     parser.add_argument("--split", metavar="S", help=f"{_SAMPLE} random products of this split")
-    parser.add_argument("--tags", type=int, default=6, help="tags a product")
+    parser.add_argument("--tags", type=int, default=6, help="tags per product")
     parser.add_argument("--beam", type=int, default=5, help="beam width; 1 is greedy search")
-    parser.add_argument("--depth", type=int, default=15, help="most tokens of a caption")
+    parser.add_argument("--depth", type=int, default=15, help="maximum tokens per caption")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_json()
-    given = parser.read(arguments)
-    if bool(given.product) == bool(given.split):
+    args = parser.read(argv)
+    if bool(args.product) == bool(args.split):
         raise UsageError("name products with --product, or a split with --split")
-    if min(given.tags, given.beam, given.depth) < 1:
+    if min(args.tags, args.beam, args.depth) < 1:
         raise UsageError("--tags, --beam and --depth must be at least 1")
-    data = PreparedData.open(given.data)
-    wanted = [str(one) for one in given.product] or _some(data, given)
-    data.store.index_of(wanted)
+    data = PreparedData.open(args.data)
+    product_ids = [str(product) for product in args.product] or _sample(data, args)
+    data.store.index_of(product_ids)
 
-    from shopsight.inference.captioner import Captioner
-    from shopsight.training.distributed import choose_device
+    from shopsight.inference.ranker import Ranker
 
-    describer = Captioner.read(given.run, data, choose_device(given.device))
-    found = describer.describe(wanted, given.tags, given.beam, given.depth)
-    if given.json:
-        print_json({one.product_id: {"tags": dict(one.tags), "captions": dict(one.captions)}
-                    for one in found})  # fmt: skip
+    ranker = Ranker.open(args.run, args.device)
+    descriptions = ranker.describe(data, product_ids, args.tags, args.beam, args.depth)
+    if args.json:
+        print_json(
+            {
+                product.product_id: {
+                    "tags": dict(product.tags),
+                    "captions": dict(product.captions),
+                }
+                for product in descriptions
+            }
+        )
         return
     rows = [
         (
-            one.product_id,
-            ", ".join(f"{word} {chance:.2f}" for word, chance in one.tags),
-            one.captions[0][0],
+            product.product_id,
+            ", ".join(f"{word} {probability:.2f}" for word, probability in product.tags),
+            product.captions[0][0],
         )
-        for one in found
+        for product in descriptions
     ]
     print_grid(Grid(("product", "tags", "caption"), tuple(rows)))
 
 
-def _some(data: PreparedData, given: Any) -> list[str]:
-    products = sorted(set(data.pools(given.split).product_ids.tolist()))
-    chosen = np.random.default_rng(given.seed).permutation(len(products))[:_SAMPLE]
+def _sample(data: PreparedData, args: Any) -> list[str]:
+    products = sorted(set(data.pools(args.split).product_ids.tolist()))
+    chosen = np.random.default_rng(args.seed).permutation(len(products))[:_SAMPLE]
     return [products[i] for i in chosen]

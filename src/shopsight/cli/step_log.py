@@ -17,12 +17,12 @@ class StepLog:
 
     def __init__(self, silent: bool) -> None:
         self.taken: list[tuple[str, float]] = []
-        self._silent, self._since = silent, time.perf_counter()
+        self.silent, self._since = silent, time.perf_counter()
 
     def done(self, name: str, result: str) -> None:
         """Record a finished step and its one-line result."""
         now = time.perf_counter()
         self.taken.append((name, now - self._since))
         self._since = now
-        if not self._silent:
+        if not self.silent:
             print(f"{self.taken[-1][1]:6.1f} s  {name:<15} {result}", flush=True)

@@ -14,14 +14,13 @@ from shopsight.config.photos import (
     QueryGenerationConfig,
     SmallPhotoConfig,
 )
-from shopsight.config.recipe import STAGES, Recipe
+from shopsight.config.recipe import Recipe
 from shopsight.config.regions import LearnConfig, RegionsConfig
 from shopsight.config.search import ClickLabelConfig, DedupeConfig, IndexConfig, SearchConfig
 from shopsight.config.serve import ServeConfig
 from shopsight.config.train import FalseNegatives, NegativesFrom, Precision, TrainConfig
 
 __all__ = [
-    "STAGES",
     "ClickLabelConfig",
     "CompareConfig",
     "DedupeConfig",

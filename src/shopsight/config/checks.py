@@ -48,3 +48,11 @@ def check_ranges(config: object, **ranges: float | tuple[float, float] | Range) 
         # Written so that NaN, which compares false with everything, fails too.
         if not (math.isfinite(value) and low <= value <= high):
             raise UsageError(f"{name} must be {expected}, not {value}")
+
+
+def indivisible(width: int, heads: int, key: str) -> UsageError:
+    """The error of attention heads that do not divide the feature width."""
+    return UsageError(
+        f"the data's feature width {width} cannot be divided among {key} = {heads};"
+        " set another number"
+    )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal
 
-from shopsight.config.checks import POSITIVE, PROBABILITY, check_ranges
+from shopsight.config.checks import POSITIVE, PROBABILITY, check_ranges, indivisible
 from shopsight.config.encoder import FeaturesConfig
+from shopsight.config.model import ModelConfig
 from shopsight.config.train import FalseNegatives, TrainConfig
 from shopsight.errors import UsageError
 
@@ -25,7 +26,7 @@ def _train() -> TrainConfig:
 
 
 @dataclass(frozen=True)
-class DualConfig:
+class DualConfig(ModelConfig):
     """The dual encoder (method section 9): one vector a side, cosine, softmax over the batch.
 
     Args:
@@ -65,6 +66,8 @@ class DualConfig:
         phase2_batch: clicked pairs in its batches; 0 is the first phase's number.
         phase2_by: what the queries of such a batch share.
     """
+
+    from_scratch: ClassVar[str] = "vectors=own"
 
     train: TrainConfig = field(default_factory=_train)
     features: FeaturesConfig = field(default_factory=lambda: FeaturesConfig(standardise=True))
@@ -122,3 +125,38 @@ class DualConfig:
         )
         if self.width % self.heads:
             raise UsageError(f"width {self.width} cannot be divided among {self.heads} heads")
+
+    @property
+    def phases(self) -> tuple[TrainConfig, ...]:
+        """The first phase, and the second unless it has no epochs."""
+        if not self.phase2_epochs:
+            return (self.train,)
+        second = replace(
+            self.train,
+            epochs=self.phase2_epochs,
+            lr=self.train.lr * self.phase2_lr_factor,
+            batch=self.phase2_batch or self.train.batch,
+            schedule="cosine",
+            final_lr_fraction=0.0,
+            warmup_steps=0,
+        )
+        return (self.train, second)
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether the word vectors are those of label match."""
+        return self.vectors == "shared"
+
+    @property
+    def depends_on(self) -> tuple[str, ...]:
+        """Recipe keys, beside its own, that decide the weights of the stage."""
+        if self.pretrained:
+            return super().depends_on
+        # Merged plurals change the tokens of every model, also of one with vectors of its own.
+        return ("seed", "words.merge_plurals", "negatives")
+
+    def check_width(self, width: int) -> None:
+        """Raise UsageError if the features, or the heads that read them, cannot have this width."""
+        width = self.features.output_width(width)
+        if self.direct and width % self.heads:
+            raise indivisible(width, self.heads, "dual.heads")

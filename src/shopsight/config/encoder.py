@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from shopsight.config.checks import PROBABILITY, check_ranges
+from shopsight.config.checks import PROBABILITY, check_ranges, indivisible
+from shopsight.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,15 @@ class FeaturesConfig:
         """Refuse a chance that is none, and fewer components than none."""
         check_ranges(self, components=0, dropout=PROBABILITY)
 
+    def output_width(self, width: int) -> int:
+        """Width of transformed features; UsageError if there are more components than features."""
+        if self.components > width:
+            raise UsageError(
+                f"features.components = {self.components} are more than the data's feature width"
+                f" {width}; set another number"
+            )
+        return self.components or width
+
 
 @dataclass(frozen=True)
 class EncoderConfig:
@@ -92,3 +102,9 @@ class EncoderConfig:
             label_heads=1,
             dropout=PROBABILITY,
         )
+
+    def check_width(self, width: int) -> None:
+        """Raise UsageError if the attention heads cannot divide features of this width."""
+        width = self.features.output_width(width)
+        if width % self.attention_heads:
+            raise indivisible(width, self.attention_heads, "encoder.attention_heads")

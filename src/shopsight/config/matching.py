@@ -1,4 +1,4 @@
-"""Settings of pretraining and of the two matching stages; defaults are the reference's."""
+"""Settings of label match, word match and sentence match; defaults are the reference's."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from shopsight.config.checks import PROBABILITY, check_ranges
+from shopsight.config.model import ModelConfig
 from shopsight.config.train import FalseNegatives, NegativesFrom, TrainConfig
 from shopsight.errors import UsageError
 
 
-def _pretrain() -> TrainConfig:
+def _label_match() -> TrainConfig:
     return TrainConfig(epochs=6, batch=200, lr=1e-4, weight_decay=1e-6, decay_per_epoch=0.96)
 
 
@@ -23,115 +24,48 @@ def _sentence_match() -> TrainConfig:
 
 
 @dataclass(frozen=True)
-class LabelMatchConfig:
-    """Pretraining: every word of a clicked query is a label, and the query a caption.
+class LabelMatchConfig(ModelConfig):
+    """Label match: each word of a clicked query is a label of the photo, the query its caption.
 
     Args:
-        train: how it is trained.
-        hardest_negatives: words that are no label and whose loss counts, hardest first.
-        labels: the words of the clicked query, or of all clicked queries of the product.
+        train: training of the stage.
+        hardest_negatives: number of negative labels in the loss, those of largest loss first.
+        labels: words of the clicked query, or of all queries that the product was clicked for.
         caption_weight: weight of the caption loss; 0 leaves captions out.
-        word_drop: chance of each word of a clicked query to be the one that is replaced by the
-            unknown token in the caption's input.
+        word_drop: probability that a word of the caption's input becomes the unknown token.
     """
 
-    train: TrainConfig = field(default_factory=_pretrain)
+    train: TrainConfig = field(default_factory=_label_match)
     hardest_negatives: int = 1000
     labels: Literal["query", "product"] = "query"
     caption_weight: float = 1.0
     word_drop: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse numbers that make no sense."""
+        """Check all ranges."""
         check_ranges(self, hardest_negatives=1, caption_weight=0, word_drop=PROBABILITY)
 
 
 @dataclass(frozen=True)
-class WordMatchConfig:
-    """Word match: weighted words, each with the best of the photo's heads.
+class MatchingConfig(ModelConfig):
+    """Settings that word match and sentence match share.
 
     Args:
-        train: how it is trained; its rate is that of the GRU and the word weights.
-        pretrained: start from the pretrained encoder and word vectors; else from random ones.
-        encoder_lr: rate of the region weights and embeddings.
+        train: training of the stage; `lr` is that of the layers that label match lacks.
+        pretrained: start from the encoder and the word vectors of label match.
+        encoder_lr: learning rate of the region weights and embeddings.
         encoder_weight_decay: their weight decay.
-        train_trunk: fine-tune the rest of the encoder too, at the same rate.
-        train_words: train the word vectors too, at the rate of the GRU.
+        train_trunk: fine-tune the rest of the encoder too, with `encoder_lr`.
+        train_words: fine-tune the word vectors too, with the `lr` of the stage.
         cache_trunk: run the frozen trunk once over the catalogue and read its output instead.
-        trunk_dropout: dropout in the trunk, which then cannot be cached.
+        trunk_dropout: dropout in the trunk, whose output then cannot be cached.
         gru_hidden: hidden width of each direction of the text GRU.
-        gru_layers: its layers.
-        match_hidden: hidden width of the word weights.
-        dropout: dropout between the GRU's layers.
-        uniform_weights: weigh all words of a query alike instead of learning their weights.
-        loss: hinge is the reference's, with ``margin``; softmax is over the batch, with ``scale``.
-        margin: margin of the hinges.
-        hardest: add the hinge with the hardest negatives of the batch.
-        scale: factor on scores before the softmax.
+        gru_layers: layers of the text GRU.
+        dropout: dropout between the layers of the GRU.
         negatives: where hard negatives are drawn.
-        false_negatives: which pairs of a batch are no negatives.
-        word_drop: chance of each word of a clicked query to be the one left out.
+        word_drop: probability that a query loses one of its words, per word.
     """
 
-    train: TrainConfig = field(default_factory=_word_match)
-    pretrained: bool = True
-    encoder_lr: float = 5e-6
-    encoder_weight_decay: float = 1e-6
-    train_trunk: bool = False
-    train_words: bool = False
-    cache_trunk: bool = True
-    trunk_dropout: bool = False
-    gru_hidden: int = 256
-    gru_layers: int = 2
-    match_hidden: int = 512
-    dropout: float = 0.1
-    uniform_weights: bool = False
-    loss: Literal["hinge", "softmax"] = "hinge"
-    margin: float = 0.9
-    hardest: bool = True
-    scale: float = 16.0
-    negatives: NegativesFrom = "word-match"
-    false_negatives: FalseNegatives = "duplicates"
-    word_drop: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that make no sense and switches that exclude each other."""
-        check_ranges(
-            self,
-            gru_hidden=1,
-            gru_layers=1,
-            match_hidden=1,
-            margin=0,
-            encoder_lr=0,
-            dropout=PROBABILITY,
-            word_drop=PROBABILITY,
-        )
-        _check_trunk(self)
-
-
-@dataclass(frozen=True)
-class SentenceMatchConfig:
-    """Sentence match: a GRU reads the query, starting from what the photo shows.
-
-    Args:
-        train: how it is trained; its rate is that of the GRU and the score.
-        pretrained: start from the pretrained encoder and word vectors; else from random ones.
-        encoder_lr: rate of the region weights and embeddings.
-        encoder_weight_decay: their weight decay.
-        train_trunk: fine-tune the rest of the encoder too, at the same rate.
-        train_words: train the word vectors too, at the rate of the GRU.
-        cache_trunk: run the frozen trunk once over the catalogue and read its output instead.
-        trunk_dropout: dropout in the trunk, which then cannot be cached.
-        gru_hidden: hidden width of each direction; 0 is the width of the word vectors, as in the
-            reference, any other adds a Linear from the photo's head.
-        gru_layers: layers of the GRU.
-        dropout: dropout between the GRU's layers.
-        negatives: where hard negatives are drawn.
-        word_drop: chance of each word of a clicked query to be the one left out.
-        depth: candidates of a query that are scored, the best of word match first; 0 takes all.
-    """
-
-    train: TrainConfig = field(default_factory=_sentence_match)
     pretrained: bool = True
     encoder_lr: float = 5e-6
     encoder_weight_decay: float = 0.0
@@ -142,25 +76,68 @@ class SentenceMatchConfig:
     gru_hidden: int = 0
     gru_layers: int = 2
     dropout: float = 0.1
-    negatives: NegativesFrom = "sentence-match"
+    negatives: NegativesFrom = "word-match"
     word_drop: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check all ranges, and switches that exclude each other."""
+        check_ranges(self, gru_hidden=0, gru_layers=1, encoder_lr=0)
+        check_ranges(self, dropout=PROBABILITY, word_drop=PROBABILITY)
+        for name in ("train_trunk", "trunk_dropout"):
+            if self.cache_trunk and getattr(self, name):
+                raise UsageError(
+                    f"{name} needs cache_trunk to be false: a cached trunk is a constant"
+                )
+
+
+@dataclass(frozen=True)
+class WordMatchConfig(MatchingConfig):
+    """Word match: weighted words, each with the best of the photo's heads.
+
+    Args:
+        train: training of the stage; `lr` is that of the GRU and the word weights.
+        match_hidden: hidden width of the word weights.
+        uniform_weights: weigh all words of a query alike instead of learning their weights.
+        loss: "hinge" is the reference's, with `margin`; "softmax" is over the batch, with `scale`.
+        margin: margin of the hinges.
+        hardest: add the max hinge over the batch (VSE++, Faghri et al., 2018).
+        scale: factor on scores before the softmax.
+        false_negatives: which pairs of a batch are not negatives.
+    """
+
+    train: TrainConfig = field(default_factory=_word_match)
+    encoder_weight_decay: float = 1e-6
+    gru_hidden: int = 256
+    match_hidden: int = 512
+    uniform_weights: bool = False
+    loss: Literal["hinge", "softmax"] = "hinge"
+    margin: float = 0.9
+    hardest: bool = True
+    scale: float = 16.0
+    false_negatives: FalseNegatives = "duplicates"
+
+    def __post_init__(self) -> None:
+        """Check all ranges, and switches that exclude each other."""
+        super().__post_init__()
+        check_ranges(self, gru_hidden=1, match_hidden=1, margin=0)
+
+
+@dataclass(frozen=True)
+class SentenceMatchConfig(MatchingConfig):
+    """Sentence match: a GRU reads the query, starting from what the photo shows.
+
+    Args:
+        train: training of the stage; `lr` is that of the GRU and the score.
+        gru_hidden: hidden width of each direction; 0 is the width of the word vectors, as in the
+            reference, any other adds a Linear from the photo's head.
+        depth: candidates of a query that are scored, the best of word match first; 0 takes all.
+    """
+
+    train: TrainConfig = field(default_factory=_sentence_match)
+    negatives: NegativesFrom = "sentence-match"
     depth: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse numbers that make no sense and switches that exclude each other."""
-        check_ranges(
-            self,
-            gru_hidden=0,
-            gru_layers=1,
-            depth=0,
-            encoder_lr=0,
-            dropout=PROBABILITY,
-            word_drop=PROBABILITY,
-        )
-        _check_trunk(self)
-
-
-def _check_trunk(config: WordMatchConfig | SentenceMatchConfig) -> None:
-    for name in ("train_trunk", "trunk_dropout"):
-        if config.cache_trunk and getattr(config, name):
-            raise UsageError(f"{name} needs cache_trunk to be false: a cached trunk is a constant")
+        """Check all ranges, and switches that exclude each other."""
+        super().__post_init__()
+        check_ranges(self, depth=0)

@@ -10,9 +10,10 @@ from shopsight.config.dual import DualConfig
 from shopsight.config.encoder import EncoderConfig, WordVectorsConfig
 from shopsight.config.evaluation import FusionConfig
 from shopsight.config.matching import LabelMatchConfig, SentenceMatchConfig, WordMatchConfig
+from shopsight.config.model import ModelConfig
 
-STAGES = ("label-match", "word-match", "sentence-match", "dual")
-"""The stages that train a model, in the order in which they run."""
+EXTRA_MODELS: dict[str, type[ModelConfig]] = {}
+"""Settings classes of models from outside the package; `shopsight.models.registry` fills it."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Recipe:
         word_match: the word match.
         sentence_match: the sentence match.
         dual: the dual encoder.
+        models: settings of further registered models, by name.
         negatives: groups of like queries, for hard negatives.
         fusion: how the models' runs are combined.
         threads: processor threads of a process; 0 takes every core. Small models are faster with
@@ -40,6 +42,9 @@ class Recipe:
     word_match: WordMatchConfig = field(default_factory=WordMatchConfig)
     sentence_match: SentenceMatchConfig = field(default_factory=SentenceMatchConfig)
     dual: DualConfig = field(default_factory=DualConfig)
+    models: dict[str, ModelConfig] = field(
+        default_factory=lambda: {name: config() for name, config in EXTRA_MODELS.items()}
+    )
     negatives: NegativesConfig = field(default_factory=NegativesConfig)
     fusion: FusionConfig = field(default_factory=FusionConfig)
     threads: int = 0
@@ -47,3 +52,8 @@ class Recipe:
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
         check_ranges(self, threads=0)
+
+    def model(self, name: str) -> ModelConfig:
+        """The settings of a model by its name, such as ``label-match``."""
+        config: ModelConfig = self.models.get(name) or getattr(self, name.replace("-", "_"))
+        return config

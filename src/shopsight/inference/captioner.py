@@ -9,9 +9,8 @@ from typing import Any
 
 import torch
 
-from shopsight.batches.batch import pad_tokens
 from shopsight.data.dataset import PreparedData
-from shopsight.inference.encode import one_product, read_regions, shown_words
+from shopsight.inference.encode import read_regions
 from shopsight.inference.load import load_model
 from shopsight.inference.run_folder import RunFolder
 from shopsight.models.captions import beam_search, tag
@@ -92,39 +91,3 @@ class Captioner:
         """The words that suit a product best."""
         (found,) = self.describe([product_id], count, beam=1, depth=1)
         return [word for word, _ in found.tags]
-
-
-class AttentionWeights:
-    """What word match looks at: the weights of a query's words and of a photo's regions.
-
-    Args:
-        folder: the run folder.
-        data: the prepared folder.
-        device: where the model runs.
-
-    Raises:
-        UsageError: word match is not finished.
-    """
-
-    def __init__(self, folder: RunFolder, data: PreparedData, device: torch.device | str) -> None:
-        self._model: Any = load_model(folder, "word-match", device)
-        self._vocabulary, self._data, self._device = folder.vocabulary(), data, device
-
-    @torch.inference_mode()
-    def words(self, text: str, product_id: str) -> list[tuple[str, float]]:
-        """The words of a query, each with its weight before a product; they add up to 1."""
-        tokens = pad_tokens(self._vocabulary.encode([text]), self._vocabulary.pad)
-        queries = self._model.encode_queries(tokens.to(self._device))
-        products = self._model.encode_products(self._regions(product_id))
-        first = torch.zeros(1, dtype=torch.int64, device=self._device)
-        weights = self._model.word_weights(queries, products, first, first)
-        return shown_words(self._vocabulary, text, weights[0])
-
-    @torch.inference_mode()
-    def regions(self, product_id: str) -> list[float]:
-        """How much each region counts in the photo's embedding; they add up to 1."""
-        weights: list[float] = self._model.encoder(self._regions(product_id)).weights.tolist()
-        return weights
-
-    def _regions(self, product_id: str) -> Any:
-        return one_product(self._data, product_id, self._device)

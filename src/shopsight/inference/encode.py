@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,7 +54,6 @@ def rank_split(
     vocabulary: Vocabulary,
     split: str,
     *,
-    name: str = "run",
     pools: Pools | None = None,
     source: RegionSource | None = None,
     device: torch.device | str = "cpu",
@@ -66,7 +65,6 @@ def rank_split(
         data: the prepared folder.
         vocabulary: the model's.
         split: whose queries.
-        name: what tables call the run.
         pools: candidates of the split's queries; those of the folder if left out.
         source: where regions are read; the folder's store if left out.
         device: where the model is.
@@ -79,7 +77,7 @@ def rank_split(
     texts = dict(zip(table.ids, table.texts, strict=True))
     encoded = encode(model, data.store, vocabulary, pools, texts, source, device)
     with torch.inference_mode():
-        return Run(pools, encoded.scores(model), name)
+        return Run(pools, encoded.scores(model))
 
 
 @torch.inference_mode()
@@ -105,18 +103,29 @@ def encode(
     """
     stored = store.index_of(pools.product_ids.tolist())
     products, product_idx = np.unique(stored, return_inverse=True)
-    words = vocabulary.encode([texts[query] for query in pools.query_ids])
-    blocks = [
-        pad_tokens(words[start : start + _QUERIES_AT_ONCE], vocabulary.pad)
-        for start in range(0, len(words), _QUERIES_AT_ONCE)
-    ]
-    queries = [model.encode_queries(block.to(device)) for block in blocks]
-    codes = [
+    queries = encode_texts(model, vocabulary, [texts[query] for query in pools.query_ids], device)
+    encodings = [
         model.encode_products(regions.to(device))
         for regions in read_regions(store if source is None else source, products)
     ]
-    kind = type(queries[0])
-    return Encoded(pools, kind.join(queries), type(codes[0]).join(codes), product_idx.reshape(-1))
+    joined = type(encodings[0]).join(encodings)
+    return Encoded(pools, queries, joined, product_idx.reshape(-1))
+
+
+def encode_texts(
+    model: RankingModel[Any, Any],
+    vocabulary: Vocabulary,
+    texts: Sequence[str],
+    device: torch.device | str,
+) -> Any:
+    """Encodings of at least one query, some hundred queries at a time."""
+    ids = vocabulary.encode(texts)
+    blocks = [
+        pad_tokens(ids[start : start + _QUERIES_AT_ONCE], vocabulary.pad)
+        for start in range(0, len(ids), _QUERIES_AT_ONCE)
+    ]
+    encodings = [model.encode_queries(block.to(device)) for block in blocks]
+    return type(encodings[0]).join(encodings)
 
 
 def read_regions(source: RegionSource, products: IntArray) -> Iterator[Regions]:
@@ -125,22 +134,6 @@ def read_regions(source: RegionSource, products: IntArray) -> Iterator[Regions]:
     for start in range(0, len(products), _PRODUCTS_AT_ONCE):
         part = products[start : start + _PRODUCTS_AT_ONCE]
         yield as_regions(source.read(part), through_trunk)
-
-
-def best_of(run: Run, count: int) -> Pools:
-    """The best candidates of each query.
-
-    >>> best_of(Run.from_dict({"q": {"a": 1.0, "b": 3.0, "c": 2.0}}), 2).of("q")
-    ['b', 'c']
-    """
-    bounds = run.pools.offsets
-    ranked = run.pools.product_ids[run.order]
-    return Pools.from_dict(
-        {
-            query: ranked[bounds[i] : min(bounds[i] + count, bounds[i + 1])].tolist()
-            for i, query in enumerate(run.pools.query_ids)
-        }
-    )
 
 
 def one_product(data: PreparedData, product_id: str, device: torch.device | str) -> Regions:

@@ -13,6 +13,7 @@ import numpy as np
 from shopsight.config import FusionConfig
 from shopsight.errors import DataError
 from shopsight.formats.atomic import write_json
+from shopsight.models.registry import model_specs
 from shopsight.ranking.fusion import fuse, fusion_terms, weighted_sum
 from shopsight.ranking.run import align
 from shopsight.ranking.weights import fit_weights
@@ -22,7 +23,6 @@ ENSEMBLE = "ensemble"
 REFERENCE = "word+sentence"
 """The reference's own ensemble: raw scores of its two models, by a grid (method section 6)."""
 FILE = "fusion.json"
-_REFERENCE_MEMBERS = ("word-match", "sentence-match")
 _REFERENCE_CONFIG = FusionConfig(method="grid", normalise="none")
 _POINTS = 50
 
@@ -64,6 +64,14 @@ class Ensemble:
     held_out: float
     curves: tuple[Curve, ...]
 
+    @property
+    def summary(self) -> str:
+        """The weights, and the metric in sample and on held-out queries, in words."""
+        weights = " + ".join(
+            f"{weight:.2f} {name}" for name, weight in self.weights.items() if weight
+        )
+        return f"{weights}: {self.in_sample:.4f}, and {self.held_out:.4f} on held-out queries"
+
     def fuse(self, runs: Mapping[str, Run]) -> Run:
         """The fused run of any split. Raises DataError where a member's run is missing."""
         missing = [name for name in self.weights if name not in runs]
@@ -85,8 +93,9 @@ def fit_ensembles(
         seed: of the folds behind the held-out figure.
     """
     ensembles = []
-    if all(name in runs for name in _REFERENCE_MEMBERS):
-        pair = {name: runs[name] for name in _REFERENCE_MEMBERS}
+    published = [spec.name for spec in model_specs() if spec.published]
+    if all(name in runs for name in published):
+        pair = {name: runs[name] for name in published}
         ensembles.append(_fitted(REFERENCE, pair, judge, _REFERENCE_CONFIG, seed))
     ensembles.append(_fitted(ENSEMBLE, runs, judge, config, seed))
     return ensembles

@@ -1,4 +1,4 @@
-"""Models as training left them, by name: from the run folder alone, with no network and no data."""
+"""Load trained models from a run folder alone, without network and data."""
 
 from __future__ import annotations
 
@@ -11,35 +11,19 @@ from torch import nn
 from shopsight.errors import DataError, unknown_name
 from shopsight.inference.run_folder import RunFolder
 from shopsight.inference.weights import load_weights
-from shopsight.models.dual import Dual
-from shopsight.models.label_match import LabelMatch, SpecialIds
-from shopsight.models.sentence_match import SentenceMatch
-from shopsight.models.word_match import WordMatch
+from shopsight.models.registry import ModelInputs, model_names, model_spec
 from shopsight.models.word_vectors import WordVectors
-
-MODELS = {
-    "label-match": "label-match",
-    "word-match": "word-match",
-    "sentence-match": "sentence-match",
-    "dual": "dual",
-}
-"""Every model that ranks, and the stage that trains it."""
 
 _PREFIX = "model."  # of weights in a file, as `save_weights` writes them
 
 
 def trained_models(folder: RunFolder) -> list[str]:
     """The models whose stage is finished, in the order in which they are trained."""
-    return [name for name, stage in MODELS.items() if folder.stage(stage).done() is not None]
+    return [name for name in model_names() if folder.stage(name).done() is not None]
 
 
 def load_model(folder: RunFolder, name: str, device: torch.device | str = "cpu") -> nn.Module:
-    """A trained model, in evaluation mode.
-
-    Args:
-        folder: the run folder.
-        name: "label-match", "word-match", "sentence-match" or "dual".
-        device: where to.
+    """A trained model in evaluation mode.
 
     Raises:
         UsageError: an unknown name, or a model that was not trained here.
@@ -48,38 +32,30 @@ def load_model(folder: RunFolder, name: str, device: torch.device | str = "cpu")
     trained = trained_models(folder)
     if name not in trained:
         raise unknown_name(f"model of {folder.path}", name, trained)
-    path = folder.stage(MODELS[name]).best
-    model = _empty(folder, name, path)
+    path, recipe = folder.stage(name).best, folder.recipe
+    shapes = _shapes(path)
+    # Word vectors of a published model are as wide as they were, which only the file knows.
+    tables = (shape for weight, shape in shapes.items() if weight.rpartition(".")[2] == "table")
+    inputs = ModelInputs(
+        recipe=recipe,
+        feature_width=folder.manifest["feature_width"],
+        vocabulary=folder.vocabulary(),
+        words=WordVectors(*next(tables, (1, 1))),
+        shapes=shapes,
+    )
+    model: nn.Module = model_spec(name).network_class.build(recipe.model(name), inputs)
     load_weights(path, model)
     return model.requires_grad_(False).eval().to(device)
-
-
-def _empty(folder: RunFolder, name: str, path: Path) -> nn.Module:
-    """The layers of a model, at the sizes that its weights have."""
-    recipe, vocabulary, shapes = folder.recipe, folder.vocabulary(), _shapes(path)
-    if name == "dual":
-        table = shapes.get("towers.0.text.shared.table")
-        shared = WordVectors(*table) if table else None
-        width = shapes["towers.0.image.features.mean"][0]
-        return Dual(width, vocabulary.size, recipe.dual, vocabulary.unk, shared=shared)
-    width, words = shapes["encoder.trunk.features.mean"][0], WordVectors(*shapes["words.table"])
-    if name == "word-match":
-        return WordMatch(width, words, recipe.encoder, recipe.word_match)
-    if name == "sentence-match":
-        return SentenceMatch(width, words, recipe.encoder, recipe.sentence_match)
-    special = SpecialIds(vocabulary.pad, vocabulary.unk, vocabulary.start, vocabulary.end)
-    words_of_all = [one for one in range(vocabulary.size) if one not in special]
-    labels = torch.tensor(words_of_all[: shapes["label_ids"][0]])  # the file says which
-    return LabelMatch(width, words, recipe.encoder, labels, special)
 
 
 def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """The shape of every weight in a file, by name."""
     try:
         with safe_open(path, "pt") as file:
-            names = [one for one in file.keys() if one.startswith(_PREFIX)]  # noqa: SIM118
+            names = [name for name in file.keys() if name.startswith(_PREFIX)]  # noqa: SIM118
             return {
-                one.removeprefix(_PREFIX): tuple(file.get_slice(one).get_shape()) for one in names
+                name.removeprefix(_PREFIX): tuple(file.get_slice(name).get_shape())
+                for name in names
             }
     except FileNotFoundError as error:
         raise DataError(f"{path}: missing; train that stage again") from error

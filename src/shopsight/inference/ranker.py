@@ -1,107 +1,178 @@
-"""A run folder at work: any of its models, or its ensembles, rank any split."""
+"""A trained run folder: rank splits, encode queries and products, describe photos."""
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from shopsight.data.dataset import PreparedData
-from shopsight.errors import DataError, unknown_name
+from shopsight.errors import DataError, UsageError, unknown_name
 from shopsight.formats.runs import read_run, write_run
-from shopsight.inference.encode import best_of, rank_split
+from shopsight.inference.captioner import Captioner, Description
+from shopsight.inference.device import choose_device
+from shopsight.inference.encode import encode_texts, rank_split, read_regions
 from shopsight.inference.ensemble import ENSEMBLE, Ensemble, load_ensembles
-from shopsight.inference.load import MODELS, load_model, trained_models
+from shopsight.inference.load import load_model, trained_models
 from shopsight.inference.run_folder import RunFolder
 from shopsight.inference.trunk_cache import TrunkCache, trunk_key
-from shopsight.models.sentence_match import SentenceMatch
-from shopsight.models.word_match import WordMatch
-from shopsight.types import Run
+from shopsight.models.registry import RETRIEVAL, model_spec
+from shopsight.ranking.run import top_k
+from shopsight.text.vocabulary import Vocabulary
+from shopsight.types import Pools, Run
 
 
 class Ranker:
-    """Ranks with what was trained.
+    """The models and ensembles of a run folder.
 
     Args:
         folder: the run folder.
-        data: the prepared folder.
         device: where models run.
 
+    Attributes:
+        models: names of the trained models.
+        ensembles: fitted ensembles by name.
+
     Raises:
-        DataError: nothing was trained yet.
+        DataError: no stage is finished.
     """
 
-    def __init__(self, folder: RunFolder, data: PreparedData, device: torch.device | str) -> None:
-        self.folder, self._data, self._device = folder, data, device
+    def __init__(self, folder: RunFolder, device: torch.device | str = "cpu") -> None:
+        self.folder, self.device = folder, device
         self.models = trained_models(folder)
         if not self.models:
-            raise DataError(f"{folder.path}: no stage is finished yet; go on with train --resume")
-        self._mixtures = {one.name: one for one in load_ensembles(folder.path)}
-        self._vocabulary = folder.vocabulary()
-        self._model = cache(self._load)
+            raise DataError(f"{folder.path}: no stage is finished yet; resume with train --resume")
+        self.ensembles = {ensemble.name: ensemble for ensemble in load_ensembles(folder.path)}
+        self._loaded: dict[str, Any] = {}
 
     @classmethod
-    def read(cls, path: str | Path, data: PreparedData, device: torch.device | str) -> Ranker:
-        """Open a run folder to rank with. Raises DataError where there is none."""
-        return cls(RunFolder.read(path), data, device)
+    def open(cls, path: str | Path, device: str = "auto") -> Ranker:
+        """Open a run folder. Raises DataError unless it is one, UsageError for the device."""
+        return cls(RunFolder.read(path), choose_device(device))
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The vocabulary of all models."""
+        return self.folder.vocabulary()
 
     @property
     def default(self) -> str:
-        """What ranks best: the ensemble, or without one the last model that was trained."""
-        return ENSEMBLE if ENSEMBLE in self._mixtures else self.models[-1]
+        """The recommended name: the ensemble, or without one the last trained model."""
+        return ENSEMBLE if ENSEMBLE in self.ensembles else self.models[-1]
 
-    def rank(self, name: str, split: str) -> Run:
-        """Rank a split.
+    def model(self, name: str) -> Any:
+        """A trained model in evaluation mode, loaded once."""
+        if name not in self._loaded:
+            self._loaded[name] = load_model(self.folder, name, self.device)
+        return self._loaded[name]
+
+    def rank(self, data: PreparedData, split: str, model: str | None = None) -> Run:
+        """Rank the candidates of a split.
 
         Args:
-            name: of a model or an ensemble.
-            split: of the prepared folder.
+            data: a prepared folder.
+            split: one of its splits.
+            model: name of a model or an ensemble; `default` if left out.
 
         Raises:
-            UsageError: nothing of that name was trained here.
+            UsageError: there is nothing of that name.
             DataError: there is no such split.
         """
-        if name in self._mixtures:
-            ensemble: Ensemble = self._mixtures[name]
-            return ensemble.fuse({member: self.rank(member, split) for member in ensemble.weights})
+        name = model or self.default
+        if name in self.ensembles:
+            ensemble: Ensemble = self.ensembles[name]
+            return ensemble.fuse(
+                {member: self.rank(data, split, member) for member in ensemble.weights}
+            )
         if name not in self.models:
-            known = [*self._mixtures, *self.models]
+            known = [*self.ensembles, *self.models]
             raise unknown_name(f"model of {self.folder.path}", name, known)
+        spec, config = model_spec(name), self.folder.recipe.model(name)
         pools = None
-        depth = self.folder.recipe.sentence_match.depth
-        if name == "sentence-match" and depth and "word-match" in self.models:
-            pools = best_of(self.rank("word-match", split), depth)
-        model = self._model(name)
-        return rank_split(
-            model,
-            self._data,
-            self._vocabulary,
+        if config.depth and spec.shortlist_by in self.models:
+            first = self.rank(data, split, spec.shortlist_by)
+            pools = Pools.from_dict(top_k(first, config.depth))
+        network = self.model(name)
+        source = None
+        if spec.uses_trunk and config.cache_trunk:
+            key = trunk_key(network.encoder.trunk, data)
+            source = TrunkCache.kept(self.folder.path / "cache", data.store, key)
+        run = rank_split(
+            network,
+            data,
+            self.vocabulary,
             split,
-            name=name,
             pools=pools,
-            source=self._cached(model),
-            device=self._device,
+            source=source,
+            device=self.device,
+        )
+        return replace(run, name=name)
+
+    def kept(self, data: PreparedData, split: str, model: str) -> Run:
+        """The run in ``RUN/runs``, ranked again where it is missing or older than the model."""
+        path = self.folder.path / "runs" / f"{split}-{model}.json"
+        trained = self.folder.stage(model).path / "done.json"
+        if path.exists() and path.stat().st_mtime_ns >= trained.stat().st_mtime_ns:
+            return read_run(path, model)
+        run = self.rank(data, split, model)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_run(run, path)
+        return run
+
+    @torch.inference_mode()
+    def encode_queries(self, queries: Sequence[str], model: str = RETRIEVAL) -> NDArray[np.float32]:
+        """(Q, D) vectors of queries. Raises UsageError if the model has no vectors."""
+        network = self._vector_model(model)
+        encoded = encode_texts(network, self.vocabulary, queries, self.device)
+        return _array([encoded.vectors])
+
+    @torch.inference_mode()
+    def encode_products(
+        self, data: PreparedData, product_ids: Sequence[str], model: str = RETRIEVAL
+    ) -> NDArray[np.float32]:
+        """(P, D) vectors of products.
+
+        Raises:
+            UsageError: the model has no vectors.
+            DataError: an unknown product id.
+        """
+        network = self._vector_model(model)
+        products = data.store.index_of(product_ids)
+        return _array(
+            [
+                network.encode_products(regions.to(self.device)).vectors
+                for regions in read_regions(data.store, products)
+            ]
         )
 
-    def kept(self, name: str, split: str) -> Run:
-        """The run kept in ``RUN/runs``; ranks where it is missing or older than the model."""
-        path = self.folder.path / "runs" / f"{split}-{name}.json"
-        trained = self.folder.stage(MODELS[name]).path / "done.json"
-        if path.exists() and path.stat().st_mtime_ns >= trained.stat().st_mtime_ns:
-            return read_run(path, name)
-        found = self.rank(name, split)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_run(found, path)
-        return found
+    def describe(
+        self,
+        data: PreparedData,
+        product_ids: Sequence[str],
+        tags: int = 6,
+        beam: int = 5,
+        depth: int = 15,
+    ) -> list[Description]:
+        """Tags and captions of products; see `Captioner.describe`."""
+        return Captioner(self.folder, data, self.device).describe(product_ids, tags, beam, depth)
 
-    def _cached(self, model: Any) -> TrunkCache | None:
-        """What the model's frozen trunk gave for this catalogue, where training has kept that."""
-        if not isinstance(model, WordMatch | SentenceMatch):
-            return None
-        key = trunk_key(model.encoder.trunk, self._data)
-        return TrunkCache.kept(self.folder.path / "cache", self._data.store, key)
+    def _vector_model(self, name: str) -> Any:
+        fields = getattr(model_spec(name).encodings_class, "__annotations__", {})
+        if "vectors" not in fields:
+            raise UsageError(
+                f"{name} scores pairs and has no vectors; use {RETRIEVAL}, which is trained by"
+                f" the stage {RETRIEVAL}"
+            )
+        return self.model(name)
 
-    def _load(self, name: str) -> Any:
-        return load_model(self.folder, name, self._device)
+
+def _array(parts: Sequence[torch.Tensor]) -> NDArray[np.float32]:
+    vectors = torch.cat(list(parts)) if parts else torch.empty(0, 0)
+    array: NDArray[np.float32] = vectors.float().cpu().numpy()
+    return array

@@ -11,11 +11,13 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from shopsight.config import Recipe
 from shopsight.config.overrides import changed
+from shopsight.config.recipe import EXTRA_MODELS
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import DataError, OutputError, UsageError
 from shopsight.formats.atomic import make_folder, write_errors, write_json
@@ -74,10 +76,13 @@ class RunFolder:
         """Open what was trained. Raises DataError where there is none, or a damaged one."""
         return cls(Path(path), RUN.read(path))
 
-    @property
+    @cached_property
     def recipe(self) -> Recipe:
-        """The recipe it was begun with."""
-        return changed(Recipe(), self.manifest["recipe"])
+        """The recipe of the run, without models that are not registered in this process."""
+        values = dict(self.manifest["recipe"])
+        registered = EXTRA_MODELS.keys() & values.get("models", {}).keys()
+        values["models"] = {name: values["models"][name] for name in sorted(registered)}
+        return changed(Recipe(), values)
 
     def vocabulary(self) -> Vocabulary:
         """The vocabulary of its models."""

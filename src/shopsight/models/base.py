@@ -71,6 +71,42 @@ class RankingModel(Protocol[Queries, Products]):
         ...
 
 
+@dataclass(frozen=True, eq=False)
+class WordAttribution:
+    """How each of T words of a query contributes to its scores with N products.
+
+    Attributes:
+        weights: (N, T) weights of the words, which sum to 1 for each product.
+        matches: (N, T) similarity of each word and the product.
+        by_region: for each product (T, R), the contribution of each region to the match; R is 0
+            where regions are not known.
+    """
+
+    weights: Tensor
+    matches: Tensor
+    by_region: Sequence[Tensor]
+
+
+class Explainable(Protocol[Queries, Products]):
+    """A `RankingModel` whose scores are sums over words and regions."""
+
+    def attribute(
+        self, queries: Queries, products: Products, regions: Regions | None = None
+    ) -> WordAttribution:
+        """Attribute the scores of a single query with N products to words and regions.
+
+        Args:
+            queries: encodings of one query.
+            products: encodings of N products.
+            regions: the regions of these products, if they are known.
+        """
+        ...
+
+    def region_weights(self, regions: Regions) -> Tensor:
+        """(R,) weights of regions, which sum to 1 for each of their products."""
+        ...
+
+
 def _pad_to_longest(tensors: Sequence[Tensor]) -> list[Tensor]:
     if tensors[0].dim() < 2:
         return list(tensors)

@@ -12,6 +12,7 @@ import copy
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +27,7 @@ from shopsight.models.base import Encodings
 from shopsight.models.gru import BiGRU
 from shopsight.models.pooling import Pooling
 from shopsight.models.region_features import RegionFeatures
+from shopsight.models.registry import ModelInputs
 from shopsight.models.word_vectors import WordVectors
 
 _BOX_HIDDEN = 64
@@ -196,6 +198,12 @@ class Dual(nn.Module):
                 text.frequent.copy_(counts >= config.min_count)
             self.towers.append(DualTower(image, text))
         self.log_scale = nn.Parameter(torch.tensor(math.log(config.scale)), config.learn_scale)
+
+    @classmethod
+    def build(cls, config: DualConfig, inputs: ModelInputs) -> Self:
+        """The network of a recipe."""
+        size, unknown = inputs.vocabulary.size, inputs.vocabulary.unk
+        return cls(inputs.feature_width, size, config, unknown, inputs.counts, inputs.words)
 
     @property
     def scale(self) -> Tensor:

@@ -7,7 +7,7 @@ encoder and word vectors are where word match and sentence match start.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -15,10 +15,11 @@ from torch.nn import functional
 
 from shopsight import scoring
 from shopsight.batches.batch import Regions, Tokens
-from shopsight.config import EncoderConfig
+from shopsight.config import EncoderConfig, LabelMatchConfig
 from shopsight.models.base import Encodings
 from shopsight.models.gru import GRUDirection, TimeMajorPacking
 from shopsight.models.image_encoder import ImageEncoding, MatchingModel
+from shopsight.models.registry import ModelInputs
 from shopsight.models.word_vectors import WordVectors
 
 _PAIRS = 4096
@@ -81,6 +82,19 @@ class LabelMatch(MatchingModel):
         occurring = torch.unique(label_ids)
         kept = occurring[~torch.isin(occurring, torch.tensor(special))]
         self.register_buffer("label_ids", kept)
+
+    @classmethod
+    def build(cls, config: LabelMatchConfig, inputs: ModelInputs) -> Self:  # noqa: ARG003
+        """The network of a recipe; its labels are the tokens that occur in training queries."""
+        vocabulary = inputs.vocabulary
+        special = SpecialIds(vocabulary.pad, vocabulary.unk, vocabulary.start, vocabulary.end)
+        if inputs.counts is None:
+            # Any ids of the saved number will do: the file overwrites them with the real ones.
+            ids = [token for token in range(vocabulary.size) if token not in special]
+            labels = torch.tensor(ids[: inputs.shapes["label_ids"][0]])
+        else:
+            labels = inputs.counts.nonzero()[:, 0]
+        return cls(inputs.feature_width, inputs.words, inputs.recipe.encoder, labels, special)
 
     @property
     def output_ids(self) -> Tensor:

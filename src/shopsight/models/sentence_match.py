@@ -7,6 +7,7 @@ up, normalised and projected once for all its products.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from shopsight.config import EncoderConfig, SentenceMatchConfig
 from shopsight.models.base import Encodings
 from shopsight.models.gru import BiGRU, mean_of_directions
 from shopsight.models.image_encoder import MatchingModel
+from shopsight.models.registry import ModelInputs
 from shopsight.models.word_vectors import WordVectors
 
 _PAIRS = 1024
@@ -60,6 +62,11 @@ class SentenceMatch(MatchingModel):
         self.start = nn.Identity() if same else nn.Linear(words.width, hidden)
         self.gru = BiGRU(words.width, hidden, config.gru_layers, config.dropout)
         self.out = nn.Linear(hidden, 1)
+
+    @classmethod
+    def build(cls, config: SentenceMatchConfig, inputs: ModelInputs) -> Self:
+        """The network of a recipe."""
+        return cls(inputs.feature_width, inputs.words, inputs.recipe.encoder, config)
 
     def encode_products(self, regions: Regions) -> SentenceProducts:
         """Encodings of B products."""

@@ -6,18 +6,22 @@ once per token, its photo half once per product, and each pair adds the two (`Pa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
+import torch
 from torch import Tensor, nn
 
 from shopsight import scoring
 from shopsight.batches.batch import Regions, Tokens
 from shopsight.batches.ragged import Packing
 from shopsight.config import EncoderConfig, WordMatchConfig
-from shopsight.models.base import Encodings
+from shopsight.models.base import Encodings, WordAttribution
 from shopsight.models.gru import BiGRU, mean_of_directions
 from shopsight.models.image_encoder import MatchingModel
 from shopsight.models.pairwise import PairwiseLogits
+from shopsight.models.registry import ModelInputs
 from shopsight.models.word_vectors import WordVectors
 
 _PAIRS = 2048
@@ -79,6 +83,11 @@ class WordMatch(MatchingModel):
         self.photo_half = nn.Linear(words.width, config.match_hidden, bias=False)
         self.logits = PairwiseLogits(config.match_hidden)
 
+    @classmethod
+    def build(cls, config: WordMatchConfig, inputs: ModelInputs) -> Self:
+        """The network of a recipe."""
+        return cls(inputs.feature_width, inputs.words, inputs.recipe.encoder, config)
+
     def encode_products(self, regions: Regions) -> WordProducts:
         """Encodings of B products."""
         encoding = self.encode_photos(regions)
@@ -126,6 +135,46 @@ class WordMatch(MatchingModel):
         return scoring.token_weights(
             self._pair_logits(taken, products.hidden[product_idx]), taken.mask
         )
+
+    def region_weights(self, regions: Regions) -> Tensor:
+        """(R,) weights of regions in the heads of their photos."""
+        return self.encode_photos(regions).weights
+
+    def attribute(
+        self, queries: WordQueries, products: WordProducts, regions: Regions | None = None
+    ) -> WordAttribution:
+        """Attribute the scores of one query with N products to its words and to their regions."""
+        products_idx = torch.arange(len(products), device=products.heads.device)
+        weights = self.word_weights(queries, products, torch.zeros_like(products_idx), products_idx)
+        words = queries.words[0]
+        matches, heads = scoring.dot(words, products.heads).max(2)  # (N, T) out of (N, T, H)
+        by_region: Sequence[Tensor] = [weights.new_zeros(len(words), 0)] * len(products)
+        if regions is not None:
+            by_region = self._match_by_region(words, heads, regions)
+        return WordAttribution(weights, matches, by_region)
+
+    def _match_by_region(self, words: Tensor, heads: Tensor, regions: Regions) -> list[Tensor]:
+        """For each of N photos (T, R): the contribution of each region to each word's match.
+
+        A head is a weighted sum over regions (docs/method.md, section 3), so the match of a word
+        (T, E) with its best head (N, T) is a sum over regions too.
+        """
+        layers = self.encoder.heads
+        through = self.encoder.through_trunk(regions)
+        weights = regions.packing.softmax(
+            scoring.at_least_float32(layers.weight_mlp(through)[:, 0])
+        )
+        embedded = scoring.at_least_float32(layers.embed_mlp(through)) * weights[:, None]
+        last = layers.output_proj.weight.view(layers.count, words.shape[1], -1)[1:]
+        projected = torch.einsum("te,heg->thg", words, last)  # (T, H, hidden)
+        bias = words @ layers.output_proj.bias.view(layers.count, -1)[1:].T  # (T, H)
+        lengths, token = regions.lengths.tolist(), torch.arange(len(words))
+        return [
+            projected[token, head] @ here.T + bias[token, head][:, None] * weight
+            for head, here, weight in zip(
+                heads, torch.split(embedded, lengths), torch.split(weights, lengths), strict=True
+            )
+        ]
 
     def _pair_logits(self, queries: WordQueries, photos: Tensor) -> Tensor:
         """(N, T) weight logits of N queries with N photos (N, M); 0 if weights are uniform."""

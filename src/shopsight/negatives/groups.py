@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopsight.config import NegativesConfig
+from shopsight.data.dataset import PreparedData
+from shopsight.data.split_names import TRAIN
 from shopsight.errors import DataError
 from shopsight.formats.atomic import write_errors, write_npy
 from shopsight.formats.checksums import fingerprint
@@ -178,6 +180,33 @@ def load_query_groups(folder: str | Path, texts: Sequence[str] | None = None) ->
     if texts is not None and queries_fingerprint(texts) != manifest["fingerprint"]:
         raise DataError(f"{folder}: built from other queries than these; {GROUPS.remedy}")
     return QueryGroups(**arrays, manifest=manifest)
+
+
+def query_groups(data: PreparedData, config: NegativesConfig, seed: int, own: Path) -> QueryGroups:
+    """The query groups of the prepared folder or of the run if they fit, else new ones.
+
+    Args:
+        data: the prepared folder.
+        config: groups and drawing; groups fit also if only the drawing differs.
+        seed: of the clusters.
+        own: the folder for new groups.
+    """
+    texts = data.queries(TRAIN).texts
+    for folder in (own, data.path / "negatives"):
+        try:
+            groups = load_query_groups(folder, texts)
+        except DataError:
+            continue
+        built, expected = groups.manifest, {**asdict(config), **_DRAWING}
+        if {**built["settings"], **_DRAWING} == expected and built["seed"] == seed:
+            return groups
+    groups = build_query_groups(texts, config, seed)
+    save_query_groups(groups, own)
+    return groups
+
+
+# Settings of the sampler, which the groups do not depend on.
+_DRAWING = dict.fromkeys(("last_word_fraction", "tries"), 0)
 
 
 def _largest(names: list[str], groups: IntArray, count: int = 10) -> dict[str, int]:

@@ -7,26 +7,25 @@ from pathlib import Path
 
 import torch
 
-from shopsight.config import STAGES, EvaluateConfig
+from shopsight.config import EvaluateConfig
 from shopsight.data.dataset import PreparedData
 from shopsight.data.split_names import VALID
-from shopsight.inference.captioner import AttentionWeights, Captioner
+from shopsight.inference.attention import AttentionWeights
+from shopsight.inference.captioner import Captioner
 from shopsight.inference.ensemble import ENSEMBLE, REFERENCE, Ensemble
+from shopsight.inference.evaluate import HEADLINE, Results
+from shopsight.inference.load import trained_models
 from shopsight.metrics.evaluate import bootstrap_interval
+from shopsight.models.registry import PRETRAINING, explaining_model, model_names, model_spec
 from shopsight.ranking.audit import audit
 from shopsight.reports.dataset import dataset_figures, split_grid
 from shopsight.reports.html import Report
 from shopsight.reports.learning_curves import learning_curves
 from shopsight.reports.query_examples import QueryExample, QueryExamples, best_and_worst
-from shopsight.training.pipeline import HEADLINE, Results
 
 ABOUT = {
     "random": "baseline: candidates in random order",
     "word-centroids": "baseline: mean photo of every word; no neural network",
-    "label-match": "every word of the query as a label of the photo; pretraining only",
-    "word-match": "weighted words, each with the region of the photo that matches it best",
-    "sentence-match": "a recurrent network reads the query, starting from the photo",
-    "dual": "one vector for the query, one for the photo, their cosine",
 }
 _TAGS = 4
 _TITLE_WORDS = ("title", "name")
@@ -56,9 +55,8 @@ def build_report(
     comparison = results.comparison
     ensembles = {ensemble.name: ensemble for ensemble in results.ensembles}
     evaluation = comparison.evaluations[-1]
-    attention = (
-        AttentionWeights(results.folder, data, device) if "word-match" in results.valid else None
-    )
+    explaining = explaining_model(trained_models(results.folder))
+    attention = AttentionWeights(results.folder, data, device) if explaining else None
     examples = QueryExamples(
         data,
         VALID,
@@ -77,7 +75,7 @@ def build_report(
         [examples.example(query, values[query]) for query in queries]
         for queries in best_and_worst(evaluation, HEADLINE, examples.texts, relevant=relevant)
     )
-    curves = (learning_curves(results.folder.stage(stage), HEADLINE) for stage in STAGES)
+    curves = (learning_curves(results.folder.stage(stage), HEADLINE) for stage in model_names())
     return Report(
         title=title,
         summary=_summary(results),
@@ -115,7 +113,7 @@ def _titles(data: PreparedData) -> Callable[[str], str] | None:
 
 
 def _tags(data: PreparedData, results: Results, device: torch.device | str) -> Callable[[str], str]:
-    if "label-match" not in results.valid:
+    if PRETRAINING not in results.valid:
         return lambda _: ""
     captioner = Captioner(results.folder, data, device)
     return lambda product_id: ", ".join(captioner.tags(product_id, _TAGS))
@@ -133,7 +131,7 @@ def _summary(results: Results) -> str:
 
 def _description(name: str, ensembles: Mapping[str, Ensemble]) -> str:
     if name not in ensembles:
-        return ABOUT[name]
+        return ABOUT.get(name) or model_spec(name).description
     weights = ensembles[name].weights.items()
     terms = " + ".join(f"{weight:.2f} {member}" for member, weight in weights if weight)
     kind = "ensemble of the reference solution, raw scores: " if name == REFERENCE else ""

@@ -21,18 +21,17 @@ from shopsight.errors import DataError, UsageError
 from shopsight.formats.atomic import write_json
 from shopsight.inference.encode import pieces_of_words
 from shopsight.inference.ensemble import ENSEMBLE, Ensemble, load_ensembles, save_ensembles
-from shopsight.inference.load import MODELS, load_model, trained_models
+from shopsight.inference.load import load_model, trained_models
 from shopsight.inference.run_folder import RUN, RunFolder
 from shopsight.inference.trunk_cache import weights_key
 from shopsight.models.attention import encode_by_length
 from shopsight.models.base import Encodings
-from shopsight.models.image_encoder import ImageEncoder
+from shopsight.models.registry import explaining_model, model_spec
 from shopsight.search.retrievers.base import Vectors
-from shopsight.search.segment import CODES, DUAL
+from shopsight.search.segment import DUAL
 from shopsight.search.snapshot import as_vectors
 from shopsight.text.normalise import words
 
-WORD_MATCH, SENTENCE_MATCH = "word-match", "sentence-match"
 WORDS, QUERIES = "words.json", "queries.json"
 _SAMPLE = 1_000
 
@@ -137,7 +136,7 @@ class SearchModels:
         return {
             name: weights_key(model.encoder.trunk)
             for name, model in self._models.items()
-            if isinstance(getattr(model, "encoder", None), ImageEncoder)
+            if model_spec(name).uses_trunk
         }
 
 
@@ -153,7 +152,7 @@ def models_of(run: RunFolder) -> dict[str, float]:
             f"{run.path}: an index recalls with the dual encoder; train the stage dual"
         )
     weights = _mixture(run).weights
-    kept = {DUAL, WORD_MATCH} | {name for name, weight in weights.items() if weight}
+    kept = {DUAL, explaining_model(trained)} | {name for name, weight in weights.items() if weight}
     return {name: weights.get(name, 0.0) for name in trained if name in kept}
 
 
@@ -169,7 +168,7 @@ def copy_models(run: RunFolder, data: PreparedData, names: Sequence[str], out: P
     out.mkdir(parents=True, exist_ok=True)
     run.vocabulary().save(out / "vocabulary")
     for name in names:
-        source, target = run.stage(MODELS[name]), out / MODELS[name]
+        source, target = run.stage(name), out / name
         target.mkdir(exist_ok=True)
         shutil.copyfile(source.best, target / source.best.name)
         write_json(target / "done.json", source.done())
@@ -190,7 +189,7 @@ def _mixture(run: RunFolder) -> Ensemble:
     for one in load_ensembles(run.path):
         if one.name == ENSEMBLE:
             return one
-    trained = [name for name in CODES if name in trained_models(run)]
+    trained = trained_models(run)
     if not trained:
         raise DataError(f"{run.path}: no stage is finished yet; go on with train --resume")
     return Ensemble(trained[-1], {trained[-1]: 1.0}, FusionConfig(), 0.0, 0.0, ())

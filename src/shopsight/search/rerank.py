@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from shopsight.inference.encode import best_of
 from shopsight.models.base import Encodings
+from shopsight.models.registry import model_spec
 from shopsight.ranking.fusion import fusion_terms, weighted_sum
-from shopsight.ranking.run import align
-from shopsight.search.encoders import SENTENCE_MATCH, WORD_MATCH, SearchModels
+from shopsight.ranking.run import align, top_k
+from shopsight.search.encoders import SearchModels
 from shopsight.search.snapshot import Snapshot
 from shopsight.types import FloatArray, IntArray, Pools, Run
 
@@ -79,11 +79,12 @@ def rerank_pools(
     ensemble = models.ensemble
     runs: dict[str, Run] = {}
     for name in ensemble.weights:
-        if name == SENTENCE_MATCH and (depth := _sentence_depth(models)):
-            first = runs[WORD_MATCH] if WORD_MATCH in runs else _run(
-                models, snapshot, queries, pools, rows, WORD_MATCH
+        shortlist, depth = model_spec(name).shortlist_by, models.folder.recipe.model(name).depth
+        if depth and shortlist in models.names:
+            first = runs[shortlist] if shortlist in runs else _run(
+                models, snapshot, queries, pools, rows, shortlist
             )  # fmt: skip
-            best = best_of(first, depth)
+            best = Pools.from_dict(top_k(first, depth))
             inside = dict(zip(pools.product_ids.tolist(), rows.tolist(), strict=True))
             at = np.array([inside[one] for one in best.product_ids.tolist()], np.int64)
             runs[name] = _run(models, snapshot, queries, best, at, name)
@@ -143,7 +144,3 @@ def _in_order(run: Run, pools: Pools) -> Run:
     }  # fmt: skip
     keys = zip(pools.query_idx.tolist(), pools.product_ids.tolist(), strict=True)
     return Run(pools, np.array([known[key] for key in keys]), run.name)
-
-
-def _sentence_depth(models: SearchModels) -> int:
-    return models.folder.recipe.sentence_match.depth

@@ -21,10 +21,7 @@ from shopsight.data.photo_store import ProductPhotos, read_fields
 from shopsight.data.region_store import RegionBatch, packed_ranges
 from shopsight.errors import DataError
 from shopsight.models.base import Encodings
-from shopsight.models.dual import DualEncodings
-from shopsight.models.label_match import LabelProducts
-from shopsight.models.sentence_match import SentenceProducts
-from shopsight.models.word_match import WordProducts
+from shopsight.models.registry import RETRIEVAL, model_spec
 from shopsight.search.manifest import SegmentInfo
 from shopsight.search.retrievers.faiss import FaissIndex
 from shopsight.types import AnyArray, Box, IntArray
@@ -32,14 +29,7 @@ from shopsight.types import AnyArray, Box, IntArray
 IDS, ID_ORDER = "product_ids.npy", "id_order.npy"
 OFFSETS, BOXES, FEATURES = "offsets.npy", "boxes.npy", "features.npy"
 FAISS = "vectors.faiss"
-DUAL, DUAL_PART = "dual", "vectors"
-CODES: dict[str, type[Encodings]] = {
-    "label-match": LabelProducts,
-    "word-match": WordProducts,
-    "sentence-match": SentenceProducts,
-    DUAL: DualEncodings,
-}
-"""What each model makes of products."""
+DUAL, DUAL_PART = RETRIEVAL, "vectors"
 
 
 def encoding_file(model: str, tensor: str) -> str:
@@ -72,7 +62,7 @@ class Segment:
         self._encodings = {
             name: {
                 tensor: EncodingArray(folder, name, tensor)
-                for tensor in CODES[name].__annotations__
+                for tensor in model_spec(name).encodings_class.__annotations__
             }
             for name in models
         }
@@ -104,7 +94,8 @@ class Segment:
             name: torch.from_numpy(array.read(rows))
             for name, array in self._encodings[model].items()
         }
-        return CODES[model](**tensors)
+        encodings: Encodings = model_spec(model).encodings_class(**tensors)
+        return encodings
 
     def boxes(self, row: int) -> tuple[Box, ...]:
         """A product's regions as fractions of the photo's sides; empty without regions."""

@@ -14,6 +14,7 @@ from shopsight.batches.batch import Regions
 from shopsight.errors import DataError
 from shopsight.formats.checksums import check_sizes
 from shopsight.models.base import Encodings
+from shopsight.models.registry import model_names, model_spec
 from shopsight.search.errors import UnknownProductError
 from shopsight.search.fields import FieldTable
 from shopsight.search.filters import Filter
@@ -21,7 +22,7 @@ from shopsight.search.manifest import INDEX, Generation, read_generation
 from shopsight.search.results import Facet
 from shopsight.search.retrievers.base import Vectors
 from shopsight.search.retrievers.faiss import best_of
-from shopsight.search.segment import CODES, DUAL, DUAL_PART, Segment
+from shopsight.search.segment import DUAL, DUAL_PART, Segment
 from shopsight.types import BoolArray, Box, IntArray
 
 T = TypeVar("T", Encodings, Regions)
@@ -44,7 +45,7 @@ class Snapshot:
     ) -> None:
         self.folder, self.generation = folder, generation
         for name in generation.models:
-            if name not in CODES:
+            if name not in model_names():
                 raise DataError(f"{folder}: the index uses an unknown model, '{name[:50]}'")
         check_sizes(folder, generation.files, INDEX.remedy)
         reusable = {segment.folder.name: segment for segment in opened.segments} if opened else {}
@@ -141,8 +142,11 @@ class Snapshot:
 
     def encodings(self, model: str, rows: IntArray) -> Encodings:
         """A model's encodings of rows (n,), in float32."""
+        join: Callable[[Sequence[Encodings]], Encodings] = model_spec(model).encodings_class.join
         return self._gather(
-            rows, lambda segment, local: segment.encodings(model, local), CODES[model].join
+            rows,
+            lambda segment, local: segment.encodings(model, local),
+            join,
         )
 
     def vectors(self, rows: IntArray) -> Vectors:

@@ -1,10 +1,10 @@
-"""Several processes that train one model: who I am, gathering rows, averaging gradients.
+"""Processes that train one model together: rank, gathered rows, averaged gradients.
 
-Started by ``torchrun``, which sets the environment; one process needs nothing of it. The rule
-that makes any number of processes equal to one: every process takes an equal slice of the global
+``torchrun`` starts them and sets their environment; one process needs none of it. The rule that
+makes any number of processes equal to one: every process takes an equal slice of the global
 batch, its loss is a mean over its rows (or the loss of the whole gathered batch), and gradients
-are averaged. The gradient of `gather_rows` is summed over processes, so that averaging is right
-for both.
+are averaged. The gradient of `gather_rows` is summed over processes, which makes the average
+right for both kinds of loss.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from shopsight.errors import UsageError
+from shopsight.inference.device import choose_device
 
-_PATIENCE = timedelta(days=1)  # others wait while the first ranks, validates and caches
-_BUCKET = 1 << 24  # numbers that are averaged in one message
+# The other processes wait while the first one ranks, validates and fills caches.
+_TIMEOUT = timedelta(days=1)
+_BUCKET = 1 << 24  # elements that are averaged in one message
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class DistributedContext:
 
     Args:
         rank: its number, from 0.
-        size: how many there are.
-        device: where its tensors are.
+        size: number of processes, torch's world size.
+        device: the device of its tensors.
     """
 
     rank: int = 0
@@ -45,12 +46,12 @@ class DistributedContext:
         return self.rank == 0
 
     def barrier(self) -> None:
-        """Wait until every process is here."""
+        """Wait for all processes."""
         if self.size > 1:
             self.mean([0.0])
 
-    def share(self, value: float) -> float:
-        """The first process's number, known to all."""
+    def broadcast(self, value: float) -> float:
+        """The value of the first process, in every process."""
         if self.size == 1:
             return value
         tensor = self._tensor([value])
@@ -58,7 +59,7 @@ class DistributedContext:
         return float(tensor.item())
 
     def mean(self, values: Sequence[float]) -> list[float]:
-        """Numbers averaged over the processes."""
+        """Values averaged over the processes."""
         if self.size == 1:
             return list(values)
         tensor = self._tensor(values)
@@ -66,46 +67,17 @@ class DistributedContext:
         return [float(value) / self.size for value in tensor.tolist()]
 
     def _tensor(self, values: Sequence[float]) -> Tensor:
+        # float64 keeps step counts exact and the means of equal values equal; mps has none.
         exact = torch.float32 if self.device.type == "mps" else torch.float64
         return torch.tensor(values, dtype=exact, device=self.device)
 
 
-def choose_device(name: str = "auto", local_rank: int = 0) -> torch.device:
-    """The device by name; "auto" takes a GPU where there is one.
-
-    Raises:
-        UsageError: the device is not there, or there is none of that name.
-
-    >>> choose_device("cpu")
-    device(type='cpu')
-    """
-    if name == "auto":
-        mps = torch.backends.mps.is_available()
-        name = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UsageError(f"unknown device '{name}' (known: auto, cpu, cuda, mps)") from error
-    if device.type == "cuda":
-        count = torch.cuda.device_count()
-        index = local_rank if device.index is None else device.index
-        if index >= count:
-            raise UsageError(f"device cuda:{index} is not there; this machine has {count} GPUs")
-        device = torch.device("cuda", index)
-    elif device.type == "mps" and not torch.backends.mps.is_available():
-        raise UsageError("device mps is not there; this machine has none")
-    return device
-
-
 @contextmanager
 def init_distributed(device: str = "auto") -> Iterator[DistributedContext]:
-    """This process's place among those that ``torchrun`` started, or the only one.
+    """Join the processes that ``torchrun`` started, if any; the context of this one.
 
     Args:
-        device: "auto", or a device's name; each process of a machine takes the GPU of its number.
-
-    Raises:
-        UsageError: the device is not there.
+        device: see `choose_device`, which also lists the errors.
     """
     size, local = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("LOCAL_RANK", "0"))
     chosen = choose_device(device, local)
@@ -114,87 +86,76 @@ def init_distributed(device: str = "auto") -> Iterator[DistributedContext]:
         return
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
-    dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=_PATIENCE)
+    dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=_TIMEOUT)
     try:
         yield DistributedContext(dist.get_rank(), size, chosen)
     finally:
         dist.destroy_process_group()
 
 
-def gather_rows(rows: Tensor, world: DistributedContext) -> Tensor:
-    """The rows of all processes, first process first; gradients flow back to their owners.
+def gather_rows(rows: Tensor, context: DistributedContext) -> Tensor:
+    """(size * B, ...) rows of all processes in rank order; gradients flow back to their owners.
 
     Args:
-        rows: (B, ...) this process's rows; every process has as many.
-        world: the processes.
-
-    Returns:
-        (world.size * B, ...).
+        rows: (B, ...) rows of this process; every process has the same number.
     """
-    if world.size == 1:
+    if context.size == 1:
         return rows
     from torch.distributed.nn.functional import all_gather
 
     return torch.cat(all_gather(rows.contiguous()))  # type: ignore[no-untyped-call]
 
 
-def gather_ragged(rows: Tensor, world: DistributedContext) -> Tensor:
-    """The rows of all processes, of which each may have its own number; see `gather_rows`.
-
-    Args:
-        rows: (n, ...) this process's rows.
-        world: the processes.
-
-    Returns:
-        (N, ...).
-    """
-    if world.size == 1:
+def gather_ragged(rows: Tensor, context: DistributedContext) -> Tensor:
+    """(N, ...) rows of all processes like `gather_rows`, where each may have another number."""
+    if context.size == 1:
         return rows
-    counts = gather_rows(torch.tensor([len(rows)], device=rows.device), world)
+    counts = gather_rows(torch.tensor([len(rows)], device=rows.device), context)
     longest = int(counts.max())
-    filled = torch.cat([rows, rows.new_zeros(longest - len(rows), *rows.shape[1:])])
+    padded = torch.cat([rows, rows.new_zeros(longest - len(rows), *rows.shape[1:])])
     real = torch.arange(longest, device=rows.device) < counts[:, None]
-    return gather_rows(filled, world)[real.flatten()]
+    return gather_rows(padded, context)[real.flatten()]
 
 
-def average_gradients(parameters: Iterable[nn.Parameter], world: DistributedContext) -> None:
+def average_gradients(parameters: Iterable[nn.Parameter], context: DistributedContext) -> None:
     """Replace every gradient by its mean over the processes.
 
     A parameter that no process used keeps no gradient; one that some used counts as 0 elsewhere.
     """
-    if world.size == 1:
+    if context.size == 1:
         return
-    own = [one for one in parameters if one.requires_grad]
-    used = torch.tensor([float(one.grad is not None) for one in own], device=world.device)
+    trained = [weight for weight in parameters if weight.requires_grad]
+    # All processes must send the same tensors in the same order, so they first agree which ones.
+    used = torch.tensor([float(w.grad is not None) for w in trained], device=context.device)
     dist.all_reduce(used, dist.ReduceOp.MAX)
     gradients = []
-    for parameter, anyone in zip(own, used.tolist(), strict=True):
-        if anyone and parameter.grad is None:
-            parameter.grad = torch.zeros_like(parameter)
-        if parameter.grad is not None:
-            gradients.append(parameter.grad)
+    for weight, used_by_any in zip(trained, used.tolist(), strict=True):
+        if used_by_any and weight.grad is None:
+            weight.grad = torch.zeros_like(weight)
+        if weight.grad is not None:
+            gradients.append(weight.grad)
     for bucket in _buckets(gradients):
-        flat = torch.cat([one.flatten() for one in bucket])
+        flat = torch.cat([gradient.flatten() for gradient in bucket])
         dist.all_reduce(flat)
-        flat /= world.size
-        parts = torch.split(flat, [one.numel() for one in bucket])
+        flat /= context.size
+        parts = torch.split(flat, [gradient.numel() for gradient in bucket])
         for gradient, part in zip(bucket, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
 
 
-def broadcast_weights(module: nn.Module, world: DistributedContext) -> None:
-    """Give every process the first one's weights."""
-    if world.size > 1:
+def broadcast_weights(module: nn.Module, context: DistributedContext) -> None:
+    """Copy the weights of the first process to all others."""
+    if context.size > 1:
         with torch.no_grad():
             for tensor in module.state_dict().values():
                 dist.broadcast(tensor, 0)
 
 
 def _buckets(tensors: list[Tensor]) -> Iterator[list[Tensor]]:
-    """Runs of tensors of one number format, of `_BUCKET` numbers or a single tensor."""
+    """Consecutive tensors of one dtype, at most `_BUCKET` elements or a single larger tensor."""
     bucket: list[Tensor] = []
     for tensor in tensors:
-        full = sum(one.numel() for one in bucket) + tensor.numel() > _BUCKET
+        full = sum(other.numel() for other in bucket) + tensor.numel() > _BUCKET
         if bucket and (full or bucket[0].dtype != tensor.dtype):
             yield bucket
             bucket = []

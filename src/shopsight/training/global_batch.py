@@ -1,4 +1,4 @@
-"""The batch of all processes together, which is where queries and products compete."""
+"""All-gather the local batches into the global batch, in which queries and products compete."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shopsight.batches.batch import PairBatch, Regions, Tokens
 from shopsight.models.base import Encodings
 from shopsight.training.distributed import DistributedContext, gather_ragged
 
-ProductCodes = TypeVar("ProductCodes", bound=Encodings)
+ProductEncodings = TypeVar("ProductEncodings", bound=Encodings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,66 +21,68 @@ class GlobalBatch:
     """B clicked pairs of all processes, and their U distinct products.
 
     Attributes:
-        batch: the pairs, with everything but what regions hold and the negative queries.
-        chosen: (U,) where each product stands first among the gathered ones; None for one process,
-            whose products are distinct already.
-        world: the processes.
+        batch: the pairs, without the content of regions and without negative queries.
+        first: (U,) index of the first occurrence of each product among the gathered ones; None
+            for one process, whose products are distinct already.
+        context: the processes.
     """
 
     batch: PairBatch
-    chosen: Tensor | None
-    world: DistributedContext
+    first: Tensor | None
+    context: DistributedContext
 
     @classmethod
-    def of(cls, batch: PairBatch, world: DistributedContext) -> GlobalBatch:
-        """Gather everything but the regions; the same in every process."""
-        if world.size == 1:
-            return cls(batch, None, world)
-        keys = gather_ragged(batch.product_keys, world)
-        distinct, place = torch.unique(keys, return_inverse=True)
-        numbers = torch.arange(len(keys), device=keys.device)
-        chosen = torch.full_like(distinct, len(keys)).scatter_reduce(0, place, numbers, "amin")
-        clicked = gather_ragged(batch.product_keys[batch.product_idx], world)
-        words = batch.product_words
-        lengths = gather_ragged(batch.regions.lengths, world)[chosen]
-        whole = PairBatch(
-            regions=_without_content(batch.regions, lengths),
-            queries=_gather_tokens(batch.queries, world),
+    def of(cls, batch: PairBatch, context: DistributedContext) -> GlobalBatch:
+        """Gather everything but the regions; the result is the same in every process."""
+        if context.size == 1:
+            return cls(batch, None, context)
+        keys = gather_ragged(batch.product_keys, context)
+        distinct, position = torch.unique(keys, return_inverse=True)
+        # The same product may be in several slices: keep its first row, in all processes alike.
+        rows = torch.arange(len(keys), device=keys.device)
+        first = torch.full_like(distinct, len(keys)).scatter_reduce(0, position, rows, "amin")
+        clicked = gather_ragged(batch.product_keys[batch.product_idx], context)
+        words, regions = batch.product_words, batch.regions
+        gathered = PairBatch(
+            # Only the lengths are needed: the regions are encoded where they are.
+            regions=Regions(
+                regions.features[:0],
+                regions.boxes[:0],
+                gather_ragged(regions.lengths, context)[first],
+                regions.through_trunk,
+            ),
+            queries=_gather_tokens(batch.queries, context),
             product_idx=torch.searchsorted(distinct, clicked),
-            query_keys=gather_ragged(batch.query_keys, world),
+            query_keys=gather_ragged(batch.query_keys, context),
             product_keys=distinct,
-            product_words=None if words is None else _taken(_gather_tokens(words, world), chosen),
+            product_words=None if words is None else _take(_gather_tokens(words, context), first),
         )
-        return cls(whole, chosen, world)
+        return cls(gathered, first, context)
 
     @property
     def product_idx(self) -> Tensor:
-        """(B,) which of the U products each query was clicked with."""
+        """(B,) index among the U products of the clicked product of each query."""
         return self.batch.product_idx
 
-    def products(self, own: ProductCodes) -> ProductCodes:
+    def products(self, local: ProductEncodings) -> ProductEncodings:
         """Encodings of the U products of the global batch, differentiable for the local ones."""
-        if self.chosen is None:
-            return own
+        if self.first is None:
+            return local
         gathered = {
-            name: gather_ragged(part, self.world)[self.chosen]
-            for name, part in own.tensors().items()
+            name: gather_ragged(tensor, self.context)[self.first]
+            for name, tensor in local.tensors().items()
         }
-        return replace(own, **gathered)
+        return replace(local, **gathered)
 
 
-def _without_content(regions: Regions, lengths: Tensor) -> Regions:
-    return Regions(regions.features[:0], regions.boxes[:0], lengths, regions.through_trunk)
-
-
-def _gather_tokens(tokens: Tokens, world: DistributedContext) -> Tokens:
-    """All processes' queries, filled up to the longest of all."""
-    own = torch.tensor([tokens.ids.shape[1]], device=tokens.ids.device)
-    missing = int(gather_ragged(own, world).max()) - tokens.ids.shape[1]
-    ids = gather_ragged(functional.pad(tokens.ids, (0, missing)), world)
-    mask = gather_ragged(functional.pad(tokens.mask, (0, missing)), world)
+def _gather_tokens(tokens: Tokens, context: DistributedContext) -> Tokens:
+    """Queries of all processes, padded to the longest of them."""
+    width = torch.tensor([tokens.ids.shape[1]], device=tokens.ids.device)
+    missing = int(gather_ragged(width, context).max()) - tokens.ids.shape[1]
+    ids = gather_ragged(functional.pad(tokens.ids, (0, missing)), context)
+    mask = gather_ragged(functional.pad(tokens.mask, (0, missing)), context)
     return Tokens(ids, mask)
 
 
-def _taken(tokens: Tokens, rows: Tensor) -> Tokens:
+def _take(tokens: Tokens, rows: Tensor) -> Tokens:
     return Tokens(tokens.ids[rows], tokens.mask[rows])

@@ -1,7 +1,7 @@
 """The training loop, top to bottom.
 
-It goes on exactly where it was, in the middle of an epoch too, because a step depends on nothing
-but the weights, the optimizer's moments and where training stands: its batch and all its random
+It resumes exactly where it was, in the middle of an epoch too, because a step depends on nothing
+but the weights, the optimizer's moments and the `TrainState`: its batch and all its random
 numbers follow from the seed, the step and the process.
 """
 
@@ -12,6 +12,7 @@ import time
 import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -30,11 +31,9 @@ from shopsight.training.signals import Interrupts
 from shopsight.training.state import StageResult, TrainState
 from shopsight.training.tasks.base import Task
 
-Validate = Callable[[Task], float]
-
 
 class Batches(Protocol):
-    """Where batches come from; see `shopsight.batches.loader.Loader`."""
+    """A source of batches; see `shopsight.batches.loader.Loader`."""
 
     @property
     def batch(self) -> int:
@@ -44,190 +43,199 @@ class Batches(Protocol):
         """Batches of an epoch."""
 
     def epoch(self, epoch: int, start: int = 0) -> Generator[PairBatch]:
-        """This process's slices of an epoch's batches, from batch ``start`` on."""
+        """Slices that this process takes of an epoch's batches, from batch `start` on."""
 
 
-def fit(
-    task: Task,
-    loader: Batches,
-    config: TrainConfig,
-    folder: StageFolder,
-    *,
-    seed: int = 0,
-    validate: Validate | None = None,
-    validate_first: bool = False,
-    progress: Callback | None = None,
-    world: DistributedContext | None = None,
-) -> StageResult:
-    """Train a task, or go on where its folder stands; the task ends with the best weights.
+@dataclass(frozen=True, eq=False)
+class Phase:
+    """Everything that one phase of a stage is trained with.
 
     Args:
         task: model and losses, on the device.
         loader: batches by epoch and step.
-        config: how it is trained.
-        folder: checkpoints, metrics and the best weights go there.
+        config: epochs, optimizer and schedule.
+        folder: receives checkpoints, metrics and the best weights.
         seed: of dropout.
         validate: scores the task, higher is better; called in the first process only, in
             evaluation mode. Without it the last weights count as the best.
-        validate_first: score the weights that it starts from too, as epoch 0.
-        progress: told about every step.
-        world: the processes that train together.
+        validate_first: score the initial weights too, as epoch 0.
+        callback: receives the progress of every step.
+        context: the processes that train together.
+    """
+
+    task: Task
+    loader: Batches
+    config: TrainConfig
+    folder: StageFolder
+    seed: int = 0
+    validate: Callable[[Task], float] | None = None
+    validate_first: bool = False
+    callback: Callback = field(default_factory=NullCallback)
+    context: DistributedContext = field(default_factory=DistributedContext)
+
+
+def fit(phase: Phase) -> StageResult:
+    """Train a phase, or resume it; the task ends with the best weights.
 
     Raises:
         TrainingError: a loss is not finite.
         OutputError: a file cannot be written, or a weight is not finite.
-        DataError: what is in the folder is damaged, or of another model.
+        DataError: a file in the folder is damaged, or of another model.
         KeyboardInterrupt: Ctrl-C; a checkpoint after the last step was written before.
     """
-    world, progress = world or DistributedContext(), progress or NullCallback()
-    if finished := folder.done():
-        load_weights(folder.best, task.model)
+    task, loader, config, context = phase.task, phase.loader, phase.config, phase.context
+    if finished := phase.folder.done():
+        load_weights(phase.folder.best, task.model)
         return StageResult(**finished)
 
     optimizer = make_optimizer(task.parameter_groups(config), config)
-    records = Recorder(folder, task.model, optimizer, config, world)
-    broadcast_weights(task.model, world)
-    at = records.resume()
+    recorder = Recorder(phase.folder, task.model, optimizer, config, context)
+    # Broadcast before the checkpoint is read: that one every process reads for itself.
+    broadcast_weights(task.model, context)
+    state = recorder.resume()
 
     with Interrupts() as interrupts:
         try:
-            if validate and validate_first and at.best is None and at.steps == 0:
-                records.score(at, _score(task, validate, world))
-            while at.epoch < config.epochs and not at.stopped:
-                steps = loader.steps(at.epoch)
+            first = phase.validate_first and state.best is None and state.steps == 0
+            if first and phase.validate:
+                recorder.score(state, _score(phase))
+            while state.epoch < config.epochs and not state.stopped:
+                steps = loader.steps(state.epoch)
                 stop = False
-                with interrupts.held(), closing(loader.epoch(at.epoch, at.step)) as batches:
+                # Between the optimizer step and the saved state an interrupt would lose a step.
+                with (
+                    interrupts.deferred(),
+                    closing(loader.epoch(state.epoch, state.step)) as batches,
+                ):
                     for batch, waited in _timed(batches):
                         began = time.perf_counter()
-                        share = lr_factor(config, at.epoch, at.step / steps, at.steps)
-                        set_lr(optimizer, share)
-                        _seed(seed, at.steps, world.rank)
-                        parts = _forward(task, batch, config, world)
-                        values, stop = _agree(parts, interrupts.asked, world)
-                        _refuse_nan(values, folder, at)
-                        _backward(task, parts, config, world)
+                        factor = lr_factor(config, state.epoch, state.step / steps, state.steps)
+                        set_lr(optimizer, factor)
+                        _seed_step(phase.seed, state.steps, context.rank)
+                        parts = _forward(phase, batch)
+                        means, stop = _reduce(parts, interrupts.requested, context)
+                        _check_finite(means, phase.folder, state)
+                        _backward(phase, parts)
                         optimizer.step()
-                        at.add(values, waited + time.perf_counter() - began, waited)
-                        progress.step(_status(folder, config, loader, at, steps))
-                        records.log_step(at, steps, config.lr * share, loader.batch)
-                        if records.checkpoint_due(at):
-                            records.save(at)
+                        state.add(means, waited + time.perf_counter() - began, waited)
+                        phase.callback.step(_status(phase, state, steps))
+                        recorder.log_step(state, steps, config.lr * factor, loader.batch)
+                        if recorder.checkpoint_due(state):
+                            recorder.save(state)
                         if stop:
                             break
                 if stop:
                     raise KeyboardInterrupt
-                score = None
-                if validate and _validation_due(config, at.epoch):
-                    score = _score(task, validate, world)
-                with interrupts.held():
-                    _end_epoch(at, score, config, folder, records, progress)
+                _end_epoch(phase, state, recorder, interrupts)
         except KeyboardInterrupt:
-            if not interrupts.torn:
-                with interrupts.held():
-                    records.save(at)
+            # A step that was torn apart cannot be resumed; the checkpoint before it can.
+            if not interrupts.interrupted_mid_step:
+                with interrupts.deferred():
+                    recorder.save(state)
             raise
-    return records.finish(at, loader.batch)
+    return recorder.finish(state, loader.batch)
 
 
-def _forward(
-    task: Task, batch: PairBatch, config: TrainConfig, world: DistributedContext
-) -> dict[str, Tensor]:
+def _forward(phase: Phase, batch: PairBatch) -> dict[str, Tensor]:
     """The parts of the loss."""
-    task.train()
-    lower = config.precision == "bf16"
-    with torch.autocast(world.device.type, torch.bfloat16, enabled=lower):
-        return task.losses(batch.to(world.device))
+    phase.task.train()
+    device, lower = phase.context.device, phase.config.precision == "bf16"
+    # bf16 has the range of float32, so unlike float16 it needs no loss scaling.
+    with torch.autocast(device.type, torch.bfloat16, enabled=lower):
+        return phase.task.losses(batch.to(device))
 
 
-def _backward(
-    task: Task, parts: Mapping[str, Tensor], config: TrainConfig, world: DistributedContext
-) -> None:
-    """The gradient of the global batch in every process."""
-    task.zero_grad(set_to_none=True)
+def _backward(phase: Phase, parts: Mapping[str, Tensor]) -> None:
+    """Compute the gradient of the global batch in every process."""
+    phase.task.zero_grad(set_to_none=True)
     torch.stack(list(parts.values())).sum().backward()  # type: ignore[no-untyped-call]
-    average_gradients(task.parameters(), world)
-    if config.clip:
-        nn.utils.clip_grad_norm_(task.parameters(), config.clip)
+    average_gradients(phase.task.parameters(), phase.context)
+    # Clipped after averaging, so that every process scales by the same norm.
+    if phase.config.clip:
+        nn.utils.clip_grad_norm_(phase.task.parameters(), phase.config.clip)
 
 
-def _end_epoch(
-    at: TrainState,
-    score: float | None,
-    config: TrainConfig,
-    folder: StageFolder,
-    records: Recorder,
-    progress: Callback,
-) -> None:
-    if score is not None:
-        records.score(at, score)
-        progress.note(f"{folder.name}, epoch {at.epoch + 1}: {score:.4f} (best {at.best:.4f})")
-    at.epoch, at.step = at.epoch + 1, 0
-    if config.patience and at.worse >= config.patience and at.epoch < config.epochs:
-        at.stopped = f"no better for {at.worse} validations"
-    records.save(at)
+def _end_epoch(phase: Phase, state: TrainState, recorder: Recorder, interrupts: Interrupts) -> None:
+    config = phase.config
+    score = _score(phase) if _validation_due(phase, state.epoch) else None
+    # The score and the end of the epoch are recorded together, or the epoch is validated again.
+    with interrupts.deferred():
+        if score is not None:
+            recorder.score(state, score)
+            phase.callback.note(
+                f"{phase.folder.name}, epoch {state.epoch + 1}: {score:.4f} (best {state.best:.4f})"
+            )
+        state.epoch, state.step = state.epoch + 1, 0
+        patience = config.patience
+        if patience and state.worse >= patience and state.epoch < config.epochs:
+            state.stopped = f"no better for {state.worse} validations"
+        recorder.save(state)
 
 
 def _timed(batches: Iterator[PairBatch]) -> Iterator[tuple[PairBatch, float]]:
     """Each batch and the seconds that were spent waiting for it."""
-    asked = time.perf_counter()
+    started = time.perf_counter()
     for batch in batches:
-        yield batch, time.perf_counter() - asked
-        asked = time.perf_counter()
+        yield batch, time.perf_counter() - started
+        started = time.perf_counter()
 
 
-def _seed(seed: int, steps: int, rank: int) -> None:
+def _seed_step(seed: int, steps: int, rank: int) -> None:
     """Make everything random in a step a function of these numbers."""
     state = np.random.SeedSequence([zlib.crc32(b"step"), seed, steps, rank]).generate_state(1)
     torch.manual_seed(int(state[0]))
 
 
-def _agree(
-    parts: Mapping[str, Tensor], asked: bool, world: DistributedContext
+def _reduce(
+    parts: Mapping[str, Tensor], stop_requested: bool, context: DistributedContext
 ) -> tuple[dict[str, float], bool]:
-    """The loss parts of the global batch, and whether any process was asked to stop."""
-    own = torch.stack([part.detach() for part in parts.values()]).tolist()
-    *means, stop = world.mean([*own, float(asked)])
+    """The loss parts of the global batch, and whether any process is to stop.
+
+    Both in one message: all processes must stop after the same step.
+    """
+    local = torch.stack([part.detach() for part in parts.values()]).tolist()
+    *means, stop = context.mean([*local, float(stop_requested)])
     return dict(zip(parts, means, strict=True)), stop > 0
 
 
-def _refuse_nan(values: Mapping[str, float], folder: StageFolder, at: TrainState) -> None:
-    for name, value in values.items():
+def _check_finite(means: Mapping[str, float], folder: StageFolder, state: TrainState) -> None:
+    for name, value in means.items():
         if not math.isfinite(value):
             saved = folder.checkpoints()
             last = f"the last checkpoint is {saved[-1].name}" if saved else "there is no checkpoint"
             raise TrainingError(
-                f"{folder.name}: the loss '{name}' is {value} at step {at.steps + 1} (epoch"
-                f" {at.epoch + 1}); lower the stage's train.lr or set train.clip; {last}"
+                f"{folder.name}: the loss '{name}' is {value} at step {state.steps + 1} (epoch"
+                f" {state.epoch + 1}); lower the stage's train.lr or set train.clip; {last}"
             )
 
 
-def _validation_due(config: TrainConfig, epoch: int) -> bool:
-    return (epoch + 1) % config.eval_every_epochs == 0 or epoch + 1 == config.epochs
+def _validation_due(phase: Phase, epoch: int) -> bool:
+    config = phase.config
+    last = epoch + 1 == config.epochs
+    return phase.validate is not None and (last or (epoch + 1) % config.eval_every_epochs == 0)
 
 
-def _score(task: Task, validate: Validate, world: DistributedContext) -> float:
-    """The first process's validation score, known to all."""
+def _score(phase: Phase) -> float:
+    """The validation score of the first process, in every process."""
     score = math.nan
-    if world.main:
-        task.eval()
+    if phase.context.main and phase.validate:
+        phase.task.eval()
         with torch.no_grad():
-            score = float(validate(task))
-    return world.share(score)
+            score = float(phase.validate(phase.task))
+    return phase.context.broadcast(score)
 
 
-def _status(
-    folder: StageFolder, config: TrainConfig, loader: Batches, at: TrainState, steps: int
-) -> Status:
-    left = (config.epochs - at.epoch) * steps - at.step
+def _status(phase: Phase, state: TrainState, steps: int) -> Status:
+    left = (phase.config.epochs - state.epoch) * steps - state.step
     return Status(
-        stage=folder.name,
-        epoch=at.epoch,
-        epochs=config.epochs,
-        step=at.step,
+        stage=phase.folder.name,
+        epoch=state.epoch,
+        epochs=phase.config.epochs,
+        step=state.step,
         steps=steps,
-        parts=at.means,
-        pairs_per_second=at.speed(loader.batch),
-        seconds_left=left * at.seconds / at.steps,
-        wait_fraction=at.wait_fraction,
-        best=at.best,
+        parts=state.means,
+        pairs_per_second=state.speed(phase.loader.batch),
+        seconds_left=left * state.seconds / state.steps,
+        wait_fraction=state.wait_fraction,
+        best=state.best,
     )

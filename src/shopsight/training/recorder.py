@@ -1,6 +1,6 @@
-"""What a stage writes while it is trained: checkpoints, the best weights, metrics, the end.
+"""Checkpoints, metrics log and best weights of a stage.
 
-Only the first process writes; every process reads when training goes on.
+Only the first process writes; every process reads when training resumes.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ _LINES_PER_EPOCH = 50
 
 
 class TrainingError(ShopsightError):
-    """Training cannot go on: a loss is no number any more, or the processes disagree."""
+    """A failed training: a non-finite loss, or processes that disagree."""
 
 
 class Recorder:
-    """The files of one stage, as its training writes them.
+    """Writer and reader of the files of a stage.
 
     Args:
-        folder: the stage's folder.
-        model: whose weights are kept.
-        optimizer: whose moments are kept.
-        config: how many checkpoints are kept, and how often one is written.
-        world: the processes that train together.
+        folder: the folder of the stage.
+        model: its weights are saved.
+        optimizer: its moments are saved.
+        config: number and interval of checkpoints.
+        context: the processes that train together.
     """
 
     def __init__(
@@ -46,84 +46,86 @@ class Recorder:
         model: nn.Module,
         optimizer: Optimizer,
         config: TrainConfig,
-        world: DistributedContext,
+        context: DistributedContext,
     ) -> None:
         self._folder, self._model, self._optimizer = folder, model, optimizer
-        self._config, self._world = config, world
+        self._config, self._context = config, context
 
     def resume(self) -> TrainState:
-        """Go back to the newest checkpoint, on every process; a new standing if there is none.
+        """Restore the newest checkpoint in every process; a new state if there is none.
 
         Raises:
             DataError: the checkpoint is damaged or of another model.
             TrainingError: the processes do not see the same folder.
         """
-        if self._world.main:
+        context = self._context
+        if context.main:
             self._folder.begin()
-        self._world.barrier()
-        at, found = TrainState(), self._folder.checkpoints()
-        if found:
-            at = TrainState(**load_checkpoint(found[-1], self._model, self._optimizer))
-        mean = self._world.mean([at.steps])[0]
-        if round(mean) != at.steps or self._world.share(at.steps) != at.steps:
+        context.barrier()
+        state, checkpoints = TrainState(), self._folder.checkpoints()
+        if checkpoints:
+            state = TrainState(**load_checkpoint(checkpoints[-1], self._model, self._optimizer))
+        mean = context.mean([state.steps])[0]
+        if round(mean) != state.steps or context.broadcast(state.steps) != state.steps:
             raise TrainingError(f"{self._folder.path}: every process must see the same folder")
-        if self._world.main:
-            self._folder.log.cut(at.logged)
-        return at
+        # Steps after the checkpoint are run again, so their metrics are logged again.
+        if context.main:
+            self._folder.log.cut(state.logged)
+        return state
 
-    def log_step(self, at: TrainState, steps: int, rate: float, batch: int) -> None:
-        """Write a line of metrics about 50 times an epoch of so many steps."""
-        if at.step % max(steps // _LINES_PER_EPOCH, 1) and at.step != steps:
+    def log_step(self, state: TrainState, steps: int, lr: float, batch: int) -> None:
+        """Log the losses about 50 times in an epoch of `steps` steps."""
+        if state.step % max(steps // _LINES_PER_EPOCH, 1) and state.step != steps:
             return
-        parts = at.means
+        parts = state.means
         loss = sum(parts.values())
-        speed = round(at.speed(batch), 2)
-        self._log(at, "train", loss=loss, parts=parts, lr=rate, pairs_per_second=speed)
-        at.forget_sums()
+        speed = round(state.speed(batch), 2)
+        self._log(state, "train", loss=loss, parts=parts, lr=lr, pairs_per_second=speed)
+        state.reset_sums()
 
-    def checkpoint_due(self, at: TrainState) -> bool:
-        """Whether a checkpoint is written in the middle of the epoch, after this step."""
+    def checkpoint_due(self, state: TrainState) -> bool:
+        """Whether a checkpoint is written after this step, in the middle of an epoch."""
         every = self._config.checkpoint_steps
-        return bool(every) and at.steps % every == 0
+        return bool(every) and state.steps % every == 0
 
-    def score(self, at: TrainState, score: float) -> None:
-        """Count a validation score, and keep the weights if it is the best."""
-        epoch = at.epoch + (at.step > 0)
-        best = at.judge(score, epoch)
-        if best and self._world.main:
+    def score(self, state: TrainState, score: float) -> None:
+        """Record a validation score, and the weights if it is the best so far."""
+        epoch = state.epoch + (state.step > 0)
+        best = state.record_score(score, epoch)
+        if best and self._context.main:
             save_weights(self._folder.best, self._model, {"score": score, "epoch": epoch})
-        self._log(at, "valid", score=score, best=best)
+        self._log(state, "valid", score=score, best=best)
 
-    def save(self, at: TrainState) -> None:
-        """Write a checkpoint, and remove those beyond the last few."""
-        if self._world.main:
-            path = self._folder.checkpoint(at.steps)
-            save_checkpoint(path, self._model, self._optimizer, at.as_json())
+    def save(self, state: TrainState) -> None:
+        """Write a checkpoint and delete all but the newest ones."""
+        if self._context.main:
+            path = self._folder.checkpoint(state.steps)
+            save_checkpoint(path, self._model, self._optimizer, state.to_dict())
             self._folder.keep_last(self._config.keep)
 
-    def finish(self, at: TrainState, batch: int) -> StageResult:
-        """Write ``done.json`` and put the best weights into the model."""
-        outcome = StageResult(
+    def finish(self, state: TrainState, batch: int) -> StageResult:
+        """Write ``done.json`` and load the best weights into the model."""
+        result = StageResult(
             stage=self._folder.name,
-            epochs=at.epoch,
-            steps=at.steps,
-            best=at.best,
-            best_epoch=at.best_epoch if at.best is not None else at.epoch,
-            seconds=at.seconds,
-            wait_fraction=at.wait_fraction,
-            pairs_per_second=at.speed(batch),
-            stopped=at.stopped or "all epochs",
+            epochs=state.epoch,
+            steps=state.steps,
+            best=state.best,
+            best_epoch=state.best_epoch if state.best is not None else state.epoch,
+            seconds=state.seconds,
+            wait_fraction=state.wait_fraction,
+            pairs_per_second=state.speed(batch),
+            stopped=state.stopped or "all epochs",
         )
-        if self._world.main:
-            if at.best is None:  # no validation: the last weights are the best
-                save_weights(self._folder.best, self._model, {"epoch": at.epoch})
-            self._folder.finish(outcome.as_json())
-        self._world.barrier()
+        if self._context.main:
+            if state.best is None:  # no validation: the last weights count as the best
+                save_weights(self._folder.best, self._model, {"epoch": state.epoch})
+            self._folder.finish(result.to_dict())
+        self._context.barrier()
         load_weights(self._folder.best, self._model)
-        return outcome
+        return result
 
-    def _log(self, at: TrainState, kind: str, **values: Any) -> None:
-        if self._world.main:
-            epoch = at.epoch + (at.step > 0)
-            self._folder.log.append({"kind": kind, "epoch": epoch, "step": at.steps, **values})
-            at.logged = self._folder.log.size()
+    def _log(self, state: TrainState, kind: str, **values: Any) -> None:
+        if self._context.main:
+            epoch = state.epoch + (state.step > 0)
+            self._folder.log.append({"kind": kind, "epoch": epoch, "step": state.steps, **values})
+            state.logged = self._folder.log.size()

@@ -1,4 +1,4 @@
-"""Ctrl-C that waits for the end of a step, so that what is saved is whole."""
+"""Defer SIGINT and SIGTERM to step boundaries, so that the saved state is always consistent."""
 
 from __future__ import annotations
 
@@ -10,28 +10,31 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
-_AGAIN = 2.0  # seconds after which a second Ctrl-C is meant (torchrun passes the first on twice)
+# Seconds after which another signal means "now": torchrun forwards the first Ctrl-C, so that every
+# process receives it twice at once.
+_REPEAT_AFTER = 2.0
 
 
 class Interrupts:
-    """While entered, SIGINT and SIGTERM raise KeyboardInterrupt, but never inside `held`.
+    """While entered, SIGINT and SIGTERM raise KeyboardInterrupt, except inside `deferred`.
 
-    There they set ``asked``, and only a second one, some seconds later, raises.
+    There the first signal sets `requested`, and only another one, some seconds later, raises.
 
     Attributes:
-        asked: a signal came inside `held`.
-        torn: a second one raised there, so that the state is not whole.
+        requested: a signal arrived inside `deferred`.
+        interrupted_mid_step: another one raised there, so that the state is not consistent.
     """
 
     def __init__(self) -> None:
-        self.asked = self.torn = self._inside = False
+        self.requested = self.interrupted_mid_step = self._deferring = False
         self._first = 0.0
-        self._before: dict[int, Any] = {}
+        self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupts:
-        if threading.current_thread() is threading.main_thread():  # no other may set handlers
+        # Python allows only the main thread to set handlers; others are left uninterrupted.
+        if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._handle)
+                self._previous[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(
@@ -40,23 +43,23 @@ class Interrupts:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._previous.items():
             signal.signal(number, handler)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold interrupts back while the state is not whole."""
-        self._inside = True
+    def deferred(self) -> Iterator[None]:
+        """Hold signals back while the state is not consistent."""
+        self._deferring = True
         try:
             yield
         finally:
-            self._inside = False
+            self._deferring = False
 
     def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        if not self._inside:
+        if not self._deferring:
             raise KeyboardInterrupt
-        if not self.asked:
-            self.asked, self._first = True, time.monotonic()
-        elif time.monotonic() - self._first > _AGAIN:
-            self.torn = True
+        if not self.requested:
+            self.requested, self._first = True, time.monotonic()
+        elif time.monotonic() - self._first > _REPEAT_AFTER:
+            self.interrupted_mid_step = True
             raise KeyboardInterrupt

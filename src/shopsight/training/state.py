@@ -1,4 +1,4 @@
-"""Where training stands, and what it came to: plain values that JSON can hold."""
+"""Training state and stage results, JSON-serialisable."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any
 
 @dataclass
 class TrainState:
-    """Where training stands; all of it is in every checkpoint.
+    """Training progress, stored in each checkpoint.
 
     Attributes:
-        epoch: epochs that are over, validation included.
-        step: steps of the current epoch that are over.
-        steps: steps that are over, of all epochs.
+        epoch: finished epochs, validation included.
+        step: finished steps of the current epoch.
+        steps: finished steps of all epochs.
         best: best validation score.
-        best_epoch: the epoch, from 1, that it was reached in; 0 is before the first.
+        best_epoch: its epoch, from 1; 0 is before the first.
         worse: validations since then.
-        seconds: time spent in steps, waiting included.
-        waited: of it, time spent waiting for data.
+        seconds: time spent in steps, waiting for data included.
+        waited: time spent waiting for data.
         sums: sums of the loss parts since the last line of metrics.
-        summed: steps in them.
-        logged: bytes of ``metrics.jsonl``.
-        stopped: why training is over; empty while it is not.
+        summed: steps in these sums.
+        logged: size of ``metrics.jsonl`` in bytes.
+        stopped: the reason to stop; empty while training.
     """
 
     epoch: int = 0
@@ -40,12 +40,12 @@ class TrainState:
     stopped: str = ""
 
     def add(self, parts: Mapping[str, float], seconds: float, waited: float) -> None:
-        """One more step is over.
+        """Count a finished step.
 
-        >>> at = TrainState()
-        >>> at.add({"hinge": 2.0}, seconds=0.5, waited=0.1)
-        >>> at.add({"hinge": 4.0}, seconds=0.5, waited=0.1)
-        >>> at.steps, at.means, at.wait_fraction
+        >>> state = TrainState()
+        >>> state.add({"hinge": 2.0}, seconds=0.5, waited=0.1)
+        >>> state.add({"hinge": 4.0}, seconds=0.5, waited=0.1)
+        >>> state.steps, state.means, state.wait_fraction
         (2, {'hinge': 3.0}, 0.2)
         """
         self.step += 1
@@ -56,12 +56,12 @@ class TrainState:
         for name, value in parts.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
 
-    def forget_sums(self) -> None:
+    def reset_sums(self) -> None:
         """Begin the next line of metrics."""
         self.sums, self.summed = {}, 0
 
-    def judge(self, score: float, epoch: int) -> bool:
-        """Count a validation score; whether it is the best so far."""
+    def record_score(self, score: float, epoch: int) -> bool:
+        """Record a validation score; True if it is the best so far."""
         if self.best is None or score > self.best:
             self.best, self.best_epoch, self.worse = score, epoch, 0
             return True
@@ -75,32 +75,32 @@ class TrainState:
 
     @property
     def wait_fraction(self) -> float:
-        """Share of the time that training waited for data."""
+        """Fraction of the time that training waited for data."""
         return self.waited / self.seconds if self.seconds else 0.0
 
     def speed(self, batch: int) -> float:
-        """Clicked pairs a second, in steps of ``batch``."""
+        """Clicked pairs per second, in steps of `batch`."""
         return self.steps * batch / self.seconds if self.seconds else 0.0
 
-    def as_json(self) -> dict[str, Any]:
-        """For a checkpoint; ``TrainState(**as_json)`` is the same again."""
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; ``TrainState(**state.to_dict())`` is equal to the state."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class StageResult:
-    """What a finished stage came to, as ``done.json`` says it.
+    """Result of a finished stage, the content of its ``done.json``.
 
     Attributes:
         stage: its name.
         epochs: epochs that were run.
         steps: steps that were run.
         best: best validation score; None without validation.
-        best_epoch: the epoch, from 1, that it was reached in.
+        best_epoch: its epoch, from 1.
         seconds: time spent in steps.
-        wait_fraction: share of it spent waiting for data.
-        pairs_per_second: clicked pairs trained on, a second.
-        stopped: why it ended.
+        wait_fraction: fraction of it spent waiting for data.
+        pairs_per_second: clicked pairs per second.
+        stopped: the reason why it ended.
     """
 
     stage: str
@@ -113,6 +113,6 @@ class StageResult:
     pairs_per_second: float
     stopped: str
 
-    def as_json(self) -> dict[str, Any]:
-        """For ``done.json``; ``StageResult(**as_json)`` is the same again."""
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; ``StageResult(**result.to_dict())`` is equal to the result."""
         return asdict(self)

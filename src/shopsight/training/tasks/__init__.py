@@ -1,1 +1,1 @@
-"""Training tasks: a model with its losses and parameter groups."""
+"""Training tasks, one module for each model."""

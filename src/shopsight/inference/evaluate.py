@@ -1,0 +1,125 @@
+"""Rank every split with all trained models, fuse the runs, and compare them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from shopsight.config import EvaluateConfig
+from shopsight.data.dataset import PreparedData
+from shopsight.data.split_names import TRAIN, VALID
+from shopsight.formats.runs import write_run
+from shopsight.formats.submission import write_submission
+from shopsight.inference.ensemble import Ensemble, fit_ensembles, save_ensembles
+from shopsight.inference.ranker import Ranker
+from shopsight.inference.run_folder import RunFolder
+from shopsight.inference.timings import Times
+from shopsight.metrics.evaluate import Evaluator
+from shopsight.metrics.significance import Comparison, compare
+from shopsight.types import FloatArray, Pools, Run
+
+HEADLINE = EvaluateConfig.metrics[0]
+StepDone = Callable[[str, str], None]
+"""Callback after a finished step: its name, and a summary in words."""
+
+
+def no_progress(name: str, summary: str) -> None:
+    """No-op callback."""
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """Results of a training.
+
+    Attributes:
+        folder: the run folder.
+        valid: every run of the validation split by name, the recommended one last: the ensemble,
+            or the only model.
+        comparison: of these.
+        ensembles: the fitted ensembles.
+        unseen: the headline metric of the recommended run on each other split with qrels.
+        seconds: time by step, that of earlier calls included.
+    """
+
+    folder: RunFolder
+    valid: dict[str, Run]
+    comparison: Comparison
+    ensembles: list[Ensemble]
+    unseen: dict[str, float]
+    seconds: dict[str, float]
+
+
+def rank_and_fuse(
+    ranker: Ranker,
+    data: PreparedData,
+    baselines: Mapping[str, Run] | None = None,
+    step_done: StepDone = no_progress,
+) -> Results:
+    """Rank and compare the validation split, then rank the other splits and write submissions.
+
+    Args:
+        ranker: an open run folder.
+        data: the prepared folder.
+        baselines: runs of the validation split to compare with.
+        step_done: called after every finished step.
+    """
+    folder, qrels = ranker.folder, data.qrels(VALID)
+    recipe, evaluator, times = folder.recipe, Evaluator(qrels), Times(folder.path)
+
+    def values(run: Run) -> FloatArray:
+        return evaluator.per_query(run, HEADLINE)
+
+    with times.of(f"rank {VALID}"):
+        members = {name: ranker.kept(data, VALID, name) for name in ranker.models}
+    mean, best = max((float(values(run).mean()), name) for name, run in members.items())
+    step_done(f"rank {VALID}", f"{len(members)} models; the best is {best}, {HEADLINE} {mean:.4f}")
+
+    ensembles: list[Ensemble] = []
+    if len(members) > 1:
+        with times.of("fuse"):
+            ensembles = fit_ensembles(members, values, recipe.fusion, recipe.seed)
+        step_done("fuse", ensembles[-1].summary)
+    save_ensembles(ensembles, folder.path)
+
+    fused = {ensemble.name: ensemble.fuse(members) for ensemble in ensembles}
+    random, baselines = random_run(data.pools(VALID), recipe.seed), baselines or {}
+    valid = {random.name: random, **baselines, **members, **fused}
+    with times.of("compare"):
+        comparison = compare(list(valid.values()), qrels, seed=recipe.seed)
+    step_done("compare", f"paired tests of {len(valid)} rankings")
+    for run in (random, *baselines.values(), *fused.values()):
+        write_run(run, folder.path / "runs" / f"{VALID}-{run.name}.json")
+
+    unseen = {}
+    for split in (split for split in data.splits if split not in (TRAIN, VALID)):
+        with times.of(f"rank {split}"):
+            recommended = _rank_unseen(ranker, data, ensembles, split)
+        summary = f"written: {folder.path / 'submissions' / f'{split}.csv'}"
+        if data.has_qrels(split):
+            per_query = Evaluator(data.qrels(split)).per_query(recommended, HEADLINE)
+            unseen[split] = float(per_query.mean())
+            summary += f"; nothing was fitted to it: {HEADLINE} {unseen[split]:.4f}"
+        step_done(f"rank {split}", summary)
+    return Results(folder, valid, comparison, ensembles, unseen, times.seconds)
+
+
+def random_run(pools: Pools, seed: int) -> Run:
+    """The candidates in random order, the lower bound of every comparison."""
+    return Run(pools, np.random.default_rng(seed).random(len(pools.product_ids)), "random")
+
+
+def _rank_unseen(
+    ranker: Ranker, data: PreparedData, ensembles: Sequence[Ensemble], split: str
+) -> Run:
+    """Rank a split with everything; returns the run of the ensemble, or of the only model."""
+    folder = ranker.folder.path
+    runs = {name: ranker.kept(data, split, name) for name in ranker.models}
+    for ensemble in ensembles:
+        runs[ensemble.name] = ensemble.fuse(runs)
+        write_run(runs[ensemble.name], folder / "runs" / f"{split}-{ensemble.name}.json")
+    recommended = list(runs.values())[-1]
+    (folder / "submissions").mkdir(exist_ok=True)
+    write_submission(recommended, folder / "submissions" / f"{split}.csv", data.pools(split))
+    return recommended

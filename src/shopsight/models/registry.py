@@ -1,0 +1,194 @@
+"""The models that shopsight trains, ranks and indexes with: one `ModelSpec` each.
+
+Every other part reads this list, so that a new model is its network, its settings, its task and
+one `register` call, from this package or from outside of it. Classes are named by their import
+path and loaded on first use: the command line lists models without importing torch, and the
+training task of a model lies in a layer above this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from shopsight.config import (
+    DualConfig,
+    LabelMatchConfig,
+    Recipe,
+    SentenceMatchConfig,
+    WordMatchConfig,
+)
+from shopsight.config.model import ModelConfig
+from shopsight.config.recipe import EXTRA_MODELS
+from shopsight.errors import UsageError, unknown_name
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from shopsight.models.word_vectors import WordVectors
+    from shopsight.text.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, eq=False)
+class ModelInputs:
+    """Everything that the data and the recipe contribute to a network.
+
+    Attributes:
+        recipe: all settings.
+        feature_width: F.
+        vocabulary: the tokens.
+        words: the recipe's word vectors; of a saved network, empty ones of the saved size.
+        counts: (V,) distinct training queries that hold each token; None for a saved network.
+        shapes: the shape of every saved weight by name; empty for a new network.
+    """
+
+    recipe: Recipe
+    feature_width: int
+    vocabulary: Vocabulary
+    words: WordVectors
+    counts: Tensor | None = None
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Description of a model.
+
+    Args:
+        name: of the stage, the model and its run, such as ``label-match``.
+        config: the class of its settings.
+        network: the `RankingModel`, or its path "module:Class"; ``network.build(config, inputs)``
+            makes one from `ModelInputs`.
+        task: the `shopsight.training.tasks.base.Task` that trains it, or its path.
+        encodings: the `Encodings` of products, which an index stores, or its path.
+        description: a few words for reports.
+        uses_trunk: ``network.encoder`` is an `ImageEncoder`, whose trunk several models can share.
+        explains: the network has the methods of `shopsight.models.base.Explainable`.
+        shortlist_by: the model whose best candidates are scored where ``config.depth`` is set.
+        published: member of the reference's own ensemble.
+        seed_key: name of its random streams; its own name if empty.
+    """
+
+    name: str
+    config: type[ModelConfig]
+    network: type | str
+    task: type | str
+    encodings: type | str
+    description: str
+    uses_trunk: bool = False
+    explains: bool = False
+    shortlist_by: str = ""
+    published: bool = False
+    seed_key: str = ""
+
+    @property
+    def network_class(self) -> Any:
+        """The class of the network."""
+        return _load(self.network)
+
+    @property
+    def task_class(self) -> Any:
+        """The class of the training task."""
+        return _load(self.task)
+
+    @property
+    def encodings_class(self) -> Any:
+        """The class of the encodings of products."""
+        return _load(self.encodings)
+
+
+def register(spec: ModelSpec) -> None:
+    """Add a model; its settings are ``recipe.models[name]``, ``models.NAME.key`` in files.
+
+    Raises:
+        UsageError: the name is taken by another model.
+    """
+    if _SPECS.setdefault(spec.name, spec) != spec:
+        raise UsageError(f"a model named '{spec.name}' is registered already")
+    EXTRA_MODELS[spec.name] = spec.config
+
+
+def model_spec(name: str) -> ModelSpec:
+    """A model by name. Raises UsageError, with the nearest name, if there is none."""
+    if name not in _SPECS:
+        raise unknown_name("model", name, list(_SPECS))
+    return _SPECS[name]
+
+
+def model_specs() -> tuple[ModelSpec, ...]:
+    """All models, in the order in which they are trained."""
+    return tuple(_SPECS.values())
+
+
+def model_names() -> tuple[str, ...]:
+    """The names of all models, in the order in which they are trained."""
+    return tuple(_SPECS)
+
+
+def explaining_model(names: Iterable[str]) -> str | None:
+    """The first of some models that explains its scores; None if none does."""
+    return next((name for name in names if model_spec(name).explains), None)
+
+
+def _load(reference: Any) -> Any:
+    if not isinstance(reference, str):
+        return reference
+    module, _, name = reference.partition(":")
+    return getattr(import_module(module), name)
+
+
+PRETRAINING = "label-match"
+"""The model whose encoder and word vectors others start from; it also tags and captions."""
+
+RETRIEVAL = "dual"
+"""The model whose vectors an index searches."""
+
+_SPECS: dict[str, ModelSpec] = {
+    spec.name: spec
+    for spec in (
+        ModelSpec(
+            PRETRAINING,
+            LabelMatchConfig,
+            "shopsight.models.label_match:LabelMatch",
+            "shopsight.training.tasks.label_match:LabelMatchTask",
+            "shopsight.models.label_match:LabelProducts",
+            "every word of the query as a label of the photo; pretraining only",
+            uses_trunk=True,
+            # The published scores were measured when this stage was named "pretrain"; its random
+            # streams keep that key, so that renaming the stage did not change a single number.
+            seed_key="pretrain",
+        ),
+        ModelSpec(
+            "word-match",
+            WordMatchConfig,
+            "shopsight.models.word_match:WordMatch",
+            "shopsight.training.tasks.word_match:WordMatchTask",
+            "shopsight.models.word_match:WordProducts",
+            "weighted words, each with the region of the photo that matches it best",
+            uses_trunk=True,
+            explains=True,
+            published=True,
+        ),
+        ModelSpec(
+            "sentence-match",
+            SentenceMatchConfig,
+            "shopsight.models.sentence_match:SentenceMatch",
+            "shopsight.training.tasks.sentence_match:SentenceMatchTask",
+            "shopsight.models.sentence_match:SentenceProducts",
+            "a recurrent network reads the query, starting from the photo",
+            uses_trunk=True,
+            shortlist_by="word-match",
+            published=True,
+        ),
+        ModelSpec(
+            RETRIEVAL,
+            DualConfig,
+            "shopsight.models.dual:Dual",
+            "shopsight.training.tasks.dual:DualTask",
+            "shopsight.models.dual:DualEncodings",
+            "one vector for the query, one for the photo, their cosine",
+        ),
+    )
+}

@@ -1,0 +1,195 @@
+"""One training: its data, run folder, processes and callbacks, and the stages that share them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from shopsight.batches.click_dataset import ClickedPairs
+from shopsight.batches.loader import RegionSource
+from shopsight.config import Recipe
+from shopsight.data.dataset import PreparedData
+from shopsight.data.split_names import VALID
+from shopsight.errors import UsageError
+from shopsight.inference.encode import rank_split
+from shopsight.inference.evaluate import HEADLINE, StepDone, no_progress
+from shopsight.inference.run_folder import RunFolder
+from shopsight.inference.timings import Times
+from shopsight.inference.trunk_cache import TrunkCache, trunk_key
+from shopsight.metrics.evaluate import Evaluator
+from shopsight.models.registry import PRETRAINING, model_spec
+from shopsight.negatives.groups import query_groups
+from shopsight.text.vocabulary import Vocabulary
+from shopsight.training.callbacks import Callback, NullCallback
+from shopsight.training.distributed import DistributedContext
+from shopsight.training.factory import make_loader, make_task, stage_seed
+from shopsight.training.loop import Phase, fit
+from shopsight.training.state import StageResult
+from shopsight.training.tasks.base import Task
+from shopsight.types import Pools
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSession:
+    """Everything that the stages of a training share; what is read from disk is read once.
+
+    Args:
+        data: the prepared folder.
+        folder: the run folder, whose recipe decides everything.
+        context: the processes that train together.
+        callback: receives the progress of every step.
+        step_done: called after every finished step of the training.
+    """
+
+    data: PreparedData
+    folder: RunFolder
+    context: DistributedContext = field(default_factory=DistributedContext)
+    callback: Callback = field(default_factory=NullCallback)
+    step_done: StepDone = no_progress
+
+    @property
+    def recipe(self) -> Recipe:
+        """All settings."""
+        return self.folder.recipe
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The vocabulary of all models."""
+        return self.folder.vocabulary()
+
+    @cached_property
+    def pairs(self) -> ClickedPairs:
+        """The clicked pairs with their query groups, which the first process builds."""
+        recipe, own = self.recipe, self.folder.path / "negatives"
+        if self.context.main:
+            with Times(self.folder.path).of("negatives"):
+                groups = query_groups(self.data, recipe.negatives, recipe.seed, own)
+            counts = groups.manifest
+            self.step_done(
+                "negatives",
+                f"{counts['texts']:,} distinct queries in {counts['last_words']:,} last-word"
+                f" groups and {counts['clusters']:,} clusters",
+            )
+        self.context.barrier()
+        groups = query_groups(self.data, recipe.negatives, recipe.seed, own)
+        return ClickedPairs.of(self.data, self.vocabulary, groups)
+
+    @cached_property
+    def evaluator(self) -> Evaluator:
+        """Metrics on the validation split."""
+        return Evaluator(self.data.qrels(VALID))
+
+    @cached_property
+    def pools(self) -> Pools:
+        """The candidates of the validation split."""
+        return self.data.pools(VALID)
+
+    def validate(self, model: Any, source: RegionSource) -> float:
+        """The headline metric of a model, in evaluation mode, on the validation split."""
+        run = rank_split(
+            model,
+            self.data,
+            self.vocabulary,
+            VALID,
+            pools=self.pools,
+            source=source,
+            device=self.context.device,
+        )
+        return float(self.evaluator.per_query(run, HEADLINE).mean())
+
+    def train_stage(self, stage: str) -> StageResult:
+        """Train a stage, or resume it where it was interrupted.
+
+        Returns:
+            The result, also of a stage that is finished already; its weights are
+            ``folder.stage(stage).best``.
+
+        Raises:
+            UsageError: the stage starts from label match, which was not trained; see `make_task`.
+            TrainingError: see `fit`.
+        """
+        if finished := self.folder.stage(stage).done():
+            return StageResult(**finished)
+        pairs = self.pairs  # grouping queries is a step of its own, with a time of its own
+        if not self.context.main:
+            return self._train(stage, pairs)
+        with Times(self.folder.path).of(stage, again=True):
+            result = self._train(stage, pairs)
+        self.step_done(stage, _summary(result))
+        return result
+
+    def _train(self, stage: str, pairs: ClickedPairs) -> StageResult:
+        recipe, folder = self.recipe, self.folder.stage(stage)
+        task = make_task(
+            stage,
+            recipe,
+            self.vocabulary,
+            pairs,
+            self.data.store,
+            pretrained=self._pretrained_weights(stage),
+            context=self.context,
+        )
+        source = self._region_source(stage, task)
+        configs = recipe.model(stage).phases
+        for number, config in enumerate(configs, start=1):
+            last = number == len(configs)
+            # Each phase ends with its best weights in the task, from which the next one starts.
+            result = fit(
+                Phase(
+                    task,
+                    make_loader(task, stage, recipe, pairs, source, self.context, number),
+                    config,
+                    folder if last else folder.phase(number),
+                    seed=stage_seed(recipe, stage, f"dropout {number}"),
+                    validate=lambda task: self.validate(task.model, source),
+                    validate_first=number > 1,
+                    callback=self.callback,
+                    context=self.context,
+                )
+            )
+        return result
+
+    def _pretrained_weights(self, stage: str) -> Path | None:
+        """The file of the weights that a stage starts from; None for random ones."""
+        if not self.recipe.model(stage).pretrained:
+            return None
+        if self.folder.stage(PRETRAINING).done() is None:
+            raise UsageError(
+                f"{stage} starts from the weights of {PRETRAINING}; train the stage"
+                f" {PRETRAINING} too"
+            )
+        return self.folder.stage(PRETRAINING).best
+
+    def _region_source(self, stage: str, task: Task) -> RegionSource:
+        """The region store, or the cached outputs of the frozen trunk."""
+        if not (model_spec(stage).uses_trunk and self.recipe.model(stage).cache_trunk):
+            return self.data.store
+        encoder, context, store = task.model.encoder.eval(), self.context, self.data.store
+        key = trunk_key(encoder.trunk, self.data)
+
+        def build() -> TrunkCache:
+            return TrunkCache.build(
+                self.folder.path / "cache",
+                store,
+                encoder.through_trunk,
+                key,
+                context.device,
+                width=encoder.trunk.width,
+            )
+
+        if context.main:
+            self.callback.note(f"{stage}: the frozen trunk over {len(store):,} products")
+            build()
+        # The other processes open the file that the first one has finished.
+        context.barrier()
+        return build()
+
+
+def _summary(result: StageResult) -> str:
+    best = "" if result.best is None else f"; best {HEADLINE} on {VALID} {result.best:.4f}"
+    return (
+        f"{result.steps:,} steps, {result.pairs_per_second:,.0f} pairs/s,"
+        f" {result.wait_fraction:.0%} waiting for data{best}"
+    )
