@@ -71,7 +71,7 @@ def test_its_page_shows_what_was_learned(trained: Trained) -> None:
     page = (folder / "report.html").read_text()
     for stage in model_names():
         assert f"<h3>{stage}</h3>" in page
-    assert page.count('class="story card"') == 6
+    assert page.count('class="example card"') == 6
     assert page.count("training loss over epoch") == len(model_names())
     assert page.count("the others share the rest") >= len(model_names())
     assert 'class="word"' in page

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,20 +15,22 @@ from numpy.typing import NDArray
 from shopsight.api.data import as_data
 from shopsight.api.runs import Run
 from shopsight.api.settings import build_settings
-from shopsight.config import STAGES, IndexConfig, Recipe
+from shopsight.config import IndexConfig, Recipe
 from shopsight.config.recipes import load_recipe
 from shopsight.data.dataset import PreparedData
-from shopsight.errors import OutputError, UsageError, unknown_name
+from shopsight.errors import OutputError, UsageError
 from shopsight.inference.run_folder import RUN_FILE, RunFolder
+from shopsight.models.registry import RETRIEVAL, model_names
 from shopsight.tables import Grid, Tabular
 
 if TYPE_CHECKING:
     from shopsight.api.search import Index
     from shopsight.inference.captioner import Description
-    from shopsight.training.pipeline import Results
+    from shopsight.inference.evaluate import Results
+    from shopsight.inference.ranker import Ranker as InferenceRanker
 
 Embeddings = NDArray[np.float32]
-ENSEMBLE, DUAL, REPORT = "ensemble", "dual", "report.html"
+ENSEMBLE, REPORT = "ensemble", "report.html"
 
 
 @dataclass(frozen=True, repr=False)
@@ -113,7 +115,6 @@ class Ranker:
         self, folder: RunFolder, device: str = "auto", results: Results | None = None
     ) -> None:
         self.folder, self.results, self._device_name = folder, results, device
-        self._model = cache(self._load)
 
     @property
     def path(self) -> Path:
@@ -149,32 +150,22 @@ class Ranker:
             UsageError: an unknown model.
             DataError: an unknown split.
         """
-        from shopsight.inference.ranker import Ranker as SplitRanker
+        name = self._ranker.default if model == ENSEMBLE else model
+        return Run.of(self._ranker.rank(as_data(data), split, name))
 
-        ranker = SplitRanker(self.folder, as_data(data), self._device)
-        name = ranker.default if model == ENSEMBLE else model
-        return Run.of(ranker.rank(name, split))
-
-    def encode_queries(self, queries: Sequence[str], model: str = DUAL) -> Embeddings:
+    def encode_queries(self, queries: Sequence[str], model: str = RETRIEVAL) -> Embeddings:
         """(Q, D) float32 unit vectors of query texts.
 
         Raises:
             UsageError: a model that was not trained, or that has no single vector per query.
         """
-        import torch
-
-        from shopsight.batches.batch import pad_tokens
-
-        network, vocabulary = self._dual(model), self.folder.vocabulary()
-        tokens = pad_tokens(vocabulary.encode(list(queries)), vocabulary.pad)
-        with torch.inference_mode():
-            return _array(network.encode_queries(tokens.to(self._device)))
+        return self._ranker.encode_queries(list(queries), model)
 
     def encode_products(
         self,
         data: PreparedData | str | Path,
         product_ids: Sequence[str] | None = None,
-        model: str = DUAL,
+        model: str = RETRIEVAL,
     ) -> Embeddings:
         """(P, D) float32 unit vectors of products (default: all, in the order of the data).
 
@@ -182,18 +173,9 @@ class Ranker:
             UsageError: see `encode_queries`.
             DataError: an unknown product id.
         """
-        import torch
-
-        from shopsight.inference.encode import read_regions
-
-        network, store = self._dual(model), as_data(data).store
-        ids = store.product_ids if product_ids is None else list(product_ids)
-        with torch.inference_mode():
-            blocks = [
-                _array(network.encode_products(regions.to(self._device)))
-                for regions in read_regions(store, store.index_of(ids))
-            ]
-        return np.concatenate(blocks)
+        data = as_data(data)
+        ids = data.store.product_ids if product_ids is None else list(product_ids)
+        return self._ranker.encode_products(data, ids, model)
 
     def describe(
         self,
@@ -216,12 +198,10 @@ class Ranker:
             UsageError: label-match was not trained.
             DataError: an unknown product id.
         """
-        from shopsight.inference.captioner import Captioner
-
         if min(tags, beam, depth) < 1:
             raise UsageError("--tags, --beam and --depth must be at least 1")
-        captioner = Captioner(self.folder, as_data(data), self._device)
-        return Descriptions(tuple(captioner.describe(product_ids, tags, beam, depth)))
+        products = self._ranker.describe(as_data(data), product_ids, tags, beam, depth)
+        return Descriptions(tuple(products))
 
     def build_index(
         self, data: PreparedData | str | Path, out: str | Path, **settings: Any
@@ -248,20 +228,11 @@ class Ranker:
         return f"Ranker({str(self.path)!r}: {', '.join(self.models)})"
 
     @cached_property
-    def _device(self) -> Any:
-        from shopsight.training.distributed import choose_device
+    def _ranker(self) -> InferenceRanker:
+        from shopsight.inference.device import choose_device
+        from shopsight.inference.ranker import Ranker as InferenceRanker
 
-        return choose_device(self._device_name)
-
-    def _dual(self, model: str) -> Any:
-        if model != DUAL:
-            raise unknown_name("model with one vector per text or product", model, [DUAL])
-        return self._model(model)
-
-    def _load(self, model: str) -> Any:
-        from shopsight.inference.load import load_model
-
-        return load_model(self.folder, model, self._device)
+        return InferenceRanker(self.folder, choose_device(self._device_name))
 
 
 def open_ranker(path: str | Path, device: str = "auto") -> Ranker:
@@ -277,18 +248,12 @@ def open_ranker(path: str | Path, device: str = "auto") -> Ranker:
     return Ranker(RunFolder.read(path), device)
 
 
-def _array(encodings: Any) -> Embeddings:
-    """The vectors of a dual encoder as a float32 array on the CPU."""
-    vectors: Embeddings = encodings.vectors.float().cpu().numpy()
-    return vectors
-
-
 def train(
     data: PreparedData | str | Path,
     recipe: str | Path,
     out: str | Path,
     set: Sequence[str] = (),
-    stages: Sequence[str] = STAGES,
+    stages: Sequence[str] | None = None,
     resume: bool = False,
     **options: Any,
 ) -> Ranker:
@@ -301,7 +266,7 @@ def train(
         recipe: a recipe's name, or a YAML file.
         out: the run folder to write.
         set: changes to the recipe, such as ``["word_match.margin=0.5"]``.
-        stages: the models to train.
+        stages: the models to train; all if left out.
         resume: continue an existing run folder.
         options: fields of `TrainOptions`.
 
@@ -315,34 +280,33 @@ def train(
 
     (settings,) = build_settings(options, TrainOptions)
     data, out, plan = as_data(data), Path(out), settings.recipe(recipe, set)
-    stages = [stage for stage in STAGES if stage in stages]
+    stages = [name for name in model_names() if stages is None or name in stages]
     check(data, plan, stages, out)
     first = os.environ.get("RANK", "0") == "0"  # of torchrun's processes, which begins the folder
     if first and (out / RUN_FILE).exists() and not resume:
         raise OutputError(f"{out}: the run exists; continue it with --resume, or choose another"
                           " --out")  # fmt: skip
 
+    from shopsight.inference.evaluate import no_progress
     from shopsight.reports.html import write_page
     from shopsight.reports.training_report import build_report
+    from shopsight.training import pipeline
     from shopsight.training.callbacks import ProgressLine
     from shopsight.training.distributed import init_distributed
-    from shopsight.training.pipeline import no_progress, train_all
 
     with (
         init_distributed(settings.device) as context,
         ProgressLine(settings.quiet or not context.main) as line,
     ):
-        results = train_all(
-            data,
-            plan,
-            out,
+        run_options = pipeline.TrainOptions(
             stages,
-            baselines=settings.baselines,
-            reuse=[Path(run) for run in settings.reuse],
-            world=context,
-            progress=line,
-            done=(settings.log if context.main else None) or no_progress,
+            settings.baselines or {},
+            [Path(run) for run in settings.reuse],
+            context,
+            line,
+            (settings.log if context.main else None) or no_progress,
         )
+        results = pipeline.train(data, plan, out, run_options)
         if results is not None:
             page = build_report(data, results, settings.title, settings.note, context.device)
             write_page(page, out / REPORT)
