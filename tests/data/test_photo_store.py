@@ -32,14 +32,14 @@ def test_no_product_has_a_photo(tmp_path: Path) -> None:
 def test_a_folder_without_photos_and_fields(tmp_path: Path) -> None:
     assert ProductPhotos.of(tmp_path) is None
     assert read_fields(tmp_path) is None
-    with pytest.raises(DataError, match="holds no photos"):
+    with pytest.raises(DataError, match="has no photos"):
         ProductPhotos(tmp_path)
 
 
 def test_photos_cut_short_are_refused(tmp_path: Path) -> None:
     (tmp_path / PHOTOS).write_bytes(b"first")
     np.save(tmp_path / PHOTO_OFFSETS, [0, 5, 9])
-    with pytest.raises(DataError, match=r"5 bytes do not fit photo_offsets\.npy"):
+    with pytest.raises(DataError, match=r"5 bytes do not match photo_offsets\.npy"):
         ProductPhotos(tmp_path)
 
 

@@ -1,1 +1,1 @@
-"""Products, queries and pools: the prepared folder and the small world."""
+"""Data set access."""

@@ -1,4 +1,4 @@
-"""A prepared folder, opened: its store, queries, pairs, pools, answers and vocabulary."""
+"""The prepared data set: regions, queries, clicked pairs, candidate pools, judgements."""
 
 from __future__ import annotations
 
@@ -34,12 +34,7 @@ SHARD = ManifestFormat(DATA_FILE, "shard", 2, "prepare the shard again", frozens
 
 @dataclass(frozen=True)
 class QueryTable:
-    """A split's queries, each once.
-
-    Attributes:
-        ids: query ids.
-        texts: their literal texts.
-    """
+    """The distinct queries of a split: ids and literal texts."""
 
     ids: list[str]
     texts: list[str]
@@ -50,11 +45,11 @@ class QueryTable:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Clicked pairs, N of them, in the order of the raw file.
+    """N clicked pairs in the order of the raw file.
 
     Attributes:
-        queries: (N,) index into the split's `QueryTable`.
-        products: (N,) index into the region store.
+        queries: (N,) indices into the split's `QueryTable`.
+        products: (N,) indices into the region store.
     """
 
     queries: IntArray
@@ -65,11 +60,11 @@ class Pairs:
 
 
 class PreparedData:
-    """A prepared folder; use `open`.
+    """A prepared folder, read on demand; made by `open`.
 
     Attributes:
         path: the folder.
-        manifest: the content of ``data.json``.
+        manifest: the content of ``data.json``: counts, settings, versions, checksums.
     """
 
     def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
@@ -77,7 +72,7 @@ class PreparedData:
 
     @classmethod
     def open(cls, path: Path | str) -> Self:
-        """Open a prepared folder; checks that its files are there, at their size.
+        """Open a prepared folder and check that its files exist and have their size.
 
         Raises:
             DataError: not a prepared folder, of another version, or incomplete.
@@ -91,39 +86,36 @@ class PreparedData:
 
     @property
     def splits(self) -> list[str]:
-        """The splits that were prepared."""
+        """Names of the splits."""
         return list(self.manifest["splits"])
 
     @cached_property
     def store(self) -> RegionStore:
-        """Every product's regions."""
+        """The regions of all products."""
         return RegionStore(self.path)
 
     @cached_property
     def photos(self) -> ProductPhotos | None:
-        """Every product's photo; None for data that came without photos."""
+        """The photos of all products; None for data without photos."""
         return ProductPhotos.of(self.path)
 
     @cached_property
     def fields(self) -> pa.Table | None:
-        """What else is known of each product (title, category, price...); None without."""
+        """Further columns of the products (title, category, price...), in store order, if any."""
         return read_fields(self.path)
 
     def queries(self, split: str) -> QueryTable:
-        """A split's queries. Raises DataError for a split that is not here."""
+        """The queries of a split. Raises DataError for an unknown split."""
         table = self._table("queries", split)
         return QueryTable(table["query_id"].to_pylist(), table["text"].to_pylist())
 
     def pairs(self, split: str = TRAIN) -> Pairs:
-        """The clicked pairs of the training split. Raises DataError if there are none."""
+        """The clicked pairs of a split. Raises DataError if it has none."""
         table = self._table("pairs", split)
-        return Pairs(
-            table["query"].to_numpy().astype(np.int64),
-            table["product"].to_numpy().astype(np.int64),
-        )
+        return Pairs(*(table[name].to_numpy().astype(np.int64) for name in ("query", "product")))
 
     def pools(self, split: str) -> Pools:
-        """The candidates of an evaluation split. Raises DataError if it has none."""
+        """The candidate pools of an evaluation split. Raises DataError if it has none."""
         table = self._table("pools", split)
         queries = table["query"].to_numpy()
         firsts = np.flatnonzero(np.diff(queries, prepend=-1))
@@ -159,11 +151,11 @@ class PreparedData:
 
         folder = self.path / "vocabulary"
         if not folder.is_dir():
-            raise DataError(f"{self.path}: no vocabulary, since no train split was prepared")
+            raise DataError(f"{self.path}: no vocabulary, because no train split was prepared")
         return load_vocabulary(folder)
 
     def verify(self) -> None:
-        """Compare every file with its checksum. Raises DataError for the first that differs."""
+        """Compare every file with its checksum. Raises DataError for the first difference."""
         check_contents(self.path, self.manifest["files"], REMEDY)
 
     def _qrels_path(self, split: str) -> Path:
@@ -175,5 +167,5 @@ class PreparedData:
         path = self.path / f"{kind}-{split}.parquet"
         if not path.exists():
             has = ", ".join(self.splits)
-            raise DataError(f"{self.path} holds no {kind} of split '{split}' (splits: {has})")
+            raise DataError(f"{self.path} has no {kind} of split '{split}' (splits: {has})")
         return pq.read_table(path)

@@ -1,4 +1,4 @@
-"""A photo that is not in the catalogue, seen as those that are."""
+"""Preprocess an external photo like catalogue photos."""
 
 from __future__ import annotations
 
@@ -14,14 +14,10 @@ from shopsight.formats.images import PhotoError, read_photo
 
 
 def read_new_photo(source: bytes | Path, data: PreparedData) -> NDArray[np.uint8]:
-    """The pixels (H, W, 3) of a new photo at the size that a folder's own photos are stored in.
-
-    Args:
-        source: the file's bytes, or where it is.
-        data: a folder that was prepared from photos.
+    """The pixels (H, W, 3) of a new photo, resized like the photos of a prepared folder.
 
     Raises:
-        InputError: no photo that can be read.
+        InputError: not a readable photo.
         DataError: the folder was not prepared from photos.
     """
     small = data.manifest["settings"].get("small")

@@ -1,7 +1,7 @@
-"""Small photos and the fields of products, beside the region store; a folder may have neither.
+"""Photos and fields of products, which a prepared folder or an index segment may have.
 
-``photos.bin`` holds JPEG files end to end, product after product; ``photo_offsets.npy`` (P + 1,)
-says where each begins. ``fields.parquet`` has a row for each product, in the order of the store.
+``photos.bin``: concatenated JPEG files in store order; ``photo_offsets.npy``: (P + 1,) byte
+offsets; ``fields.parquet``: a row per product in store order.
 """
 
 from __future__ import annotations
@@ -21,22 +21,20 @@ PHOTOS, PHOTO_OFFSETS, FIELDS = "photos.bin", "photo_offsets.npy", "fields.parqu
 
 
 class ProductPhotos:
-    """The photos of a folder's products.
-
-    Args:
-        folder: a prepared folder, or an index.
+    """Memory-mapped photos of a folder's products.
 
     Raises:
-        DataError: the folder has no photos, or they do not fit their offsets.
+        DataError: the folder has no photos, or they do not match their offsets.
     """
 
     def __init__(self, folder: Path) -> None:
         if not (folder / PHOTOS).is_file() or not (folder / PHOTO_OFFSETS).is_file():
-            raise DataError(f"{folder}: holds no photos")
+            raise DataError(f"{folder}: has no photos")
         self._offsets = np.load(folder / PHOTO_OFFSETS, mmap_mode="r", allow_pickle=False)
         size = (folder / PHOTOS).stat().st_size
         if self._offsets.ndim != 1 or not len(self._offsets) or int(self._offsets[-1]) != size:
-            raise DataError(f"{folder / PHOTOS}: {size:,} bytes do not fit {PHOTO_OFFSETS}")
+            raise DataError(f"{folder / PHOTOS}: {size:,} bytes do not match {PHOTO_OFFSETS}")
+        # An empty file cannot be mapped.
         self._bytes: mmap.mmap | bytes = b""
         if size:
             with open(folder / PHOTOS, "rb") as file:
@@ -44,20 +42,20 @@ class ProductPhotos:
 
     @classmethod
     def of(cls, folder: Path) -> ProductPhotos | None:
-        """The photos of a folder, or None where it has none."""
+        """The photos of a folder; None if it has none."""
         return cls(folder) if (folder / PHOTOS).is_file() else None
 
     def __len__(self) -> int:
         return len(self._offsets) - 1
 
     def jpeg(self, product: int) -> bytes | None:
-        """The JPEG file of a product of the store; None if it has no photo."""
+        """The JPEG file of the product at a store index; None if it has no photo."""
         start, stop = int(self._offsets[product]), int(self._offsets[product + 1])
         return self._bytes[start:stop] or None
 
 
 def read_fields(folder: Path) -> pa.Table | None:
-    """The fields of a folder's products, a row each, in the order of the store; None without."""
+    """The fields of a folder's products in store order; None if it has none."""
     import pyarrow.parquet as pq
 
     path = folder / FIELDS

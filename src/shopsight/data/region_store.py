@@ -1,9 +1,9 @@
-"""The region store: every product's regions, packed, memory-mapped, read by index.
+"""The region store: packed regions of all products, memory-mapped, read by product index.
 
 ``features-00000.npy`` ... (R, F), ``offsets.npy`` (P + 1,), ``boxes.npy`` (R, 4) in pixels,
 ``labels.npy`` (R,), ``image_sizes.npy`` (P, 2) and ``product_ids.npy`` (P,) bytes. The regions
-of product ``i`` are ``offsets[i]:offsets[i + 1]`` of all shards laid end to end; no product
-straddles two shards.
+of product ``i`` are ``offsets[i]:offsets[i + 1]`` of the concatenated shards; no product straddles
+two shards.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from shopsight.types import AnyArray, IntArray
 
 @dataclass(frozen=True)
 class RegionBatch:
-    """The regions of B products, packed; R regions in all.
+    """The R regions of B products, packed.
 
     Attributes:
         features: (R, F) in the store's dtype.
-        boxes: (R, 5) float32 in [0, 1]: top, left, bottom, right, area (method: box input).
+        boxes: (R, 5) float32 in [0, 1]: top, left, bottom, right, area.
         labels: (R,) int16 class labels.
-        lengths: (B,) int64 regions of each product, in the order asked for.
+        lengths: (B,) int64 number of regions of each product, in the order of the request.
     """
 
     features: AnyArray
@@ -39,13 +39,10 @@ class RegionBatch:
 
 
 class RegionStore:
-    """Reads products from a prepared folder.
-
-    Args:
-        folder: the prepared folder.
+    """Regions of a prepared folder.
 
     Raises:
-        DataError: a file is missing, or the files do not fit each other.
+        DataError: a file is missing, or the files do not match.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -65,21 +62,21 @@ class RegionStore:
 
     @property
     def width(self) -> int:
-        """F, the numbers per region feature."""
+        """Feature dimension F."""
         return int(self._shards[0].shape[1])
 
     @property
     def dtype(self) -> np.dtype[np.generic]:
-        """Number format of the features."""
+        """Dtype of the features."""
         return self._shards[0].dtype
 
     @cached_property
     def product_ids(self) -> list[str]:
         """The P product ids, in store order."""
-        return [str(one, "utf-8") for one in self._ids.tolist()]
+        return [product_id.decode() for product_id in self._ids.tolist()]
 
     def index_of(self, product_ids: Sequence[str]) -> IntArray:
-        """Store indices (B,) of product ids. Raises DataError for an id that is not here."""
+        """Store indices (B,) of product ids. Raises DataError for an unknown id."""
         positions = self._id_index.positions(product_ids)
         missing = np.flatnonzero(positions < 0)
         if len(missing):
@@ -87,30 +84,27 @@ class RegionStore:
         return positions
 
     def read(self, indices: Sequence[int] | IntArray) -> RegionBatch:
-        """The regions of products (B,), copied out of the map.
-
-        Raises:
-            IndexError: an index outside 0 to P - 1.
-        """
-        wanted = np.asarray(indices, np.int64)
-        if len(wanted) and not 0 <= int(wanted.min()) <= int(wanted.max()) < len(self):
+        """Copy the regions of products (B,). Raises IndexError outside 0 to P - 1."""
+        products = np.asarray(indices, np.int64)
+        if len(products) and not 0 <= int(products.min()) <= int(products.max()) < len(self):
             raise IndexError(f"product index outside 0 to {len(self) - 1}")
-        starts = self.offsets[wanted]
-        lengths = self.offsets[wanted + 1] - starts
+        starts = self.offsets[products]
+        lengths = self.offsets[products + 1] - starts
         regions = packed_ranges(starts, lengths)
-        sizes = np.repeat(self.image_sizes[wanted], lengths, axis=0)
+        sizes = np.repeat(self.image_sizes[products], lengths, axis=0)
         boxes = normalised_boxes(self.pixel_boxes[regions], sizes)
         return RegionBatch(self._take(regions), boxes, self.labels[regions], lengths)
 
     def _take(self, regions: IntArray) -> AnyArray:
+        # The usual case, without the copy through an output array.
         if len(self._shards) == 1:
             features: AnyArray = self._shards[0].take(regions, axis=0)
             return features
         features = np.empty((len(regions), self.width), self.dtype)
         shard_of = np.searchsorted(self._starts, regions, side="right") - 1
-        for number in np.unique(shard_of):
-            here = shard_of == number
-            features[here] = self._shards[number].take(regions[here] - self._starts[number], axis=0)
+        for shard in np.unique(shard_of):
+            rows = shard_of == shard
+            features[rows] = self._shards[shard].take(regions[rows] - self._starts[shard], axis=0)
         return features
 
     @cached_property
@@ -121,13 +115,13 @@ class RegionStore:
         regions = int(self.offsets[-1]) if len(self.offsets) else -1
         lengths = {len(self.pixel_boxes), len(self.labels), int(self._starts[-1])}
         if not self._shards or lengths != {regions}:
-            raise DataError(f"{self.folder}: the region store's files do not fit each other")
+            raise DataError(f"{self.folder}: the region store's files do not match")
         if len(self._ids) != len(self) or len(self.image_sizes) != len(self):
-            raise DataError(f"{self.folder}: the store's product ids do not fit its offsets")
+            raise DataError(f"{self.folder}: the store's product ids do not match its offsets")
 
 
 def packed_ranges(starts: IntArray, lengths: IntArray) -> IntArray:
-    """The ranges ``starts[i]:starts[i] + lengths[i]`` laid end to end.
+    """Concatenate the ranges ``starts[i]:starts[i] + lengths[i]``.
 
     >>> packed_ranges(np.array([5, 0]), np.array([2, 3])).tolist()
     [5, 6, 0, 1, 2]
@@ -139,14 +133,14 @@ def packed_ranges(starts: IntArray, lengths: IntArray) -> IntArray:
 
 
 def normalised_boxes(boxes: NDArray[np.float32], sizes: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Boxes as the models see them: top/h, left/w, bottom/h, right/w and the area of these.
+    """Box input of the models: top/h, left/w, bottom/h, right/w and the normalised area.
 
     Args:
         boxes: (R, 4) pixels, (top, left, bottom, right).
-        sizes: (R, 2) height and width of each region's photo.
+        sizes: (R, 2) height and width of the photo of each region.
 
     Returns:
-        (R, 5) float32 in [0, 1].
+        (R, 5) float32 in [0, 1]; see `docs/method.md`, section 2.
 
     >>> box, size = np.array([[0, 10, 50, 20]], np.float32), np.array([[100, 40]], np.int32)
     >>> normalised_boxes(box, size).tolist()

@@ -1,8 +1,8 @@
 """Names of the splits."""
 
 TRAIN = "train"
-"""The split of clicked pairs."""
+"""Clicked pairs."""
 VALID = "valid"
-"""The split that training validates on and fits fusion weights to."""
+"""Validation during training; fusion weights are fitted to it."""
 SPLIT_ORDER = (TRAIN, VALID, "testA", "testB")
-"""The order in which splits are read and listed; other names follow."""
+"""Order in which splits are read and listed; other names follow."""

@@ -1,1 +1,1 @@
-"""What stands in files: readers that refuse what is wrong, and writers."""
+"""File formats: validating readers and atomic writers."""

@@ -553,7 +553,7 @@ def test_missing_splits_and_products_raise(raw, tmp_path):
     data = prepare_kddcup(raw, tmp_path / "data", ONE, splits=("valid",))
     with pytest.raises(DataError, match="no pairs of split 'train'"):
         data.pairs()
-    with pytest.raises(DataError, match="no vocabulary, since no train split"):
+    with pytest.raises(DataError, match="no vocabulary, because no train split"):
         data.vocabulary()
     with pytest.raises(DataError, match="no product 'x'"):
         data.store.index_of(["120", "x"])
