@@ -46,9 +46,13 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     with atomic_path(path) as temporary:
         file = open(temporary, mode, **text)  # type: ignore[call-overload]  # noqa: SIM115
         try:
-            yield _NamedErrors(file, Path(path))  # type: ignore[misc]
-            with write_errors(path):
-                file.close()
+            yield file
+            file.close()
+        except OSError as error:
+            # A failing write has no file name; a failing open of another file has its own.
+            if error.filename:
+                raise
+            raise _write_error(Path(path), error) from error
         finally:
             # On a full disk the second flush fails like the first, whose error is on its way.
             with suppress(OSError):
@@ -157,28 +161,6 @@ def resolve_output(path: str | Path) -> Path:
     if kind != stat.S_IFREG:
         raise OutputError(f"{target}: cannot write a file here, it is not a regular file")
     return Path(os.path.realpath(target)) if target.is_symlink() else target
-
-
-class _NamedErrors:
-    """An open file whose failing writes name ``target`` and not the temporary file."""
-
-    def __init__(self, file: IO[Any], target: Path) -> None:
-        self._file, self._target = file, target
-
-    def write(self, data: Any) -> int:
-        try:
-            return self._file.write(data)
-        except OSError as error:
-            raise _write_error(self._target, error) from error
-
-    def writelines(self, lines: Any) -> None:
-        try:
-            self._file.writelines(lines)
-        except OSError as error:
-            raise _write_error(self._target, error) from error
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
 
 
 def _permissions(target: Path) -> int:

@@ -1,1 +1,1 @@
-"""From a shopper's words to tokens."""
+"""Query text: normalisation, tokens, statistics."""

@@ -1,6 +1,6 @@
-"""One normal form of a query, and the words in it.
+"""Normal form of a query, and its words.
 
-Queries are stored as they came; this is what they are compared, grouped and tokenised by.
+Queries are stored literally, and compared, grouped and tokenised by their normal form.
 """
 
 from __future__ import annotations
@@ -20,28 +20,27 @@ _BETWEEN_WORDS = re.compile(r"[\s,;:!?()\[\]{}<>\"/|\\]+")
 
 
 def normalise(text: str) -> str:
-    r"""The normal form of a text; normalising it again changes nothing.
+    r"""The normal form of a text; idempotent.
 
-    Compatibility forms are unfolded and case is folded (Unicode's NFKC and case folding), control
-    and format characters, lone surrogates and the replacement character are dropped, dashes and
-    quotes of every kind become ``-``, ``'`` and ``"``, and white space of every kind becomes one
-    space between words.
+    Unicode NFKC and case folding; control and format characters, lone surrogates and the
+    replacement character are dropped; dashes and quotes of every kind become ``-``, ``'`` and
+    ``"``; white space of every kind becomes one space between words.
 
     >>> normalise("  Women’s\tＴ－Shirt – APPLIQUÉS\r\n")
     "women's t-shirt - appliqués"
     """
     folded = _fold(text)
+    # Folding can create what an earlier step removes, so it is repeated to its fixed point.
     while folded != text:
         text, folded = folded, _fold(folded)
     return folded
 
 
 def words(text: str) -> list[str]:
-    """The words of a text in their normal form, without the punctuation around them.
+    """The words of a text in normal form, without the punctuation around them.
 
-    A word keeps the hyphens, dots and apostrophes inside it and loses a possessive ending.
-    Letters, digits and marks of every script are parts of words; what has none of them is not
-    a word.
+    A word keeps its inner hyphens, dots and apostrophes and loses a possessive ending. It has at
+    least one letter, digit or mark of any script.
 
     >>> words("Ms. T-shirt, women's (100% cotton) &")
     ['ms', 't-shirt', 'women', '100', 'cotton']
@@ -60,11 +59,11 @@ def last_word(text: str) -> str:
     >>> last_word("leopard print women's shoes !"), last_word("$")
     ('shoes', '$')
     """
-    found = words(text)
-    return found[-1] if found else normalise(text)
+    return (words(text) or [normalise(text)])[-1]
 
 
 def _fold(text: str) -> str:
+    # Nearly all queries, and several times faster than the general way.
     if text.isascii() and text.isprintable():
         return " ".join(text.replace("`", "'").lower().split())
     kept = "".join(
@@ -78,7 +77,8 @@ def _fold(text: str) -> str:
 
 def _bare(piece: str) -> str:
     bare = _stripped(piece)
-    while bare.endswith("'s"):  # a loop, for "ms.'s" is written too
+    # A loop, because "ms.'s" occurs too.
+    while bare.endswith("'s"):
         bare = _stripped(bare[:-2])
     return bare
 

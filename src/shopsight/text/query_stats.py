@@ -1,4 +1,4 @@
-"""What is odd in a list of queries, counted."""
+"""Statistics of a query list: lengths, duplicates, unusual forms."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from shopsight.text.normalise import normalise, words
 from shopsight.text.stopwords import stop_words
 
 LONG = 12
-"""A query of more words than this is long."""
+"""Number of words beyond which a query is long."""
 
 EXAMPLES = 3
-"""How many queries of each kind are shown."""
+"""Number of queries that are shown of each kind."""
 
 REPEATED = "same as an earlier one once normalised"
 
 
-class Reading(NamedTuple):
-    """A query as it came, its normal form, and its words."""
+class Query(NamedTuple):
+    """A literal query, its normal form and its words."""
 
     text: str
     normal: str
     words: list[str]
 
 
-ODDITIES: dict[str, Callable[[Reading], bool]] = {
+ODDITIES: dict[str, Callable[[Query], bool]] = {
     "empty": lambda q: not q.normal,
     "control or format characters": lambda q: not q.text.isprintable() and _has_control(q.text),
     "outside ASCII": lambda q: not q.text.isascii(),
@@ -47,19 +47,16 @@ ODDITIES: dict[str, Callable[[Reading], bool]] = {
     "the same word twice": lambda q: len(set(q.words)) < len(q.words),
     f"more than {LONG} words": lambda q: len(q.words) > LONG,
 }
-"""Kinds of oddity, and whether a query is of that kind; a query can be of several."""
+"""Predicates by kind; a query can be of several kinds."""
 
 
 def describe_queries(texts: Iterable[str]) -> dict[str, Any]:
-    """Count the oddities of queries; none of them is an error.
-
-    Args:
-        texts: the queries as they came.
+    """Count queries by kind; no kind is an error.
 
     Returns:
-        Ready for JSON: ``queries`` and ``distinct`` (after normalisation) are counts,
-        ``words_mean`` and ``words_max`` are words per query, and ``odd`` gives for each kind,
-        also one that does not occur, its ``count`` and its first ``examples``.
+        For JSON: ``queries`` and ``distinct`` (after normalisation) are counts, ``words_mean`` and
+        ``words_max`` are words per query, and ``odd`` has the ``count`` and the first
+        ``examples`` of each kind, also of kinds that do not occur.
 
     >>> described = describe_queries(["red dress", "Red  dress", ", lamp", "of the"])
     >>> {kind: odd["count"] for kind, odd in described["odd"].items() if odd["count"] > 0}
@@ -71,10 +68,11 @@ def describe_queries(texts: Iterable[str]) -> dict[str, Any]:
     odd: dict[str, dict[str, Any]] = {
         kind: {"count": 0, "examples": []} for kind in (*ODDITIES, REPEATED)
     }
-    seen: set[int] = set()  # hashes take half the memory, and millions of queries may come
+    # Hashes take half the memory of the texts, of which there may be millions.
+    seen: set[int] = set()
     lengths: list[int] = []
     for text in texts:
-        query = Reading(text, normalise(text), words(text))
+        query = Query(text, normalise(text), words(text))
         kinds = [kind for kind, holds in ODDITIES.items() if holds(query)]
         key = hash(query.normal)
         for kind in kinds + [REPEATED] * (key in seen):

@@ -1,4 +1,4 @@
-"""The function words that are left out of queries, kept as data beside this module."""
+"""Function words that are left out of queries, from ``stop_words.txt``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib.resources import files
 
 @cache
 def stop_words() -> frozenset[str]:
-    """The tokens that matching leaves out: English function words, ``-``, ``'`` and ``s``.
+    """Tokens that matching leaves out: English function words, ``-``, ``'`` and ``s``.
 
     >>> "the" in stop_words(), "without" in stop_words()
     (True, False)

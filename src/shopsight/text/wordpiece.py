@@ -1,8 +1,7 @@
-"""WordPiece tokenizers: trained on texts, read from a folder, fetched from the hub by name.
+"""WordPiece tokenizers (Wu et al., 2016, in BERT's form): trained, read from a folder, fetched.
 
-WordPiece: Wu et al., "Google's Neural Machine Translation System", 2016, in BERT's form. Every
-tokenizer that leaves this module is bare: it normalises, splits and looks up, and neither adds,
-pads nor truncates, nor takes a special token out of a text.
+Every tokenizer that leaves this module is bare: it normalises, splits and looks up, and neither
+adds, pads nor truncates, nor recognises special tokens in a text.
 """
 
 from __future__ import annotations
@@ -21,19 +20,18 @@ from tokenizers.trainers import WordPieceTrainer
 from shopsight.errors import DataError
 
 PREFIX = "##"
-"""What a piece begins with that continues a word."""
+"""Prefix of a piece that continues a word."""
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-"""The special tokens of a trained tokenizer, in the order of their ids."""
+"""Special tokens of a trained tokenizer, in the order of their ids."""
 
 TOKENIZER, BERT, BERT_SETTINGS = "tokenizer.json", "vocab.txt", "tokenizer_config.json"
 
 
 def train(texts: list[str], size: int) -> Tokenizer:
-    """Train on texts; the same texts give the same tokens with the same ids.
+    """Train on texts; equal texts give equal tokens and ids.
 
-    Pieces seen fewer than two times are not joined. Single characters are always kept, so
-    ``size`` is exceeded where they alone are more.
+    Pieces that occur once are not merged. Single characters are always kept, even beyond ``size``.
     """
     # The trainer numbers characters in the order of a hash table, which differs from process to
     # process, and breaks ties by these numbers. Named as special tokens they are numbered here.
@@ -48,23 +46,23 @@ def read_folder(folder: Path) -> Tokenizer:
     """Read ``tokenizer.json``, or BERT's ``vocab.txt`` with its optional settings.
 
     Raises:
-        DataError: neither is there, the file is damaged, or it is another kind of tokenizer.
+        DataError: neither file exists, it is damaged, or it is another kind of tokenizer.
     """
     if (folder / TOKENIZER).is_file():
         return _read_tokenizer(folder / TOKENIZER)
     if (folder / BERT).is_file():
         return _read_bert(folder)
-    raise DataError(f"{folder}: there is no tokenizer here, neither {TOKENIZER} nor {BERT}")
+    raise DataError(f"{folder}: no tokenizer here, neither {TOKENIZER} nor {BERT}")
 
 
 def fetch(name: str) -> Tokenizer:
-    """Read a published tokenizer by its name on the Hugging Face hub, or from the hub's cache.
+    """Download a published tokenizer from the Hugging Face hub, or read it from the hub's cache.
 
     Raises:
         DataError: no such name, the hub cannot be reached, or it is another kind of tokenizer.
     """
     if name.startswith((".", "/", "~")):
-        raise DataError(f"{name}: there is no such folder to take a tokenizer from")
+        raise DataError(f"{name}: no such folder")
     for file in (TOKENIZER, BERT):
         path = _download(name, file)
         if path is not None:
@@ -72,19 +70,22 @@ def fetch(name: str) -> Tokenizer:
     else:
         raise DataError(f"'{name}' on the Hugging Face hub has neither {TOKENIZER} nor {BERT}")
     if file == BERT:
-        _download(name, BERT_SETTINGS)  # the hub's cache keeps one model's files in one folder
+        # The hub's cache keeps the files of a model in one folder.
+        _download(name, BERT_SETTINGS)
     return read_folder(path.parent)
 
 
 def bare(tokenizer: Tokenizer, source: str) -> Tokenizer:
-    """The same normaliser, splitter and tokens, without anything that adds or takes out tokens.
+    """The same normaliser, splitter and tokens, without anything that adds or removes tokens.
 
     Raises:
         DataError: the model is not WordPiece.
     """
     model = tokenizer.model
     if not isinstance(model, WordPiece):
-        raise DataError(f"{source}: a {type(model).__name__} tokenizer, where WordPiece is needed")
+        raise DataError(
+            f"{source}: a {type(model).__name__} tokenizer; only WordPiece is supported"
+        )
     if model.continuing_subword_prefix != PREFIX:
         raise DataError(f"{source}: continues words with {model.continuing_subword_prefix!r}")
     vocabulary = tokenizer.get_vocab(with_added_tokens=True)
@@ -115,7 +116,8 @@ def _trained(texts: list[str], size: int, special: list[str]) -> Tokenizer:
 def _read_tokenizer(path: Path) -> Tokenizer:
     try:
         tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises nothing narrower
+    # The library raises nothing narrower.
+    except Exception as error:
         raise DataError(f"{path}: not a tokenizer file ({error})") from error
     return bare(tokenizer, str(path))
 
@@ -127,7 +129,7 @@ def _read_bert(folder: Path) -> Tokenizer:
         raise DataError(f"{folder / BERT}: not a list of tokens in UTF-8") from error
     settings = _read_settings(folder / BERT_SETTINGS)
     tokens = [line.rstrip("\r") for line in lines]
-    vocabulary = {token: place for place, token in enumerate(tokens) if token}
+    vocabulary = {token: i for i, token in enumerate(tokens) if token}
     tokenizer = Tokenizer(WordPiece(vocabulary, unk_token=settings.get("unk_token", "[UNK]")))
     tokenizer.normalizer = BertNormalizer(
         lowercase=settings.get("do_lower_case", True),
@@ -151,7 +153,7 @@ def _read_settings(path: Path) -> dict[str, Any]:
 
 
 def _download(name: str, file: str) -> Path | None:
-    """The local copy of one file, or None where the hub says that the model has no such file."""
+    """The local copy of a file; None if the model has no such file."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
