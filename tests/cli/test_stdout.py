@@ -1,16 +1,13 @@
-"""Closed, full or abandoned standard streams; invalid calls of the command itself."""
+"""Closed, full or abandoned standard streams."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-
-from shopsight.cli.main import main
 
 SHOPSIGHT = f"{sys.executable} -m shopsight"
 
@@ -83,59 +80,3 @@ def test_closed_streams_are_reported(folder: Path) -> None:
     # The message is lost, but it must not go to stdout, where results are expected.
     line = "shopsight evaluate none --answers a 2>&- | grep . && exit 9; exit ${PIPESTATUS[0]}"
     assert shell(folder, line) == (2, "")
-
-
-@pytest.mark.parametrize(
-    ("argv", "message"),
-    [
-        (["prepare", "kddcup", "raw"], "interrupted; repeat the command to resume"),
-        (
-            ["prepare", "kddcup", "raw", "--force"],
-            "interrupted; repeat the command without --force to resume",
-        ),
-        (["evaluate", "run.json"], "interrupted"),
-    ],
-)
-def test_interrupted(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    argv: list[str],
-    message: str,
-) -> None:
-    def interrupt(_: str) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("shopsight.cli.main.import_module", interrupt)
-    assert main(argv) == 130
-    assert capsys.readouterr().err == f"shopsight: {message}\n"
-
-
-@pytest.mark.parametrize("seed", ["-1", "4294967296"])
-def test_seed_out_of_range(capsys: pytest.CaptureFixture[str], seed: str) -> None:
-    assert main(["demo", "--out", "never", "--seed", seed]) == 2
-    expected = f"shopsight: --seed must be from 0 to 4294967295, not {seed}\n"
-    assert capsys.readouterr().err == expected
-    assert not Path("never").exists()
-
-
-def test_bench_in_missing_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bench", "data", "--folder", str(tmp_path / "none")]) == 2
-    assert capsys.readouterr().err == f"shopsight: {tmp_path / 'none'}: no such folder\n"
-
-
-def test_errors_are_json_with_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    message = f"{folder / 'none'}: no such file or directory"
-    command = ["evaluate", str(folder / "none"), "--answers", str(folder / "answers.json")]
-    assert main([*command, "--json"]) == 2
-    printed = capsys.readouterr()
-    assert json.loads(printed.out) == {"error": message}
-    assert printed.err == f"shopsight: {message}\n"
-    assert main(command) == 2
-    assert capsys.readouterr().out == ""
-
-
-def test_invalid_arguments_are_json_with_json(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["evaluate", "--answer", "x", "--json"]) == 2
-    printed = capsys.readouterr()
-    assert json.loads(printed.out)["error"] in printed.err
-    assert "did you mean '--answers'" in printed.err

@@ -12,6 +12,8 @@ from shopsight.errors import DataError, InputError
 from shopsight.formats.candidates import read_candidates
 from shopsight.tables import Grid, Tabular, plain
 
+_LONGEST = 100
+
 
 @dataclass(frozen=True)
 class PathInfo(Tabular):
@@ -112,11 +114,16 @@ def _pools(run: Run) -> dict[str, Any]:
 
 
 def _cell(value: Any) -> str:
+    """A value in at most `_LONGEST` characters; --json and `to_dict` have all of it."""
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_cell(item)}" for name, item in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+        text = ", ".join(f"{name} ({_cell(item)})" if isinstance(item, dict)
+                         else f"{name} {_cell(item)}" for name, item in value.items())  # fmt: skip
+    elif isinstance(value, list | tuple):
+        text = ", ".join(map(str, value))
+    else:
+        is_count = isinstance(value, int) and not isinstance(value, bool)
+        text = f"{value:,}" if is_count else str(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
 _FOLDERS: dict[str, tuple[str, Callable[[Path], dict[str, Any]]]] = {

@@ -11,12 +11,12 @@ from shopsight.errors import UsageError
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """How a run is scored.
+    """Evaluation of a run.
 
     Args:
-        metrics: metric names, such as ndcg@5, recall@10, mrr, map, precision@5, hit@1.
+        metrics: such as ndcg@5, recall@10, mrr, map, precision@5, hit@1.
         resamples: bootstrap resamples of the queries behind the interval.
-        confidence: width of the interval.
+        confidence: level of the interval.
     """
 
     metrics: tuple[str, ...] = ("ndcg@5", "recall@10", "mrr")
@@ -26,7 +26,7 @@ class EvaluateConfig:
 
 @dataclass(frozen=True)
 class CompareConfig:
-    """How runs are compared pair by pair.
+    """Pairwise comparison of runs.
 
     Args:
         alpha: significance level of the letters.
@@ -41,15 +41,15 @@ class CompareConfig:
 
 @dataclass(frozen=True)
 class FusionConfig:
-    """How runs are combined.
+    """Fusion of runs.
 
     Args:
         method: grid (two runs), coordinate (any number), rrf (no weights to fit), or auto:
             grid for two runs and coordinate for more.
-        normalise: what is done to each query's scores before they are added.
-        steps: the grid's number of steps from 0 to 1.
-        folds: folds of queries behind the held-out score.
-        rrf_k: the constant of reciprocal rank fusion.
+        normalise: normalisation of the scores of each query.
+        steps: number of weight steps from 0 to 1.
+        folds: folds of queries of the cross-validated score.
+        rrf_k: k of reciprocal rank fusion, 1 / (k + rank).
     """
 
     method: Literal["auto", "grid", "coordinate", "rrf"] = "auto"
