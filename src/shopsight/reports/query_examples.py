@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from shopsight.data.dataset import PreparedData
+from shopsight.inference.attention import AttentionWeights
 from shopsight.metrics.evaluate import Evaluation
 from shopsight.types import Box, Qrels, Run
 
@@ -96,8 +97,7 @@ class QueryExamples:
         run: the ranking.
         qrels: relevance judgements.
         caption: short description of a product, by id.
-        words: attention weights of a query's words, by text and product id.
-        regions: attention weights of a product's regions, by id.
+        attention: weights of words and regions; None if no model provides them.
     """
 
     def __init__(
@@ -107,11 +107,10 @@ class QueryExamples:
         run: Run,
         qrels: Qrels,
         caption: Callable[[str], str],
-        words: Callable[[str, str], Sequence[tuple[str, float]]] | None = None,
-        regions: Callable[[str], Sequence[float]] | None = None,
+        attention: AttentionWeights | None = None,
     ) -> None:
         self._store, self._photos, self._qrels = data.store, data.photos, qrels
-        self._caption, self._words, self._regions = caption, words, regions
+        self._caption, self._attention = caption, attention
         queries = data.queries(split)
         self.texts = dict(zip(queries.ids, queries.texts, strict=True))
         bounds = run.pools.offsets
@@ -138,7 +137,7 @@ class QueryExamples:
                 for rank, product in enumerate(ranking[:SHOWN], 1)
             ),
             tuple(i for i, product in enumerate(ranking, 1) if i > SHOWN and product in relevant),
-            tuple(self._words(text, ranking[0])) if self._words and ranking else (),
+            tuple(self._attention.words(text, ranking[0])) if self._attention and ranking else (),
         )
 
     def _candidate(self, product_id: str, rank: int, relevant: bool) -> Candidate:
@@ -153,6 +152,6 @@ class QueryExamples:
             tuple(Box(*box[:4]) for box in regions.boxes),
             tuple(self._labels.get(label, f"label {label}") for label in regions.labels.tolist()),
             width / height,
-            tuple(self._regions(product_id)) if self._regions else (),
+            tuple(self._attention.regions(product_id)) if self._attention else (),
             (self._photos.jpeg(int(index)) if self._photos else None) or b"",
         )

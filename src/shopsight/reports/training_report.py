@@ -23,7 +23,7 @@ from shopsight.reports.html import Report
 from shopsight.reports.learning_curves import learning_curves
 from shopsight.reports.query_examples import QueryExample, QueryExamples, best_and_worst
 
-ABOUT = {
+_BASELINES = {
     "random": "baseline: candidates in random order",
     "word-centroids": "baseline: mean photo of every word; no neural network",
 }
@@ -63,8 +63,7 @@ def build_report(
         results.valid[evaluation.name],
         qrels,
         note or _titles(data) or _tags(data, results, device),
-        words=attention.words if attention else None,
-        regions=attention.regions if attention else None,
+        attention,
     )
     values = dict(zip(evaluation.query_ids, evaluation.per_query[HEADLINE].tolist(), strict=True))
     relevant = {
@@ -131,7 +130,7 @@ def _summary(results: Results) -> str:
 
 def _description(name: str, ensembles: Mapping[str, Ensemble]) -> str:
     if name not in ensembles:
-        return ABOUT.get(name) or model_spec(name).description
+        return _BASELINES.get(name) or model_spec(name).description
     weights = ensembles[name].weights.items()
     terms = " + ".join(f"{weight:.2f} {member}" for member, weight in weights if weight)
     kind = "ensemble of the reference solution, raw scores: " if name == REFERENCE else ""
