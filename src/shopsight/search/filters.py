@@ -6,7 +6,7 @@ import json
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,20 +23,22 @@ _FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0"
 _SIGN = re.compile(">=|<=|>|<|=")
 
 
+def _is_numeric(dtype: pa.DataType) -> bool:
+    types = pa.types
+    return types.is_integer(dtype) or types.is_floating(dtype) or types.is_decimal(dtype)
+
+
 @dataclass(frozen=True)
 class Filter(ABC):
     """A condition on one field.
 
     Attributes:
         field: its name.
+        accepts: whether columns of an Arrow type are filtered by this kind.
     """
 
     field: str
-
-    @classmethod
-    @abstractmethod
-    def accepts(cls, dtype: pa.DataType) -> bool:
-        """Whether columns of this type are filtered by this kind."""
+    accepts: ClassVar[Callable[[pa.DataType], bool]]
 
     @classmethod
     @abstractmethod
@@ -71,12 +73,8 @@ class Filter(ABC):
 class FlagFilter(Filter):
     """Equality of a boolean field."""
 
+    accepts = staticmethod(pa.types.is_boolean)
     value: bool
-
-    @classmethod
-    def accepts(cls, dtype: pa.DataType) -> bool:
-        """See `Filter.accepts`."""
-        return bool(pa.types.is_boolean(dtype))
 
     @classmethod
     def decode(cls, stored: pa.ChunkedArray) -> AnyArray:
@@ -85,7 +83,7 @@ class FlagFilter(Filter):
 
     @classmethod
     def parse(cls, field: str, text: str) -> FlagFilter:
-        """See `Filter.parse`."""
+        """Parse ``true``, ``false`` and their synonyms."""
         if text.strip().lower() not in _FLAGS:
             raise FilterError(f"{field} expects true or false, got {shortened(text)}")
         return cls(field, _FLAGS[text.strip().lower()])
@@ -98,11 +96,11 @@ class FlagFilter(Filter):
         return Facet(field, "flag", counts)
 
     def mask(self, column: AnyArray) -> BoolArray:
-        """See `Filter.mask`."""
+        """(P,) products with this value."""
         return column == int(self.value)
 
     def to_milvus(self, column: str) -> str:
-        """See `Filter.to_milvus`."""
+        """A comparison with ``true`` or ``false``."""
         return f"{column} == {json.dumps(self.value)}"
 
 
@@ -110,16 +108,11 @@ class FlagFilter(Filter):
 class NumberFilter(Filter):
     """A range of a numeric field; ``low_open`` and ``high_open`` exclude the bounds."""
 
+    accepts = staticmethod(_is_numeric)
     low: float = -math.inf
     high: float = math.inf
     low_open: bool = False
     high_open: bool = False
-
-    @classmethod
-    def accepts(cls, dtype: pa.DataType) -> bool:
-        """See `Filter.accepts`."""
-        types = pa.types
-        return types.is_integer(dtype) or types.is_floating(dtype) or types.is_decimal(dtype)
 
     @classmethod
     def decode(cls, stored: pa.ChunkedArray) -> AnyArray:
@@ -157,13 +150,13 @@ class NumberFilter(Filter):
         return Facet(field, "number", low=float(values.min()), high=float(values.max()))
 
     def mask(self, column: AnyArray) -> BoolArray:
-        """See `Filter.mask`."""
+        """(P,) products in the range; a missing value is in none."""
         low = column > self.low if self.low_open else column >= self.low
         met: BoolArray = low & (column < self.high if self.high_open else column <= self.high)
         return met
 
     def to_milvus(self, column: str) -> str:
-        """See `Filter.to_milvus`.
+        """Comparisons with the finite bounds.
 
         >>> NumberFilter("price", 10.0, 20.0, high_open=True).to_milvus("f")
         'f >= 10.0 and f < 20.0'
@@ -185,14 +178,10 @@ class NumberFilter(Filter):
 
 @dataclass(frozen=True)
 class TextFilter(Filter):
-    """Case-insensitive equality of any other field."""
+    """Case-insensitive equality of a field of any other type, so it is the last of `FILTERS`."""
 
+    accepts = staticmethod(lambda dtype: True)
     value: str
-
-    @classmethod
-    def accepts(cls, dtype: pa.DataType) -> bool:  # noqa: ARG003
-        """Every type, so this kind comes last in `FILTERS`."""
-        return True
 
     @classmethod
     def decode(cls, stored: pa.ChunkedArray) -> tuple[AnyArray, list[str]]:
@@ -205,7 +194,7 @@ class TextFilter(Filter):
 
     @classmethod
     def parse(cls, field: str, text: str) -> TextFilter:
-        """See `Filter.parse`."""
+        """Take any text."""
         return cls(field, text.casefold())
 
     @classmethod
@@ -221,7 +210,7 @@ class TextFilter(Filter):
         return Facet(field, "choice", {texts[i]: int(counts[i]) for i in order})
 
     def mask(self, column: tuple[AnyArray, list[str]]) -> BoolArray:
-        """See `Filter.mask`."""
+        """(P,) products with this text."""
         codes, texts = column
         # The last entry answers code -1, a missing text.
         matches = np.array([text.casefold() == self.value for text in texts] + [False])
@@ -229,7 +218,7 @@ class TextFilter(Filter):
         return met
 
     def to_milvus(self, column: str) -> str:
-        """See `Filter.to_milvus`."""
+        """A comparison with the casefolded text."""
         return f"{column} == {json.dumps(self.value, ensure_ascii=False)}"
 
     @classmethod

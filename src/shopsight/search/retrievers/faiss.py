@@ -77,14 +77,9 @@ class FaissRetriever:
 def build_faiss_index(
     rows: int, read: ReadVectors, path: Path, config: IndexConfig, queries: Vectors | None
 ) -> dict[str, Any]:
-    """Write the Faiss index of a segment.
+    """Write the Faiss index of a segment of P = ``rows`` products.
 
-    Args:
-        rows: P, its products.
-        read: reads their vectors.
-        path: file to write.
-        config: index settings.
-        queries: (Q, D) vectors of real queries, which nprobe is tuned on; None uses products.
+    nprobe is tuned on ``queries`` (Q, D), or on products without any.
 
     Returns:
         The parameters that `FaissIndex.open` needs, and the recall measured.
@@ -115,12 +110,7 @@ def build_faiss_index(
 class FaissIndex:
     """An opened Faiss index of a segment; threads may search it concurrently.
 
-    Args:
-        index: the faiss object.
-        rows: P, products of the segment.
-        read: reads their vectors.
-        nlist: number of IVF lists; 0 for a flat index.
-        nprobe: lists to search.
+    ``nlist`` is 0 for a flat index.
     """
 
     def __init__(
@@ -133,13 +123,7 @@ class FaissIndex:
     def open(
         cls, path: Path, params: Mapping[str, Any], rows: int, read: ReadVectors
     ) -> FaissIndex:
-        """Open what `build_faiss_index` wrote.
-
-        Args:
-            path: the file.
-            params: the result of `build_faiss_index`.
-            rows: P.
-            read: reads vectors of the segment.
+        """Open what `build_faiss_index` wrote; it returned ``params``.
 
         Raises:
             DataError: the file is missing or damaged.
