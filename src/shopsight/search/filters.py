@@ -6,9 +6,9 @@ import json
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +25,7 @@ _SIGN = re.compile(">=|<=|>|<|=")
 
 def _is_numeric(dtype: pa.DataType) -> bool:
     types = pa.types
-    return types.is_integer(dtype) or types.is_floating(dtype) or types.is_decimal(dtype)
+    return bool(types.is_integer(dtype) or types.is_floating(dtype) or types.is_decimal(dtype))
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Filter(ABC):
     """
 
     field: str
-    accepts: ClassVar[Callable[[pa.DataType], bool]]
+    accepts: ClassVar[staticmethod[[pa.DataType], bool]]
 
     @classmethod
     @abstractmethod
@@ -97,7 +97,8 @@ class FlagFilter(Filter):
 
     def mask(self, column: AnyArray) -> BoolArray:
         """(P,) products with this value."""
-        return column == int(self.value)
+        met: BoolArray = column == int(self.value)
+        return met
 
     def to_milvus(self, column: str) -> str:
         """A comparison with ``true`` or ``false``."""
@@ -180,7 +181,7 @@ class NumberFilter(Filter):
 class TextFilter(Filter):
     """Case-insensitive equality of a field of any other type, so it is the last of `FILTERS`."""
 
-    accepts = staticmethod(lambda dtype: True)
+    accepts = staticmethod(lambda _: True)
     value: str
 
     @classmethod

@@ -49,7 +49,7 @@ class Snapshot:
                 raise DataError(f"{folder}: the index uses an unknown model, '{name[:50]}'")
         check_sizes(folder, generation.files, INDEX.remedy)
         reusable = {segment.folder.name: segment for segment in opened.segments} if opened else {}
-        self.segments = [
+        self.segments: list[Segment] = [
             reusable.get(info.name) or Segment(folder / info.name, self.models, info)
             for info in generation.segments
         ]
