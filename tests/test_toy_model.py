@@ -59,16 +59,18 @@ def test_a_name_is_registered_once(toy: None) -> None:
     registry.register(toy_spec())
     with pytest.raises(UsageError, match="a model named 'toy' is registered already"):
         registry.register(toy_spec(description="another one"))
-    with pytest.raises(UsageError, match="unknown model 'toi'; did you mean 'toy'?"):
+    with pytest.raises(UsageError, match=r"unknown model 'toi'; did you mean 'toy'\?"):
         registry.model_spec("toi")
 
 
 def test_the_recipe_holds_its_settings(recipe: Path) -> None:
     loaded = load_recipe(recipe, ["models.toy.width=6"])
     assert loaded.model("toy") == ToyConfig(loaded.model("toy").train, width=6)
-    with pytest.raises(UsageError, match="'models.toy.widht'; did you mean 'models.toy.width'?"):
+    with pytest.raises(
+        UsageError, match=r"'models\.toy\.widht'; did you mean 'models\.toy\.width'\?"
+    ):
         load_recipe(recipe, ["models.toy.widht=6"])
-    with pytest.raises(UsageError, match="unknown recipe key 'models.other'"):
+    with pytest.raises(UsageError, match=r"unknown recipe key 'models\.other'"):
         load_recipe(recipe, ["models.other.width=6"])
 
 

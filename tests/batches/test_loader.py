@@ -137,7 +137,7 @@ def test_random_negatives_come_from_all_groups():
         pairs.texts
     ].repeat(20)
     assert 0.15 < same_group.mean() < 0.4  # a third of the queries, minus the query itself
-    hard = pairs.sampler("word-match", NegativesConfig()).draw(pairs.queries, pairs.products, rng)
+    hard = pairs.sampler("cluster", NegativesConfig()).draw(pairs.queries, pairs.products, rng)
     same_group = pairs.groups.last_word[hard.queries] == pairs.groups.last_word[pairs.texts]
     assert same_group.mean() > 0.6
 

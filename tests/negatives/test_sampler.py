@@ -10,7 +10,7 @@ from shopsight.errors import DataError
 from shopsight.negatives.groups import QueryGroups, build_query_groups
 from shopsight.negatives.sampler import NegativeSampler
 
-SOURCES = ("word-match", "sentence-match", "overlap")
+SOURCES = ("cluster", "mixed", "overlap")
 
 
 def rng(seed=0):
@@ -98,7 +98,7 @@ def draw_many(source, fraction=0.8):
     return groups, queries, drawn
 
 
-@pytest.mark.parametrize("source", ["word-match", "sentence-match"])
+@pytest.mark.parametrize("source", ["cluster", "mixed"])
 @pytest.mark.parametrize("fraction", [0.0, 0.5, 0.8, 1.0])
 def test_the_fraction_of_the_same_last_word(source, fraction):
     groups, queries, drawn = draw_many(source, fraction)
@@ -109,7 +109,7 @@ def test_the_fraction_of_the_same_last_word(source, fraction):
         assert same.mean() == pytest.approx(expected, abs=0.012)
 
 
-@pytest.mark.parametrize(("source", "expected"), [("word-match", 1), ("sentence-match", 0.625)])
+@pytest.mark.parametrize(("source", "expected"), [("cluster", 1), ("mixed", 0.625)])
 def test_other_negatives_are_from_the_cluster_or_half_from_all_queries(source, expected):
     groups, queries, drawn = draw_many(source, fraction=0.0)
     for negatives in drawn:
@@ -124,7 +124,7 @@ def test_overlap_negatives_are_neighbours():
 
 
 def test_members_of_a_group_are_drawn_uniformly():
-    _, queries, drawn = draw_many("word-match", fraction=1.0)
+    _, queries, drawn = draw_many("cluster", fraction=1.0)
     counts = np.bincount(drawn.queries[queries % 10 == 3], minlength=400)[3::10]
     assert counts.sum() == 2_000
     assert counts.min() > 20

@@ -58,7 +58,7 @@ def make_pairs(rows: int = 60, products: int = 20) -> ClickedPairs:
 
 def make_loader(context: DistributedContext | None = None, batch: int = 4, **options) -> Loader:
     context, pairs = context or DistributedContext(), make_pairs()
-    options.setdefault("negatives", pairs.sampler("word-match", NegativesConfig()))
+    options.setdefault("negatives", pairs.sampler("cluster", NegativesConfig()))
     return Loader(
         pairs, MemoryStore(20), batch, seed=3, rank=context.rank, size=context.size, **options
     )

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from shopsight.batches.click_dataset import ClickedPairs, TokenLists
-from shopsight.config import EncoderConfig, SentenceMatchConfig, WordMatchConfig
+from shopsight.config import EncoderConfig, Recipe
 from shopsight.data.region_store import RegionStore
-from shopsight.models.label_match import LabelMatch, SpecialIds
-from shopsight.models.sentence_match import SentenceMatch
-from shopsight.models.word_match import WordMatch
+from shopsight.models.registry import ModelInputs, model_specs
 from shopsight.models.word_vectors import WordVectors
 from shopsight.negatives.groups import ungrouped
 from shopsight.text.vocabulary import Vocabulary, train_vocabulary
@@ -77,24 +76,21 @@ class BenchData:
         texts = groups.text.astype(np.int64)
         return ClickedPairs(numbers, texts, self.clicked, tokens, groups)
 
-    def models(self) -> tuple[LabelMatch, WordMatch, SentenceMatch]:
-        """The three models of the reference at their sizes."""
-        size, v = self.size, self.vocabulary
-        special = SpecialIds(v.pad, v.unk, v.start, v.end)
-        labels = torch.arange(_OCCURRING)
-        words = [WordVectors(_VOCABULARY, size.words) for _ in range(3)]
-        for one in words:
-            nn.init.normal_(one.table, std=0.05)
-        found = (
-            LabelMatch(size.features, words[0], size.encoder, labels, special),
-            WordMatch(size.features, words[1], size.encoder, WordMatchConfig()),
-            SentenceMatch(size.features, words[2], size.encoder, SentenceMatchConfig()),
-        )
-        for model in found:
+    def models(self) -> tuple[Any, ...]:
+        """The models of the reference, with frozen word vectors and, where trained so, trunks."""
+        recipe = Recipe(encoder=self.size.encoder)
+        counts = (torch.arange(_VOCABULARY) < _OCCURRING).long()
+        models = []
+        for spec in (spec for spec in model_specs() if spec.uses_trunk):
+            words = WordVectors(_VOCABULARY, self.size.words)
+            nn.init.normal_(words.table, std=0.05)
+            inputs = ModelInputs(recipe, self.size.features, self.vocabulary, words, counts)
+            model = spec.network_class.build(recipe.model(spec.name), inputs)
             model.words.requires_grad_(False)
-        for matching in found[1:]:
-            matching.encoder.freeze_trunk()
-        return found
+            if recipe.model(spec.name).cache_trunk:
+                model.encoder.freeze_trunk()
+            models.append(model)
+        return tuple(models)
 
 
 def _store(folder: Path, width: int, products: int, rng: np.random.Generator) -> RegionStore:

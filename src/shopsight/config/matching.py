@@ -76,7 +76,7 @@ class MatchingConfig(ModelConfig):
     gru_hidden: int = 0
     gru_layers: int = 2
     dropout: float = 0.1
-    negatives: NegativesFrom = "word-match"
+    negatives: NegativesFrom = "cluster"
     word_drop: float = 0.0
 
     def __post_init__(self) -> None:
@@ -134,7 +134,7 @@ class SentenceMatchConfig(MatchingConfig):
     """
 
     train: TrainConfig = field(default_factory=_sentence_match)
-    negatives: NegativesFrom = "sentence-match"
+    negatives: NegativesFrom = "mixed"
     depth: int = 0
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ FalseNegatives = Literal["duplicates", "subset"]
 """Which pairs of a batch are no negatives: those of the same query or product, or also those of
 a product whose clicked queries together hold all words of the query."""
 
-NegativesFrom = Literal["word-match", "sentence-match", "overlap", "random"]
+NegativesFrom = Literal["cluster", "mixed", "overlap", "random"]
 """Where hard negatives are drawn; see `shopsight.negatives.sampler.NegativeSampler`."""
 
 

@@ -36,8 +36,8 @@ class NegativeSampler:
     ============== ================= ======================================================
     source         first             other
     ============== ================= ======================================================
-    word-match     same last word    same cluster (the reference's word match)
-    sentence-match same last word    half same cluster, half all queries (its sentence match)
+    cluster        same last word    same cluster (the reference, for its first model)
+    mixed          same last word    half same cluster, half all queries (for its second model)
     overlap        most shared words same cluster (after the first place of KDD Cup 2020)
     ============== ================= ======================================================
 
@@ -63,7 +63,7 @@ class NegativeSampler:
         queries: IntArray,
         products: IntArray,
         config: NegativesConfig | None = None,
-        source: NegativesFrom = "word-match",
+        source: NegativesFrom = "cluster",
     ) -> None:
         self._config = config or NegativesConfig()
         self._groups = groups
@@ -78,7 +78,7 @@ class NegativeSampler:
             self._pools.insert(0, NegativePool.by_neighbours(groups.neighbours, self._clicks))
         everything = len(self._pools) - 1
         cluster = everything - 1
-        self._others = [cluster, everything if source == "sentence-match" else cluster]
+        self._others = [cluster, everything if source == "mixed" else cluster]
 
     def draw(self, queries: IntArray, products: IntArray, rng: np.random.Generator) -> Negatives:
         """Draw a negative query and a negative product for each positive.
