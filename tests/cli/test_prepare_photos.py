@@ -141,7 +141,7 @@ def test_help_shows_examples(capsys):
         assert f"shopsight prepare {kind} " in capsys.readouterr().out
 
 
-def test_ctrl_c_says_that_the_same_command_continues(monkeypatch, tmp_path, capsys):
+def test_ctrl_c_names_the_way_to_resume(monkeypatch, tmp_path, capsys):
     from shopsight.cli import prepare_photos
 
     def interrupted(*_, **__):
@@ -149,4 +149,4 @@ def test_ctrl_c_says_that_the_same_command_continues(monkeypatch, tmp_path, caps
 
     monkeypatch.setattr(prepare_photos, "prepare_photos", interrupted)
     assert main(["prepare", "photos", "x.csv", "--out", str(tmp_path / "data")]) == 130
-    assert "the same command continues" in capsys.readouterr().err
+    assert "repeat the command to resume" in capsys.readouterr().err

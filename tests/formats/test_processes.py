@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pooled import above_base, die, double, fail, set_base
-from shopsight.errors import InputError
+from shopsight.errors import ShopsightError
 from shopsight.formats.processes import process_pool
 
 
@@ -47,7 +47,7 @@ def test_tasks_are_taken_only_as_they_are_needed(workers, most):
 def test_a_process_that_dies_is_a_sentence():
     with (
         process_pool(die, 2) as pool,
-        pytest.raises(InputError, match="a worker process that decodes photos died"),
+        pytest.raises(ShopsightError, match="a worker process died"),
     ):
         list(pool.map((None, i) for i in range(10)))
 

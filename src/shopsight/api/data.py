@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from shopsight.config import (
 from shopsight.data import dataset
 from shopsight.errors import pluralise
 from shopsight.tables import Grid, html_table
+from shopsight.types import Progress, no_progress
 
 
 class PreparedData(dataset.PreparedData):
@@ -68,7 +69,7 @@ def prepare_photos(
     text: str | Sequence[str] = (),
     clicks: str | Path | None = None,
     force: bool = False,
-    progress: Callable[[Any], None] | None = None,
+    progress: Progress = no_progress,
     **settings: Any,
 ) -> PreparedData:
     """Prepare a table of products with photos; an interrupted call resumes when repeated.
@@ -80,7 +81,7 @@ def prepare_photos(
         clicks: a click log with columns query, product_id and optionally clicks; without it,
             queries come from a column of the table or are sampled from product texts.
         force: replace prepared data at ``out``.
-        progress: called with each `PhotosProgress`.
+        progress: receives the stage and the number of rows or photos done and in all.
         settings: ``seed``, ``learn`` (True, or a dict of `LearnConfig` fields, to train the region
             extractor on these photos), and fields of `PhotosConfig`, `PhotoColumnsConfig`,
             `SmallPhotoConfig`, `QueryGenerationConfig` and `RegionsConfig`.
@@ -91,6 +92,7 @@ def prepare_photos(
         OutputError: ``out`` holds something else or cannot be written.
     """
     from shopsight.prepare.photos import ingest
+    from shopsight.prepare.photos.settings import PhotosSettings
     from shopsight.regions.factory import region_source
 
     seed, learn = settings.pop("seed", 0), settings.pop("learn", None)
@@ -106,11 +108,11 @@ def prepare_photos(
     if learn:
         learning = LearnConfig(regions=regions, **(learn if isinstance(learn, Mapping) else {}))
     data = ingest.prepare_photos(
-        str(table),
+        table,
         out,
         region_source(regions.extractor, regions, learning),
-        ingest.PhotosSettings(photos, columns, small, generation, seed),
-        clicks=None if clicks is None else Path(clicks),
+        PhotosSettings(photos, columns, small, generation, seed),
+        clicks=clicks,
         force=force,
         progress=progress,
     )
@@ -123,7 +125,7 @@ def prepare_kddcup(
     splits: Sequence[str] = (),
     labels: str | Path | None = None,
     force: bool = False,
-    progress: Callable[[Any], None] | None = None,
+    progress: Progress = no_progress,
     **settings: Any,
 ) -> PreparedData:
     """Prepare the raw files of KDD Cup 2020 Multimodalities Recall; an interrupted call resumes.
@@ -134,7 +136,7 @@ def prepare_kddcup(
         splits: default: all.
         labels: multimodal_labels.txt, if it is not beside the raw files.
         force: replace prepared data at ``out``.
-        progress: called with each `IngestProgress`.
+        progress: receives the split and the number of bytes done and in all.
         settings: fields of `KddcupConfig`.
     """
     from shopsight.prepare.kddcup import ingest
@@ -144,8 +146,8 @@ def prepare_kddcup(
         raw,
         out,
         config,
-        splits=tuple(splits),
-        labels=None if labels is None else Path(labels),
+        splits=splits,
+        labels=labels,
         force=force,
         progress=progress,
     )

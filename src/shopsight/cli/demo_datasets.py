@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from shopsight.cli.step_log import StepLog
-from shopsight.config import SyntheticShopConfig, WorldConfig
+from shopsight.config import PhotoColumnsConfig, SyntheticShopConfig, WorldConfig
 from shopsight.data.dataset import PreparedData
 from shopsight.demo.world import make_world
 from shopsight.errors import UsageError
@@ -61,7 +61,7 @@ def synthetic_shop(out: Path, products: int, seed: int, steps: StepLog) -> DemoD
         str(shop / TABLE),
         out / "data",
         region_source("classic"),
-        PhotosSettings.from_options(seed, text="title"),
+        PhotosSettings(columns=PhotoColumnsConfig(text=("title",)), seed=seed),
         clicks=shop / CLICKS,
         force=True,
     )

@@ -6,6 +6,7 @@ import re
 from dataclasses import fields
 from typing import Any
 
+from shopsight.cli.options import config_from
 from shopsight.cli.output import print_json
 from shopsight.cli.parser import Parser
 from shopsight.cli.prepare_options import add_clicks, add_output, print_prepared
@@ -25,7 +26,6 @@ from shopsight.prepare.photos.settings import PhotosSettings
 from shopsight.prepare.photos.shards import prepare_shard
 
 _SHARD = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5})")
-_CONFIGS = (PhotosConfig, PhotoColumnsConfig, SmallPhotoConfig, QueryGenerationConfig)
 
 
 def run(argv: list[str]) -> None:
@@ -36,8 +36,13 @@ def run(argv: list[str]) -> None:
         raise UsageError("--clicks belongs to shopsight prepare merge, which sees all products")
     if shard and args.learn:
         raise learning_on_a_shard()
-    options = {field.name: args[field.name] for kind in _CONFIGS for field in fields(kind)}
-    settings = PhotosSettings.from_options(args.seed, **options)
+    settings = PhotosSettings(
+        config_from(PhotosConfig, args),
+        config_from(PhotoColumnsConfig, args),
+        config_from(SmallPhotoConfig, args),
+        config_from(QueryGenerationConfig, args),
+        args.seed,
+    )
     source = _region_source(args)
     with progress_bar(quiet=args.quiet) as bar:
         reporter = ThroughputReporter(bar, "photos", quiet=args.quiet)
@@ -100,9 +105,9 @@ def _parser() -> Parser:
         default=[],
         help="columns whose words describe the product",
     )
-    for config in _CONFIGS:
-        skip = {"text"} if config is PhotoColumnsConfig else set()
-        parser.add_class_arguments(config, None, skip=skip)
+    parser.add_class_arguments(PhotoColumnsConfig, None, skip={"text"})
+    for config in (PhotosConfig, SmallPhotoConfig, QueryGenerationConfig):
+        parser.add_class_arguments(config, None)
     parser.add_class_arguments(RegionsConfig, None, skip={"extractor"})
     parser.add_class_arguments(LearnConfig, "learning", skip={"regions"})
     return parser

@@ -20,12 +20,13 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
-from shopsight.errors import InputError
+from shopsight.errors import ShopsightError
 
 Task = TypeVar("Task")
 Kept = TypeVar("Kept")
 Result = TypeVar("Result")
-_PENDING = 3  # tasks per process that wait or run
+PENDING = 3
+"""Tasks per process that wait or run."""
 
 
 class Pool(Generic[Task, Result]):
@@ -35,7 +36,7 @@ class Pool(Generic[Task, Result]):
         self, function: Callable[[Task], Result], executor: ProcessPoolExecutor | None, workers: int
     ) -> None:
         self._function, self._executor = function, executor
-        self._pending = _PENDING * workers
+        self._pending = PENDING * workers
 
     def map(self, tasks: Iterable[tuple[Kept, Task]]) -> Iterator[tuple[Kept, Result]]:
         """The result of every task, in order; tasks are consumed only as results are taken.
@@ -45,7 +46,7 @@ class Pool(Generic[Task, Result]):
                 result.
 
         Raises:
-            InputError: a process died.
+            ShopsightError: a process died.
         """
         if self._executor is None:
             for kept, task in tasks:
@@ -60,9 +61,9 @@ class Pool(Generic[Task, Result]):
             while waiting:
                 yield waiting[0][0], waiting.popleft()[1].result()
         except BrokenProcessPool as error:
-            reason = "a worker process that decodes photos died, perhaps out of memory"
+            reason = "a worker process died, perhaps out of memory"
             advice = "run the same command again to continue, with fewer --workers"
-            raise InputError(f"{reason}; {advice}", path="photos") from error
+            raise ShopsightError(f"{reason}; {advice}") from error
 
 
 @contextmanager
@@ -71,6 +72,8 @@ def process_pool(
     workers: int,
     prepare: Callable[..., None] | None = None,
     arguments: tuple[object, ...] = (),
+    *,
+    fork: bool = False,
 ) -> Iterator[Pool[Task, Result]]:
     """A process pool that ends with the block; one worker runs in this process.
 
@@ -79,6 +82,7 @@ def process_pool(
         workers: number of processes; 0 takes every core this process may use.
         prepare: called once in each process, before its first task.
         arguments: arguments of ``prepare``.
+        fork: fork the processes, so that they share memory mapped by this process.
     """
     count = workers or len(os.sched_getaffinity(0))
     if count == 1:
@@ -86,7 +90,8 @@ def process_pool(
             prepare(*arguments)
         yield Pool(function, None, 1)
         return
-    executor = ProcessPoolExecutor(count, _SpawnContext(), _begin, (prepare, arguments))
+    context = multiprocessing.get_context("fork") if fork else _SpawnContext()
+    executor = ProcessPoolExecutor(count, context, _begin, (prepare, arguments))
     try:
         yield Pool(function, executor, count)
     finally:

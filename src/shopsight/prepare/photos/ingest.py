@@ -64,7 +64,7 @@ def prepare_photos(
         table: CSV, TSV, JSON Lines, Parquet, a dataset's folder, or a hub id.
         out: the prepared folder to make.
         region_source: an extractor, or the table itself.
-        settings: everything else; see `PhotosSettings.from_options`.
+        settings: everything else.
         clicks: a click log; without one, queries come from a column or from the texts.
         force: replace the prepared folder at ``out`` once the new one is complete.
         progress: receives "reading", "extracting" with counts of rows and photos, "finishing", and
