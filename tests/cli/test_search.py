@@ -1,4 +1,4 @@
-"""``shopsight index | search | tag | bench search``: what people type, and what they read."""
+"""``shopsight index | search | tag | bench search``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def index(trained: Trained, small_data: Path, tmp_path_factory: pytest.TempPathF
     return folder
 
 
-def test_index_says_what_it_made(
+def test_index_subcommands(
     trained: Trained, small_data: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     out = str(tmp_path / "index")
@@ -33,8 +33,8 @@ def test_index_says_what_it_made(
     assert "654 products in 1 segment, generation 1" in capsys.readouterr().out
     first, second = PreparedData.open(small_data).store.product_ids[:2]
     assert main(["index", "remove", out, first, "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert (said["products"], said["generation"]) == (653, 2)
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["products"], printed["generation"]) == (653, 2)
     (tmp_path / "ids.txt").write_text(f"{second}\n\n")
     assert main(["index", "remove", out, "--from", str(tmp_path / "ids.txt"), "--quiet"]) == 0
     assert main(["index", "update", out, str(small_data)]) == 0
@@ -63,7 +63,7 @@ def test_index_says_what_it_made(
         (["load", "INDEX", "--engine", "http://127.0.0.1:9"], "127.0.0.1:9"),
     ],
 )
-def test_index_refuses(
+def test_index_errors(
     words: list[str], sentence: str, index: Path, trained: Trained, small_data: Path,
     capsys: Capture, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
@@ -75,23 +75,23 @@ def test_index_refuses(
 
 def test_search_prints_a_table_and_why(index: Path, capsys: Capture) -> None:
     assert main(["search", str(index), "small zzyzx shoe", "-k", "3", "--explain"]) == 0
-    said = capsys.readouterr().out
-    assert "654 candidate products; encode" in said
-    assert "Not in any training query: zzyzx" in said
-    assert "zzyzx (unknown)" in said
-    assert said.count("weight") == 3
+    printed = capsys.readouterr().out
+    assert "654 candidate products; encode" in printed
+    assert "Not in any training query: zzyzx" in printed
+    assert "zzyzx (unknown)" in printed
+    assert printed.count("weight") == 3
 
 
 def test_search_prints_json(index: Path, capsys: Capture) -> None:
     assert main(["search", str(index), "small shoe \udcff", "-k", "2", "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert (len(said["hits"]), said["query"]) == (2, "small shoe \ufffd")
-    first = said["hits"][0]
+    printed = json.loads(capsys.readouterr().out)
+    assert (len(printed["hits"]), printed["query"]) == (2, "small shoe \ufffd")
+    first = printed["hits"][0]
     assert sum(first["contributions"].values()) == pytest.approx(first["score"])
     command = ["search", str(index), "--like", first["product_id"], "--json"]
     assert main(command) == 0
-    like = json.loads(capsys.readouterr().out)
-    assert first["product_id"] not in [hit["product_id"] for hit in like["hits"]]
+    similar = json.loads(capsys.readouterr().out)
+    assert first["product_id"] not in [hit["product_id"] for hit in similar["hits"]]
     assert main(["search", str(index), "x", "--no-rerank", "--candidates", "5", "--json"]) == 0
     assert "rerank" not in json.loads(capsys.readouterr().out)["seconds"]
 
@@ -111,7 +111,7 @@ def test_search_prints_json(index: Path, capsys: Capture) -> None:
         (["x", "--engine", "ftp://x"], "unknown engine 'ftp://x'"),
     ],
 )
-def test_search_refuses(words: list[str], sentence: str, index: Path, capsys: Capture) -> None:
+def test_search_errors(words: list[str], sentence: str, index: Path, capsys: Capture) -> None:
     assert main(["search", str(index), *words]) == 2
     assert sentence in capsys.readouterr().err
 
@@ -122,7 +122,7 @@ def test_a_photo_needs_an_extractor(index: Path, tmp_path: Path, capsys: Capture
     assert "this index cannot look at photos" in capsys.readouterr().err
 
 
-def test_tag_writes_a_line_for_every_product(
+def test_tag_writes_one_line_per_product(
     trained: Trained, small_data: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     out = tmp_path / "tags.jsonl"
@@ -133,7 +133,7 @@ def test_tag_writes_a_line_for_every_product(
     store = PreparedData.open(small_data).store
     assert [row["product_id"] for row in rows] == store.product_ids
     assert all(1 <= len(row["tags"]) <= 3 for row in rows)
-    assert all(0 < share <= 1 for row in rows for _, share in row["tags"])
+    assert all(0 < probability <= 1 for row in rows for _, probability in row["tags"])
     assert all(row["log_probability"] <= 0 for row in rows)
     assert main([*command, "--beam", "0"]) == 2
 
@@ -143,13 +143,13 @@ def test_bench_search_measures_a_grown_index(
 ) -> None:
     command = ["bench", "search", str(index), "--queries", "4", "--products", "3000", "--json"]
     assert main([*command, "--folder", str(tmp_path / "big")]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert said["products"] == 3000
-    assert said["recall@200"] >= 0.99
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["products"] == 3000
+    assert printed["recall@200"] >= 0.99
     assert {"encode", "retrieve", "rank 50 again", "rank 200 again", "rank 1000 again"} <= set(
-        said["milliseconds"]
+        printed["milliseconds"]
     )
-    assert said["bytes"]["codes of dual"] >= 3000 * 64
+    assert printed["bytes"]["codes of dual"] >= 3000 * 64
     assert main(["index", "check", str(tmp_path / "big")]) == 0
     capsys.readouterr()
     judged = ["bench", "search", str(index), "--queries", "2", "--data", str(small_data)]

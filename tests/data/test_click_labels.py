@@ -36,7 +36,7 @@ def test_counts_are_added_by_normal_form(tmp_path: Path) -> None:
     assert (a.clicks, a.impressions) == (42, 54)
 
 
-def test_a_smoothed_rate_by_hand(tmp_path: Path) -> None:
+def test_smoothed_rates_by_hand(tmp_path: Path) -> None:
     """With p = 0.1 and w = 10: a 41/60, b 2/11, c 2/110; three tenths of a's is 0.205."""
     log = read_click_log(written(tmp_path, TABLE))
     assert label_clicks(log, ClickLabelConfig(prior=0.1)) == {"red shoe": {"a": 1}}
@@ -55,9 +55,9 @@ def test_a_smoothed_rate_by_hand(tmp_path: Path) -> None:
 def test_without_impressions_all_clicks_of_the_query_count(tmp_path: Path) -> None:
     log = read_click_log(written(tmp_path, "query\tproduct\tclicks\nx\ta\t8\nx\tb\t2\n"))
     assert not log.has_impressions
-    assert {one.impressions for one in log.pairs["x"].values()} == {10}
-    found = label_clicks(log, ClickLabelConfig(prior=0.5, prior_weight=2, min_ratio=0.4))
-    assert found == {"x": {"a": 1}}  # (8 + 1) / 12 and (2 + 1) / 12
+    assert {pair.impressions for pair in log.pairs["x"].values()} == {10}
+    labels = label_clicks(log, ClickLabelConfig(prior=0.5, prior_weight=2, min_ratio=0.4))
+    assert labels == {"x": {"a": 1}}  # (8 + 1) / 12 and (2 + 1) / 12
 
 
 def test_events_are_counted(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_events_are_counted(tmp_path: Path) -> None:
     assert (log.lines, log.empty) == (4, 1)
 
 
-def test_pairs_are_a_table(tmp_path: Path) -> None:
+def test_pairs_are_written_as_a_table(tmp_path: Path) -> None:
     log = read_click_log(written(tmp_path, TABLE.replace("Red  Shoe,a", '"Red, Shoe",a')))
     answers = label_clicks(log, ClickLabelConfig(prior=0.1, min_ratio=0.2))
     write_pairs(log, answers, tmp_path / "pairs.csv")
@@ -107,14 +107,14 @@ def test_pairs_are_a_table(tmp_path: Path) -> None:
         ("{}\n[]\n", "line 1: no column query; expected"),
     ],
 )
-def test_bad_logs_are_named_by_line(text: str, sentence: str, tmp_path: Path) -> None:
+def test_invalid_logs_name_the_line(text: str, sentence: str, tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         read_click_log(written(tmp_path, text))
     assert sentence in str(caught.value)
 
 
-def test_settings_that_make_no_sense() -> None:
-    for wrong in (
+def test_invalid_settings() -> None:
+    for settings in (
         {"prior": 1.0},
         {"min_clicks": 0},
         {"grades": 0},
@@ -122,10 +122,10 @@ def test_settings_that_make_no_sense() -> None:
         {"prior_weight": -1},
     ):
         with pytest.raises(UsageError):
-            ClickLabelConfig(**wrong)
+            ClickLabelConfig(**settings)
 
 
-def test_the_command_writes_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_writes_qrels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from shopsight.cli.main import main
 
     log, out = written(tmp_path, TABLE), tmp_path / "answers.json"

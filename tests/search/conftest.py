@@ -1,4 +1,4 @@
-"""A shop to search: the small world's products with fields and photos, and an index of them."""
+"""Fixtures: the small world as a shop with fields and photos, and indexes of it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from shopsight.search.index import build_index
 Trained = tuple[Path, str]
 
 
-def dress(source: Path, folder: Path, seed: int = 0, word: str = "thing") -> PreparedData:
-    """A copy of a prepared folder whose products have photos, titles, categories and prices."""
+def as_shop(source: Path, folder: Path, seed: int = 0, word: str = "thing") -> PreparedData:
+    """Copy a prepared folder, adding photos, titles, categories and prices."""
     shutil.copytree(source, folder)
     rng, count = np.random.default_rng(seed), len(PreparedData.open(source).store)
     prices = np.round(rng.random(count) * 100, 2)
@@ -50,22 +50,22 @@ def dress(source: Path, folder: Path, seed: int = 0, word: str = "thing") -> Pre
 
 @pytest.fixture(scope="session")
 def shop_data(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
-    """The small world as a shop; read it, never write it."""
-    return dress(small_data, tmp_path_factory.mktemp("shop") / "data")
+    """The small world as a shop (read-only)."""
+    return as_shop(small_data, tmp_path_factory.mktemp("shop") / "data")
 
 
 @pytest.fixture(scope="session")
 def mixed_run(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    """The trained run with every model in its ensemble, and sentence match at a depth."""
+    """The trained run with every model in its ensemble, and sentence match on 12 candidates."""
     folder = tmp_path_factory.mktemp("mixed") / "run"
     shutil.copytree(trained[0], folder, ignore=shutil.ignore_patterns("cache", "runs"))
     ensembles = json.loads((folder / "fusion.json").read_text())
     weights = {"label-match": 0.1, "word-match": 0.2, "sentence-match": 0.3, "dual": 0.4}
     ensembles[-1]["weights"] = weights
     (folder / "fusion.json").write_text(json.dumps(ensembles))
-    about = json.loads((folder / "run.json").read_text())
-    about["recipe"]["sentence_match"]["depth"] = 12
-    (folder / "run.json").write_text(json.dumps(about))
+    manifest = json.loads((folder / "run.json").read_text())
+    manifest["recipe"]["sentence_match"]["depth"] = 12
+    (folder / "run.json").write_text(json.dumps(manifest))
     return RunFolder.read(folder)
 
 
@@ -73,7 +73,7 @@ def mixed_run(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Run
 def index(
     mixed_run: RunFolder, shop_data: PreparedData, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """An index of the shop in float32; read it, never write it."""
+    """An index of the shop in float32 (read-only)."""
     folder = tmp_path_factory.mktemp("index") / "index"
     build_index(mixed_run, shop_data, folder, IndexConfig(precision="float32"))
     return folder
@@ -81,7 +81,7 @@ def index(
 
 @pytest.fixture
 def own_index(index: Path, tmp_path: Path) -> Path:
-    """A copy of the index that a test may change."""
+    """A writable copy of the index."""
     shutil.copytree(index, tmp_path / "own")
     return tmp_path / "own"
 
@@ -90,15 +90,15 @@ def own_index(index: Path, tmp_path: Path) -> Path:
 def subset(
     small_data: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., PreparedData]:
-    """Makes a prepared folder of some products of the small world, with another title."""
+    """Factory of prepared folders with some products of the small world."""
 
     def make(start: int, stop: int, word: str = "thing", suffix: str = "") -> PreparedData:
         folder = tmp_path_factory.mktemp("subset") / "data"
-        whole = dress(small_data, folder, word=word)
+        whole = as_shop(small_data, folder, word=word)
         store, rows = whole.store, np.arange(start, stop)
         batch, sizes = store.read(rows), store.image_sizes[rows]
         boxes = store.pixel_boxes[store.offsets[start] : store.offsets[stop]].copy()
-        ids = [f"{one}{suffix}" for one in store.product_ids[start:stop]]
+        ids = [f"{product_id}{suffix}" for product_id in store.product_ids[start:stop]]
         jpegs = [whole.photos.jpeg(i) or b"" for i in rows.tolist()]
         fields = whole.fields.slice(start, stop - start)
         for shard in folder.glob("features-*.npy"):
@@ -109,16 +109,16 @@ def subset(
             "boxes": boxes,
             "labels": batch.labels,
             "image_sizes": sizes,
-            "product_ids": np.array([one.encode() for one in ids]),
+            "product_ids": np.array([product_id.encode() for product_id in ids]),
             "photo_offsets": np.cumsum([0, *map(len, jpegs)]),
         }
         for name, array in arrays.items():
             np.save(folder / f"{name}.npy", array)
         (folder / "photos.bin").write_bytes(b"".join(jpegs))
         pq.write_table(fields, folder / "fields.parquet")
-        about = json.loads((folder / "data.json").read_text())
-        about["files"] = {}
-        (folder / "data.json").write_text(json.dumps(about))
+        manifest = json.loads((folder / "data.json").read_text())
+        manifest["files"] = {}
+        (folder / "data.json").write_text(json.dumps(manifest))
         return PreparedData.open(folder)
 
     return make

@@ -1,7 +1,7 @@
-"""A real Milvus server over an index, and what it finds: run by a test, in a network of its own.
+"""Start a real Milvus server and compare it with the embedded retriever; run by a test.
 
-The server that PyPI's ``milvus`` carries listens on every address, so this is started under
-``unshare --net``, where loopback is all there is.
+The server of PyPI's ``milvus`` listens on every address, so the test starts this script under
+``unshare --net``, where loopback is the only network.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ def main(index: str, work: str, queries: list[str]) -> None:
     server.start()
     try:
         url = f"http://127.0.0.1:{server.config.get('proxy_port')}"
-        sys.stdout.write(json.dumps(compared(index, url, queries)))
+        sys.stdout.write(json.dumps(compare(index, url, queries)))
     finally:
         server.stop()
 
 
-def compared(index: str, url: str, queries: list[str]) -> dict[str, object]:
-    """What both engines find, before and after a change."""
+def compare(index: str, url: str, queries: list[str]) -> dict[str, object]:
+    """Results of both retrievers, before and after a change."""
     loaded = [load_retriever(url, index)]
     found = []
     for change in (False, True):
@@ -41,10 +41,10 @@ def compared(index: str, url: str, queries: list[str]) -> dict[str, object]:
             loaded.append(load_retriever(url, index))
         searchers = [Searcher.open(index), Searcher.open(index, url)]
         for filters in ({}, {"price": "20..60", "in_stock": "true"}, {"category": "shoes"}):
-            answers = [one.search_many(queries, 10, filters=filters) for one in searchers]
+            answers = [s.search_many(queries, 10, filters=filters) for s in searchers]
             found.append([[[hit.product_id for hit in a.hits] for a in own] for own in answers])
-        for one in searchers:
-            one.close()
+        for searcher in searchers:
+            searcher.close()
     return {"loaded": loaded, "found": found}
 
 

@@ -1,4 +1,4 @@
-"""Searching while another process changes the index, and what is left when that one is killed."""
+"""Searching while another process changes the index, and killing that process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from shopsight.config import IndexConfig
 from shopsight.data.dataset import PreparedData
 from shopsight.inference.run_folder import RunFolder
 from shopsight.search.index import build_index, check_index, update_products
-from shopsight.search.manifest import read_generation
 from shopsight.search.searcher import Searcher
 
 Subset = Callable[..., PreparedData]
@@ -28,7 +27,7 @@ SCRIPT = Path(__file__).with_name("writer_process.py")
 
 @pytest.fixture
 def shop(mixed_run: RunFolder, subset: Subset, tmp_path: Path) -> tuple[Path, list[str]]:
-    """An index of sixty products, and two versions of them that differ in every title."""
+    """An index of sixty products, and two versions of their data with different titles."""
     old, new = subset(0, 60, "old"), subset(0, 60, "new")
     build_index(mixed_run, old, tmp_path / "index", IndexConfig(regions=False, compact_above=3))
     return tmp_path / "index", [str(old.path), str(new.path)]
@@ -49,50 +48,46 @@ def writer(index: Path, datas: list[str], seed: int) -> Iterator[subprocess.Pope
             process.wait()
 
 
-def kills(index: Path, datas: list[str], count: int) -> None:
+def kill_writers(index: Path, datas: list[str], count: int) -> None:
     rng, numbers = random.Random(count), []
     for seed in range(count):
         with writer(index, datas, seed):
             time.sleep(rng.uniform(0.02, 0.8))
-        found = check_index(index)
-        numbers.append(found.number)
-        assert 50 <= found.products <= 60
+        generation = check_index(index)
+        numbers.append(generation.number)
+        assert 50 <= generation.products <= 60
         assert len(Searcher.open(index).search("red shoe", 5).hits) == 5
     assert numbers == sorted(numbers)
     assert numbers[-1] > 1
     update_products(index, PreparedData.open(datas[0]))
-    found = check_index(index)
-    kept = {part.name for part in found.segments} | {
-        part.name for part in read_generation(index).segments
-    }
-    there = {path.name for path in index.glob("segment-*")}
-    assert kept <= there
+    kept = {segment.name for segment in check_index(index).segments}
+    assert kept <= {path.name for path in index.glob("segment-*")}
     assert not list(index.glob("pending-*"))
     assert not list(index.glob("*.tmp"))
 
 
-def test_a_killed_writer_leaves_a_whole_index(shop: tuple[Path, list[str]]) -> None:
-    kills(*shop, count=3)
+def test_a_killed_writer_leaves_a_valid_index(shop: tuple[Path, list[str]]) -> None:
+    kill_writers(*shop, count=3)
 
 
 @pytest.mark.slow
-def test_a_writer_killed_ten_times_leaves_a_whole_index(shop: tuple[Path, list[str]]) -> None:
-    kills(*shop, count=10)
+def test_a_writer_killed_ten_times_leaves_a_valid_index(shop: tuple[Path, list[str]]) -> None:
+    kill_writers(*shop, count=10)
 
 
-def reads(index: Path, datas: list[str], seconds: float) -> None:
+def read_while_writing(index: Path, datas: list[str], seconds: float) -> None:
     searcher, wrong, counts = Searcher.open(index), [], []
     states: set[int] = set()
     start, count_needed = time.monotonic(), 3
 
-    def going() -> bool:
-        """For the time asked for, and on a busy machine until there is something to judge."""
+    def running() -> bool:
+        """For the given time, and on a busy machine until enough generations were seen."""
         passed = time.monotonic() - start
         return passed < seconds or (len(states) < count_needed and passed < seconds + 120)
 
     def read() -> None:
         count = 0
-        while going():
+        while running():
             try:
                 answer = searcher.search("red shoe", 55, candidates=60)
                 versions = {str(hit.fields["title"]).split()[0] for hit in answer.hits}
@@ -120,9 +115,9 @@ def reads(index: Path, datas: list[str], seconds: float) -> None:
 
 
 def test_readers_see_one_state_or_the_next(shop: tuple[Path, list[str]]) -> None:
-    reads(*shop, seconds=2)
+    read_while_writing(*shop, seconds=2)
 
 
 @pytest.mark.slow
 def test_readers_see_one_state_or_the_next_for_a_minute(shop: tuple[Path, list[str]]) -> None:
-    reads(*shop, seconds=60)
+    read_while_writing(*shop, seconds=60)

@@ -1,4 +1,4 @@
-"""Near-identical products: by vectors and by photos, in groups."""
+"""Near-duplicates: difference hashes and groups."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from shopsight.search.snapshot import Snapshot
 Subset = Callable[..., PreparedData]
 
 
-def photo(pixels: np.ndarray, **how: int) -> bytes:
+def photo(pixels: np.ndarray, **options: int) -> bytes:
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", **how)
+    Image.fromarray(pixels).save(file, "JPEG", **options)
     return file.getvalue()
 
 
@@ -34,7 +34,7 @@ def test_a_hash_by_hand() -> None:
     assert difference_hash(b"no photo") is None
 
 
-def test_a_hash_outlives_size_and_quality() -> None:
+def test_a_hash_survives_resizing_and_compression() -> None:
     rng = np.random.default_rng(0)
     image = Image.fromarray(rng.integers(0, 255, (6, 6), np.uint8)).resize((200, 200))
     whole = difference_hash(photo(np.asarray(image), quality=95))
@@ -48,28 +48,28 @@ def test_a_hash_outlives_size_and_quality() -> None:
 
 
 def test_copies_are_found(own_index: Path, subset: Subset, capsys) -> None:
-    """Products added again under other ids, photos and all; like photos alone are no copies."""
+    """Products added again under other ids are grouped; similar photos alone are not."""
     add_products(own_index, subset(10, 14, suffix="b"))
     add_products(own_index, subset(10, 11, suffix="c"))
     snapshot = Snapshot.current(own_index)
     ids = snapshot.ids(np.arange(10, 14))
-    found = find_duplicates(snapshot, DedupeConfig(cosine=0.9999, bits=0))
-    assert [group.product_ids for group in found] == [
+    groups = find_duplicates(snapshot, DedupeConfig(cosine=0.9999, bits=0))
+    assert [group.product_ids for group in groups] == [
         (ids[0], f"{ids[0]}b", f"{ids[0]}c"),
-        *((one, f"{one}b") for one in sorted(ids[1:])),
+        *((copied, f"{copied}b") for copied in sorted(ids[1:])),
     ]
-    assert all(group.same_file and group.cosine > 0.9999 for group in found)
+    assert all(group.same_file and group.cosine > 0.9999 for group in groups)
     loose = find_duplicates(snapshot, DedupeConfig(cosine=0.5, bits=64))
     assert sum(len(group.product_ids) for group in loose) > 9
     strict = ["dedupe", str(own_index), "--cosine", "0.9999", "--bits", "0"]
     assert main([*strict, "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert (len(said["groups"]), said["redundant"]) == (4, 5)
+    printed = json.loads(capsys.readouterr().out)
+    assert (len(printed["groups"]), printed["redundant"]) == (4, 5)
     assert main(strict) == 0
     assert "4 groups; 5 redundant products" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("options", [["--cosine", "2"], ["--bits", "-1"], ["--neighbours", "0"]])
-def test_settings_that_make_no_sense(options: list[str], index: Path, capsys) -> None:
+def test_invalid_settings(options: list[str], index: Path, capsys) -> None:
     assert main(["dedupe", str(index), *options]) == 2
     assert options[0].removeprefix("--") in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Filters: read from text, applied inside recall, equal to filtering everything afterwards."""
+"""Filters: parsing, masks, facets; filtered retrieval equals filtering afterwards."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ TABLE = pa.table(
         ("sold", "No", [1, 4]),
     ],
 )
-def test_conditions_by_hand(field: str, text: str, rows: list[int]) -> None:
+def test_masks_by_hand(field: str, text: str, rows: list[int]) -> None:
     fields = FieldTable([TABLE], [5])
     met = fields.mask(fields.parse({field: text}))
     assert np.flatnonzero(met).tolist() == rows
 
 
-def test_conditions_are_all_met_at_once() -> None:
+def test_filters_are_combined_with_and() -> None:
     fields = FieldTable([TABLE], [5])
     met = fields.mask(fields.parse({"colour": "red", "price": "<100"}))
     assert np.flatnonzero(met).tolist() == [0]
@@ -75,7 +75,7 @@ def test_conditions_are_all_met_at_once() -> None:
         ({"sold": "maybe"}, "sold expects true or false, got 'maybe'"),
     ],
 )
-def test_filters_that_are_refused(filters: dict[str, str], sentence: str) -> None:
+def test_invalid_filters(filters: dict[str, str], sentence: str) -> None:
     with pytest.raises(FilterError, match=re.escape(sentence)):
         FieldTable([TABLE], [5]).parse(filters)
     with pytest.raises(FilterError, match="have no fields"):
@@ -83,19 +83,19 @@ def test_filters_that_are_refused(filters: dict[str, str], sentence: str) -> Non
 
 
 @pytest.mark.parametrize("text", ["", "price", "=3", "  =3", "price 10"])
-def test_what_is_no_filter(text: str) -> None:
+def test_text_without_a_filter(text: str) -> None:
     with pytest.raises(FilterError, match="expected field=value"):
         parse_filter(text)
 
 
-def test_a_filter_is_cut_at_its_first_comparison() -> None:
+def test_a_filter_is_split_at_its_first_comparison() -> None:
     assert parse_filter("a=b=c") == ("a", "b=c")
     assert parse_filter("a>=b") == ("a", ">=b")
     assert parse_filter("price=>=10") == ("price", ">=10")
     assert parse_filter("a < 3") == ("a", "<3")
 
 
-def test_tables_are_joined_and_missing_columns_are_empty() -> None:
+def test_missing_columns_are_null() -> None:
     more = pa.table({"colour": ["green"], "size": ["L"]})
     fields = FieldTable([TABLE, None, more], [5, 2, 1])
     assert fields.names == ["colour", "price", "sold", "stars", "size"]
@@ -107,7 +107,7 @@ def test_tables_are_joined_and_missing_columns_are_empty() -> None:
     assert np.flatnonzero(met).tolist() == [7]
 
 
-def test_facets_say_what_can_be_asked() -> None:
+def test_facets_describe_fields() -> None:
     alive = np.array([True, True, True, True, False])
     colour, price, sold, stars = FieldTable([TABLE], [5]).facets(alive)
     assert (colour.kind, colour.values) == ("choice", {"Red": 1, "blue": 1, "RED": 1})
@@ -129,27 +129,27 @@ def test_facets_say_what_can_be_asked() -> None:
         {"title": "thing 3"},
     ],
 )
-def test_a_filter_equals_filtering_everything_afterwards(
+def test_filtered_retrieval_equals_filtering_afterwards(
     filters: dict[str, str], index: Path
 ) -> None:
     searcher = Searcher.open(index)
     count = searcher.info()["products"]
     every = searcher.search("red shoe", count, rerank=False)
-    wanted = [hit.product_id for hit in every.hits if _meets(dict(hit.fields), filters)]
-    found = searcher.search("red shoe", count, rerank=False, filters=filters)
-    assert [hit.product_id for hit in found.hits] == wanted
-    assert found.total == len(wanted)
-    few = searcher.search("red shoe", 5, rerank=False, filters=filters)
-    assert [hit.product_id for hit in few.hits] == wanted[:5]
-    again = searcher.search("red shoe", 5, filters=filters, candidates=50)
-    assert {hit.product_id for hit in again.hits} <= set(wanted[:50])
-    assert len(again.hits) == min(5, len(wanted))
-    like = searcher.similar(every.hits[0].product_id, 5, filters=filters)
-    assert {hit.product_id for hit in like.hits} <= set(wanted)
+    expected = [hit.product_id for hit in every.hits if _meets(dict(hit.fields), filters)]
+    filtered = searcher.search("red shoe", count, rerank=False, filters=filters)
+    assert [hit.product_id for hit in filtered.hits] == expected
+    assert filtered.total == len(expected)
+    top = searcher.search("red shoe", 5, rerank=False, filters=filters)
+    assert [hit.product_id for hit in top.hits] == expected[:5]
+    reranked = searcher.search("red shoe", 5, filters=filters, candidates=50)
+    assert {hit.product_id for hit in reranked.hits} <= set(expected[:50])
+    assert len(reranked.hits) == min(5, len(expected))
+    similar = searcher.similar(every.hits[0].product_id, 5, filters=filters)
+    assert {hit.product_id for hit in similar.hits} <= set(expected)
 
 
 def _meets(fields: dict[str, object], filters: dict[str, str]) -> bool:
-    """The plain way, on what an answer says about a product."""
+    """Reference implementation on the fields of a hit."""
     price, stars = fields.get("price"), fields["stars"]
     assert isinstance(stars, int)
     checks = {

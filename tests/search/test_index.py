@@ -1,4 +1,4 @@
-"""Making an index, changing it, checking it, and what a broken one says."""
+"""Building, changing and checking an index, and errors of damaged ones."""
 
 from __future__ import annotations
 
@@ -45,26 +45,26 @@ def scores(path: Path, k: int = 30) -> dict[str, float]:
     }
 
 
-def test_an_index_needs_nothing_else(
+def test_an_index_is_self_contained(
     index: Path, mixed_run: RunFolder, shop_data: PreparedData, tmp_path: Path
 ) -> None:
     moved = shutil.copytree(index, tmp_path / "elsewhere")
     assert answers(moved) == scores(index)
-    about = json.loads((moved / INDEX_FILE).read_text())
-    assert about["format"] == "shopsight index"
-    assert about["products"] == len(shop_data.store) == check_index(moved).products
-    assert about["models"] == {
+    manifest = json.loads((moved / INDEX_FILE).read_text())
+    assert manifest["format"] == "shopsight index"
+    assert manifest["products"] == len(shop_data.store) == check_index(moved).products
+    assert manifest["models"] == {
         "label-match": 0.1, "word-match": 0.2, "sentence-match": 0.3, "dual": 0.4
     }  # fmt: skip
     everything = "".join(
         path.read_text() for path in moved.rglob("*.json") if path.name != "tokenizer.json"
     )
-    for place in (mixed_run.path, shop_data.path, index):
-        assert str(place) not in everything
+    for path in (mixed_run.path, shop_data.path, index):
+        assert str(path) not in everything
     assert not list(moved.rglob("*.pkl"))
 
 
-def test_the_searcher_says_what_is_there(index: Path, shop_data: PreparedData) -> None:
+def test_searcher_describes_index_and_products(index: Path, shop_data: PreparedData) -> None:
     searcher = Searcher.open(index)
     info = searcher.info()
     assert (info["products"], info["photos"], info["regions"]) == (len(shop_data.store), True, True)
@@ -89,19 +89,18 @@ def test_the_searcher_says_what_is_there(index: Path, shop_data: PreparedData) -
 def test_add_update_remove_and_compact(
     mixed_run: RunFolder, shop_data: PreparedData, subset: Subset, tmp_path: Path
 ) -> None:
-    """Whatever the way there, the same products give the same answers."""
+    """The same products give the same results, however the index came about."""
     build_index(mixed_run, subset(0, 300), tmp_path / "a", IndexConfig(precision="float32"))
     build_index(mixed_run, subset(0, 400), tmp_path / "b", IndexConfig(precision="float32"))
     searcher = Searcher.open(tmp_path / "a")
-    before = [hit.product_id for hit in searcher.search(QUERY, 5).hits]
     assert add_products(tmp_path / "a", subset(300, 500)).products == 500
     assert searcher.info()["products"] == 500
-    gone = shop_data.store.product_ids[400:500]
-    assert remove_products(tmp_path / "a", gone).products == 400
+    removed = shop_data.store.product_ids[400:500]
+    assert remove_products(tmp_path / "a", removed).products == 400
     assert searcher.info()["generation"] == 3
     assert answers(tmp_path / "a") == scores(tmp_path / "b")
     with pytest.raises(UnknownProductError):
-        searcher.product(gone[0])
+        searcher.product(removed[0])
     newer = update_products(tmp_path / "a", subset(250, 300, "newer"))
     assert (newer.products, len(newer.segments)) == (400, 3)
     assert check_index(tmp_path / "a") == newer
@@ -109,17 +108,15 @@ def test_add_update_remove_and_compact(
     assert searcher.product(shop_data.store.product_ids[270]).fields["title"] == "newer 270"
     assert searcher.product(shop_data.store.product_ids[50]).fields["title"] == "thing 50"
     compact = compact_index(tmp_path / "a")
-    assert [(part.rows, part.removed) for part in compact.segments] == [(400, 0)]
+    assert [(segment.rows, segment.removed) for segment in compact.segments] == [(400, 0)]
     assert check_index(tmp_path / "a") == compact
     assert answers(tmp_path / "a") == scores(tmp_path / "b")
     assert searcher.product(shop_data.store.product_ids[270]).fields["title"] == "newer 270"
     photo = searcher.photo(shop_data.store.product_ids[150])
     assert photo == shop_data.photos.jpeg(150)
-    assert [hit.product_id for hit in searcher.search(QUERY, 5).hits]
-    assert before
 
 
-def test_an_index_is_tidied_by_itself(mixed_run: RunFolder, subset: Subset, tmp_path: Path) -> None:
+def test_changes_compact_the_index(mixed_run: RunFolder, subset: Subset, tmp_path: Path) -> None:
     config = IndexConfig(compact_above=2, compact_fraction=0.2, regions=False)
     build_index(mixed_run, subset(0, 100), tmp_path / "a", config)
     more = [subset(0, 5, suffix=letter) for letter in "xy"]
@@ -144,7 +141,7 @@ def test_everything_can_be_removed(own_index: Path, shop_data: PreparedData) -> 
     assert len(searcher.search(QUERY).hits) == 10
 
 
-def test_changes_that_are_refused_change_nothing(
+def test_rejected_changes_change_nothing(
     own_index: Path, shop_data: PreparedData, subset: Subset, small_data: Path, tmp_path: Path
 ) -> None:
     before = read_generation(own_index)
@@ -175,7 +172,7 @@ def _retype(folder: Path) -> None:
     pq.write_table(pa.table({"price": ["a", "b", "c"]}), folder / "fields.parquet")
 
 
-def test_a_build_goes_on_where_it_was_killed(
+def test_a_killed_build_resumes(
     mixed_run: RunFolder, shop_data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shopsight.search.segment_sources._BATCH", 50)
@@ -183,12 +180,12 @@ def test_a_build_goes_on_where_it_was_killed(
     config, steps = IndexConfig(precision="int8"), []
     build_index(mixed_run, shop_data, tmp_path / "whole", config)
 
-    def stop(what: str, done: int, total: int) -> None:
-        if what == "encode" and done >= 350:
+    def stop(stage: str, done: int, total: int) -> None:
+        if stage == "encode" and done >= 350:
             raise KeyboardInterrupt
 
-    def watch(what: str, done: int, total: int) -> None:
-        steps.append((what, done))
+    def watch(stage: str, done: int, total: int) -> None:
+        steps.append((stage, done))
 
     with pytest.raises(KeyboardInterrupt):
         build_index(mixed_run, shop_data, tmp_path / "a", config, stop)
@@ -204,7 +201,7 @@ def test_a_build_goes_on_where_it_was_killed(
     assert not list((tmp_path / "a").glob("pending-*"))
 
 
-def test_a_build_is_refused(
+def test_a_build_rejects_its_arguments(
     mixed_run: RunFolder, shop_data: PreparedData, index: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(OutputError, match="already an index; change it with `shopsight index add`"):
@@ -216,8 +213,8 @@ def test_a_build_is_refused(
     with pytest.raises(OutputError, match="is a file; choose another folder"):
         build_index(mixed_run, shop_data, tmp_path / "diary" / "today.txt")
     run = shutil.copytree(mixed_run.path, tmp_path / "run")
-    about = json.loads((run / "run.json").read_text())
-    (run / "run.json").write_text(json.dumps({**about, "feature_width": 99}))
+    manifest = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**manifest, "feature_width": 99}))
     with pytest.raises(
         DataError, match="feature dimension is 16, but the models were trained with 99"
     ):
@@ -276,7 +273,7 @@ def test_every_file_is_checked(own_index: Path) -> None:
         ({"models": {"word2vec": 1.0}}, "word2vec"),
     ],
 )
-def test_a_bad_description_is_refused(content: object, sentence: str, own_index: Path) -> None:
+def test_damaged_manifests(content: object, sentence: str, own_index: Path) -> None:
     path = own_index / INDEX_FILE
     if content is None:
         path.unlink()
@@ -289,12 +286,12 @@ def test_a_bad_description_is_refused(content: object, sentence: str, own_index:
 
 
 @pytest.mark.parametrize("name", ["product_ids.npy", "dual.vectors.npy", "offsets.npy"])
-def test_files_that_do_not_fit_each_other_are_refused(name: str, own_index: Path) -> None:
-    (part,) = own_index.glob("segment-*")
-    np.save(part / name, np.load(part / name)[:-1])
-    about = json.loads((own_index / INDEX_FILE).read_text())
-    about["files"][f"{part.name}/{name}"]["bytes"] = (part / name).stat().st_size
-    (own_index / INDEX_FILE).write_text(json.dumps(about))
+def test_inconsistent_files(name: str, own_index: Path) -> None:
+    (segment,) = own_index.glob("segment-*")
+    np.save(segment / name, np.load(segment / name)[:-1])
+    manifest = json.loads((own_index / INDEX_FILE).read_text())
+    manifest["files"][f"{segment.name}/{name}"]["bytes"] = (segment / name).stat().st_size
+    (own_index / INDEX_FILE).write_text(json.dumps(manifest))
     with pytest.raises(DataError, match="products"):
         Searcher.open(own_index)
     with pytest.raises(DataError, match=r"no index\.json"):

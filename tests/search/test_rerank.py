@@ -1,4 +1,4 @@
-"""Ranker candidates again gives what ``shopsight rank`` gives for them."""
+"""Re-ranking candidates gives the scores of ``shopsight rank``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MODELS = ("label-match", "word-match", "sentence-match", "dual")
 
 
 def ranked(index: Path, data: PreparedData, split: str, only: str = "") -> Ranked:
-    """A split's own candidates, ranked by the ensemble of an index or by one of its models."""
+    """Re-rank a split's candidate pools with the ensemble of an index, or with one model."""
     snapshot = Snapshot.current(index)
     models = SearchModels(index / "models", snapshot.models)
     if only:
@@ -32,54 +32,58 @@ def ranked(index: Path, data: PreparedData, split: str, only: str = "") -> Ranke
     pools, table = data.pools(split), data.queries(split)
     texts = dict(zip(table.ids, table.texts, strict=True))
     codes = models.encode_queries(models.tokens([texts[q] for q in pools.query_ids]), models.names)
-    found = [snapshot.rows_of(pools.of(query)) for query in pools.query_ids]
-    own, rows = candidate_pools(snapshot, found)
+    pool_rows = [snapshot.rows_of(pools.of(query)) for query in pools.query_ids]
+    own, rows = candidate_pools(snapshot, pool_rows)
     assert own.product_ids.tolist() == pools.product_ids.tolist()
     return rerank_pools(models, snapshot, codes, own, rows)
 
 
-@pytest.mark.parametrize(("name", "error"), [*((one, 1e-5) for one in MODELS), ("ensemble", 3e-3)])
+@pytest.mark.parametrize(
+    ("name", "error"), [*((model, 1e-5) for model in MODELS), ("ensemble", 3e-3)]
+)
 def test_scores_are_those_of_rank(
     name: str, error: float, index: Path, mixed_run: RunFolder, shop_data: PreparedData
 ) -> None:
-    wanted = Ranker(mixed_run).rank(shop_data, "testA", name)
-    found = ranked(index, shop_data, "testA", "" if name == "ensemble" else name)
-    pairs = zip(found.run.pools.query_idx.tolist(), found.run.pools.product_ids, strict=True)
-    scores = dict(zip(pairs, found.run.scores.tolist(), strict=True))
-    asked = zip(wanted.pools.query_idx.tolist(), wanted.pools.product_ids, strict=True)
-    assert [scores[pair] for pair in asked] == pytest.approx(wanted.scores.tolist(), abs=error)
+    expected = Ranker(mixed_run).rank(shop_data, "testA", name)
+    result = ranked(index, shop_data, "testA", "" if name == "ensemble" else name)
+    pairs = zip(result.run.pools.query_idx.tolist(), result.run.pools.product_ids, strict=True)
+    scores = dict(zip(pairs, result.run.scores.tolist(), strict=True))
+    expected_pairs = zip(expected.pools.query_idx.tolist(), expected.pools.product_ids, strict=True)
+    assert [scores[pair] for pair in expected_pairs] == pytest.approx(
+        expected.scores.tolist(), abs=error
+    )
     assert len(scores) == 1200
-    assert len(wanted.scores) == (480 if name == "sentence-match" else 1200)
-    # a normalised score is a difference divided by a spread, which here is small
-    assert sum(found.contributions.values()) == pytest.approx(found.run.scores, abs=1e-9)
-    assert set(found.contributions) == (set(MODELS) if name == "ensemble" else {name})
+    assert len(expected.scores) == (480 if name == "sentence-match" else 1200)
+    # Normalised scores divide by the spread, which is small here and amplifies errors.
+    assert sum(result.contributions.values()) == pytest.approx(result.run.scores, abs=1e-9)
+    assert set(result.contributions) == (set(MODELS) if name == "ensemble" else {name})
 
 
 @pytest.mark.parametrize(("precision", "least"), [("float16", 0.9), ("int8", 0.6)])
-def test_smaller_formats_rank_nearly_alike(
+def test_smaller_number_formats_rank_similarly(
     precision: str, least: float, index: Path, mixed_run: RunFolder, shop_data: PreparedData,
     tmp_path: Path,
 ) -> None:  # fmt: skip
     config = IndexConfig(precision=precision, regions=False)
     build_index(mixed_run, shop_data, tmp_path / "index", config)
-    exact, small = (ranked(one, shop_data, "testA").run for one in (index, tmp_path / "index"))
+    exact, small = (ranked(path, shop_data, "testA").run for path in (index, tmp_path / "index"))
     best, near = top_k(exact, 5), top_k(small, 5)
-    shares = [len(set(best[query]) & set(near[query])) / 5 for query in best]
-    assert np.mean(shares) >= least
-    size = [sum(f.stat().st_size for f in one.glob("segment-*/*.npy"))
-            for one in (index, tmp_path / "index")]  # fmt: skip
+    overlaps = [len(set(best[query]) & set(near[query])) / 5 for query in best]
+    assert np.mean(overlaps) >= least
+    size = [sum(f.stat().st_size for f in path.glob("segment-*/*.npy"))
+            for path in (index, tmp_path / "index")]  # fmt: skip
     assert size[1] < size[0] / 1.8
 
 
-def test_batches_change_nothing(index: Path, shop_data: PreparedData) -> None:
+def test_a_batch_equals_single_queries(index: Path, shop_data: PreparedData) -> None:
     searcher = Searcher.open(index)
     queries = shop_data.queries("valid").texts[:12]
     together = searcher.search_many(queries, 5, candidates=60)
     for query, answer in zip(queries, together, strict=True):
         alone = searcher.search(query, 5, candidates=60)
-        assert [one.product_id for one in alone.hits] == [one.product_id for one in answer.hits]
-        assert [one.score for one in alone.hits] == pytest.approx(
-            [one.score for one in answer.hits], abs=3e-3
+        assert [item.product_id for item in alone.hits] == [item.product_id for item in answer.hits]
+        assert [item.score for item in alone.hits] == pytest.approx(
+            [item.score for item in answer.hits], abs=3e-3
         )
 
 
@@ -88,23 +92,23 @@ def test_an_exhaustive_search_ranks_every_product(index: Path) -> None:
     count = searcher.info()["products"]
     answer = searcher.search("red shoe", count, candidates=count)
     assert len(answer.hits) == count == answer.total
-    scores = [one.score for one in answer.hits]
+    scores = [item.score for item in answer.hits]
     assert scores == sorted(scores, reverse=True)
     assert searcher.search("red shoe", 7, candidates=count).hits == answer.hits[:7]
 
 
-def test_recall_only_gives_cosines(index: Path) -> None:
+def test_without_reranking_scores_are_cosines(index: Path) -> None:
     searcher = Searcher.open(index)
     answer = searcher.search("red shoe", 9, rerank=False)
     snapshot = Snapshot.current(index)
     cosines = snapshot.vectors(np.arange(len(snapshot))) @ searcher.query_vectors(["red shoe"])[0]
     order = np.argsort(-cosines, kind="stable")[:9]
-    assert [one.product_id for one in answer.hits] == snapshot.ids(order)
-    assert [one.score for one in answer.hits] == pytest.approx(cosines[order].tolist(), abs=1e-5)
+    assert [item.product_id for item in answer.hits] == snapshot.ids(order)
+    assert [item.score for item in answer.hits] == pytest.approx(cosines[order].tolist(), abs=1e-5)
     assert set(answer.seconds) == {"encode", "retrieve"}
 
 
-def test_a_run_without_ensemble_ranks_with_its_last_model(
+def test_a_run_without_ensemble_uses_its_last_model(
     mixed_run: RunFolder, shop_data: PreparedData, tmp_path: Path
 ) -> None:
     shutil.copytree(mixed_run.path, tmp_path / "run")
@@ -115,7 +119,7 @@ def test_a_run_without_ensemble_ranks_with_its_last_model(
     searcher = Searcher.open(tmp_path / "index")
     answer = searcher.search("red shoe", 5, explain=True)
     alone = searcher.search("red shoe", 5, rerank=False)
-    assert [one.product_id for one in answer.hits] == [one.product_id for one in alone.hits]
+    assert [item.product_id for item in answer.hits] == [item.product_id for item in alone.hits]
     assert answer.hits[0].contributions == {"dual": pytest.approx(answer.hits[0].score)}
-    assert [one.word for one in answer.hits[0].explanation.words] == ["red", "shoe"]
+    assert [item.word for item in answer.hits[0].explanation.words] == ["red", "shoe"]
     assert answer.hits[0].explanation.boxes

@@ -1,4 +1,4 @@
-"""What a searcher answers: odd queries, explanations, likeness, photos."""
+"""Searcher: unusual queries, explanations, similar products, photo queries."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from shopsight.search.errors import PhotoError, UnknownProductError
 from shopsight.search.searcher import Searcher
 from shopsight.search.snapshot import Snapshot
 
-ODD = [
+UNUSUAL = [
     "", " ", "\0", "\ud800", "a\ud800b", "😀", "\u202e abc", "’“”", "ﷺ" * 50, "x" * 100_000,
     "word " * 20_000, "the and of", "ÄÖÜ ß ẞ İ ı", "e\u0301" * 30, "\x1b[31m red", "红色 鞋",
     "%00 %s {} ${x} ; drop table", "\n\t\r", "\ufeff", "\uffff\U0010ffff", "-" * 300, "1e309 nan",
@@ -38,8 +38,8 @@ def searcher(index: Path) -> Searcher:
     return Searcher.open(index)
 
 
-@pytest.mark.parametrize("query", ODD, ids=range(len(ODD)))
-def test_odd_queries_are_answered(query: str, searcher: Searcher) -> None:
+@pytest.mark.parametrize("query", UNUSUAL, ids=range(len(UNUSUAL)))
+def test_unusual_queries(query: str, searcher: Searcher) -> None:
     answer = searcher.search(query, 3, candidates=20, explain=True)
     assert len(answer.hits) == 3
     assert np.isfinite([hit.score for hit in answer.hits]).all()
@@ -57,14 +57,14 @@ def test_any_text_is_a_query(searcher: Searcher, query: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "how", [{"k": 0}, {"k": -1}, {"candidates": -3}, {"k": 0, "candidates": 5}]
+    "options", [{"k": 0}, {"k": -1}, {"candidates": -3}, {"k": 0, "candidates": 5}]
 )
-def test_numbers_below_one_are_refused(how: dict[str, int], searcher: Searcher) -> None:
+def test_numbers_below_one(options: dict[str, int], searcher: Searcher) -> None:
     with pytest.raises(UsageError, match="must be at least 1"):
-        searcher.search("red shoe", **how)
+        searcher.search("red shoe", **options)
 
 
-def test_no_queries_give_no_answers(searcher: Searcher) -> None:
+def test_no_queries_give_no_results(searcher: Searcher) -> None:
     assert searcher.search_many([]) == []
 
 
@@ -73,8 +73,8 @@ def test_unknown_words_are_named(searcher: Searcher, shop_data: PreparedData) ->
     answer = searcher.search(f"{known} zzyzx Qwrtpl the 😀 zzyzx", 1, explain=True)
     assert answer.unknown_words == ("zzyzx", "Qwrtpl")
     words = answer.hits[0].explanation.words
-    assert [one.word for one in words] == [known, "zzyzx", "Qwrtpl", "the", "😀", "zzyzx"]
-    assert [one.known for one in words[:4]] == [True, False, False, True]
+    assert [word.word for word in words] == [known, "zzyzx", "Qwrtpl", "the", "😀", "zzyzx"]
+    assert [word.known for word in words[:4]] == [True, False, False, True]
 
 
 def test_an_explanation_is_what_word_match_sees(
@@ -88,14 +88,14 @@ def test_an_explanation_is_what_word_match_sees(
     for hit in answer.hits:
         shown = looks.words(query, hit.product_id)
         words = hit.explanation.words
-        assert [one.word for one in words] == [word for word, _ in shown]
-        assert [one.weight for one in words] == pytest.approx([w for _, w in shown], abs=1e-5)
+        assert [word.word for word in words] == [text for text, _ in shown]
+        assert [word.weight for word in words] == pytest.approx([w for _, w in shown], abs=1e-5)
         row = snapshot.row_of(hit.product_id)
         assert hit.explanation.boxes == snapshot.boxes(row)
-        for one in words:
-            assert (one.match is None) == (one.weight == 0)
-            if one.region is not None:
-                assert 0 <= one.region < len(hit.explanation.boxes)
+        for word in words:
+            assert (word.match is None) == (word.weight == 0)
+            if word.region is not None:
+                assert 0 <= word.region < len(hit.explanation.boxes)
 
 
 def test_regions_add_up_to_the_match(searcher: Searcher, index: Path) -> None:
@@ -110,7 +110,7 @@ def test_regions_add_up_to_the_match(searcher: Searcher, index: Path) -> None:
     assert torch.allclose(attribution.matches, similarities, atol=1e-5)
 
 
-def test_similar_products_leave_the_product_out(searcher: Searcher, index: Path) -> None:
+def test_similar_products_exclude_the_product(searcher: Searcher, index: Path) -> None:
     snapshot = Snapshot.current(index)
     first = snapshot.ids(np.array([5]))[0]
     found = searcher.similar(first, 4)
@@ -127,7 +127,7 @@ def test_similar_products_leave_the_product_out(searcher: Searcher, index: Path)
 
 def test_threads_share_a_searcher(searcher: Searcher, shop_data: PreparedData) -> None:
     queries = shop_data.queries("valid").texts[:8]
-    wanted = [[h.product_id for h in searcher.search(q, 5).hits] for q in queries]
+    expected = [[h.product_id for h in searcher.search(q, 5).hits] for q in queries]
     found: dict[int, list[str]] = {}
 
     def ask(number: int) -> None:
@@ -138,11 +138,11 @@ def test_threads_share_a_searcher(searcher: Searcher, shop_data: PreparedData) -
         thread.start()
     for thread in threads:
         thread.join()
-    assert [found[i] for i in range(8)] == wanted
+    assert [found[i] for i in range(8)] == expected
 
 
 class Extractor:
-    """Finds on any photo the regions of one product of the store."""
+    """Returns the regions of one product for any photo."""
 
     def __init__(self, data: PreparedData, row: int) -> None:
         batch, height_width = data.store.read([row]), [8, 6, 8, 6]
@@ -159,7 +159,7 @@ class Extractor:
 
 
 @pytest.fixture
-def looking(
+def photo_searcher(
     own_index: Path, shop_data: PreparedData, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Searcher, Extractor]:
     extractor, module = Extractor(shop_data, 11), ModuleType("shopsight.regions")
@@ -169,16 +169,16 @@ def looking(
     return Searcher.open(own_index), extractor
 
 
-def jpeg(kind: str = "JPEG", mode: str = "RGB", **how: Any) -> bytes:
+def jpeg(kind: str = "JPEG", mode: str = "RGB", **options: Any) -> bytes:
     file = io.BytesIO()
-    Image.new(mode, (6, 8)).save(file, kind, **how)
+    Image.new(mode, (6, 8)).save(file, kind, **options)
     return file.getvalue()
 
 
 def test_a_photo_finds_its_own_product(
-    looking: tuple[Searcher, Extractor], shop_data: PreparedData
+    photo_searcher: tuple[Searcher, Extractor], shop_data: PreparedData
 ) -> None:
-    searcher, extractor = looking
+    searcher, extractor = photo_searcher
     assert searcher.info()["extractor"]
     first = shop_data.store.product_ids[11]
     for photo in (jpeg(), jpeg("PNG", "RGBA"), jpeg("PNG", "L"), np.zeros((8, 6, 3), np.uint8)):
@@ -203,13 +203,15 @@ def test_a_photo_finds_its_own_product(
         (np.zeros((8, 6, 3), np.float32), r"\(H, W, 3\) uint8"),
     ],
 )
-def test_what_is_no_photo(photo: Any, sentence: str, looking: tuple[Searcher, Extractor]) -> None:
+def test_invalid_photos(
+    photo: Any, sentence: str, photo_searcher: tuple[Searcher, Extractor]
+) -> None:
     with pytest.raises(PhotoError, match=sentence):
-        looking[0].search_photo(photo)
+        photo_searcher[0].search_photo(photo)
 
 
-def test_a_huge_photo_is_refused_before_it_is_decoded(
-    looking: tuple[Searcher, Extractor],
+def test_a_huge_photo_is_rejected_before_decoding(
+    photo_searcher: tuple[Searcher, Extractor],
 ) -> None:
     header = jpeg("PNG")
     size = (50_000).to_bytes(4, "big")
@@ -218,9 +220,9 @@ def test_a_huge_photo_is_refused_before_it_is_decoded(
 
     crc = zlib.crc32(body[12:29]).to_bytes(4, "big")
     with pytest.raises(PhotoError, match="the photo is too large"):
-        looking[0].search_photo(body + crc + header[33:])
+        photo_searcher[0].search_photo(body + crc + header[33:])
 
 
-def test_an_index_without_extractor_says_so(searcher: Searcher) -> None:
+def test_an_index_without_extractor(searcher: Searcher) -> None:
     with pytest.raises(PhotoError, match="this index cannot look at photos"):
         searcher.search_photo(jpeg())

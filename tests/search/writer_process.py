@@ -1,4 +1,4 @@
-"""Changes an index over and over until it is killed; run by a test in a process of its own."""
+"""Change an index repeatedly until killed; run by a test in a separate process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shopsight.search.index import compact_index, remove_products, update_produc
 
 def main(index: str, datas: list[str], seed: int) -> None:
     rng = random.Random(seed)
-    versions = [PreparedData.open(one) for one in datas]
+    versions = [PreparedData.open(path) for path in datas]
     turn = 0
     while True:
         if turn == 1:

@@ -1,4 +1,4 @@
-"""Milvus as the engine: the same answers, filters and changes."""
+"""Milvus gives the results of the embedded retriever, also filtered and after changes."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ FILTERS = (
 )
 
 
-def same(index: Path, url: str, queries: list[str]) -> None:
+def assert_same(index: Path, url: str, queries: list[str]) -> None:
     own, other = Searcher.open(index), Searcher.open(index, url)
     try:
         for filters in FILTERS:
-            for how in ({"rerank": False}, {"candidates": 40}):
-                wanted = own.search_many(queries, 8, filters=filters, **how)
-                found = other.search_many(queries, 8, filters=filters, **how)
-                for one, two in zip(wanted, found, strict=True):
-                    assert [h.product_id for h in two.hits] == [h.product_id for h in one.hits]
-                    assert [h.score for h in two.hits] == pytest.approx(
-                        [h.score for h in one.hits], abs=1e-3
+            for options in ({"rerank": False}, {"candidates": 40}):
+                expected = own.search_many(queries, 8, filters=filters, **options)
+                results = other.search_many(queries, 8, filters=filters, **options)
+                for want, got in zip(expected, results, strict=True):
+                    assert [h.product_id for h in got.hits] == [h.product_id for h in want.hits]
+                    assert [h.score for h in got.hits] == pytest.approx(
+                        [h.score for h in want.hits], abs=1e-3
                     )
         first = own.search(queries[0], 1).hits[0].product_id
         near = [h.product_id for h in other.similar(first, 5).hits]
@@ -59,7 +59,7 @@ def same(index: Path, url: str, queries: list[str]) -> None:
 
 
 @lite
-def test_milvus_lite_answers_like_the_embedded_engine(
+def test_milvus_lite_equals_the_embedded_retriever(
     own_index: Path, shop_data: PreparedData, tmp_path: Path
 ) -> None:
     url, queries = str(tmp_path / "engine.db"), shop_data.queries("valid").texts[:4]
@@ -69,37 +69,36 @@ def test_milvus_lite_answers_like_the_embedded_engine(
     ):
         Searcher.open(own_index, url)
     assert load_retriever(url, own_index) == len(shop_data.store)
-    same(own_index, url, queries)
-    gone = shop_data.store.product_ids[:200]
-    remove_products(own_index, gone)
+    assert_same(own_index, url, queries)
+    remove_products(own_index, shop_data.products[:200])
     with pytest.raises(
         DataError, match="milvus holds 654 of the index's 454 products; run: shopsight"
     ):
         Searcher.open(own_index, url)
     assert load_retriever(url, own_index) == 454
-    same(own_index, url, queries)
+    assert_same(own_index, url, queries)
     update_products(own_index, shop_data)
     assert load_retriever(url, own_index) == len(shop_data.store)
-    same(own_index, url, queries)
+    assert_same(own_index, url, queries)
     assert load_retriever(url, own_index) == len(shop_data.store)
 
 
 @lite
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://user:secret@127.0.0.1:9"])
-def test_a_server_that_is_not_there(url: str, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_server(url: str, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shopsight.search.retrievers.milvus._TIMEOUT", 1.0)
     with pytest.raises(UsageError, match="Milvus request failed") as caught:
         open_retriever(url, Snapshot.current(index))
     assert "secret" not in str(caught.value)
 
 
-def test_unknown_engines_are_refused(index: Path) -> None:
+def test_unknown_engines(index: Path) -> None:
     with pytest.raises(UsageError, match="unknown engine 'qdrant://x': expected"):
         Searcher.open(index, "qdrant://x")
     assert Searcher.open(index, "embedded").info()["engine"] == "embedded"
 
 
-def test_without_the_client_it_says_what_to_install(
+def test_a_missing_client_names_the_package(
     index: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "pymilvus", None)
@@ -108,8 +107,8 @@ def test_without_the_client_it_says_what_to_install(
 
 
 @pytest.mark.slow
-def test_a_real_server_answers_like_the_embedded_engine(index: Path, tmp_path: Path) -> None:
-    """PyPI's ``milvus`` carries the server; it runs where loopback is the only network."""
+def test_a_real_server_equals_the_embedded_retriever(index: Path, tmp_path: Path) -> None:
+    """PyPI's ``milvus`` contains the server, which runs in a network namespace of its own."""
     if find_spec("milvus") is None:
         pytest.skip("needs the server: pip install milvus==2.3.5")
     alone = ["unshare", "--map-root-user", "--net"]
@@ -128,9 +127,9 @@ def test_a_real_server_answers_like_the_embedded_engine(index: Path, tmp_path: P
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout.splitlines()[-1])
-    assert said["loaded"] == [654, 653]
-    assert len(said["found"]) == 6
-    for embedded, server in said["found"]:
-        for one, two in zip(embedded, server, strict=True):
-            assert len(set(one) & set(two)) >= 9
+    printed = json.loads(done.stdout.splitlines()[-1])
+    assert printed["loaded"] == [654, 653]
+    assert len(printed["found"]) == 6
+    for embedded, server in printed["found"]:
+        for expected, ids in zip(embedded, server, strict=True):
+            assert len(set(expected) & set(ids)) >= 9
