@@ -68,11 +68,11 @@ def test_best_and_worst_by_value_then_relevant_products_then_length() -> None:
     qrels = Qrels({query: {product: 1} for query, product in answers.items()})
     evaluation = evaluate(run, qrels, EvaluateConfig(("mrr",)))
     texts = {"a": "x", "b": "x y", "c": "x y z", "d": "x y z", "e": "x"}
-    assert best_and_worst(evaluation, "mrr", texts, 2) == (["c", "a"], ["d", "b"])
-    assert best_and_worst(evaluation, "mrr", texts, 9) == (["c", "a"], ["d", "b"])
-    relevant = {"e": 3, "a": 2, "b": 1}
-    best, worst = best_and_worst(evaluation, "mrr", texts, 2, relevant)
-    assert (best, worst) == (["e", "a"], ["b", "d"])
+    assert best_and_worst(evaluation, "mrr", texts, qrels, 2) == (["c", "a"], ["d", "b"])
+    assert best_and_worst(evaluation, "mrr", texts, qrels, 9) == (["c", "a"], ["d", "b"])
+    counts = {"e": 3, "a": 2, "b": 1, "c": 0, "d": 0}
+    several = Qrels({q: {"other": 0, **{str(i): 1 for i in range(n)}} for q, n in counts.items()})
+    assert best_and_worst(evaluation, "mrr", texts, several, 2) == (["e", "a"], ["b", "d"])
 
 
 def test_dataset_figures(data: PreparedData) -> None:

@@ -62,27 +62,21 @@ class QueryExample:
 
 
 def best_and_worst(
-    evaluation: Evaluation,
-    metric: str,
-    texts: dict[str, str],
-    count: int = 3,
-    relevant: Mapping[str, int] | None = None,
+    evaluation: Evaluation, metric: str, texts: Mapping[str, str], qrels: Qrels, count: int = 3
 ) -> tuple[list[str], list[str]]:
     """Ids of the queries with the highest and with the lowest values of a metric.
 
-    Args:
-        evaluation: of the run.
-        metric: one of its metrics.
-        texts: ``{query id: text}``.
-        count: number of queries in each list; at most half of all queries.
-        relevant: ``{query id: number of relevant products}``; breaks ties.
+    Each list has ``count`` queries, but at most half of all.
     """
     values = dict(zip(evaluation.query_ids, evaluation.per_query[metric].tolist(), strict=True))
+
     # Many queries reach exactly 0 or 1. Those with the most relevant products and the longest
     # texts are the hardest to get right or wrong by chance.
-    counts = relevant or {}
-    queries = sorted(values, key=lambda query: (-counts.get(query, 0), -len(texts.get(query, "")),
-                                                query))  # fmt: skip
+    def tie_break(query: str) -> tuple[int, int, str]:
+        relevant = sum(grade > 0 for grade in qrels.relevance[query].values())
+        return -relevant, -len(texts.get(query, "")), query
+
+    queries = sorted(values, key=tie_break)
     count = min(count, len(queries) // 2)
     best = sorted(queries, key=lambda query: -values[query])[:count]
     return best, sorted(queries, key=lambda query: values[query])[:count]

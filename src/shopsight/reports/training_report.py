@@ -66,13 +66,9 @@ def build_report(
         attention,
     )
     values = dict(zip(evaluation.query_ids, evaluation.per_query[HEADLINE].tolist(), strict=True))
-    relevant = {
-        query: sum(grade > 0 for grade in grades.values())
-        for query, grades in qrels.relevance.items()
-    }
     best, worst = (
         [examples.example(query, values[query]) for query in queries]
-        for queries in best_and_worst(evaluation, HEADLINE, examples.texts, relevant=relevant)
+        for queries in best_and_worst(evaluation, HEADLINE, examples.texts, qrels)
     )
     curves = (learning_curves(results.folder.stage(stage), HEADLINE) for stage in model_names())
     return Report(
