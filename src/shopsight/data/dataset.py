@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from shopsight.data.photo_store import ProductPhotos, read_fields
-from shopsight.data.region_store import RegionBatch, RegionStore
+from shopsight.data.region_store import REMEDY, RegionBatch, RegionStore
 from shopsight.data.split_names import TRAIN
 from shopsight.errors import DataError
 from shopsight.formats.checksums import check_contents, check_sizes
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from shopsight.text.vocabulary import Vocabulary
 
 DATA_FILE = "data.json"
-REMEDY = "prepare the folder again"
 PREPARED = ManifestFormat(
     DATA_FILE, "prepared folder", 2, REMEDY, frozenset({"files", "settings", "splits"})
 )

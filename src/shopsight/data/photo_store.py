@@ -10,9 +10,8 @@ import mmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from shopsight.errors import DataError
+from shopsight.formats.append_npy import map_npy
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,7 +29,7 @@ class ProductPhotos:
     def __init__(self, folder: Path) -> None:
         if not (folder / PHOTOS).is_file() or not (folder / PHOTO_OFFSETS).is_file():
             raise DataError(f"{folder}: has no photos")
-        self._offsets = np.load(folder / PHOTO_OFFSETS, mmap_mode="r", allow_pickle=False)
+        self._offsets = map_npy(folder / PHOTO_OFFSETS, "prepare it again")
         size = (folder / PHOTOS).stat().st_size
         if self._offsets.ndim != 1 or not len(self._offsets) or int(self._offsets[-1]) != size:
             raise DataError(f"{folder / PHOTOS}: {size:,} bytes do not match {PHOTO_OFFSETS}")

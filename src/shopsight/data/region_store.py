@@ -18,7 +18,10 @@ from numpy.typing import NDArray
 
 from shopsight.data.id_index import IdIndex
 from shopsight.errors import DataError
+from shopsight.formats.append_npy import map_npy
 from shopsight.types import AnyArray, IntArray
+
+REMEDY = "prepare the folder again"
 
 
 @dataclass(frozen=True)
@@ -47,13 +50,13 @@ class RegionStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.offsets: IntArray = np.asarray(_mapped(folder / "offsets.npy"))
-        self.pixel_boxes: NDArray[np.float32] = np.asarray(_mapped(folder / "boxes.npy"))
-        self.labels: NDArray[np.int16] = np.asarray(_mapped(folder / "labels.npy"))
-        self.image_sizes: NDArray[np.int32] = np.asarray(_mapped(folder / "image_sizes.npy"))
-        self._ids: NDArray[np.bytes_] = np.asarray(_mapped(folder / "product_ids.npy"))
+        self.offsets: IntArray = map_npy(folder / "offsets.npy", REMEDY)
+        self.pixel_boxes: NDArray[np.float32] = map_npy(folder / "boxes.npy", REMEDY)
+        self.labels: NDArray[np.int16] = map_npy(folder / "labels.npy", REMEDY)
+        self.image_sizes: NDArray[np.int32] = map_npy(folder / "image_sizes.npy", REMEDY)
+        self._ids: NDArray[np.bytes_] = map_npy(folder / "product_ids.npy", REMEDY)
         paths = sorted(folder.glob("features-*.npy"))
-        self._shards = [np.asarray(_mapped(path)) for path in paths]
+        self._shards = [map_npy(path, REMEDY) for path in paths]
         self._starts = np.cumsum([0, *(len(shard) for shard in self._shards)])
         self._check()
 
@@ -150,13 +153,3 @@ def normalised_boxes(boxes: NDArray[np.float32], sizes: NDArray[np.int32]) -> ND
     np.divide(boxes, sizes[:, [0, 1, 0, 1]], out=scaled[:, :4], casting="same_kind")
     scaled[:, 4] = (scaled[:, 2] - scaled[:, 0]) * (scaled[:, 3] - scaled[:, 1])
     return scaled
-
-
-def _mapped(path: Path) -> AnyArray:
-    try:
-        mapped: AnyArray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: missing; prepare the folder again") from error
-    except (ValueError, EOFError) as error:
-        raise DataError(f"{path}: not a readable .npy file; prepare the folder again") from error
-    return mapped

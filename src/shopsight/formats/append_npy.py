@@ -1,4 +1,4 @@
-"""Appendable, truncatable files: ``.npy`` arrays and bare bytes."""
+"""``.npy`` files that are memory-mapped, or grow and are truncated; growing bare bytes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,25 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import DTypeLike
 
-from shopsight.errors import OutputError
+from shopsight.errors import DataError, OutputError
 from shopsight.types import AnyArray
 
 # Not every system has the cheaper call.
 _sync = getattr(os, "fdatasync", os.fsync)
+
+
+def map_npy(path: Path, remedy: str) -> AnyArray:
+    """Memory-map an array. Raises DataError with the remedy if it is missing or damaged.
+
+    The result is a plain array: indexing a ``np.memmap`` costs several times as much.
+    """
+    try:
+        array: AnyArray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: missing; {remedy}") from error
+    except (ValueError, EOFError, OSError) as error:
+        raise DataError(f"{path}: not a readable .npy file; {remedy}") from error
+    return np.asarray(array)
 
 
 class AppendableArray:

@@ -19,12 +19,7 @@ _LONGEST_LINE = 64 << 20
 
 @dataclass(frozen=True, eq=False)
 class CandidateFile:
-    """Candidate pools of a file.
-
-    Attributes:
-        pools: the candidates row by row; a pool may hold a product twice.
-        texts: ``{query id: text}``; None where the file has no texts.
-    """
+    """Pools, which may hold a product twice, and ``{query id: text}`` if the file has texts."""
 
     pools: Pools
     texts: dict[str, str] | None

@@ -18,13 +18,7 @@ _CLICKS = ("clicks", "click", "count", "n", "times")
 
 @dataclass(frozen=True)
 class Click:
-    """The clicks on a product for a query.
-
-    Attributes:
-        query: the query's literal text.
-        product_id: the product.
-        clicks: number of clicks, at least 1.
-    """
+    """The clicks (at least 1) on a product for a query, which is its literal text."""
 
     query: str
     product_id: str

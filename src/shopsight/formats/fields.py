@@ -25,11 +25,7 @@ KNOWN_NAMES = (
 
 
 def parse_id(value: Any, noun: str) -> str:
-    """An id as a string; whole numbers in JSON are ids too.
-
-    Args:
-        value: the value in the file.
-        noun: "query id" or "product id", for messages.
+    """An id as a string; whole numbers in JSON are ids too. ``noun`` names it in messages.
 
     Raises:
         ValueError: empty, too long, not a string or whole number, not encodable as UTF-8.

@@ -35,12 +35,7 @@ _MAX_KEPT_BYTES = 1 << 16  # of a small JPEG that is kept as it is; more is not 
 
 
 class PhotoError(Exception):
-    """A rejected photo.
-
-    Attributes:
-        kind: one of `KINDS`.
-        reason: the message.
-    """
+    """A rejected photo; ``kind`` is one of `KINDS`, ``reason`` the message."""
 
     def __init__(self, kind: str, reason: str) -> None:
         # Both go to the base class, so that pickling between processes keeps them.
@@ -53,15 +48,7 @@ class PhotoError(Exception):
 
 @dataclass(frozen=True)
 class SmallPhoto:
-    """A photo as it is stored.
-
-    Attributes:
-        jpeg: the file.
-        height: height in pixels.
-        width: width in pixels.
-        original_height: height of the source photo in pixels, upright.
-        original_width: width of the source photo in pixels, upright.
-    """
+    """A photo as it is stored; sizes in pixels, those of the source photo upright."""
 
     jpeg: bytes
     height: int

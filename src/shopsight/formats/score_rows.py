@@ -32,15 +32,7 @@ _FORMATS = (
 
 @dataclass
 class ScoreRows:
-    """N rows in file order.
-
-    Attributes:
-        query_ids: every query in order of first appearance, also those without rows.
-        queries: (N,) query ids.
-        products: (N,) product ids.
-        scores: (N,) finite scores.
-        lines: (N,) line numbers; empty for JSON.
-    """
+    """N rows in file order; every query, also those without rows; no line numbers for JSON."""
 
     query_ids: dict[str, None] = field(default_factory=dict)
     queries: list[str] = field(default_factory=list)

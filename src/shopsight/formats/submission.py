@@ -14,14 +14,7 @@ HEADER = ",".join(["query-id", *(f"product{rank}" for rank in range(1, DEPTH + 1
 
 
 def submission(run: Run, pools: Pools | None = None) -> dict[str, list[str]]:
-    """The five best products of each query, validated.
-
-    Args:
-        run: the ranking.
-        pools: the expected queries and candidates; not checked if left out.
-
-    Returns:
-        ``{query id: five distinct product ids, best first}``.
+    """``{query id: five distinct product ids, best first}``, checked against ``pools`` if given.
 
     Raises:
         InputError: a query with fewer than five products, missing, unexpected, or with a product

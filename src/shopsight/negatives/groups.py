@@ -20,6 +20,7 @@ from shopsight.config import NegativesConfig
 from shopsight.data.dataset import PreparedData
 from shopsight.data.split_names import TRAIN
 from shopsight.errors import DataError
+from shopsight.formats.append_npy import map_npy
 from shopsight.formats.atomic import write_errors, write_npy
 from shopsight.formats.checksums import fingerprint
 from shopsight.formats.manifest import ManifestFormat
@@ -170,7 +171,7 @@ def load_query_groups(folder: str | Path, texts: Sequence[str] | None = None) ->
     """
     folder = Path(folder)
     manifest = GROUPS.read(folder)
-    arrays = {name: _open_array(folder / f"{name}.npy") for name in ARRAYS}
+    arrays = {name: map_npy(folder / f"{name}.npy", GROUPS.remedy) for name in ARRAYS}
     sizes = {"text": manifest["queries"], **dict.fromkeys(ARRAYS[1:], manifest["texts"])}
     for name, array in arrays.items():
         if array.dtype != np.int32 or len(array) != sizes[name]:
@@ -213,11 +214,3 @@ def _largest(names: list[str], groups: IntArray, count: int = 10) -> dict[str, i
     """Names and sizes of the largest groups."""
     sizes = np.bincount(groups, minlength=len(names))
     return {names[i]: int(sizes[i]) for i in np.argsort(-sizes, kind="stable")[:count]}
-
-
-def _open_array(path: Path) -> NDArray[np.int32]:
-    try:
-        array: NDArray[np.int32] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path}: missing or damaged; {GROUPS.remedy}") from error
-    return array

@@ -20,9 +20,10 @@ from shopsight.data.id_index import IdIndex
 from shopsight.data.photo_store import ProductPhotos, read_fields
 from shopsight.data.region_store import RegionBatch, packed_ranges
 from shopsight.errors import DataError
+from shopsight.formats.append_npy import map_npy
 from shopsight.models.base import Encodings
 from shopsight.models.registry import RETRIEVAL, model_spec
-from shopsight.search.manifest import SegmentInfo
+from shopsight.search.manifest import INDEX, SegmentInfo
 from shopsight.search.retrievers.faiss import FaissIndex
 from shopsight.types import AnyArray, Box, IntArray
 
@@ -56,8 +57,8 @@ class Segment:
 
     def __init__(self, folder: Path, models: Sequence[str], info: SegmentInfo) -> None:
         self.folder, self.rows, self._params = folder, info.rows, info.faiss
-        self.ids: NDArray[np.bytes_] = np.asarray(_mapped(folder / IDS))
-        order: IntArray = np.asarray(_mapped(folder / ID_ORDER))
+        self.ids: NDArray[np.bytes_] = map_npy(folder / IDS, INDEX.remedy)
+        order: IntArray = map_npy(folder / ID_ORDER, INDEX.remedy)
         self.id_index = IdIndex(self.ids, order)
         self._encodings = {
             name: {
@@ -69,8 +70,11 @@ class Segment:
         self.photos = ProductPhotos.of(folder)
         self.has_regions = (folder / OFFSETS).exists()
         if self.has_regions:
-            self._offsets: IntArray = np.asarray(_mapped(folder / OFFSETS))
-            self._boxes, self._features = _mapped(folder / BOXES), _mapped(folder / FEATURES)
+            self._offsets: IntArray = map_npy(folder / OFFSETS, INDEX.remedy)
+            self._boxes, self._features = (
+                map_npy(folder / BOXES, INDEX.remedy),
+                map_npy(folder / FEATURES, INDEX.remedy),
+            )
         self._check(len(order))
 
     @cached_property
@@ -132,10 +136,10 @@ class EncodingArray:
     """One tensor of a model's encodings on disk, (P, ...)."""
 
     def __init__(self, folder: Path, model: str, tensor: str) -> None:
-        self._stored = _mapped(folder / encoding_file(model, tensor))
+        self._stored = map_npy(folder / encoding_file(model, tensor), INDEX.remedy)
         self._scale: AnyArray | None = None
         if self._stored.dtype == np.int8:
-            self._scale = _mapped(folder / scale_file(model, tensor))
+            self._scale = map_npy(folder / scale_file(model, tensor), INDEX.remedy)
 
     def __len__(self) -> int:
         return len(self._stored)
@@ -159,13 +163,3 @@ def quantise(values: NDArray[np.float32], precision: str) -> tuple[AnyArray, Any
     scale = np.abs(values).max(-1, keepdims=True) / 127
     safe = np.where(scale > 0, scale, 1)
     return np.rint(values / safe).astype(np.int8), scale.astype(np.float32)
-
-
-def _mapped(path: Path) -> AnyArray:
-    try:
-        mapped: AnyArray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: missing; build the index again") from error
-    except (ValueError, EOFError, OSError) as error:
-        raise DataError(f"{path}: damaged; build the index again") from error
-    return mapped

@@ -48,10 +48,8 @@ class Vocabulary:
 
     Attributes:
         tokens: the V tokens by id.
-        pad: id of the padding token.
-        unk: id of the unknown token.
-        start: id of the token that begins a generated sequence.
-        end: id of the token that ends it.
+        pad, unk: ids of the padding and the unknown token.
+        start, end: ids of the tokens around a generated sequence.
 
     Raises:
         DataError: the tokenizer is not WordPiece, or lacks one of the four special tokens.
