@@ -20,7 +20,7 @@ from urllib.parse import quote, quote_from_bytes
 import pytest
 
 from http_requests import EASY, send_all
-from shopsight.bench.serve import run_serve
+from shopsight.bench import serve as bench_serve
 from shopsight.cli.main import main
 from shopsight.data.dataset import PreparedData
 from shopsight.search.searcher import Searcher
@@ -178,7 +178,7 @@ def test_random_bytes_to_the_real_models(index: Path) -> None:
 def test_the_benchmark_measures_a_server(
     index: Path, shop_data: PreparedData, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run_serve(
+    bench_serve.run(
         [str(index), "--clients", "4", "--seconds", "1", "--data", str(shop_data.path), "--json"]
     )
     figures = json.loads(capsys.readouterr().out)

@@ -1,10 +1,9 @@
-"""What ``shopsight bench train | rank`` works on: random products, queries and models at a size."""
+"""Random products, queries and models for ``shopsight bench train | rank``."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,68 +17,53 @@ from shopsight.models.word_vectors import WordVectors
 from shopsight.negatives.groups import ungrouped
 from shopsight.text.vocabulary import Vocabulary, train_vocabulary
 
-_VOCABULARY, _OCCURRING = 30_522, 4_000  # BERT's ids, and how many of them a world's queries use
-_WORDS, _QUERY_WORDS = 1_000, 3.9
+_VOCABULARY = 30_522  # BERT's
+_LABELS = 4_000  # ids that occur in queries
+_WORDS, _WORDS_PER_QUERY = 1_000, 3.9
 
 
-@dataclass(frozen=True)
-class Size:
-    """How large everything is.
+class Size(NamedTuple):
+    """Feature dimension, word vector dimension and image encoder."""
 
-    Args:
-        features: numbers per region feature.
-        words: numbers per word vector.
-        encoder: the image encoder.
-    """
-
-    features: int = 2048
-    words: int = 1024
-    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    features: int
+    words: int
+    encoder: EncoderConfig
 
 
-PAPER = Size()
-SMALL = Size(64, 64, EncoderConfig(attention_heads=4, feedforward=128, embed_hidden=128))
+SIZES = {
+    "paper": Size(2048, 1024, EncoderConfig()),
+    "small": Size(64, 64, EncoderConfig(attention_heads=4, feedforward=128, embed_hidden=128)),
+}
 
 
 class BenchData:
-    """A store of random products of the competition's shape, and queries clicked for them.
+    """Random products in the competition's proportions, and queries clicked for one product each.
 
-    Args:
-        folder: where the store is written.
-        size: of features and models.
-        products: how many.
-        queries: how many, each clicked for one product.
-        seed: of everything random.
-
-    Attributes:
-        store: the products.
-        texts: the queries.
-        vocabulary: their words.
-        rng: the generator that made them.
+    The store is written to ``folder``; ``rng`` continues the stream that drew all of it.
     """
 
     def __init__(self, folder: Path, size: Size, products: int, queries: int, seed: int) -> None:
         rng = np.random.default_rng(seed)
-        self.size, self.store = size, _store(folder, size.features, products, rng)
+        self.size, self.store = size, _write_store(folder, size.features, products, rng)
         words = [f"word{i}" for i in range(_WORDS)]
-        counts = np.clip(rng.poisson(_QUERY_WORDS, queries), 1, 21)
+        counts = np.clip(rng.poisson(_WORDS_PER_QUERY, queries), 1, 21)
         self.texts = [" ".join(rng.choice(words, count)) for count in counts]
-        self.vocabulary: Vocabulary = train_vocabulary([" ".join(words)], _OCCURRING)
+        self.vocabulary: Vocabulary = train_vocabulary([" ".join(words)], _LABELS)
         self.clicked = rng.integers(0, products, queries)
         self.rng = rng
 
     def pairs(self) -> ClickedPairs:
-        """Every query clicked for one product."""
-        groups, numbers = ungrouped(self.texts), np.arange(len(self.texts))
-        lists = self.vocabulary.encode([self.texts[i] for i in groups.query])
-        tokens = TokenLists.of(lists, self.vocabulary.pad)
-        texts = groups.text.astype(np.int64)
-        return ClickedPairs(numbers, texts, self.clicked, tokens, groups)
+        """All queries with their clicked products."""
+        groups = ungrouped(self.texts)
+        ids = self.vocabulary.encode([self.texts[i] for i in groups.query])
+        tokens = TokenLists.of(ids, self.vocabulary.pad)
+        queries, texts = np.arange(len(self.texts)), groups.text.astype(np.int64)
+        return ClickedPairs(queries, texts, self.clicked, tokens, groups)
 
     def models(self) -> tuple[Any, ...]:
         """The models of the reference, with frozen word vectors and, where trained so, trunks."""
         recipe = Recipe(encoder=self.size.encoder)
-        counts = (torch.arange(_VOCABULARY) < _OCCURRING).long()
+        counts = (torch.arange(_VOCABULARY) < _LABELS).long()
         models = []
         for spec in (spec for spec in model_specs() if spec.uses_trunk):
             words = WordVectors(_VOCABULARY, self.size.words)
@@ -93,8 +77,8 @@ class BenchData:
         return tuple(models)
 
 
-def _store(folder: Path, width: int, products: int, rng: np.random.Generator) -> RegionStore:
-    """Random products with as many regions as the competition's have."""
+def _write_store(folder: Path, width: int, products: int, rng: np.random.Generator) -> RegionStore:
+    # A log-normal with the mean, quartiles and maximum of regions in the competition's data.
     lengths = np.clip(np.rint(rng.lognormal(np.log(2.8), 0.76, products)), 1, 91).astype(np.int64)
     count = int(lengths.sum())
     boxes = np.sort(rng.random((count, 2, 2)), 1).reshape(count, 4) * 800

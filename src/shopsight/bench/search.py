@@ -57,8 +57,8 @@ class Figures:
     values: dict[str, float] = field(default_factory=dict)
 
 
-def run_search(arguments: list[str]) -> None:
-    """Run ``shopsight bench search`` with the words that follow it."""
+def run(argv: list[str]) -> None:
+    """Run ``shopsight bench search``."""
     parser = Parser(
         "bench search",
         "Measure an index on one core: the share of the truly nearest products that recall finds,"
@@ -93,7 +93,7 @@ def run_search(arguments: list[str]) -> None:
     parser.add_argument("--data", metavar="DATA", help="prepared folder with queries and answers")
     parser.add_argument("--split", metavar="S", default="valid", help="whose answers")
     parser.add_json()
-    given = parser.read(arguments)
+    given = parser.read(argv)
     if min(given.queries, given.judged) < 1 or given.products < 0:
         raise UsageError("--queries and --judged must be at least 1, and --products at least 0")
     with tempfile.TemporaryDirectory(prefix="shopsight-bench-") as folder, _alone():

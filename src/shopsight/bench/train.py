@@ -1,0 +1,151 @@
+"""``shopsight bench train``: training steps, beside the unoptimised reference."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from shopsight.batches.batch import PairBatch, Regions, Tokens
+from shopsight.batches.loader import Loader
+from shopsight.bench import reference_models
+from shopsight.bench.fixtures import BenchData
+from shopsight.bench.pace import Pace, pace_parser, run_paces, synchronise
+from shopsight.config import (
+    LabelMatchConfig,
+    NegativesConfig,
+    SentenceMatchConfig,
+    TrainConfig,
+    WordMatchConfig,
+)
+from shopsight.inference.trunk_cache import TrunkCache
+from shopsight.models.label_match import LabelMatch
+from shopsight.models.sentence_match import SentenceMatch
+from shopsight.models.word_match import WordMatch
+from shopsight.training.distributed import DistributedContext
+from shopsight.training.optim import make_optimizer
+from shopsight.training.tasks.base import LabelMatchTask, SentenceMatchTask, Task, WordMatchTask
+
+Loss = Callable[[PairBatch], Tensor]
+
+
+def run(argv: list[str]) -> None:
+    """Run ``shopsight bench train``."""
+    parser = pace_parser(
+        "train",
+        "Training steps (forward, backward, optimizer) on the same batches: an unoptimised"
+        " reference (padded, unsplit, each photo encoded for each use, all words as labels) and"
+        " ours.",
+    )
+    parser.add_argument("--batch", type=int, default=64, help="clicked pairs per batch")
+    parser.add_argument("--steps", type=int, default=4, help="timed steps of ours")
+    run_paces(_measure, parser.read(argv), products=600, queries=1200)
+
+
+def _measure(data: BenchData, args: Any, matrix_rate: float) -> Iterator[Pace]:
+    label, word, sentence = data.models()
+    ignored = torch.tensor([data.vocabulary.unk])
+    tasks: list[tuple[Task, Loss]] = [
+        (LabelMatchTask(label, LabelMatchConfig()), partial(_label_loss, label)),
+        (
+            WordMatchTask(word, WordMatchConfig(), DistributedContext(), ignored),
+            partial(_word_loss, word),
+        ),
+        (SentenceMatchTask(sentence, SentenceMatchConfig()), partial(_sentence_loss, sentence)),
+    ]
+    for task, reference in tasks:
+        yield _pace(task, reference, data, args, matrix_rate)
+
+
+def _pace(task: Task, reference: Loss, data: BenchData, args: Any, matrix_rate: float) -> Pace:
+    device = torch.device(args.device)
+    task.to(device)
+    loader = _loader(task, data, args)
+    config = TrainConfig(precision=args.precision)
+    optimizer = make_optimizer(task.parameter_groups(config), config)
+    slow = _step_seconds(loader.read(0, 0), reference, optimizer, device, "float32")
+    if not isinstance(task, LabelMatchTask):  # the frozen trunk of the others is cached
+        loader = _through_trunk(loader, task, data, device)
+
+    def loss(batch: PairBatch) -> Tensor:
+        return torch.stack(list(task.losses(batch).values())).sum()
+
+    flops = FlopCounterMode(display=False)
+    with flops:  # this step is also the warm-up
+        _step_seconds(loader.read(0, 0), loss, optimizer, device, args.precision)
+    computing = waiting = 0.0
+    with closing(loader.epoch(0)) as batches:
+        for _ in range(args.steps):
+            started = time.perf_counter()
+            batch = next(batches)
+            waiting += time.perf_counter() - started
+            computing += _step_seconds(batch, loss, optimizer, device, args.precision)
+    quick = (computing + waiting) / args.steps
+    return Pace(
+        task.name,
+        args.batch / slow,
+        args.batch / quick,
+        slow / quick,
+        flops.get_total_flops() / quick / matrix_rate,
+        waiting / (computing + waiting),
+    )
+
+
+def _step_seconds(
+    batch: PairBatch, loss: Loss, optimizer: Any, device: torch.device, precision: str
+) -> float:
+    started = time.perf_counter()
+    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        value = loss(batch.to(device))
+    optimizer.zero_grad(set_to_none=True)
+    value.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    synchronise(device)
+    return time.perf_counter() - started
+
+
+def _for_each_use(batch: PairBatch) -> tuple[Regions, Regions, Tokens, Tokens]:
+    """Clicked and negative regions, queries and negative queries; products repeat."""
+    assert batch.negative_product_idx is not None
+    assert batch.negative_queries is not None
+    clicked = batch.regions.take(batch.product_idx)
+    negatives = batch.regions.take(batch.negative_product_idx)
+    return clicked, negatives, batch.queries, batch.negative_queries
+
+
+def _label_loss(model: LabelMatch, batch: PairBatch) -> Tensor:
+    regions, hardest = batch.regions.take(batch.product_idx), LabelMatchConfig.hardest_negatives
+    labels, caption = reference_models.label_match_loss(model, regions, batch.queries, hardest)
+    return labels + caption
+
+
+def _word_loss(model: WordMatch, batch: PairBatch) -> Tensor:
+    uses = _for_each_use(batch)
+    return reference_models.word_match_loss(model, *uses, margin=WordMatchConfig.margin)
+
+
+def _sentence_loss(model: SentenceMatch, batch: PairBatch) -> Tensor:
+    return reference_models.sentence_match_loss(model, *_for_each_use(batch))
+
+
+def _loader(task: Task, data: BenchData, args: Any) -> Loader:
+    pairs = data.pairs()
+    needs_negatives = not isinstance(task, LabelMatchTask)
+    negatives = pairs.sampler("random", NegativesConfig()) if needs_negatives else None
+    return Loader(pairs, data.store, args.batch, args.seed, negatives)
+
+
+def _through_trunk(loader: Loader, task: Task, data: BenchData, device: torch.device) -> Loader:
+    encoder: Any = task.model.encoder
+    encoder.eval()
+    store = data.store
+    cache = TrunkCache.build(store.folder, store, encoder.through_trunk, task.name, device)
+    encoder.train()
+    return replace(loader, source=cache, through_trunk=True)
