@@ -12,6 +12,7 @@ from shopsight.models.word_vectors import WordVectors, make_word_vectors
 WIDTH, WORD_WIDTH, VOCABULARY = 8, 6, 12
 LENGTHS = [2, 1, 4, 2, 3]
 QUERIES = [[4, 5], [6], [7, 8, 9, 4], [10, 11, 5], [4, 4]]
+ALL = torch.arange(5)
 WRONG = [[11], [5, 6, 7], [8, 4], [9], [6, 5, 10, 4]]
 SPECIAL = SpecialIds(pad=0, unk=1, start=2, end=3)
 ENCODER = EncoderConfig(
@@ -69,3 +70,16 @@ def same_value_and_gradients(model, left, right, least: int) -> None:
     assert len(ours) >= least
     same(ours, theirs)
     assert all(gradient.abs().max() > 0 for gradient in ours.values())
+
+
+def encode(model, tokens=None, regions=None):
+    """Encodings of the five queries and of the five products."""
+    queries = model.encode_queries(make_tokens() if tokens is None else tokens)
+    return queries, model.encode_products(make_regions() if regions is None else regions)
+
+
+def same_as_reference(model, ours, reference, least: int) -> None:
+    """Assert equal scores, and equal gradients of a sum that weights each score differently."""
+    same(ours, reference)
+    weights = torch.linspace(-1, 2, ours.numel(), dtype=torch.float64).view_as(ours)
+    same_value_and_gradients(model, (ours * weights).sum(), (reference * weights).sum(), least)

@@ -3,7 +3,7 @@ from itertools import product
 import pytest
 import torch
 
-from shopsight.models.captions import beam_search, greedy, tag
+from shopsight.models.captions import beam_search, tag
 from shopsight.models.label_match import LabelMatch
 from tinymodels import ENCODER, SPECIAL, WIDTH, make_regions, make_tokens, make_words, same
 
@@ -69,8 +69,8 @@ def test_a_narrow_beam_finds_captions_with_their_true_likelihood(model, starts):
             assert caption.log_probability == pytest.approx(float(expected), abs=1e-9)
 
 
-def test_greedy_takes_the_most_likely_token_at_each_step(model, starts):
-    for start, caption in zip(starts, greedy(model, starts, depth=4), strict=True):
+def test_a_beam_of_one_takes_the_most_likely_token_at_each_step(model, starts):
+    for start, (caption,) in zip(starts, beam_search(model, starts, 1, 4), strict=True):
         ids = []
         for _ in range(4):
             tokens = make_tokens([ids]) if ids else none()

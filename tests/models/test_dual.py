@@ -7,18 +7,19 @@ from shopsight.config import DualConfig
 from shopsight.errors import UsageError
 from shopsight.models.dual import Dual
 from tinymodels import (
+    ALL,
     SPECIAL,
     VOCABULARY,
     WIDTH,
+    encode,
     make_regions,
     make_tokens,
     make_words,
     same,
     widened,
-)
+)  # fmt: skip
 
 CONFIG = DualConfig(width=8, out=5, heads=2, dropout=0.0, word_dropout=0.0)
-ALL = torch.arange(5)
 KINDS = [
     {},
     {"text": "gru", "text_layers": 0},
@@ -35,13 +36,6 @@ KINDS = [
 def make_model(counts=None, **changes):
     config = replace(CONFIG, **changes)
     return Dual(WIDTH, VOCABULARY, config, SPECIAL.unk, counts, make_words()).double()
-
-
-def encode(model, tokens=None, regions=None):
-    return (
-        model.encode_queries(tokens or make_tokens()),
-        model.encode_products(regions or make_regions()),
-    )
 
 
 @pytest.mark.parametrize("changes", KINDS)

@@ -5,6 +5,7 @@ from shopsight import losses
 from shopsight.bench import reference_models
 from shopsight.models.label_match import LabelMatch
 from tinymodels import (
+    ALL,
     ENCODER,
     QUERIES,
     SPECIAL,
@@ -16,9 +17,7 @@ from tinymodels import (
     same,
     same_value_and_gradients,
     widened,
-)
-
-ALL = torch.arange(5)
+)  # fmt: skip
 
 
 def make_model(labels=range(VOCABULARY)):

@@ -1,4 +1,4 @@
-"""Tags, and captions by greedy or beam search, from a label-match model."""
+"""Tags and captions from a label-match model."""
 
 from __future__ import annotations
 
@@ -47,11 +47,6 @@ def tag(model: LabelMatch, encoding: ImageEncoding, count: int) -> list[list[Tag
     return [list(map(Tag, ids, best)) for ids, best in rows]
 
 
-def greedy(model: LabelMatch, starts: Tensor, depth: int) -> list[Caption]:
-    """Captions of B photos from the most likely token at each step; see `beam_search`."""
-    return [captions[0] for captions in beam_search(model, starts, beam=1, depth=depth)]
-
-
 @torch.no_grad()
 def beam_search(
     model: LabelMatch, starts: Tensor, beam: int = 5, depth: int = 15
@@ -64,7 +59,7 @@ def beam_search(
     Args:
         model: in eval mode.
         starts: (B, E) caption heads.
-        beam: captions kept for each photo.
+        beam: captions kept for each photo; 1 is greedy search.
         depth: most tokens of a caption.
 
     Returns:
