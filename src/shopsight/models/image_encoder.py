@@ -55,15 +55,10 @@ class ImageEncoding:
 class Trunk(nn.Module):
     """Contextualised region features; frozen in word match and sentence match.
 
-    Args:
-        width: F, feature dimension.
-        config: dimensions, heads and dropout.
-
-    Attributes:
-        width: G, output dimension: F, or the number of principal components.
+    The output dimension ``width`` (G) is F, or the number of principal components.
 
     Raises:
-        UsageError: the feature dimension is not a multiple of the attention heads.
+        UsageError: it is not a multiple of the attention heads.
     """
 
     def __init__(self, width: int, config: EncoderConfig) -> None:
@@ -100,13 +95,7 @@ class Trunk(nn.Module):
 
 
 class Heads(nn.Module):
-    """Heads of each photo from its regions; fine-tuned in word match and sentence match.
-
-    Args:
-        width: G, dimension of the trunk's output.
-        word_width: E, dimension of a head.
-        config: dimensions and dropout.
-    """
+    """Heads of each photo from its regions; fine-tuned in word match and sentence match."""
 
     def __init__(self, width: int, word_width: int, config: EncoderConfig) -> None:
         super().__init__()
@@ -132,16 +121,7 @@ class Heads(nn.Module):
 
 
 class ImageEncoder(nn.Module):
-    """Photos to encodings: `Trunk`, then `Heads`.
-
-    Args:
-        feature_width: F, given by the data.
-        word_width: E, given by the word vectors.
-        config: all other settings.
-
-    Raises:
-        UsageError: the recipe does not fit the feature dimension.
-    """
+    """Photos to encodings: `Trunk`, then `Heads`. F is ``feature_width``, E ``word_width``."""
 
     def __init__(self, feature_width: int, word_width: int, config: EncoderConfig) -> None:
         super().__init__()
@@ -181,13 +161,7 @@ class ImageEncoder(nn.Module):
 
 
 class MatchingModel(nn.Module):
-    """Base of label, word and sentence match: word vectors and an image encoder.
-
-    Args:
-        feature_width: F.
-        words: word vectors.
-        encoder: settings of the image encoder.
-    """
+    """Base of label, word and sentence match: word vectors and an image encoder."""
 
     def __init__(self, feature_width: int, words: WordVectors, encoder: EncoderConfig) -> None:
         super().__init__()

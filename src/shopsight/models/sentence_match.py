@@ -40,14 +40,7 @@ class SentenceProducts(Encodings):
 
 
 class SentenceMatch(MatchingModel):
-    """score = Linear(mean of the two final states of a bidirectional GRU, started from the photo).
-
-    Args:
-        feature_width: F.
-        words: word vectors.
-        encoder: settings of the image encoder.
-        config: all other settings.
-    """
+    """score = Linear(mean of the final states of a bidirectional GRU, started from the photo)."""
 
     def __init__(
         self,

@@ -29,13 +29,7 @@ _PAIRS = 2048
 
 @dataclass(frozen=True, eq=False)
 class WordQueries(Encodings):
-    """Q queries.
-
-    Attributes:
-        words: (Q, T, E) raw word vectors.
-        hidden: (Q, T, M) text half of the token weights' first Linear.
-        mask: (Q, T) True at real tokens.
-    """
+    """Queries: (Q, T, E) raw word vectors, (Q, T, M) text half of the first Linear, mask."""
 
     words: Tensor
     hidden: Tensor
@@ -48,26 +42,14 @@ class WordQueries(Encodings):
 
 @dataclass(frozen=True, eq=False)
 class WordProducts(Encodings):
-    """P products.
-
-    Attributes:
-        heads: (P, H, E) label heads.
-        hidden: (P, M) photo half of the token weights' first Linear.
-    """
+    """Products: (P, H, E) label heads, (P, M) photo half of the first Linear."""
 
     heads: Tensor
     hidden: Tensor
 
 
 class WordMatch(MatchingModel):
-    """score = sum_t weight_t * max_h <word_t, head_h>.
-
-    Args:
-        feature_width: F.
-        words: word vectors.
-        encoder: settings of the image encoder.
-        config: all other settings.
-    """
+    """score = sum_t weight_t * max_h <word_t, head_h>."""
 
     def __init__(
         self,
