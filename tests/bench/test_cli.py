@@ -9,6 +9,7 @@ import pytest
 from shopsight.cli.main import main
 
 Capture = pytest.CaptureFixture[str]
+SMALL_RANK = ["--queries", "6", "--products", "20", "--pool", "5"]
 
 
 @pytest.mark.parametrize(
@@ -19,7 +20,7 @@ Capture = pytest.CaptureFixture[str]
             ["label-match", "word-match", "sentence-match"],
         ),
         (
-            ["rank", "--queries", "6", "--products", "20", "--pool", "5"],
+            ["rank", *SMALL_RANK],
             [
                 "label-match",
                 "word-match",
@@ -45,7 +46,7 @@ def test_figures_are_consistent(
 
 
 def test_a_table_is_printed(capsys: Capture) -> None:
-    assert main(["bench", "train", "--size", "small", "--batch", "8", "--steps", "1"]) == 0
+    assert main(["bench", "rank", *SMALL_RANK, "--size", "small"]) == 0
     table = capsys.readouterr().out
     assert "waiting for data" in table
     assert "sentence-match" in table

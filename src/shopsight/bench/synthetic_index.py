@@ -1,4 +1,4 @@
-"""A large index for measurements: products drawn around the real ones of a small index."""
+"""Large synthetic indexes, made by perturbing the products of a small one."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from shopsight.search.segment_writer import SegmentWriter
 from shopsight.search.snapshot import Snapshot
 from shopsight.types import IntArray, Progress, no_progress
 
-_AT_ONCE = 8192
+_BLOCK = 8192
 _NEIGHBOURS = 10
-_NOISE = 0.3  # length of the noise, as a share of the way to the neighbour
+_NOISE = 0.3  # length of the noise, relative to the distance of the neighbour
 
 
 def build_synthetic_index(
@@ -37,61 +37,57 @@ def build_synthetic_index(
     seed: int = 0,
     progress: Progress = no_progress,
 ) -> Generation:
-    """Write an index of many products that are no real ones, but stand where real ones do.
+    """Write an index of synthetic products with realistic vectors.
 
-    A product is drawn between a real one and one of its ten nearest, at a random share of the way
-    and with some noise; its codes for ranking and its fields are the real one's. Photos and
-    regions are left out.
-
-    Args:
-        source: a real index.
-        products: how many.
-        out: where to.
-        seed: of the drawing.
-        progress: told how far it is.
+    The vector of a product lies at a random point between a real one and one of its ten nearest,
+    with noise; its other encodings and its fields are those of the real one. It has no photo and
+    no regions.
     """
     rng, rows = np.random.default_rng(seed), np.flatnonzero(source.alive)
     vectors = source.vectors(rows)
-    near, _ = source.nearest(vectors, _NEIGHBOURS + 1, source.allowed([]))
-    place = np.full(len(source), 0)
-    place[rows] = np.arange(len(rows))
+    nearest, _ = source.nearest(vectors, _NEIGHBOURS + 1, source.allowed([]))
+    position = np.full(len(source), 0)  # row of the source to row of `vectors`
+    position[rows] = np.arange(len(rows))
     settings = replace(source.generation.settings, regions=False)
     with folder_lock(out):
         shutil.copytree(source.folder / MODELS, out / MODELS, dirs_exist_ok=True)
-        begun = replace(
+        generation = replace(
             source.generation, number=0, identity=uuid.UUID(int=seed).hex, settings=settings,
             segments=(), files=checksums(out, [MODELS]),
         )  # fmt: skip
         folder = pending(out, f"grown-{products}-{seed}")
         origin = rng.integers(0, len(rows), products)
         with closing(SegmentWriter(folder, settings)) as writer:
-            for start in range(0, products, _AT_ONCE):
+            for start in range(0, products, _BLOCK):
                 progress("draw", start, products)
-                at = origin[start : start + _AT_ONCE]
-                codes = {name: source.encodings(name, rows[at]) for name in begun.models}
-                codes[DUAL] = DualEncodings(
-                    torch.from_numpy(_drawn(vectors, at, place[near[at]], rng))
+                idx = origin[start : start + _BLOCK]
+                encodings = {name: source.encodings(name, rows[idx]) for name in generation.models}
+                encodings[DUAL] = DualEncodings(
+                    torch.from_numpy(_perturb(vectors, idx, position[nearest[idx]], rng))
                 )
-                writer.append(codes, None)
+                writer.append(encodings, None)
             progress("recall", 0, 1)
             fields = source.fields.table
-            about = writer.finish(
+            info = writer.finish(
                 [f"{i:09d}" for i in range(products)],
                 fields.take(pa.array(rows[origin])) if fields.column_names else None,
                 None,
                 SearchModels(out / MODELS, [DUAL]).sample_vectors(),
             )
-        part = finish_segment(out, folder, products, about)
-        return publish(out, begun, [part], [part.name], progress)
+        segment = finish_segment(out, folder, products, info)
+        return publish(out, generation, [segment], [segment.name], progress)
 
 
-def _drawn(vectors: Vectors, at: IntArray, near: IntArray, rng: np.random.Generator) -> Vectors:
+def _perturb(
+    vectors: Vectors, idx: IntArray, nearest: IntArray, rng: np.random.Generator
+) -> Vectors:
     """(n, D) vectors between those at (n,) and one of their neighbours (n, m), with noise."""
-    chosen = near[np.arange(len(at)), rng.integers(1, near.shape[1], len(at))]
-    way = vectors[chosen] - vectors[at]
-    noise = rng.standard_normal(way.shape).astype(np.float32)
-    noise *= _NOISE * np.linalg.norm(way, axis=1, keepdims=True)
-    noise /= np.sqrt(way.shape[1])
-    moved = vectors[at] + rng.random((len(at), 1)).astype(np.float32) * way + noise
-    found: Vectors = moved / np.linalg.norm(moved, axis=1, keepdims=True)
-    return found
+    neighbour = nearest[np.arange(len(idx)), rng.integers(1, nearest.shape[1], len(idx))]
+    difference = vectors[neighbour] - vectors[idx]
+    noise = rng.standard_normal(difference.shape).astype(np.float32)
+    noise *= _NOISE * np.linalg.norm(difference, axis=1, keepdims=True)
+    noise /= np.sqrt(difference.shape[1])
+    fraction = rng.random((len(idx), 1)).astype(np.float32)
+    moved = vectors[idx] + fraction * difference + noise
+    unit: Vectors = moved / np.linalg.norm(moved, axis=1, keepdims=True)
+    return unit

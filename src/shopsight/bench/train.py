@@ -18,20 +18,15 @@ from shopsight.batches.loader import Loader
 from shopsight.bench import reference_models
 from shopsight.bench.fixtures import BenchData
 from shopsight.bench.pace import Pace, pace_parser, run_paces, synchronise
-from shopsight.config import (
-    LabelMatchConfig,
-    NegativesConfig,
-    SentenceMatchConfig,
-    TrainConfig,
-    WordMatchConfig,
-)
+from shopsight.config import LabelMatchConfig, NegativesConfig, TrainConfig, WordMatchConfig
 from shopsight.inference.trunk_cache import TrunkCache
 from shopsight.models.label_match import LabelMatch
+from shopsight.models.registry import PRETRAINING, model_specs
 from shopsight.models.sentence_match import SentenceMatch
 from shopsight.models.word_match import WordMatch
 from shopsight.training.distributed import DistributedContext
 from shopsight.training.optim import make_optimizer
-from shopsight.training.tasks.base import LabelMatchTask, SentenceMatchTask, Task, WordMatchTask
+from shopsight.training.tasks.base import Task
 
 Loss = Callable[[PairBatch], Tensor]
 
@@ -50,29 +45,32 @@ def run(argv: list[str]) -> None:
 
 
 def _measure(data: BenchData, args: Any, matrix_rate: float) -> Iterator[Pace]:
-    label, word, sentence = data.models()
-    ignored = torch.tensor([data.vocabulary.unk])
-    tasks: list[tuple[Task, Loss]] = [
-        (LabelMatchTask(label, LabelMatchConfig()), partial(_label_loss, label)),
-        (
-            WordMatchTask(word, WordMatchConfig(), DistributedContext(), ignored),
-            partial(_word_loss, word),
-        ),
-        (SentenceMatchTask(sentence, SentenceMatchConfig()), partial(_sentence_loss, sentence)),
-    ]
-    for task, reference in tasks:
-        yield _pace(task, reference, data, args, matrix_rate)
+    references: tuple[Callable[[Any, PairBatch], Tensor], ...] = (
+        _label_loss, _word_loss, _sentence_loss
+    )  # fmt: skip
+    specs = [spec for spec in model_specs() if spec.uses_trunk]
+    unknown = torch.tensor([data.vocabulary.unk])
+    for spec, model, reference in zip(specs, data.models(), references, strict=True):
+        task = spec.task_class(model, spec.config(), DistributedContext(), unknown)
+        yield _pace(spec.name, task, partial(reference, model), data, args, matrix_rate)
 
 
-def _pace(task: Task, reference: Loss, data: BenchData, args: Any, matrix_rate: float) -> Pace:
+def _pace(
+    name: str, task: Task, reference: Loss, data: BenchData, args: Any, matrix_rate: float
+) -> Pace:
     device = torch.device(args.device)
     task.to(device)
-    loader = _loader(task, data, args)
+    pairs, pretraining = data.pairs(), name == PRETRAINING
+    negatives = None if pretraining else pairs.sampler("random", NegativesConfig())
+    loader = Loader(pairs, data.store, args.batch, args.seed, negatives)
     config = TrainConfig(precision=args.precision)
     optimizer = make_optimizer(task.parameter_groups(config), config)
     slow = _step_seconds(loader.read(0, 0), reference, optimizer, device, "float32")
-    if not isinstance(task, LabelMatchTask):  # the frozen trunk of the others is cached
-        loader = _through_trunk(loader, task, data, device)
+    if not pretraining:  # the others have a frozen trunk, whose output is cached
+        encoder, store = task.model.encoder.eval(), data.store
+        cache = TrunkCache.build(store.folder, store, encoder.through_trunk, name, device)
+        encoder.train()
+        loader = replace(loader, source=cache, through_trunk=True)
 
     def loss(batch: PairBatch) -> Tensor:
         return torch.stack(list(task.losses(batch).values())).sum()
@@ -89,7 +87,7 @@ def _pace(task: Task, reference: Loss, data: BenchData, args: Any, matrix_rate: 
             computing += _step_seconds(batch, loss, optimizer, device, args.precision)
     quick = (computing + waiting) / args.steps
     return Pace(
-        task.name,
+        name,
         args.batch / slow,
         args.batch / quick,
         slow / quick,
@@ -133,19 +131,3 @@ def _word_loss(model: WordMatch, batch: PairBatch) -> Tensor:
 
 def _sentence_loss(model: SentenceMatch, batch: PairBatch) -> Tensor:
     return reference_models.sentence_match_loss(model, *_for_each_use(batch))
-
-
-def _loader(task: Task, data: BenchData, args: Any) -> Loader:
-    pairs = data.pairs()
-    needs_negatives = not isinstance(task, LabelMatchTask)
-    negatives = pairs.sampler("random", NegativesConfig()) if needs_negatives else None
-    return Loader(pairs, data.store, args.batch, args.seed, negatives)
-
-
-def _through_trunk(loader: Loader, task: Task, data: BenchData, device: torch.device) -> Loader:
-    encoder: Any = task.model.encoder
-    encoder.eval()
-    store = data.store
-    cache = TrunkCache.build(store.folder, store, encoder.through_trunk, task.name, device)
-    encoder.train()
-    return replace(loader, source=cache, through_trunk=True)
