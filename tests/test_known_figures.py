@@ -1,4 +1,4 @@
-"""The figures that are known for the competition's real files."""
+"""Published figures of the competition's real files."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def real(shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def result(capsys: Capture, *arguments: str) -> dict[str, dict[str, float]]:
     assert main([*arguments, "--json", "--quiet"]) == 0
-    found: dict[str, dict[str, float]] = json.loads(capsys.readouterr().out)
-    return found
+    output: dict[str, dict[str, float]] = json.loads(capsys.readouterr().out)
+    return output
 
 
 def ndcg(capsys: Capture, run: str, answers: str) -> float:
@@ -43,38 +43,38 @@ def test_fusion_beats_the_best(real: Path, capsys: Capture, normalisation: str) 
     runs = sorted(str(path) for path in (real / "scores").glob("valid_*"))
     assert len(runs) == 4
     answers = ("--answers", str(real / "valid_answer.json"), "--normalise", normalisation)
-    found = result(capsys, "fuse", *runs, *answers, "--out", "fused.json")
-    best = max(one["mean"] for one in found["members"].values())  # type: ignore[index]
-    assert found["in_sample"]["mean"] >= found["held_out"]["mean"] > best
-    assert ndcg(capsys, "fused.json", answers[1]) == found["in_sample"]["mean"]
+    output = result(capsys, "fuse", *runs, *answers, "--out", "fused.json")
+    best = max(member["mean"] for member in output["members"].values())  # type: ignore[index]
+    assert output["in_sample"]["mean"] >= output["held_out"]["mean"] > best
+    assert ndcg(capsys, "fused.json", answers[1]) == output["in_sample"]["mean"]
 
 
 @pytest.mark.parametrize("name", ["valid_imagebert.tsv", "valid_lxmert_b6.json"])
 def test_competition_pools_leak(real: Path, capsys: Capture, name: str) -> None:
     command = ("audit", str(real / "scores" / name), "--answers", str(real / "valid_answer.json"))
-    found = result(capsys, *command)
-    assert found["leaks"] is True
-    assert "LEAK" in found["verdict"]
-    assert found["leak"]["count_only"] == pytest.approx(0.557, abs=0.01)
-    assert found["leak"]["random"] == pytest.approx(0.20, abs=0.01)
-    by_count = found["leak"]["relevance_by_pool_count"]
+    output = result(capsys, *command)
+    assert output["leaks"] is True
+    assert "LEAK" in output["verdict"]
+    assert output["leak"]["count_only"] == pytest.approx(0.557, abs=0.01)
+    assert output["leak"]["random"] == pytest.approx(0.20, abs=0.01)
+    by_count = output["leak"]["relevance_by_pool_count"]
     assert by_count["1"]["rate"] == pytest.approx(0.389, abs=5e-4)  # type: ignore[index]
     assert by_count["2"]["rate"] == pytest.approx(0.025, abs=5e-4)  # type: ignore[index]
-    counts = found["structure"]["products_by_pool_count"]
+    counts = output["structure"]["products_by_pool_count"]
     assert sum(n for count, n in counts.items() if count != "1") == 1731  # type: ignore[attr-defined]
 
 
 def test_fashion_pools_do_not_leak(shared_data: Path, capsys: Capture) -> None:
     fashion = shared_data / "fashion"
     answers = str(fashion / "valid_answer.json")
-    found = result(capsys, "audit", str(fashion / "valid.pairs.tsv"), "--answers", answers)
-    assert found["leaks"] is False
-    assert found["leak"]["count_only"] == pytest.approx(0.14, abs=0.01)
-    assert found["leak"]["random"] == pytest.approx(0.13, abs=0.015)
+    output = result(capsys, "audit", str(fashion / "valid.pairs.tsv"), "--answers", answers)
+    assert output["leaks"] is False
+    assert output["leak"]["count_only"] == pytest.approx(0.14, abs=0.01)
+    assert output["leak"]["random"] == pytest.approx(0.13, abs=0.015)
 
 
 def test_submission_of_testb(real: Path, capsys: Capture) -> None:
     scores = real / "scores"
     run, pools = str(scores / "testB_imagebert.tsv"), str(scores / "testB_lxmert.csv")
-    found = result(capsys, "submit", run, "--pools", pools, "--out", "submission.csv")
-    assert found["queries"] == len(Path("submission.csv").read_text().splitlines()) - 1 == 994
+    output = result(capsys, "submit", run, "--pools", pools, "--out", "submission.csv")
+    assert output["queries"] == len(Path("submission.csv").read_text().splitlines()) - 1 == 994

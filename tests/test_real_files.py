@@ -55,7 +55,7 @@ def prepared(shared_data, tmp_path_factory):
     return data, metadata, queries
 
 
-def test_nothing_real_is_refused(prepared):
+def test_no_real_row_is_rejected(prepared):
     data, metadata, queries = prepared
     assert data.manifest["skipped"] == {}
     assert data.manifest["splits"]["train"]["rows"] == 1000 + len(queries)
@@ -69,7 +69,7 @@ def test_real_boxes_and_labels_come_back(prepared):
     index = data.store.index_of([str(row["product_id"]) for row in metadata])
     batch = data.store.read(index)
     assert batch.lengths.tolist() == [row["num_boxes"] for row in metadata]
-    assert batch.labels.tolist() == [one for row in metadata for one in row["class_labels"]]
+    assert batch.labels.tolist() == [label for row in metadata for label in row["class_labels"]]
     assert ((batch.boxes >= 0) & (batch.boxes <= 1)).all()
 
 
@@ -80,7 +80,7 @@ def test_every_real_query_has_tokens(prepared):
     assert all(encoded)
 
 
-def test_every_real_pair_has_negatives_that_are_no_positives(prepared):
+def test_every_real_pair_has_negatives_that_are_not_positives(prepared):
     data, _, _ = prepared
     texts, pairs = data.queries("train").texts, data.pairs()
     groups = build_query_groups(texts, NegativesConfig(clusters=50), seed=0)

@@ -25,10 +25,10 @@ def test_a_new_photo_is_as_large_as_those_of_the_folder(tmp_path):
         given.photos, given.columns, SmallPhotoConfig(photo_side=48), given.queries
     )
     data = prepare_photos(str(table), tmp_path / "data", means(), small)
-    found = read_new_photo(photo, data)
-    assert found.shape == (32, 48, 3)
+    pixels = read_new_photo(photo, data)
+    assert pixels.shape == (32, 48, 3)
     assert data.photos is not None
-    np.testing.assert_array_equal(found, decode_photo(data.photos.jpeg(7) or b""))
+    np.testing.assert_array_equal(pixels, decode_photo(data.photos.jpeg(7) or b""))
     with pytest.raises(InputError, match="photo: not a photo"):
         read_new_photo(b"<html>", data)
     with pytest.raises(InputError, match=r"none\.jpg: .*does not exist"):

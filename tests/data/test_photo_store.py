@@ -36,7 +36,7 @@ def test_a_folder_without_photos_and_fields(tmp_path: Path) -> None:
         ProductPhotos(tmp_path)
 
 
-def test_photos_cut_short_are_refused(tmp_path: Path) -> None:
+def test_photos_cut_short_are_rejected(tmp_path: Path) -> None:
     (tmp_path / PHOTOS).write_bytes(b"first")
     np.save(tmp_path / PHOTO_OFFSETS, [0, 5, 9])
     with pytest.raises(DataError, match=r"5 bytes do not match photo_offsets\.npy"):

@@ -40,7 +40,7 @@ def test_replaces_whole(tmp_path: Path) -> None:
         file.write("new é\n")
         assert target.read_text() == "old"
     assert target.read_text(encoding="utf-8") == "new é\n"
-    assert [one.name for one in tmp_path.iterdir()] == ["a.txt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
 def test_bytes(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_an_error_inside_leaves_the_old_file_alone(tmp_path: Path) -> None:
     with pytest.raises(TypeError), atomic_write(target) as file:
         file.writelines(["half", 3])
     assert target.read_text() == "old"
-    assert [one.name for one in tmp_path.iterdir()] == ["a.txt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
 def test_keeps_permissions_of_the_replaced_file(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_a_failing_write_names_the_file(tmp_path: Path, size: int, verb: str) ->
     ):
         getattr(file, verb)("x" * size)
     assert target.read_text() == "old"
-    assert [one.name for one in tmp_path.iterdir()] == ["a.txt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
 def test_a_link_stays_and_its_target_is_written(tmp_path: Path) -> None:
@@ -136,10 +136,10 @@ def test_a_link_stays_and_its_target_is_written(tmp_path: Path) -> None:
 def test_devices_and_pipes_are_not_replaced(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "null").symlink_to(os.devnull)
-    for place in (tmp_path / "pipe", tmp_path / "null", os.devnull):
+    for output in (tmp_path / "pipe", tmp_path / "null", os.devnull):
         with pytest.raises(OutputError, match=r"cannot write .*, it is not a regular file"):
-            resolve_output(place)
-        with pytest.raises(OutputError, match="not a regular file"), atomic_write(place):
+            resolve_output(output)
+        with pytest.raises(OutputError, match="not a regular file"), atomic_write(output):
             pass
     assert (tmp_path / "pipe").is_fifo()
     assert Path(os.devnull).is_char_device()
@@ -152,7 +152,7 @@ def test_links_in_a_circle(tmp_path: Path) -> None:
         resolve_output(tmp_path / "a")
 
 
-def test_standard_output_is_no_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standard_output_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(OutputError, match="-: cannot write to standard output"), atomic_write("-"):
         pass

@@ -1,4 +1,4 @@
-"""Every kind of bad score file is refused in one sentence that says where."""
+"""Every kind of invalid score file is rejected with a one-line message that names the place."""
 
 from __future__ import annotations
 
@@ -97,20 +97,20 @@ BAD = {
 }
 
 
-def refusal(path: Path) -> str:
+def rejection(path: Path) -> str:
     with pytest.raises(InputError) as caught:
         read_run(path)
-    sentence = str(caught.value)
-    assert sentence.startswith(str(path))
-    assert "\n" not in sentence
-    return sentence
+    message = str(caught.value)
+    assert message.startswith(str(path))
+    assert "\n" not in message
+    return message
 
 
 @pytest.mark.parametrize(("text", "words"), BAD.values(), ids=BAD)
-def test_refused_in_a_sentence(tmp_path: Path, text: str, words: str) -> None:
+def test_rejected_with_a_message(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "run"
     path.write_text(text)
-    assert words in refusal(path)
+    assert words in rejection(path)
 
 
 @pytest.mark.parametrize(
@@ -126,29 +126,29 @@ def test_refused_in_a_sentence(tmp_path: Path, text: str, words: str) -> None:
 def test_bad_bytes(tmp_path: Path, data: bytes, words: str) -> None:
     path = tmp_path / "run"
     path.write_bytes(data)
-    assert words in refusal(path)
+    assert words in rejection(path)
 
 
 def test_no_file_and_a_folder(tmp_path: Path) -> None:
-    assert refusal(tmp_path / "none").endswith("none: no such file or directory")
-    assert refusal(tmp_path).endswith(": is a directory")
+    assert rejection(tmp_path / "none").endswith("none: no such file or directory")
+    assert rejection(tmp_path).endswith(": is a directory")
 
 
-def read_or_refuse(path: Path) -> None:
+def read_or_reject(path: Path) -> None:
     """Nothing but an `InputError` of one line may come of any bytes."""
-    sentence = ""
+    message = ""
     try:
         read_run(path)
     except InputError as error:
-        sentence = str(error)
-    assert "\n" not in sentence
+        message = str(error)
+    assert "\n" not in message
 
 
 @given(data=st.binary(max_size=200))
 def test_junk_never_crashes(data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("junk") / "run"
     path.write_bytes(data)
-    read_or_refuse(path)
+    read_or_reject(path)
 
 
 @given(seed=st.integers(0, 10**6))
@@ -159,4 +159,4 @@ def test_damaged_json_never_crashes(seed: int, tmp_path_factory: pytest.TempPath
         text[chance.randrange(len(text))] = chance.choice('[]{}",:1e-N\\x')
     path = tmp_path_factory.mktemp("damaged") / "run"
     path.write_text("".join(text))
-    read_or_refuse(path)
+    read_or_reject(path)

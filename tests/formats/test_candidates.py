@@ -16,18 +16,18 @@ NINE = "product_id\timage_h\timage_w\tnum_boxes\tboxes\tfeatures\tclass_labels\t
 def test_score_file_with_a_repeated_product(tmp_path: Path) -> None:
     path = tmp_path / "scores.tsv"
     path.write_text("1\ta\t0.5\n2\tb\t0.5\n1\ta\t0.25\n")
-    found = read_candidates(path)
-    assert found.pools.of("1") == ["a", "a"]
-    assert found.texts is None
+    candidates = read_candidates(path)
+    assert candidates.pools.of("1") == ["a", "a"]
+    assert candidates.texts is None
 
 
 def test_three_columns(tmp_path: Path) -> None:
     path = tmp_path / "pairs.tsv"
     path.write_text("query_id\tquery\tproduct_id\n1\tred shoes\ta\n2\t\tb\n1\tred shoes\tb\n")
-    found = read_candidates(path)
-    assert found.pools.query_ids == ("1", "2")
-    assert found.pools.of("1") == ["a", "b"]
-    assert found.texts == {"1": "red shoes", "2": ""}
+    candidates = read_candidates(path)
+    assert candidates.pools.query_ids == ("1", "2")
+    assert candidates.pools.of("1") == ["a", "b"]
+    assert candidates.texts == {"1": "red shoes", "2": ""}
 
 
 def test_without_texts(tmp_path: Path) -> None:
@@ -42,9 +42,9 @@ def test_the_competition_file_is_taken_literally(tmp_path: Path, packed: bool) -
     row = "{p}\t1\t2\t1\tAAAA\tBBBB\tCCCC\t{q}\t{i}\r\n"
     text = NINE + row.format(p=5, q='a "quote', i=1) + row.format(p=6, q="tab\t here\t", i=2)
     path.write_bytes(gzip.compress(text.encode()) if packed else b"\xef\xbb\xbf" + text.encode())
-    found = read_candidates(path)
-    assert (found.pools.of("1"), found.pools.of("2")) == (["5"], ["6"])
-    assert found.texts == {"1": 'a "quote', "2": "tab\t here\t"}
+    candidates = read_candidates(path)
+    assert (candidates.pools.of("1"), candidates.pools.of("2")) == (["5"], ["6"])
+    assert candidates.texts == {"1": 'a "quote', "2": "tab\t here\t"}
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_the_competition_file_is_taken_literally(tmp_path: Path, packed: bool) -
         (b"", ": the file is empty"),
     ],
 )
-def test_refused_in_a_sentence(tmp_path: Path, data: bytes, words: str) -> None:
+def test_rejected_with_a_message(tmp_path: Path, data: bytes, words: str) -> None:
     path = tmp_path / "pairs.tsv"
     path.write_bytes(data)
     with pytest.raises(InputError) as caught:

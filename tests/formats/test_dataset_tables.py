@@ -33,8 +33,8 @@ def test_a_saved_dataset(tmp_path):
     assert isinstance(table, DatasetTable)
     assert len(table) == 9
     rows = list(table.rows())
-    assert [row.values["sku"] for row in rows] == [one.id for one in SHOP]
-    assert [row.values["image"]["bytes"] for row in rows] == [one.jpeg for one in SHOP]
+    assert [row.values["sku"] for row in rows] == [item.id for item in SHOP]
+    assert [row.values["image"]["bytes"] for row in rows] == [item.jpeg for item in SHOP]
     assert [row.number for row in table.rows(3, 5)] == [4, 5]
     assert table.fingerprint() == open_table(str(tmp_path / "saved")).fingerprint()
 
@@ -47,9 +47,9 @@ def test_all_splits_are_taken_and_named(tmp_path):
     data.select(range(6, 9)).to_parquet(folder / "test-00000-of-00001.parquet")
     table = open_table(str(tmp_path / "hub"))
     assert table.names[-1] == "split"
-    found = [(row.values["sku"], row.values["split"]) for row in table.rows()]
-    assert found == [(one.id, "train" if one.number < 6 else "test") for one in SHOP]
-    assert [row.values["sku"] for row in table.rows(4, 8)] == [one.id for one in SHOP[4:8]]
+    pairs = [(row.values["sku"], row.values["split"]) for row in table.rows()]
+    assert pairs == [(item.id, "train" if item.number < 6 else "test") for item in SHOP]
+    assert [row.values["sku"] for row in table.rows(4, 8)] == [item.id for item in SHOP[4:8]]
 
 
 def test_a_saved_dictionary_of_splits(tmp_path):
@@ -70,14 +70,14 @@ def test_classes_are_named(tmp_path):
     data = loaded(tmp_path).select(range(3)).add_column("kind", [1, 0, 1])
     data = data.cast_column("kind", datasets.ClassLabel(names=["shoe", "bag"]))
     data.save_to_disk(tmp_path / "saved")
-    found = [row.values["kind"] for row in open_table(str(tmp_path / "saved")).rows()]
-    assert found == ["bag", "shoe", "bag"]
+    kinds = [row.values["kind"] for row in open_table(str(tmp_path / "saved")).rows()]
+    assert kinds == ["bag", "shoe", "bag"]
 
 
 def test_an_imagefolder_is_its_metadata(tmp_path):
     table = open_table(str(write_imagefolder(tmp_path / "folder", SHOP)))
     assert isinstance(table, DelimitedText)
-    assert [row.values["sku"] for row in table.rows()] == [one.id for one in SHOP]
+    assert [row.values["sku"] for row in table.rows()] == [item.id for item in SHOP]
 
 
 def test_files_are_files(tmp_path):
@@ -91,7 +91,7 @@ def test_what_is_not_there(tmp_path, monkeypatch, name):
         open_table(name)
 
 
-def test_folders_and_hub_ids_that_are_no_datasets(tmp_path):
+def test_folders_and_hub_ids_that_are_not_data_sets(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="empty: not a readable data set"):
         open_table(str(tmp_path / "empty"))

@@ -1,4 +1,4 @@
-"""Any photo as a small JPEG: every kind that is met, and every kind that is refused."""
+"""Any photo as a small JPEG: every supported and every rejected kind."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ RED, BLUE = (220, 20, 30), (20, 30, 220)
 
 
 def two_tone(height: int = 40, width: int = 60) -> Image.Image:
-    """The left half red, the right half blue: what was turned shows it."""
+    """The left half red, the right half blue: a rotation shows."""
     image = Image.new("RGB", (width, height), RED)
     image.paste(BLUE, (width // 2, 0, width, height))
     return image
 
 
 def colour(pixels: np.ndarray, top: float, left: float) -> tuple[int, ...]:
-    """The mean colour around a place, in shares of the sides."""
+    """The mean colour around a point given as fractions of the sides."""
     y, x = int(top * pixels.shape[0]), int(left * pixels.shape[1])
     return tuple(
-        int(one) for one in pixels[max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3].mean((0, 1))
+        int(level) for level in pixels[max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3].mean((0, 1))
     )
 
 
-def near(found: tuple[int, ...], wanted: tuple[int, ...], most: int = 12) -> bool:
-    return all(abs(a - b) <= most for a, b in zip(found, wanted, strict=True))
+def near(colour: tuple[int, ...], expected: tuple[int, ...], tolerance: int = 12) -> bool:
+    return all(abs(a - b) <= tolerance for a, b in zip(colour, expected, strict=True))
 
 
 def assert_two_tone(data: bytes) -> None:
@@ -134,7 +134,7 @@ def test_of_an_animation_the_first_frame_is_taken(kind):
 
 
 @pytest.mark.parametrize("turn", range(1, 9))
-def test_a_camera_s_note_on_how_it_was_held_is_followed(turn):
+def test_the_exif_orientation_is_applied(turn):
     # What the sensor saw of an upright two-tone photo, for each of EXIF's eight orientations.
     stored = {
         1: None,
@@ -156,30 +156,30 @@ def test_a_camera_s_note_on_how_it_was_held_is_followed(turn):
         assert (photo.original_height, photo.original_width) == (40, 60)
 
 
-def test_a_note_that_cannot_be_read_is_no_reason_to_refuse():
+def test_broken_exif_data_are_ignored():
     exif = b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + b"\xff" * 40
     assert_two_tone(saved(two_tone(), "JPEG", exif=exif))
 
 
-def refusal(source: bytes | Path, config: SmallPhotoConfig | None = None) -> PhotoError:
-    with pytest.raises(PhotoError) as refused:
+def rejection(source: bytes | Path, config: SmallPhotoConfig | None = None) -> PhotoError:
+    with pytest.raises(PhotoError) as caught:
         small_photo(source, config)
-    assert refused.value.kind in KINDS
-    return refused.value
+    assert caught.value.kind in KINDS
+    return caught.value
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF"])
-@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
-def test_truncated_photos_are_refused(kind, share):
+@pytest.mark.parametrize("fraction", [0.3, 0.6, 0.9])
+def test_truncated_photos_are_rejected(kind, fraction):
     rng = np.random.default_rng(0)
     noise = Image.fromarray(rng.integers(0, 255, (64, 64, 3), dtype=np.uint8))
     data = saved(noise, kind)
-    error = refusal(data[: int(len(data) * share)])
+    error = rejection(data[: int(len(data) * fraction)])
     assert error.kind in ("broken", "not-a-photo")
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"])
-def test_damaged_bytes_never_do_more_than_refuse(kind):
+def test_damaged_bytes_raise_nothing_but_a_rejection(kind):
     rng = np.random.default_rng(1)
     noise = Image.fromarray(rng.integers(0, 255, (24, 24, 3), dtype=np.uint8))
     data = saved(noise, kind)
@@ -200,8 +200,8 @@ def test_damaged_bytes_never_do_more_than_refuse(kind):
         (b"\x89PNG\r\n\x1a\n" + b"\0" * 30, "not-a-photo", "not a photo"),
     ],
 )
-def test_what_is_no_photo_is_refused(data, kind, reason):
-    error = refusal(data)
+def test_other_files_are_rejected(data, kind, reason):
+    error = rejection(data)
     assert error.kind == kind
     assert reason in str(error)
 
@@ -223,50 +223,50 @@ def bomb(side: int) -> bytes:
 
 
 @pytest.mark.parametrize("side", [11_000, 60_000])
-def test_decompression_bombs_are_refused_before_they_are_decoded(side):
-    error = refusal(bomb(side))
+def test_decompression_bombs_are_rejected_before_they_are_decoded(side):
+    error = rejection(bomb(side))
     assert error.kind == "too-large"
     assert len(bomb(side)) < 1000
 
 
-def test_how_many_pixels_are_too_many_can_be_chosen():
+def test_the_limit_of_pixels_is_a_setting():
     data = saved(Image.new("RGB", (2000, 1000)), "PNG")
-    error = refusal(data, SmallPhotoConfig(max_megapixels=1))
+    error = rejection(data, SmallPhotoConfig(max_megapixels=1))
     assert str(error) == (
         "the photo has 2,000 x 1,000 pixels, more than 1 million (--max-megapixels)"
     )
     assert small_photo(data, SmallPhotoConfig(max_megapixels=2)).width == 320
 
 
-def test_too_many_bytes_are_refused(tmp_path):
+def test_too_many_bytes_are_rejected(tmp_path):
     path = tmp_path / "large.jpg"
     path.write_bytes(saved(two_tone(), "JPEG") + b"x" * (1 << 20))
     for source in (path, path.read_bytes()):
-        error = refusal(source, SmallPhotoConfig(max_mb=1))
+        error = rejection(source, SmallPhotoConfig(max_mb=1))
         assert str(error) == "the photo has more than 1 MiB (--max-mb)"
 
 
-def test_text_that_unpacks_to_very_much_is_refused():
+def test_text_that_unpacks_to_very_much_is_rejected():
     from PIL.PngImagePlugin import PngInfo
 
     info = PngInfo()
     info.add_text("comment", "x" * (80 << 20), zip=True)
     data = saved(two_tone(), "PNG", pnginfo=info)
     assert len(data) < 1 << 20
-    assert refusal(data).kind in ("broken", "too-large")
+    assert rejection(data).kind in ("broken", "too-large")
 
 
 def test_paths_that_lead_to_no_file(tmp_path):
-    assert refusal(tmp_path / "missing.jpg").kind == "no-photo"
-    assert "does not exist" in str(refusal(tmp_path / "missing.jpg"))
-    assert "is not a file" in str(refusal(tmp_path))
+    assert rejection(tmp_path / "missing.jpg").kind == "no-photo"
+    assert "does not exist" in str(rejection(tmp_path / "missing.jpg"))
+    assert "is not a file" in str(rejection(tmp_path))
     os.mkfifo(tmp_path / "pipe")
-    assert "is not a file" in str(refusal(tmp_path / "pipe"))
-    assert refusal(Path("with\0null")).kind == "no-photo"
-    assert refusal(tmp_path / ("x" * 5000)).kind == "no-photo"
+    assert "is not a file" in str(rejection(tmp_path / "pipe"))
+    assert rejection(Path("with\0null")).kind == "no-photo"
+    assert rejection(tmp_path / ("x" * 5000)).kind == "no-photo"
 
 
-def test_refusals_cross_from_one_process_to_another():
+def test_errors_cross_from_one_process_to_another():
     import pickle
 
     error = pickle.loads(pickle.dumps(PhotoError("broken", "the photo is broken")))  # noqa: S301

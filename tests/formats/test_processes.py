@@ -18,14 +18,16 @@ from shopsight.formats.processes import process_pool
 @pytest.mark.parametrize("workers", [1, 2])
 def test_results_come_in_order_with_what_was_kept(workers):
     with process_pool(double, workers) as pool:
-        found = list(pool.map((f"kept {i}", i) for i in range(20)))
-    assert found == [(f"kept {i}", 2 * i) for i in range(20)]
+        results = list(pool.map((f"kept {i}", i) for i in range(20)))
+    assert results == [(f"kept {i}", 2 * i) for i in range(20)]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_each_process_is_prepared(workers):
     with process_pool(above_base, workers, set_base, (100,)) as pool:
-        assert [one for _, one in pool.map((None, i) for i in range(5))] == list(range(100, 105))
+        assert [result for _, result in pool.map((None, i) for i in range(5))] == list(
+            range(100, 105)
+        )
 
 
 @pytest.mark.parametrize(("workers", "most"), [(1, 2), (2, 7)])
@@ -44,7 +46,7 @@ def test_tasks_are_taken_only_as_they_are_needed(workers, most):
             assert len(taken) <= done + most
 
 
-def test_a_process_that_dies_is_a_sentence():
+def test_a_process_that_dies_is_one_message():
     with (
         process_pool(die, 2) as pool,
         pytest.raises(ShopsightError, match="a worker process died"),
@@ -60,8 +62,8 @@ from pooled import above_base, die, double, fail, set_base
 from shopsight.formats.processes import process_pool
 if __name__ == "__main__":
     with process_pool(own_id, 2) as pool:
-        for _, found in pool.map((None, i) for i in range(10_000)):
-            print(found, flush=True)
+        for _, process in pool.map((None, i) for i in range(10_000)):
+            print(process, flush=True)
 """
 
 
@@ -77,13 +79,13 @@ def test_processes_end_with_a_parent_that_is_killed(tmp_path):
     command = [sys.executable, str(path), tests]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
-        found = {int(parent.stdout.readline()) for _ in range(40)}
+        processes = {int(parent.stdout.readline()) for _ in range(40)}
         parent.kill()
-    assert found
+    assert processes
     deadline = time.monotonic() + 60
-    while any(map(is_alive, found)) and time.monotonic() < deadline:
+    while any(map(is_alive, processes)) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not any(map(is_alive, found))
+    assert not any(map(is_alive, processes))
 
 
 def is_alive(process: int) -> bool:

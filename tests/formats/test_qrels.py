@@ -1,4 +1,4 @@
-"""Answers in both shapes, and every refusal."""
+"""Judgements in both formats, and every rejection."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_shapes(tmp_path: Path, text: str, expected: dict[str, dict[str, int]]) 
 
 
 @pytest.mark.parametrize(("text", "words"), BAD.values(), ids=BAD)
-def test_refused_in_a_sentence(tmp_path: Path, text: str, words: str) -> None:
+def test_rejected_with_a_message(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "answers"
     path.write_text(text)
     with pytest.raises(InputError) as caught:

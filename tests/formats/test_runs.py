@@ -40,8 +40,8 @@ SHAPES = {
 
 def as_mapping(run: Run) -> Scores:
     scores: Scores = {query: {} for query in run.pools.query_ids}
-    for place, query in enumerate(run.pools.query_idx):
-        scores[run.pools.query_ids[query]][run.pools.product_ids[place]] = float(run.scores[place])
+    for i, query in enumerate(run.pools.query_idx):
+        scores[run.pools.query_ids[query]][run.pools.product_ids[i]] = float(run.scores[i])
     return scores
 
 
@@ -117,7 +117,7 @@ def test_unknown_ending(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("ending", "product"), [("csv", "a,b"), ("tsv", "a\tb"), ("trec", "a b"), ("csv", ' "a"')]
 )
-def test_ids_that_do_not_fit_are_refused(tmp_path: Path, ending: str, product: str) -> None:
+def test_ids_that_do_not_fit_are_rejected(tmp_path: Path, ending: str, product: str) -> None:
     path = tmp_path / f"run.{ending}"
     with pytest.raises(OutputError, match="write JSON instead"):
         write_run(Run.from_dict({"q": {product: 1.0}}), path)

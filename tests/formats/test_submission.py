@@ -1,4 +1,4 @@
-"""The competition's submission, and what is refused."""
+"""The competition's submission, and what is rejected."""
 
 from __future__ import annotations
 

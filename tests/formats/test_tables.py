@@ -45,7 +45,7 @@ def test_csv_follows_its_quotes(tmp_path):
 
 def test_quotes_inside_a_field_mean_nothing(tmp_path):
     table = table_of(tmp_path, 'id,title\n1,5" heel\n2,women"s "best" shoes\n')
-    assert [one["title"] for one in values(table)] == ['5" heel', 'women"s "best" shoes']
+    assert [row["title"] for row in values(table)] == ['5" heel', 'women"s "best" shoes']
 
 
 def test_a_quote_that_is_never_closed_costs_one_row_and_no_other(tmp_path):
@@ -54,8 +54,8 @@ def test_a_quote_that_is_never_closed_costs_one_row_and_no_other(tmp_path):
     lines[21] = '20,"another'
     table = table_of(tmp_path, "\n".join(lines))
     assert len(table) == 1000
-    found = [row for row in table.rows() if not row.fault]
-    assert [row.values["id"] for row in found] == [str(i) for i in range(1000) if i not in (10, 20)]
+    rows = [row for row in table.rows() if not row.fault]
+    assert [row.values["id"] for row in rows] == [str(i) for i in range(1000) if i not in (10, 20)]
     assert faults(table) == [
         f"{table.path}, line {line}: a quote opens here and does not close" for line in (12, 22)
     ]
@@ -69,7 +69,7 @@ def test_semicolons_divide_where_the_header_has_them(tmp_path):
 
 def test_tsv_is_literal(tmp_path):
     table = table_of(tmp_path, 'id\ttitle\n1\t"quoted"\n2\tsay ""\n', "t.tsv")
-    assert [one["title"] for one in values(table)] == ['"quoted"', 'say ""']
+    assert [row["title"] for row in values(table)] == ['"quoted"', 'say ""']
 
 
 def test_marks_line_ends_and_blank_lines_change_nothing(tmp_path):
@@ -134,12 +134,12 @@ def test_bad_json_lines_are_named_and_alone(tmp_path):
         *(1, None, None, None, None, None),
         "😀",
     ]
-    found = faults(table)
-    assert "line 2, column 9: broken JSON" in found[0]
-    assert "line 3: not a JSON object" in found[1]
-    assert "line 4: broken JSON: 'NaN is not a JSON number'" in found[2]
-    assert "line 5" in found[3]
-    assert "line 6: not valid Unicode" in found[4]
+    messages = faults(table)
+    assert "line 2, column 9: broken JSON" in messages[0]
+    assert "line 3: not a JSON object" in messages[1]
+    assert "line 4: broken JSON: 'NaN is not a JSON number'" in messages[2]
+    assert "line 5" in messages[3]
+    assert "line 6: not valid Unicode" in messages[4]
 
 
 def test_parquet_is_read_from_any_row(tmp_path):
@@ -162,8 +162,8 @@ def test_lines_are_read_from_any_row(tmp_path, name):
         content = "id\n" + "".join(f"{i}\n" for i in range(50))
     table = table_of(tmp_path, content, name)
     for start, stop in ((0, None), (10, 20), (49, None), (50, None), (20, 10)):
-        found = [row.values["id"] for row in table.rows(start, stop)]
-        assert found == [str(i) for i in range(50)][start:stop]
+        ids = [row.values["id"] for row in table.rows(start, stop)]
+        assert ids == [str(i) for i in range(50)][start:stop]
 
 
 @given(

@@ -74,7 +74,7 @@ def word_parts(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         ("ms. t-shirt", ["ms", "t-shirt"]),
         (", daisy appliqués tape", ["daisy", "appliqués", "tape"]),
@@ -86,8 +86,8 @@ def word_parts(text):
         ("", []),
     ],
 )
-def test_words(text, found):
-    assert words(text) == found
+def test_words(text, expected):
+    assert words(text) == expected
 
 
 def test_words_takes_any_number_of_possessive_endings():

@@ -90,7 +90,7 @@ def test_tokens_and_special_ids(vocabulary):
     assert [vocabulary.tokens[i] for i in special] == ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 
 
-def test_decode_joins_pieces_and_skips_what_is_silent(tmp_path):
+def test_decode_joins_pieces_and_skips_special_tokens(tmp_path):
     bert = load_vocabulary(bert_folder(tmp_path))
     ids = [bert.start, *bert.encode(["red android ?"])[0], bert.end, bert.pad]
     assert bert.decode(ids) == "red android [UNK]"
@@ -112,7 +112,7 @@ def test_training_does_not_depend_on_the_process():
     assert runs == {f"{train_vocabulary(QUERIES, 150).tokens}\n".encode()}
 
 
-def test_training_on_nothing_is_refused():
+def test_training_on_nothing_is_rejected():
     with pytest.raises(DataError, match="no query contains a word"):
         train_vocabulary(["", "\t"], 100)
 
@@ -176,7 +176,7 @@ def test_holes_in_a_published_list_are_kept(tmp_path):
     assert bert.encode(["shoes"]) == [[2 + BERT.index("shoes")]]
 
 
-def test_a_folder_without_tokenizer_is_refused(tmp_path):
+def test_a_folder_without_tokenizer_is_rejected(tmp_path):
     with pytest.raises(DataError, match=r"no tokenizer here, neither tokenizer.json nor vocab.txt"):
         load_vocabulary(tmp_path)
 
@@ -193,13 +193,13 @@ def test_a_missing_special_token_is_named(tmp_path, missing):
         load_vocabulary(bert_folder(tmp_path, tokens))
 
 
-def test_another_kind_of_tokenizer_is_refused(tmp_path):
+def test_another_kind_of_tokenizer_is_rejected(tmp_path):
     Tokenizer(BPE({"a": 0}, [])).save(str(tmp_path / "tokenizer.json"))
     with pytest.raises(DataError, match="a BPE tokenizer; only WordPiece is supported"):
         load_vocabulary(tmp_path)
 
 
-def test_another_continuation_prefix_is_refused(tmp_path):
+def test_another_continuation_prefix_is_rejected(tmp_path):
     vocabulary = {token: i for i, token in enumerate(BERT)}
     model = WordPiece(vocabulary, unk_token="[UNK]", continuing_subword_prefix="@@")
     Tokenizer(model).save(str(tmp_path / "tokenizer.json"))
@@ -235,9 +235,9 @@ def test_damaged_bert_files_are_named(tmp_path):
 
 def test_by_name_it_comes_from_the_hub(monkeypatch, tmp_path):
     bert_folder(tmp_path / "hub", do_lower_case=True)
-    asked = publish(monkeypatch, tmp_path / "hub")
+    requested = publish(monkeypatch, tmp_path / "hub")
     bert = load_vocabulary("someone/bert-tiny")
-    assert asked == ["tokenizer.json", "vocab.txt", "tokenizer_config.json"]
+    assert requested == ["tokenizer.json", "vocab.txt", "tokenizer_config.json"]
     assert (bert.tokens, bert.source) == (BERT, "someone/bert-tiny")
 
 
@@ -249,13 +249,13 @@ def test_saved_it_needs_the_hub_no_more(monkeypatch, tmp_path):
     assert load_vocabulary(tmp_path / "mine").encode(QUERIES) == bert.encode(QUERIES)
 
 
-def test_a_hub_model_without_tokenizer_is_refused(monkeypatch, tmp_path):
+def test_a_hub_model_without_tokenizer_is_rejected(monkeypatch, tmp_path):
     publish(monkeypatch, tmp_path)
     with pytest.raises(DataError, match="'someone/else' on the Hugging Face hub has neither"):
         load_vocabulary("someone/else")
 
 
-def test_an_unreachable_hub_is_said_so(monkeypatch):
+def test_an_unreachable_hub_is_named(monkeypatch):
     def download(name, file):
         raise LocalEntryNotFoundError("no connection")
 
@@ -264,7 +264,7 @@ def test_an_unreachable_hub_is_said_so(monkeypatch):
         load_vocabulary("bert-tiny")
 
 
-def test_a_name_that_cannot_be_one_is_refused():
+def test_a_name_that_cannot_be_one_is_rejected():
     with pytest.raises(DataError, match="no tokenizer 'not/a/name' on the Hugging Face hub"):
         load_vocabulary("not/a/name")
 
@@ -284,17 +284,17 @@ def saved(folder: Path) -> Path:
 
 
 def publish(monkeypatch, folder: Path) -> list[str]:
-    """Let the hub be a local folder; returns the list of files it is asked for."""
-    asked = []
+    """Let the hub be a local folder; returns the list of files that it serves."""
+    requested = []
 
     def download(name, file):
-        asked.append(file)
+        requested.append(file)
         if not (folder / file).is_file():
             raise RemoteEntryNotFoundError("404", response=Mock(headers={}))
         return str(folder / file)
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-    return asked
+    return requested
 
 
 def merged(tmp_path, tokens) -> Vocabulary:
@@ -316,7 +316,7 @@ def test_plurals_are_read_as_their_singular_where_both_are_tokens(tmp_path, text
     words = "red shoe shoes dress dresses watch watches glass glasse glasses ladies lady ga gas"
     vocabulary = merged(tmp_path, [*words.split(), "jeans", "##s"])
     (ids,) = vocabulary.encode([text])
-    assert [vocabulary.tokens[one] for one in ids] == read
+    assert [vocabulary.tokens[i] for i in ids] == read
 
 
 def test_plurals_stay_without_being_asked(tmp_path):
