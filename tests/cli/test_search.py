@@ -119,7 +119,7 @@ def test_search_errors(words: list[str], sentence: str, index: Path, capsys: Cap
 def test_a_photo_needs_an_extractor(index: Path, tmp_path: Path, capsys: Capture) -> None:
     (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8")
     assert main(["search", str(index), "--photo", str(tmp_path / "photo.jpg")]) == 2
-    assert "this index cannot look at photos" in capsys.readouterr().err
+    assert "this index does not support photo queries" in capsys.readouterr().err
 
 
 def test_tag_writes_one_line_per_product(

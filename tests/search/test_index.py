@@ -220,7 +220,7 @@ def test_a_build_rejects_its_arguments(
     ):
         build_index(RunFolder.read(run), shop_data, tmp_path / "out")
     (run / "dual" / "done.json").unlink()
-    with pytest.raises(UsageError, match="an index recalls with the dual encoder"):
+    with pytest.raises(UsageError, match="retrieval needs the dual encoder"):
         build_index(RunFolder.read(run), shop_data, tmp_path / "out")
 
 

@@ -224,5 +224,5 @@ def test_a_huge_photo_is_rejected_before_decoding(
 
 
 def test_an_index_without_extractor(searcher: Searcher) -> None:
-    with pytest.raises(PhotoError, match="this index cannot look at photos"):
+    with pytest.raises(PhotoError, match="this index does not support photo queries"):
         searcher.search_photo(jpeg())

@@ -1,4 +1,4 @@
-"""The trained models of an index: a run folder with nothing in it that only training needs."""
+"""The trained models of an index: a run folder without what only training needs."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ from shopsight.text.normalise import words
 
 WORDS, QUERIES = "words.json", "queries.json"
 _SAMPLE = 1_000
+_CHARACTERS_PER_TOKEN = 64
 
 
 class SearchModels:
@@ -41,7 +42,7 @@ class SearchModels:
 
     Args:
         folder: an index's ``models``, or a run folder.
-        names: which; the encoders of all of them run on every product.
+        names: models to load.
 
     Raises:
         DataError: missing or damaged.
@@ -51,23 +52,23 @@ class SearchModels:
         self.folder = RunFolder.read(folder)
         self.vocabulary = self.folder.vocabulary()
         self.names = tuple(names)
-        self.ensemble = _mixture(self.folder)
+        self.ensemble = _ensemble(self.folder)
         self._models: dict[str, Any] = {name: load_model(self.folder, name) for name in names}
 
     @cached_property
     def known_words(self) -> frozenset[str] | None:
-        """The words of the training queries; None if they were not kept."""
+        """Words of the training queries; None if they are not stored."""
         path = self.folder.path / WORDS
         return frozenset(json.loads(path.read_bytes())) if path.exists() else None
 
     @cached_property
     def sample(self) -> list[str]:
-        """Some queries of the training split, none if there was none."""
+        """A sample of training queries; empty without a training split."""
         path = self.folder.path / QUERIES
         return list(json.loads(path.read_bytes())) if path.exists() else []
 
     def model(self, name: str) -> Any:
-        """One of the models, in evaluation mode."""
+        """A loaded model, in evaluation mode."""
         return self._models[name]
 
     @torch.inference_mode()
@@ -95,11 +96,9 @@ class SearchModels:
         return encodings
 
     def tokens(self, queries: Sequence[str]) -> Tokens:
-        """Queries as the models read them, cut off where they are absurdly long."""
-        most = SearchConfig().max_tokens
-        short = [query[: most * 64] for query in queries]
-        return pad_tokens([ids[:most] for ids in self.vocabulary.encode(short)],
-                          self.vocabulary.pad)  # fmt: skip
+        """Queries as tokens, truncated to `SearchConfig.max_tokens`."""
+        ids = self.vocabulary.encode([_truncate(query) for query in queries])
+        return pad_tokens([row[: SearchConfig().max_tokens] for row in ids], self.vocabulary.pad)
 
     @torch.inference_mode()
     def encode_queries(self, tokens: Tokens, names: Sequence[str]) -> dict[str, Encodings]:
@@ -108,28 +107,26 @@ class SearchModels:
 
     def query_vectors(self, queries: Sequence[str]) -> Vectors:
         """(Q, D) dual-encoder vectors of queries, of length 1."""
-        encoded = self.encode_queries(self.tokens(queries), [DUAL])[DUAL]
-        return as_vectors(encoded)
+        return as_vectors(self.encode_queries(self.tokens(queries), [DUAL])[DUAL])
 
     def sample_vectors(self) -> Vectors | None:
         """`query_vectors` of the sample; None without one."""
         return self.query_vectors(self.sample) if self.sample else None
 
     def unknown_words(self, query: str) -> tuple[str, ...]:
-        """The words of a query, as written, that no training query held."""
-        written = query[: SearchConfig().max_tokens * 64].split()
+        """The words of a query, as written, that occur in no training query."""
+        written = _truncate(query).split()
         return tuple(dict.fromkeys(word for word in written if not self.knows(word)))
 
     def knows(self, word: str) -> bool:
-        """Whether training queries held a written word; what is no word at all is known."""
-        if any(unk == self.vocabulary.unk for unk in self.vocabulary.encode([word])[0]):
+        """Whether a written word occurs in training queries; punctuation counts as known."""
+        if self.vocabulary.unk in self.vocabulary.encode([word])[0]:
             return not words(word)
-        known = self.known_words
-        return known is None or all(one in known for one in words(word))
+        return self.known_words is None or self.known_words.issuperset(words(word))
 
-    def pieces(self, query: str) -> list[tuple[str, list[int]]]:
-        """The words of a query as written, each with the places of its tokens."""
-        return pieces_of_words(self.vocabulary, query[: SearchConfig().max_tokens * 64])
+    def words(self, query: str) -> list[tuple[str, list[int]]]:
+        """The words of a query as written, each with the positions of its tokens."""
+        return pieces_of_words(self.vocabulary, _truncate(query))
 
     @cached_property
     def _trunks(self) -> dict[str, str]:
@@ -141,30 +138,21 @@ class SearchModels:
 
 
 def models_of(run: RunFolder) -> dict[str, float]:
-    """The models that an index of a run holds, and their weights in its ensemble.
+    """The models that an index of a run stores, with their ensemble weights.
 
     Raises:
-        UsageError: the run has no dual encoder, without which nothing is recalled.
+        UsageError: the run has no dual encoder, which retrieval needs.
     """
     trained = trained_models(run)
     if DUAL not in trained:
-        raise UsageError(
-            f"{run.path}: an index recalls with the dual encoder; train the stage dual"
-        )
-    weights = _mixture(run).weights
+        raise UsageError(f"{run.path}: retrieval needs the dual encoder; train the stage {DUAL}")
+    weights = _ensemble(run).weights
     kept = {DUAL, explaining_model(trained)} | {name for name, weight in weights.items() if weight}
     return {name: weights.get(name, 0.0) for name in trained if name in kept}
 
 
 def copy_models(run: RunFolder, data: PreparedData, names: Sequence[str], out: Path) -> None:
-    """Write the models of an index.
-
-    Args:
-        run: the run folder.
-        data: whose training queries say which words are known.
-        names: which models.
-        out: the folder.
-    """
+    """Write the models of an index, and the words and a sample of the training queries."""
     out.mkdir(parents=True, exist_ok=True)
     run.vocabulary().save(out / "vocabulary")
     for name in names:
@@ -172,24 +160,30 @@ def copy_models(run: RunFolder, data: PreparedData, names: Sequence[str], out: P
         target.mkdir(exist_ok=True)
         shutil.copyfile(source.best, target / source.best.name)
         write_json(target / "done.json", source.done())
-    ensemble = _mixture(run)
+    ensemble = _ensemble(run)
     kept = {name: weight for name, weight in ensemble.weights.items() if weight}
     save_ensembles([replace(ensemble, name=ENSEMBLE, weights=kept, curves=())], out)
     if TRAIN in data.splits:
         texts = data.queries(TRAIN).texts
-        held = sorted({word for text in texts for word in words(text)})
-        chosen = np.random.default_rng(0).permutation(len(texts))[:_SAMPLE].tolist()
-        for name, content in ((WORDS, held), (QUERIES, [texts[i] for i in chosen])):
-            write_json(out / name, content, indent=None)
+        known = sorted({word for text in texts for word in words(text)})
+        sample = np.random.default_rng(0).permutation(len(texts))[:_SAMPLE].tolist()
+        write_json(out / WORDS, known, indent=None)
+        write_json(out / QUERIES, [texts[i] for i in sample], indent=None)
+    # The path of the training data would be wrong elsewhere, and tells about the machine.
     RUN.write(out, {**run.manifest, "data": ""})
 
 
-def _mixture(run: RunFolder) -> Ensemble:
-    """The ensemble of a run; without one, the last model that was trained."""
-    for one in load_ensembles(run.path):
-        if one.name == ENSEMBLE:
-            return one
+def _ensemble(run: RunFolder) -> Ensemble:
+    """The ensemble of a run, or else the model trained last."""
+    for ensemble in load_ensembles(run.path):
+        if ensemble.name == ENSEMBLE:
+            return ensemble
     trained = trained_models(run)
     if not trained:
-        raise DataError(f"{run.path}: no stage is finished yet; go on with train --resume")
+        raise DataError(f"{run.path}: no stage is finished; continue with train --resume")
     return Ensemble(trained[-1], {trained[-1]: 1.0}, FusionConfig(), 0.0, 0.0, ())
+
+
+def _truncate(query: str) -> str:
+    """Bound the work of tokenisation for absurdly long queries."""
+    return query[: SearchConfig().max_tokens * _CHARACTERS_PER_TOKEN]

@@ -1,4 +1,4 @@
-"""What a search refuses: the sentence is for the person who asked, and names no file of ours."""
+"""Errors of a search request; messages contain no server paths."""
 
 from __future__ import annotations
 
@@ -6,11 +6,7 @@ from shopsight.errors import DataError, UsageError
 
 
 class UnknownProductError(DataError):
-    """There is no product of that id in the index.
-
-    Args:
-        product_id: what was asked for.
-    """
+    """The index does not hold a product."""
 
     def __init__(self, product_id: str) -> None:
         self.product_id = product_id
@@ -18,8 +14,8 @@ class UnknownProductError(DataError):
 
 
 class FilterError(UsageError):
-    """A filter that cannot be applied: no such field, or a value that the field cannot have."""
+    """A filter on an unknown field, or with an invalid value."""
 
 
 class PhotoError(UsageError):
-    """A photo that cannot be a query: not readable, or the index cannot look at photos."""
+    """An unreadable query photo, or an index without a region extractor."""

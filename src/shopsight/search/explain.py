@@ -1,7 +1,7 @@
-"""Why a product was found: which words decided, and which region of its photo answers each.
+"""Explain a hit: the weight and match of each word, and the region that matches it.
 
-Word weights and matches are those of the explaining model (`shopsight.models.base.Explainable`).
-The region that contributes most to the match of a word answers the word.
+Weights and matches are those of the explaining model (`shopsight.models.base.Explainable`). A word
+points to the region that contributes most to its match.
 """
 
 from __future__ import annotations
@@ -20,40 +20,34 @@ from shopsight.types import IntArray
 def explain(
     models: SearchModels, snapshot: Snapshot, query: str, rows: IntArray
 ) -> list[Explanation]:
-    """Why a query finds products.
-
-    Args:
-        models: of the index.
-        snapshot: the index.
-        query: as it was asked.
-        rows: (N,) of the products.
-    """
+    """Explain the products (N,) found for a query."""
     boxes = [snapshot.boxes(row) for row in rows.tolist()]
-    pieces = [(word, places, models.knows(word)) for word, places in models.pieces(query)]
+    words = [(word, tokens, models.knows(word)) for word, tokens in models.words(query)]
     name = explaining_model(models.names)
     if name is None or not len(rows):
-        words = tuple(WordMatched(word, 0.0, None, None, known) for word, _, known in pieces)
-        return [Explanation(words, one) for one in boxes]
+        unmatched = tuple(WordMatched(word, 0.0, None, None, known) for word, _, known in words)
+        return [Explanation(unmatched, product_boxes) for product_boxes in boxes]
     model = models.model(name)
     queries = model.encode_queries(models.tokens([query]))
     regions = snapshot.regions(rows) if snapshot.has_regions else None
-    seen = model.attribute(queries, snapshot.encodings(name, rows), regions)
+    attribution = model.attribute(queries, snapshot.encodings(name, rows), regions)
     return [
-        Explanation(tuple(_matched(seen, number, *one) for one in pieces), boxes[number])
-        for number in range(len(rows))
+        Explanation(tuple(_match(attribution, i, *word) for word in words), product_boxes)
+        for i, product_boxes in enumerate(boxes)
     ]
 
 
-def _matched(
-    seen: WordAttribution, number: int, word: str, places: list[int], known: bool
+def _match(
+    attribution: WordAttribution, product: int, word: str, tokens: list[int], known: bool
 ) -> WordMatched:
-    """A word before one photo: its pieces together."""
-    at = torch.tensor([place for place in places if place < seen.weights.shape[1]])
-    if not len(at):
+    """Combine the tokens of a word."""
+    # A long query is cut off, so its last words have tokens that no model read.
+    idx = torch.tensor([token for token in tokens if token < attribution.weights.shape[1]])
+    if not len(idx):
         return WordMatched(word, 0.0, None, None, known)
-    weights = seen.weights[number, at]
-    shares = weights / weights.sum().clamp(min=1e-12)
-    match = float((shares * seen.matches[number, at]).sum())
-    parts = shares @ seen.by_region[number][at]
-    region = int(parts.argmax()) if len(parts) else None
+    weights = attribution.weights[product, idx]
+    ratios = weights / weights.sum().clamp(min=1e-12)
+    match = float((ratios * attribution.matches[product, idx]).sum())
+    by_region = ratios @ attribution.by_region[product][idx]
+    region = int(by_region.argmax()) if len(by_region) else None
     return WordMatched(word, float(weights.sum()), match, region, known)

@@ -1,15 +1,16 @@
-"""Ranking candidates again with the run's ensemble: the same numbers as ``shopsight rank``.
+"""Re-rank candidates with the run's ensemble, as ``shopsight rank`` does.
 
-Every model scores every candidate from stored codes; scores are normalised within the candidates
-of the query, weighted and added as `shopsight.inference.ensemble.Ensemble` does it. A normalised
-score depends on the candidates beside it, so the same product may score otherwise at another
-depth; of the same candidates, the result is that of ``shopsight rank``, up to the number format.
+Every model scores the candidates from stored encodings; scores are normalised over the candidates
+of a query, weighted and added (`shopsight.inference.ensemble.Ensemble`). A normalised score depends
+on the other candidates, so a product's score changes with their number; for the same candidates it
+equals that of ``shopsight rank`` up to the number format of the encodings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -17,12 +18,11 @@ import torch
 from shopsight.models.base import Encodings
 from shopsight.models.registry import model_spec
 from shopsight.ranking.fusion import fusion_terms, weighted_sum
-from shopsight.ranking.run import align, top_k
 from shopsight.search.encoders import SearchModels
 from shopsight.search.snapshot import Snapshot
 from shopsight.types import FloatArray, IntArray, Pools, Run
 
-_PRODUCTS = 8192  # whose codes are read together
+_BATCH = 8192  # pairs scored at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,9 +30,9 @@ class Ranked:
     """Candidates of Q queries with their scores.
 
     Attributes:
-        run: queries are named "0", "1"...
-        rows: (N,) the index's row of each candidate.
-        contributions: by model, (N,) what it adds to the score.
+        run: the scores; queries are named "0", "1", ...
+        rows: (N,) row of each candidate in the index.
+        contributions: by model, (N,) its part of the score.
     """
 
     run: Run
@@ -40,24 +40,25 @@ class Ranked:
     contributions: Mapping[str, FloatArray]
 
     def best(self, query: int, k: int) -> IntArray:
-        """(n,) places of a query's best candidates, best first."""
+        """(n,) positions of a query's best candidates, best first."""
         start, stop = self.run.pools.offsets[query : query + 2].tolist()
         order: IntArray = self.run.order[start : min(stop, start + k)]
         return order
 
 
-def candidate_pools(snapshot: Snapshot, found: Sequence[IntArray]) -> tuple[Pools, IntArray]:
-    """The candidates of each query as pools, and their rows end to end.
+def candidate_pools(snapshot: Snapshot, query_rows: Sequence[IntArray]) -> tuple[Pools, IntArray]:
+    """Each query's candidate rows (n,) as pools, and all rows (N,) concatenated."""
+    rows = np.concatenate([*query_rows, np.empty(0, np.int64)]).astype(np.int64)
+    distinct, inverse = np.unique(rows, return_inverse=True)
+    # The None at the end keeps numpy from turning ids of equal length into a string array.
+    ids = np.array([*snapshot.ids(distinct), None], object)[inverse.reshape(-1)]
+    offsets = np.cumsum([0, *map(len, query_rows)]).astype(np.int64)
+    return Pools(tuple(map(str, range(len(query_rows)))), offsets, ids), rows
 
-    Args:
-        snapshot: the index.
-        found: for each query, (n,) rows.
-    """
-    rows = np.concatenate([*found, np.empty(0, np.int64)]).astype(np.int64)
-    distinct, at = np.unique(rows, return_inverse=True)
-    names = np.array([*snapshot.ids(distinct), None], object)[:-1]
-    offsets = np.cumsum([0, *map(len, found)]).astype(np.int64)
-    return Pools(tuple(map(str, range(len(found)))), offsets, names[at.reshape(-1)]), rows
+
+def retrieved_only(pools: Pools, rows: IntArray, cosines: FloatArray, model: str) -> Ranked:
+    """Candidates in the order of retrieval."""
+    return Ranked(Run(pools, cosines), rows, {model: cosines})
 
 
 def rerank_pools(
@@ -70,77 +71,62 @@ def rerank_pools(
     """Score candidates with every model of the ensemble.
 
     Args:
-        models: of the index.
+        models: the models of the index.
         snapshot: the index.
-        queries: codes of the Q queries by model.
-        pools: the candidates of each.
+        queries: encodings of the Q queries by model.
+        pools: the candidates.
         rows: (N,) their rows.
     """
-    ensemble = models.ensemble
-    runs: dict[str, Run] = {}
-    for name in ensemble.weights:
-        shortlist, depth = model_spec(name).shortlist_by, models.folder.recipe.model(name).depth
-        if depth and shortlist in models.names:
-            first = runs[shortlist] if shortlist in runs else _run(
-                models, snapshot, queries, pools, rows, shortlist
-            )  # fmt: skip
-            best = Pools.from_dict(top_k(first, depth))
-            inside = dict(zip(pools.product_ids.tolist(), rows.tolist(), strict=True))
-            at = np.array([inside[one] for one in best.product_ids.tolist()], np.int64)
-            runs[name] = _run(models, snapshot, queries, best, at, name)
-        else:
-            runs[name] = _run(models, snapshot, queries, pools, rows, name)
-    every = Run(pools, np.zeros(len(rows)))  # also what the models at a depth left out
-    aligned = align([every, *runs.values()]).runs[1:]
-    terms = [_in_order(one, pools) for one in fusion_terms(aligned, ensemble.config)]
-    weights = list(ensemble.weights.values())
-    contributions = {
-        name: weight * term.scores
-        for (name, weight), term in zip(ensemble.weights.items(), terms, strict=True)
-    }
-    return Ranked(weighted_sum(terms, weights), rows, contributions)
 
-
-def retrieved_only(pools: Pools, rows: IntArray, cosines: FloatArray, model: str) -> Ranked:
-    """Candidates as they were recalled."""
-    return Ranked(Run(pools, cosines), rows, {model: cosines})
-
-
-def _run(
-    models: SearchModels,
-    snapshot: Snapshot,
-    queries: Mapping[str, Encodings],
-    pools: Pools,
-    rows: IntArray,
-    name: str,
-) -> Run:
-    scores = np.empty(len(rows))
-    order = np.argsort(rows, kind="stable")  # so that codes are read once, and in their order
-    query_of = pools.query_idx
-    with torch.inference_mode():
-        for start in range(0, len(rows), _PRODUCTS):
-            part = order[start : start + _PRODUCTS]
-            distinct, at = np.unique(rows[part], return_inverse=True)
-            found = models.model(name).score_pairs(
+    def score(name: str, candidates: IntArray) -> FloatArray:
+        """(n,) scores of candidates (n,), which are positions in the pools."""
+        scores = np.empty(len(candidates))
+        # Ordered by row, so that encodings are read once and sequentially.
+        order = np.argsort(rows[candidates], kind="stable")
+        for start in range(0, len(order), _BATCH):
+            batch = candidates[order[start : start + _BATCH]]
+            distinct, product_idx = np.unique(rows[batch], return_inverse=True)
+            values = models.model(name).score_pairs(
                 queries[name],
                 snapshot.encodings(name, distinct),
-                torch.from_numpy(query_of[part]),
-                torch.from_numpy(at.reshape(-1)),
+                torch.from_numpy(pools.query_idx[batch]),
+                torch.from_numpy(product_idx.reshape(-1)),
             )
-            scores[part] = found.double().numpy()
-    return Run(pools, scores, name)
+            scores[order[start : start + _BATCH]] = values.double().numpy()
+        return scores
+
+    @cache
+    def score_all(name: str) -> FloatArray:
+        return score(name, np.arange(len(rows)))
+
+    def run_of(name: str) -> Run:
+        first, depth = model_spec(name).shortlist_by, models.folder.recipe.model(name).depth
+        if not depth or first not in models.names:
+            return Run(pools, score_all(name), name)
+        chosen = _shortlist(Run(pools, score_all(first)), depth)
+        return Run(pools, _fill_lowest(pools, chosen, score(name, chosen)), name)
+
+    weights = models.ensemble.weights
+    with torch.inference_mode():
+        terms = fusion_terms([run_of(name) for name in weights], models.ensemble.config)
+    contributions = {
+        name: weight * term.scores
+        for (name, weight), term in zip(weights.items(), terms, strict=True)
+    }
+    return Ranked(weighted_sum(terms, list(weights.values())), rows, contributions)
 
 
-def _in_order(run: Run, pools: Pools) -> Run:
-    """The same scores in the order of ``pools``, which aligning may have changed."""
-    if run.pools is pools:
-        return run
-    known = {
-        (query, product): score
-        for query, product, score in zip(
-            run.pools.query_idx.tolist(), run.pools.product_ids.tolist(), run.scores.tolist(),
-            strict=True,
-        )
-    }  # fmt: skip
-    keys = zip(pools.query_idx.tolist(), pools.product_ids.tolist(), strict=True)
-    return Run(pools, np.array([known[key] for key in keys]), run.name)
+def _shortlist(run: Run, depth: int) -> IntArray:
+    """Positions of each query's ``depth`` best candidates."""
+    ranks = np.arange(len(run.scores)) - run.pools.offsets[run.pools.query_idx]
+    chosen: IntArray = run.order[ranks < depth]
+    return chosen
+
+
+def _fill_lowest(pools: Pools, chosen: IntArray, scores: FloatArray) -> FloatArray:
+    """(N,) scores; a candidate that was not scored gets its query's lowest, as in `align`."""
+    lowest = np.full(len(pools), np.inf)
+    np.minimum.at(lowest, pools.query_idx[chosen], scores)
+    filled: FloatArray = lowest[pools.query_idx]
+    filled[chosen] = scores
+    return filled

@@ -10,14 +10,7 @@ Clock = Callable[[], float]
 
 
 class Timer:
-    """Sums the seconds of named stages.
-
-    Args:
-        clock: returns seconds.
-
-    Attributes:
-        seconds: by stage.
-    """
+    """Sums the seconds of named stages in `seconds`, by a clock that returns seconds."""
 
     def __init__(self, clock: Clock = time.perf_counter) -> None:
         self._clock = clock
@@ -26,8 +19,8 @@ class Timer:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Time a block."""
-        started = self._clock()
+        start = self._clock()
         try:
             yield
         finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + self._clock() - started
+            self.seconds[name] = self.seconds.get(name, 0.0) + self._clock() - start
