@@ -35,7 +35,7 @@ def test_prepare_photos(tmp_path: Path) -> None:
         table,
         tmp_path / "data",
         text="title",
-        progress=lambda now: stages.add(now.stage),
+        progress=lambda stage, done, total: stages.add(stage),
         id="sku",
         max_regions=2,
         seed=1,

@@ -83,7 +83,7 @@ def test_output_folder_has_data_models_submission_and_report(demo: tuple[Path, s
     assert rows[0] == ["query-id", *(f"product{i}" for i in range(1, 6))]
     assert len(rows) == 1 + len(data.queries("testA"))
     page = (out / "report.html").read_text()
-    assert page.count('class="story card"') == 6
+    assert page.count('class="example card"') == 6
     assert len(page) < 8e6
     assert len(re.findall(r'href="data:image/jpeg', page)) == (36 if world == SHOP else 0)
     fusion = json.loads((out / "run" / "fusion.json").read_text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,9 @@ def prepare_photos(
     )
     learning = None
     if learn:
-        learning = LearnConfig(regions=regions, **(learn if isinstance(learn, Mapping) else {}))
+        # The name of the extractor belongs to the source; what it learns does not depend on it.
+        unnamed = replace(regions, extractor=RegionsConfig.extractor)
+        learning = LearnConfig(regions=unnamed, **(learn if isinstance(learn, Mapping) else {}))
     data = ingest.prepare_photos(
         table,
         out,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shopsight import types
 from shopsight.api.data import as_data
 from shopsight.api.runs import Run
 from shopsight.api.settings import build_settings
@@ -69,8 +70,8 @@ class Descriptions(Tabular):
 
 
 @dataclass(frozen=True)
-class TrainOptions:
-    """Options of `train` that change no recipe setting but seed and threads.
+class TrainArguments:
+    """Options of `train` beside the recipe.
 
     Args:
         device: auto, cpu, cuda or mps.
@@ -79,7 +80,9 @@ class TrainOptions:
         reuse: run folders whose finished stages are copied if nothing that determines them differs.
         baselines: runs of the validation split to compare with, by name.
         title: heading of the report.
-        note: a short description of a product by its id, for the report.
+        note: returns a short description of a product id for the report; default: the product's
+            title or predicted tags.
+        report: file of the report; default: ``report.html`` in the run folder.
         quiet: show no progress line.
         log: called with the name and a one-line summary of each finished step.
     """
@@ -88,11 +91,12 @@ class TrainOptions:
     seed: int | None = None
     threads: int = 0
     reuse: tuple[str | Path, ...] = ()
-    baselines: Mapping[str, Run] | None = None
-    title: str = "What was trained"
+    baselines: Mapping[str, types.Run] = field(default_factory=dict)
+    title: str = "Training report"
     note: Callable[[str], str] | None = None
+    report: str | Path | None = None
     quiet: bool = True
-    log: Callable[[str, str], None] | None = None
+    log: Callable[[str, str], None] = lambda name, summary: None  # noqa: ARG005
 
     def recipe(self, name: str | Path, changes: Sequence[str]) -> Recipe:
         """The recipe of a name or file with changes, seed and threads applied."""
@@ -268,46 +272,43 @@ def train(
         set: changes to the recipe, such as ``["word_match.margin=0.5"]``.
         stages: the models to train; all if left out.
         resume: continue an existing run folder.
-        options: fields of `TrainOptions`.
+        options: fields of `TrainArguments`.
 
     Raises:
         UsageError: an invalid recipe or option.
         DataError: data that do not suit the recipe.
         OutputError: ``out`` exists and ``resume`` is false, or it cannot be written.
     """
-    # What does not fit is rejected before the seconds that importing torch takes.
+    (args,) = build_settings(options, TrainArguments)
+    data, out, plan = as_data(data), Path(out), args.recipe(recipe, set)
+    stages = [name for name in model_names() if stages is None or name in stages]
+    # Importing torch takes seconds: a mistake is reported before that.
     from shopsight.training.validate import check
 
-    (settings,) = build_settings(options, TrainOptions)
-    data, out, plan = as_data(data), Path(out), settings.recipe(recipe, set)
-    stages = [name for name in model_names() if stages is None or name in stages]
     check(data, plan, stages, out)
-    first = os.environ.get("RANK", "0") == "0"  # of torchrun's processes, which begins the folder
+    # Under torchrun only the first process creates the folder; the others may see it already.
+    first = os.environ.get("RANK", "0") == "0"
     if first and (out / RUN_FILE).exists() and not resume:
-        raise OutputError(f"{out}: the run exists; continue it with --resume, or choose another"
-                          " --out")  # fmt: skip
+        raise OutputError(f"{out}: contains a run already; add --resume, or choose another --out")
 
     from shopsight.inference.evaluate import no_progress
     from shopsight.reports.html import write_page
     from shopsight.reports.training_report import build_report
-    from shopsight.training import pipeline
     from shopsight.training.callbacks import ProgressLine
     from shopsight.training.distributed import init_distributed
+    from shopsight.training.pipeline import TrainOptions
+    from shopsight.training.pipeline import train as train_models
 
+    reuse = [Path(run) for run in args.reuse]
     with (
-        init_distributed(settings.device) as context,
-        ProgressLine(settings.quiet or not context.main) as line,
+        init_distributed(args.device) as context,
+        ProgressLine(args.quiet or not context.main) as line,
     ):
-        run_options = pipeline.TrainOptions(
-            stages,
-            settings.baselines or {},
-            [Path(run) for run in settings.reuse],
-            context,
-            line,
-            (settings.log if context.main else None) or no_progress,
-        )
-        results = pipeline.train(data, plan, out, run_options)
+        step_done = args.log if context.main else no_progress
+        pipeline = TrainOptions(stages, args.baselines, reuse, context, line, step_done)
+        results = train_models(data, plan, out, pipeline)
         if results is not None:
-            page = build_report(data, results, settings.title, settings.note, context.device)
-            write_page(page, out / REPORT)
-    return Ranker(RunFolder.read(out), settings.device, results)
+            report = Path(args.report or out / REPORT)
+            write_page(build_report(data, results, args.title, args.note, context.device), report)
+            args.log("report", str(report))
+    return Ranker(RunFolder.read(out), args.device, results)

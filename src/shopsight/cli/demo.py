@@ -5,21 +5,16 @@ from __future__ import annotations
 import shlex
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from shopsight.api.evaluation import audit
+from shopsight.api.models import Ranker, train
 from shopsight.cli.demo_datasets import DemoDataset, small_world_data, synthetic_shop
 from shopsight.cli.output import print_json, print_result
 from shopsight.cli.parser import Parser
 from shopsight.cli.step_log import StepLog
 from shopsight.config import SyntheticShopConfig
-from shopsight.config.recipes import load_recipe
 from shopsight.demo.baseline import BASELINE, centroid_run
 from shopsight.errors import OutputError, UsageError
-from shopsight.metrics.evaluate import bootstrap_interval
-from shopsight.ranking.audit import audit
-
-if TYPE_CHECKING:
-    from shopsight.inference.evaluate import Results
 
 MARKER = ".shopsight-demo"
 SHOP, REGIONS = "shop", "regions"
@@ -41,19 +36,18 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
         if args.world == SHOP
         else small_world_data(out, args.seed, steps)
     )
-    results, page = _trained(out, dataset, args.seed, steps)
-    indexed = _indexed(out, dataset, steps)
+    ranker, report = _trained(out, dataset, args.seed, steps), out / "report.html"
+    indexed = _indexed(out, ranker, dataset, steps)
+    assert ranker.results is not None, "the demo runs in one process"
     if args.json:
-        from shopsight.cli.train import results_json
-
-        print_json(results_json(results, page))
+        print_json({**ranker.results.to_dict(), "report": str(report)})
         return
     print()
-    print_result(results.comparison)
+    print_result(ranker.results)
     print(
         "\n".join(["Try next:", *(f"  {line}" for line in commands(out, args.world, indexed)), ""])
     )
-    print(f"Report: {page.resolve()}")
+    print(f"Report: {report.resolve()}")
 
 
 def _parser() -> Parser:
@@ -93,38 +87,33 @@ def _claim(out: Path) -> None:
     (out / MARKER).touch()  # first, so that an interrupted demo can be rerun
 
 
-def _trained(out: Path, dataset: DemoDataset, seed: int, steps: StepLog) -> tuple[Results, Path]:
-    from shopsight.cli.train import Page, train_and_report
-    from shopsight.training.pipeline import TrainOptions
-
+def _trained(out: Path, dataset: DemoDataset, seed: int, steps: StepLog) -> Ranker:
     data = dataset.data
-    audited = audit(data.pools("valid"), data.qrels("valid"), bootstrap_interval)
-    steps.done("audit", audited.verdict)
+    steps.done("audit", audit(data).verdict)
     _delete(out / "run")
-    found = train_and_report(
+    return train(
         data,
-        load_recipe(dataset.recipe, [f"seed={seed}"]),
+        dataset.recipe,
         out / "run",
-        steps,
-        TrainOptions(baselines={BASELINE: centroid_run(data, "valid")}),
-        Page(dataset.title, dataset.note, out / "report.html"),
+        seed=seed,
+        baselines={BASELINE: centroid_run(data, "valid")},
+        title=dataset.title,
+        note=dataset.note,
+        report=out / "report.html",
+        quiet=steps.silent,
+        log=steps.done,
     )
-    assert found is not None, "the demo runs in one process"
-    return found
 
 
-def _indexed(out: Path, dataset: DemoDataset, steps: StepLog) -> bool:
+def _indexed(out: Path, ranker: Ranker, dataset: DemoDataset, steps: StepLog) -> bool:
     """Build an index of all products if the search extra is installed."""
     if find_spec("faiss") is None:
         steps.done("index", "skipped; install it with: pip install 'shopsight[search]'")
         return False
-    from shopsight.inference.run_folder import RunFolder
-    from shopsight.search.index import build_index
-
     folder = out / "index"
     _delete(folder, "index.json")
-    made = build_index(RunFolder.read(out / "run"), dataset.data, folder)
-    steps.done("index", f"{made.products:,} products indexed: {folder}")
+    with ranker.build_index(dataset.data, folder) as index:
+        steps.done("index", f"{index.stats()['products']:,} products indexed: {folder}")
     return True
 
 

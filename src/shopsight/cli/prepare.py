@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from shopsight.cli.options import config_from
+from shopsight.api.data import prepare_kddcup
+from shopsight.cli.options import config_from, settings_from
 from shopsight.cli.output import print_json
 from shopsight.cli.parser import Parser
 from shopsight.cli.prepare_options import add_output, print_prepared
@@ -11,7 +12,6 @@ from shopsight.config import KddcupConfig, NegativesConfig
 from shopsight.data.dataset import PreparedData
 from shopsight.data.split_names import TRAIN
 from shopsight.errors import UsageError, pluralise, unknown_name
-from shopsight.prepare.kddcup.ingest import prepare_kddcup
 
 _OVERVIEW = """usage: shopsight prepare kddcup|photos|merge|negatives ...
 
@@ -60,11 +60,11 @@ def _kddcup(argv: list[str]) -> None:
         data = prepare_kddcup(
             args.raw,
             args.out,
-            config_from(KddcupConfig, args),
-            splits=args.splits,
-            labels=args.labels,
-            force=args.force,
-            progress=reporter,
+            args.splits,
+            args.labels,
+            args.force,
+            reporter,
+            **settings_from(args, KddcupConfig),
         )
     print_prepared(args, data)
     reporter.print_rates(args)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
 from typing import Any
 
-from shopsight.cli.options import config_from
+from shopsight.api.data import prepare_photos
+from shopsight.cli.options import config_from, settings_from
 from shopsight.cli.output import print_json
 from shopsight.cli.parser import Parser
 from shopsight.cli.prepare_options import add_clicks, add_output, print_prepared
@@ -21,10 +21,11 @@ from shopsight.config import (
 )
 from shopsight.errors import UsageError
 from shopsight.prepare.photos.extract_regions import RegionSource
-from shopsight.prepare.photos.ingest import learning_on_a_shard, prepare_photos
+from shopsight.prepare.photos.ingest import learning_on_a_shard
 from shopsight.prepare.photos.settings import PhotosSettings
 from shopsight.prepare.photos.shards import prepare_shard
 
+_CONFIGS = (PhotosConfig, PhotoColumnsConfig, SmallPhotoConfig, QueryGenerationConfig)
 _SHARD = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5})")
 
 
@@ -36,21 +37,19 @@ def run(argv: list[str]) -> None:
         raise UsageError("--clicks belongs to shopsight prepare merge, which sees all products")
     if shard and args.learn:
         raise learning_on_a_shard()
-    settings = PhotosSettings(
-        config_from(PhotosConfig, args),
-        config_from(PhotoColumnsConfig, args),
-        config_from(SmallPhotoConfig, args),
-        config_from(QueryGenerationConfig, args),
-        args.seed,
-    )
-    source = _region_source(args)
     with progress_bar(quiet=args.quiet) as bar:
         reporter = ThroughputReporter(bar, "photos", quiet=args.quiet)
         how = {"force": args.force, "progress": reporter}
         if shard:
-            manifest = prepare_shard(args.table, args.out, source, settings, shard, **how)
+            options = PhotosSettings(
+                *[config_from(kind, args) for kind in _CONFIGS], seed=args.seed
+            )
+            source = _region_source(args)
+            manifest = prepare_shard(args.table, args.out, source, options, shard, **how)
         else:
-            data = prepare_photos(args.table, args.out, source, settings, clicks=args.clicks, **how)
+            how |= settings_from(args, *_CONFIGS, RegionsConfig)
+            how |= {"learn": args.learn and args.learning.as_dict(), "seed": args.seed}
+            data = prepare_photos(args.table, args.out, clicks=args.clicks, **how)
     if not shard:
         print_prepared(args, data)
         reporter.print_rates(args)
@@ -117,11 +116,7 @@ def _region_source(args: Any) -> RegionSource:
     # The extractors need packages that the other prepare commands do without.
     from shopsight.regions.factory import region_source
 
-    options = {field.name: args[field.name] for field in fields(RegionsConfig)}
-    options["extractor"] = RegionsConfig.extractor
-    regions = RegionsConfig(**options)
-    learning = LearnConfig(**args.learning.as_dict(), regions=regions) if args.learn else None
-    return region_source(args.extractor, regions, learning)
+    return region_source(args.extractor, config_from(RegionsConfig, args))
 
 
 def _parse_shard(text: str) -> tuple[int, int]:

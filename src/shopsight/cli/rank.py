@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from shopsight.cli.options import OUT_FILE
-from shopsight.cli.output import print_grid, print_json
+from shopsight.api.data import load
+from shopsight.api.models import ENSEMBLE, open_ranker
+from shopsight.cli.options import add_device, add_out, check_output
+from shopsight.cli.output import print_json, print_result
 from shopsight.cli.parser import Parser
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import UsageError
-from shopsight.formats.runs import run_format, write_run
 from shopsight.models.registry import PRETRAINING, model_names
-from shopsight.tables import Grid
 
 _SAMPLE = 5
 
@@ -40,27 +40,25 @@ def _rank(argv: list[str]) -> None:
     parser.add_argument(
         "--model",
         metavar="M",
-        help=f"ensemble (default if there is one), word+sentence, {names}",
+        default=ENSEMBLE,
+        help=f"ensemble (or the only model if just one was trained), word+sentence, {names}",
     )
-    parser.add_argument("--out", metavar="F", required=True, help=OUT_FILE)
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    add_out(parser)
+    add_device(parser)
     parser.add_json()
     args = parser.read(argv)
-    run_format(args.out)  # an unknown ending is an error before the work, not after it
-    data = PreparedData.open(args.data)
-    data.pools(args.split)
-
-    from shopsight.inference.ranker import Ranker
-
-    ranker = Ranker.open(args.run, args.device)
-    model = args.model or ranker.default
-    result = ranker.rank(data, args.split, model)
-    write_run(result, args.out)
-    pairs, queries = len(result.scores), len(result)
+    check_output(args.out)
+    data = load(args.data)
+    data.pools(args.split)  # an unknown split is an error before the work, not after it
+    run = open_ranker(args.run, args.device).rank(data, args.split, args.model)
+    run.save(args.out)
+    pairs, queries = len(run.scores), len(run)
     if args.json:
-        print_json({"model": model, "queries": queries, "pairs": pairs, "out": args.out})
+        print_json({"model": run.name, "queries": queries, "pairs": pairs, "out": args.out})
     elif not args.quiet:
-        print(f"{model}: {pairs:,} candidates of {queries:,} queries ranked; written: {args.out}")
+        print(
+            f"{run.name}: {pairs:,} candidates of {queries:,} queries ranked; written: {args.out}"
+        )
 
 
 def _describe(argv: list[str]) -> None:
@@ -82,41 +80,17 @@ def _describe(argv: list[str]) -> None:
     parser.add_argument("--tags", type=int, default=6, help="tags per product")
     parser.add_argument("--beam", type=int, default=5, help="beam width; 1 is greedy search")
     parser.add_argument("--depth", type=int, default=15, help="maximum tokens per caption")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    add_device(parser)
     parser.add_json()
     args = parser.read(argv)
     if bool(args.product) == bool(args.split):
         raise UsageError("name products with --product, or a split with --split")
-    if min(args.tags, args.beam, args.depth) < 1:
-        raise UsageError("--tags, --beam and --depth must be at least 1")
-    data = PreparedData.open(args.data)
-    product_ids = [str(product) for product in args.product] or _sample(data, args)
-    data.store.index_of(product_ids)
-
-    from shopsight.inference.ranker import Ranker
-
-    ranker = Ranker.open(args.run, args.device)
-    descriptions = ranker.describe(data, product_ids, args.tags, args.beam, args.depth)
-    if args.json:
-        print_json(
-            {
-                product.product_id: {
-                    "tags": dict(product.tags),
-                    "captions": dict(product.captions),
-                }
-                for product in descriptions
-            }
-        )
-        return
-    rows = [
-        (
-            product.product_id,
-            ", ".join(f"{word} {probability:.2f}" for word, probability in product.tags),
-            product.captions[0][0],
-        )
-        for product in descriptions
-    ]
-    print_grid(Grid(("product", "tags", "caption"), tuple(rows)))
+    data = load(args.data)
+    products = [str(product) for product in args.product] or _sample(data, args)
+    data.store.index_of(products)
+    ranker = open_ranker(args.run, args.device)
+    result = ranker.describe(data, products, args.tags, args.beam, args.depth)
+    print_result(result, as_json=args.json)
 
 
 def _sample(data: PreparedData, args: Any) -> list[str]:

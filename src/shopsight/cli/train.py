@@ -2,47 +2,53 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shopsight.api.models import TrainArguments, train
+from shopsight.cli.options import add_device
 from shopsight.cli.output import print_grid, print_json, print_result
 from shopsight.cli.parser import Parser
 from shopsight.cli.step_log import StepLog
-from shopsight.config import Recipe
-from shopsight.config.recipes import load_recipe, recipe_names
+from shopsight.config.recipes import recipe_names
 from shopsight.data.dataset import PreparedData
-from shopsight.errors import OutputError
 from shopsight.models.registry import model_names
 from shopsight.tables import Grid
 
 if TYPE_CHECKING:
-    from shopsight.inference.evaluate import Results
     from shopsight.training.dry_run import Plan
-    from shopsight.training.pipeline import TrainOptions
 
 
 def run(command: str, argv: list[str]) -> None:  # noqa: ARG001
     """Run ``shopsight train`` with its arguments."""
     args = _parser().read(argv)
-    recipe = load_recipe(args.recipe, args.set)
-    if args.seed is not None:
-        recipe = replace(recipe, seed=args.seed)
-    if args.threads:
-        recipe = replace(recipe, threads=args.threads)
-    stages = [stage for stage in model_names() if stage in args.stages]
-    data, out = PreparedData.open(args.data), Path(args.out)
-    # Importing torch takes seconds: a mistake is reported before that.
-    from shopsight.training.validate import check
-
-    check(data, recipe, stages, out)
-    _check_out(out, args)
     if args.dry_run:
-        _show_plan(data, recipe, stages, args)
-    else:
-        _train(data, recipe, stages, args)
+        _print_plan(args)
+        return
+    silent = args.quiet or args.json
+    ranker = train(
+        args.data,
+        args.recipe,
+        args.out,
+        args.set,
+        args.stages,
+        args.resume,
+        device=args.device,
+        seed=args.seed,
+        threads=args.threads,
+        reuse=args.reuse,
+        quiet=silent,
+        log=StepLog(silent).done,
+    )
+    if ranker.results is None:  # not the first of several processes
+        return
+    if args.json:
+        print_json({**ranker.results.to_dict(), "report": str(ranker.report)})
+        return
+    print()
+    print_result(ranker.results)
+    print(f"Report: {ranker.report.resolve()}")
 
 
 def _parser() -> Parser:
@@ -79,122 +85,25 @@ def _parser() -> Parser:
         " them are the same",
     )
     add("--dry-run", action="store_true", help="print the estimated steps, time and memory only")
-    add("--device", default="auto", help="auto, cpu, cuda or mps")
+    add_device(parser)
     add("--threads", type=int, default=0, help="processor threads; 0 uses the recipe's number")
     parser.set_defaults(seed=None)
     parser.add_json()
     return parser
 
 
-def _check_out(out: Path, args: Any) -> None:
-    # Under torchrun only the first process creates the folder; the others may see it already.
-    first = os.environ.get("RANK", "0") == "0"
-    if first and (out / "run.json").exists() and not args.resume and not args.dry_run:
-        raise OutputError(f"{out}: contains a run already; add --resume, or choose another --out")
+def _print_plan(args: Any) -> None:
+    from shopsight.training.validate import check
 
-
-def _train(data: PreparedData, recipe: Recipe, stages: list[str], args: Any) -> None:
-    from shopsight.training.pipeline import TrainOptions
-
-    silent = args.quiet or args.json
-    options = TrainOptions(stages, reuse=[Path(path) for path in args.reuse])
-    log = StepLog(silent)
-    trained = train_and_report(data, recipe, Path(args.out), log, options, device=args.device)
-    if trained is None:  # not the first of several processes
-        return
-    results, page = trained
-    if args.json:
-        print_json(results_json(results, page))
-        return
-    print()
-    print_result(results.comparison)
-    print(f"Report: {page.resolve()}")
-
-
-@dataclass(frozen=True)
-class Page:
-    """Settings of the report.
-
-    Args:
-        title: its heading.
-        note: a few words about a product, by its id; the model's tags if left out.
-        path: its file; ``report.html`` in the run folder if left out.
-    """
-
-    title: str = "Training report"
-    note: Callable[[str], str] | None = None
-    path: Path | None = None
-
-
-def train_and_report(
-    data: PreparedData,
-    recipe: Recipe,
-    out: Path,
-    log: StepLog,
-    options: TrainOptions,
-    page: Page | None = None,
-    device: str = "auto",
-) -> tuple[Results, Path] | None:
-    """Train, evaluate, and write the report.
-
-    Args:
-        data: the prepared folder.
-        recipe: all settings.
-        out: the run folder.
-        log: receives finished steps; a silent one also hides the progress line.
-        options: stages, baselines and reused runs.
-        page: settings of the report.
-        device: "auto" or the name of a device.
-
-    Returns:
-        The results and the file of the report; None in all processes but the first.
-    """
-    from shopsight.inference.evaluate import no_progress
-    from shopsight.reports.html import write_page
-    from shopsight.reports.training_report import build_report
-    from shopsight.training.callbacks import ProgressLine
-    from shopsight.training.distributed import init_distributed
-    from shopsight.training.pipeline import train
-
-    page = page or Page()
-    with init_distributed(device) as context, ProgressLine(log.silent or not context.main) as line:
-        step_done = log.done if context.main else no_progress
-        options = replace(options, context=context, callback=line, step_done=step_done)
-        results = train(data, recipe, out, options)
-        if results is None:
-            return None
-        path = page.path or out / "report.html"
-        write_page(build_report(data, results, page.title, page.note, context.device), path)
-    log.done("report", str(path))
-    return results, path
-
-
-def results_json(results: Results, page: Path) -> dict[str, Any]:
-    """The output of ``--json`` after a training."""
-    return {
-        "models": {
-            evaluation.name: evaluation.estimates for evaluation in results.comparison.evaluations
-        },
-        "fusion": {
-            ensemble.name: {
-                "weights": ensemble.weights,
-                "in_sample": ensemble.in_sample,
-                "held_out": ensemble.held_out,
-            }
-            for ensemble in results.ensembles
-        },
-        "unseen": results.unseen,
-        "seconds": results.seconds,
-        "run": str(results.folder.path),
-        "report": str(page),
-    }
-
-
-def _show_plan(data: PreparedData, recipe: Recipe, stages: list[str], args: Any) -> None:
+    recipe = TrainArguments(seed=args.seed, threads=args.threads).recipe(args.recipe, args.set)
+    stages = [stage for stage in model_names() if stage in args.stages]
+    data, out = PreparedData.open(args.data), Path(args.out)
+    check(data, recipe, stages, out)
+    # Importing torch takes seconds: a mistake is reported before that.
     from shopsight.inference.device import choose_device
     from shopsight.training.dry_run import make_plan
 
-    plan = make_plan(data, recipe, stages, Path(args.out), choose_device(args.device))
+    plan = make_plan(data, recipe, stages, out, choose_device(args.device))
     if args.json:
         print_json(asdict(plan))
     else:

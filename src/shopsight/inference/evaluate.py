@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from shopsight.inference.run_folder import RunFolder
 from shopsight.inference.timings import Times
 from shopsight.metrics.evaluate import Evaluator
 from shopsight.metrics.significance import Comparison, compare
+from shopsight.tables import Grid, Tabular, plain
 from shopsight.types import FloatArray, Pools, Run
 
 HEADLINE = EvaluateConfig.metrics[0]
@@ -29,8 +31,8 @@ def no_progress(name: str, summary: str) -> None:
     """No-op callback."""
 
 
-@dataclass(frozen=True, eq=False)
-class Results:
+@dataclass(frozen=True, eq=False, repr=False)
+class Results(Tabular):
     """Results of a training.
 
     Attributes:
@@ -49,6 +51,35 @@ class Results:
     ensembles: list[Ensemble]
     unseen: dict[str, float]
     seconds: dict[str, float]
+
+    def grids(self) -> list[Grid]:
+        """The comparison of all runs."""
+        return self.comparison.grids()
+
+    def records(self) -> list[dict[str, Any]]:
+        """One row per run and metric; see `Comparison.records`."""
+        return self.comparison.records()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Scores of all models, weights and scores of the ensembles, times, and the run folder."""
+        fusion = {
+            ensemble.name: {
+                "weights": ensemble.weights,
+                "in_sample": ensemble.in_sample,
+                "held_out": ensemble.held_out,
+            }
+            for ensemble in self.ensembles
+        }
+        return {
+            "models": self.comparison.to_dict()["runs"],
+            "fusion": plain(fusion),
+            "unseen": self.unseen,
+            "seconds": self.seconds,
+            "run": str(self.folder.path),
+        }
+
+    def __repr__(self) -> str:
+        return f"Results({self.comparison!r})"
 
 
 def rank_and_fuse(
