@@ -49,9 +49,9 @@ def test_json_is_the_description(table, tmp_path, capsys):
 def test_its_pools_pass_the_audit(data, capsys):
     for split in ("valid", "testA"):
         assert main(["audit", str(data), "--split", split, "--json"]) == 0
-        found = json.loads(capsys.readouterr().out)
-        assert found["leaks"] is False
-        assert found["structure"]["repeated_in_pool"] == []
+        report = json.loads(capsys.readouterr().out)
+        assert report["leaks"] is False
+        assert report["structure"]["repeated_in_pool"] == []
 
 
 def test_a_saved_extractor_describes_another_catalogue(data, table, tmp_path):

@@ -193,14 +193,8 @@ def open_journal(
     """The journal of ``OUT.partial``, locked by this process.
 
     When the block raises, the folder is kept for the next run, except for input errors if nothing
-    was saved yet or if ``is_final`` says that the same call can never succeed.
-
-    Args:
-        out: the prepared folder to make.
-        state_type: type of the state.
-        fingerprint: of inputs and settings.
-        resume: continue an interrupted run; else start over, and keep nothing after an error.
-        is_final: see above.
+    was saved yet or if ``is_final`` says that the same call can never succeed. Without ``resume``
+    the work starts over, and nothing is kept after an error.
 
     Raises:
         OutputError: another process is preparing the same folder.

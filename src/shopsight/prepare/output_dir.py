@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import shutil
 from pathlib import Path
+from typing import Any
 
-from shopsight.data.dataset import PREPARED, REMEDY, SHARD, PreparedData
+from shopsight.data.dataset import PREPARED, SHARD
 from shopsight.errors import DataError, OutputError
+from shopsight.formats.checksums import check_sizes
+from shopsight.formats.manifest import ManifestFormat
 from shopsight.prepare.journal import partial_folder, remove_abandoned
 
 log = logging.getLogger("shopsight")
@@ -34,8 +37,10 @@ def has_content(out: Path) -> bool:
     return out.exists() and any(out.iterdir())
 
 
-def existing_result(out: Path, fingerprint: str, *, is_stream: bool = False) -> PreparedData:
-    """The prepared folder at ``out``, if it has the fingerprint of this call.
+def existing_manifest(
+    out: Path, fingerprint: str, kind: ManifestFormat = PREPARED, *, is_stream: bool = False
+) -> dict[str, Any]:
+    """The manifest of the complete folder at ``out``, if it has the fingerprint of this call.
 
     With ``is_stream`` (standard input) it never counts as the same: the content is unknown.
 
@@ -43,18 +48,19 @@ def existing_result(out: Path, fingerprint: str, *, is_stream: bool = False) -> 
         OutputError: it is damaged, or was made from something else.
     """
     try:
-        data = PreparedData.open(out)
+        manifest = kind.read(out)
+        check_sizes(out, manifest["files"], kind.remedy)
     except DataError as error:
-        reason = str(error).removesuffix(f"; {REMEDY}")
+        reason = str(error).removesuffix(f"; {kind.remedy}")
         raise OutputError(f"{reason}; replace it with --force") from error
-    if data.manifest.get("fingerprint") != fingerprint:
+    if manifest.get("fingerprint") != fingerprint:
         reason = "was prepared from other files or with other settings"
     elif is_stream:
         reason = "exists, and standard input may differ from what it was made from"
     else:
         log.warning("%s is already prepared from these files; nothing was done", out)
         remove_abandoned(out)
-        return data
+        return manifest
     raise OutputError(f"{out} {reason}; {_ADVICE}, or replace it with --force")
 
 

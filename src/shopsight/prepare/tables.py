@@ -49,20 +49,12 @@ class SplitRows:
 
 
 def write_products(
-    data: Path,
-    ids: pa.Array,
-    counts: AnyArray,
-    first_split: AnyArray,
-    splits: list[str],
+    data: Path, ids: pa.Array, counts: AnyArray, first_split: AnyArray, splits: list[str]
 ) -> None:
     """Write ``offsets.npy``, ``product_ids.npy`` and ``products.parquet`` of P products.
 
-    Args:
-        data: the folder, which holds ``image_sizes.npy`` already.
-        ids: (P,) product ids, as text.
-        counts: (P,) number of regions.
-        first_split: (P,) index into ``splits``; a larger number means no split.
-        splits: names of the splits.
+    ``counts`` (P,) are numbers of regions. ``first_split`` (P,) is an index into ``splits``; a
+    larger number means no split. ``image_sizes.npy`` must exist already.
     """
     write_npy(data / "offsets.npy", np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]))
     # Fixed-width bytes can be memory-mapped and searched without an object per id.
@@ -91,17 +83,10 @@ def write_splits(
     vocabulary: Vocabulary | int,
     warnings: list[str],
 ) -> tuple[dict[str, dict[str, int]], dict[str, Any]]:
-    """Write all splits and the vocabulary.
+    """Write all splits and the vocabulary; returns counts per split and statistics of all queries.
 
-    Args:
-        data: the folder.
-        splits: their rows.
-        product_ids: (P,) product ids, as text.
-        vocabulary: a vocabulary, or the size of one to train on the training queries.
-        warnings: extended by notes for the user.
-
-    Returns:
-        Counts of each split, and statistics of all queries.
+    Instead of a vocabulary, its size may be given: then one is trained on the training queries.
+    Notes for the user are appended to ``warnings``.
     """
     counts, texts = {}, []
     for split in splits:

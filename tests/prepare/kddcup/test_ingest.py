@@ -17,7 +17,7 @@ from shopsight.errors import DataError, InputError, OutputError, UsageError
 from shopsight.prepare.journal import Journal
 from shopsight.prepare.kddcup.ingest import prepare_kddcup
 
-ONE = KddcupConfig(workers=1)
+SINGLE = KddcupConfig(workers=1)
 SKIP = KddcupConfig(workers=1, on_error="skip")
 
 
@@ -97,7 +97,7 @@ def test_prepared_data_equals_the_naive_reader(raw, tmp_path, dtype):
 
 
 def test_data_json_explains_itself(raw, tmp_path):
-    data = prepare_kddcup(raw, tmp_path / "data", ONE)
+    data = prepare_kddcup(raw, tmp_path / "data", SINGLE)
     summary = data.manifest
     products = {
         row.product_id: row
@@ -116,48 +116,48 @@ def test_data_json_explains_itself(raw, tmp_path):
 
 
 def test_each_product_is_stored_once_across_splits(raw, tmp_path):
-    data = prepare_kddcup(raw, tmp_path / "data", ONE)
+    data = prepare_kddcup(raw, tmp_path / "data", SINGLE)
     assert len(set(data.store.product_ids)) == len(data.store.product_ids) == 45
 
 
 def test_vocabulary_is_trained_on_the_training_queries(raw, tmp_path):
-    data = prepare_kddcup(raw, tmp_path / "data", ONE)
+    data = prepare_kddcup(raw, tmp_path / "data", SINGLE)
     assert "query" in data.vocabulary().tokens
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_bytes_do_not_depend_on_the_number_of_processes(raw, tmp_path, workers):
-    prepare_kddcup(raw, tmp_path / "one", ONE)
+    prepare_kddcup(raw, tmp_path / "single", SINGLE)
     prepare_kddcup(raw, tmp_path / "many", KddcupConfig(workers=workers))
-    assert tree(tmp_path / "one") == tree(tmp_path / "many")
+    assert tree(tmp_path / "single") == tree(tmp_path / "many")
 
 
 def test_gzip_and_flat_folders_and_single_files_give_the_same_store(raw, tmp_path):
-    plain = prepare_kddcup(raw, tmp_path / "plain", ONE, splits=("valid",))
+    plain = prepare_kddcup(raw, tmp_path / "plain", SINGLE, splits=("valid",))
     flat = tmp_path / "flat"
     flat.mkdir()
     (flat / "multimodal_labels.txt").write_bytes((raw / "multimodal_labels.txt").read_bytes())
     (flat / "valid_answer.json").write_bytes((raw / "valid" / "valid_answer.json").read_bytes())
     content = (raw / "valid" / "valid.tsv").read_bytes()
     (flat / "valid.tsv.gz").write_bytes(gzip.compress(content))
-    zipped = prepare_kddcup(flat, tmp_path / "zipped", ONE)
-    single = prepare_kddcup(raw / "valid" / "valid.tsv", tmp_path / "single", ONE)
+    zipped = prepare_kddcup(flat, tmp_path / "zipped", SINGLE)
+    single = prepare_kddcup(raw / "valid" / "valid.tsv", tmp_path / "single", SINGLE)
     assert plain.manifest["files"] == zipped.manifest["files"] == single.manifest["files"]
 
 
 def test_standard_input_is_a_source(raw, tmp_path, monkeypatch):
-    plain = prepare_kddcup(raw, tmp_path / "plain", ONE, splits=("train",))
+    plain = prepare_kddcup(raw, tmp_path / "plain", SINGLE, splits=("train",))
     content = (raw / "train" / "train.tsv").read_bytes()
     monkeypatch.setattr(sys, "stdin", FakeStdin(content))
     labels = raw / "multimodal_labels.txt"
-    piped = prepare_kddcup("-", tmp_path / "piped", ONE, splits=("train",), labels=labels)  # type: ignore[arg-type]
+    piped = prepare_kddcup("-", tmp_path / "piped", SINGLE, splits=("train",), labels=labels)  # type: ignore[arg-type]
     assert piped.manifest["files"] == plain.manifest["files"]
 
 
 @pytest.mark.parametrize("splits", [(), ("train", "valid"), ("../x",)])
 def test_standard_input_needs_one_split_name(tmp_path, splits):
     with pytest.raises(UsageError, match="name it with --splits NAME"):
-        prepare_kddcup("-", tmp_path / "data", ONE, splits=splits)
+        prepare_kddcup("-", tmp_path / "data", SINGLE, splits=splits)
 
 
 def test_standard_input_never_counts_as_already_prepared(raw, tmp_path, monkeypatch):
@@ -167,26 +167,26 @@ def test_standard_input_never_counts_as_already_prepared(raw, tmp_path, monkeypa
         monkeypatch.setattr(sys, "stdin", piped)
         if out.exists():
             with pytest.raises(OutputError, match="standard input may differ"):
-                prepare_kddcup("-", out, ONE, splits=("valid",))
-            prepare_kddcup("-", out, ONE, splits=("valid",), force=True)
+                prepare_kddcup("-", out, SINGLE, splits=("valid",))
+            prepare_kddcup("-", out, SINGLE, splits=("valid",), force=True)
         else:
-            prepare_kddcup("-", out, ONE, splits=("valid",))
+            prepare_kddcup("-", out, SINGLE, splits=("valid",))
     assert PreparedData.open(out).manifest["products"] == 6
 
 
 def test_bom_crlf_and_a_missing_last_line_end_change_nothing(raw, tmp_path):
-    plain = prepare_kddcup(raw, tmp_path / "plain", ONE)
+    plain = prepare_kddcup(raw, tmp_path / "plain", SINGLE)
     for split in ("train", "valid"):
         path = raw / split / f"{split}.tsv"
         content = path.read_bytes().replace(b"\n", b"\r\n").removesuffix(b"\r\n")
         path.write_bytes(b"\xef\xbb\xbf" + content)
-    odd = prepare_kddcup(raw, tmp_path / "odd", ONE)
+    odd = prepare_kddcup(raw, tmp_path / "odd", SINGLE)
     assert odd.manifest["files"] == plain.manifest["files"]
     assert "train: the last line has no line end" in odd.manifest["warnings"]
 
 
 def test_shard_size_changes_nothing(raw, tmp_path, monkeypatch):
-    plain = prepare_kddcup(raw, tmp_path / "plain", ONE)
+    plain = prepare_kddcup(raw, tmp_path / "plain", SINGLE)
     monkeypatch.setattr("shopsight.prepare.region_writer.MIB", 20)
     sharded = prepare_kddcup(raw, tmp_path / "sharded", KddcupConfig(workers=1, shard_mib=2))
     shards = sorted(sharded.path.glob("features-*.npy"))
@@ -211,7 +211,7 @@ def test_bad_files_stop_or_are_skipped(raw, tmp_path, name):
     content, kind, reason = BAD_FILES[name]
     (raw / "valid" / "valid.tsv").write_bytes(content)
     with pytest.raises(InputError, match=rf"valid\.tsv.*: {reason}"):
-        prepare_kddcup(raw, tmp_path / "data", ONE)
+        prepare_kddcup(raw, tmp_path / "data", SINGLE)
     assert not list(tmp_path.glob("data*"))
     data = prepare_kddcup(raw, tmp_path / "data", SKIP)
     assert data.splits == ["train"]
@@ -228,7 +228,7 @@ def test_changed_product_stops_or_is_skipped(raw, tmp_path):
     path = write_raw(raw, "train", with_conflicts(many_rows(80, 30, 20)))
     sentence = r"train\.tsv, line 22, column features: product 101 appeared before with other"
     with pytest.raises(InputError, match=sentence):
-        prepare_kddcup(raw, tmp_path / "data", ONE)
+        prepare_kddcup(raw, tmp_path / "data", SINGLE)
     data = prepare_kddcup(raw, tmp_path / "data", SKIP)
     entry = data.manifest["skipped"]["train"]["conflict"]
     assert entry["count"] == 2
@@ -241,7 +241,7 @@ def test_changed_product_stops_or_is_skipped(raw, tmp_path):
 def test_product_that_changes_in_a_later_split_is_found(raw, tmp_path):
     write_raw(raw, "valid", [RawRow(product_id=101, seed=99)])
     with pytest.raises(InputError, match=r"valid\.tsv, line 2, column features: product 101"):
-        prepare_kddcup(raw, tmp_path / "data", ONE)
+        prepare_kddcup(raw, tmp_path / "data", SINGLE)
 
 
 def test_bad_rows_stop_at_the_first(raw, tmp_path):
@@ -274,7 +274,7 @@ def test_no_valid_row_raises(tmp_path):
 
 def test_query_id_with_another_text_keeps_the_first_and_warns(raw, tmp_path):
     write_raw(raw, "train", [RawRow(query=b"first"), RawRow(query=b"second", product_id=2, seed=2)])
-    data = prepare_kddcup(raw, tmp_path / "data", ONE)
+    data = prepare_kddcup(raw, tmp_path / "data", SINGLE)
     assert data.queries("train").texts == ["first"]
     warning = "train: 1 row repeats a query id with another text; the first text is kept"
     assert warning in data.manifest["warnings"]
@@ -282,7 +282,7 @@ def test_query_id_with_another_text_keeps_the_first_and_warns(raw, tmp_path):
 
 def test_answers_outside_the_pools_are_reported(raw, tmp_path):
     (raw / "valid" / "valid_answer.json").write_text('{"1000": [120, 999], "77": [120]}')
-    warnings = prepare_kddcup(raw, tmp_path / "data", ONE).manifest["warnings"]
+    warnings = prepare_kddcup(raw, tmp_path / "data", SINGLE).manifest["warnings"]
     assert "valid: 1 answered queries are not in the pools" in warnings
     assert "valid: 2 answers are not in their query's pool" in warnings
 
@@ -290,11 +290,11 @@ def test_answers_outside_the_pools_are_reported(raw, tmp_path):
 def test_broken_answers_raise(raw, tmp_path):
     (raw / "valid" / "valid_answer.json").write_text('{"1000": [120')
     with pytest.raises(InputError, match=r"valid_answer\.json"):
-        prepare_kddcup(raw, tmp_path / "data", ONE)
+        prepare_kddcup(raw, tmp_path / "data", SINGLE)
 
 
 def test_the_same_call_again_changes_nothing(raw, tmp_path):
-    prepare_kddcup(raw, tmp_path / "data", ONE)
+    prepare_kddcup(raw, tmp_path / "data", SINGLE)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "data").rglob("*")}
     prepare_kddcup(raw, tmp_path / "data", KddcupConfig(workers=2))
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "data").rglob("*")} == before
@@ -302,7 +302,7 @@ def test_the_same_call_again_changes_nothing(raw, tmp_path):
 
 def test_an_existing_folder_is_replaced_only_by_force(raw, tmp_path):
     out = tmp_path / "data"
-    prepare_kddcup(raw, out, ONE)
+    prepare_kddcup(raw, out, SINGLE)
     with pytest.raises(OutputError, match="prepared from other files or with other settings"):
         prepare_kddcup(raw, out, KddcupConfig(workers=1, dtype="float32"))
     forced = prepare_kddcup(raw, out, KddcupConfig(workers=1, dtype="float32"), force=True)
@@ -310,7 +310,7 @@ def test_an_existing_folder_is_replaced_only_by_force(raw, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep")
     with pytest.raises(OutputError, match="exists and is not a prepared folder"):
-        prepare_kddcup(raw, tmp_path / "mine", ONE)
+        prepare_kddcup(raw, tmp_path / "mine", SINGLE)
     assert (tmp_path / "mine" / "notes.txt").read_text() == "keep"
 
 
@@ -325,7 +325,7 @@ def test_force_replaces_prepared_folders_only(raw, tmp_path):
         (mine / "thesis.txt", "a file of this name exists"),
     ):
         with pytest.raises(OutputError, match=reason):
-            prepare_kddcup(raw, out, ONE, force=True)
+            prepare_kddcup(raw, out, SINGLE, force=True)
     assert (mine / "thesis.txt").read_text() == "keep"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "raw"]
 
@@ -334,21 +334,21 @@ def test_force_replaces_prepared_folders_only(raw, tmp_path):
 def test_out_must_be_the_name_of_a_folder(raw, out, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(OutputError, match="is not the name of a new folder"):
-        prepare_kddcup(raw, out, ONE)
+        prepare_kddcup(raw, out, SINGLE)
 
 
 def test_an_empty_folder_is_taken(raw, tmp_path):
     (tmp_path / "data").mkdir()
-    assert prepare_kddcup(raw, tmp_path / "data", ONE).manifest["products"] == 45
+    assert prepare_kddcup(raw, tmp_path / "data", SINGLE).manifest["products"] == 45
 
 
 def test_a_damaged_folder_can_be_replaced(raw, tmp_path):
     out = tmp_path / "data"
-    prepare_kddcup(raw, out, ONE)
+    prepare_kddcup(raw, out, SINGLE)
     (out / "labels.npy").unlink()
     with pytest.raises(OutputError, match="missing; replace it with --force"):
-        prepare_kddcup(raw, out, ONE)
-    prepare_kddcup(raw, out, ONE, force=True).verify()
+        prepare_kddcup(raw, out, SINGLE)
+    prepare_kddcup(raw, out, SINGLE, force=True).verify()
 
 
 CHANGES = {
@@ -373,22 +373,22 @@ def append(path, text):
 @pytest.mark.parametrize("change", CHANGES)
 def test_changed_files_are_noticed(raw, tmp_path, change):
     out = tmp_path / "data"
-    before = prepare_kddcup(raw, out, ONE).manifest
+    before = prepare_kddcup(raw, out, SINGLE).manifest
     CHANGES[change](raw)
     with pytest.raises(OutputError, match="prepared from other files"):
-        prepare_kddcup(raw, out, ONE)
-    after = prepare_kddcup(raw, out, ONE, force=True).manifest
+        prepare_kddcup(raw, out, SINGLE)
+    after = prepare_kddcup(raw, out, SINGLE, force=True).manifest
     assert after["fingerprint"] != before["fingerprint"]
 
 
 def test_duplicate_splits(raw, tmp_path):
-    once = prepare_kddcup(raw, tmp_path / "once", ONE, splits=("valid",))
-    twice = prepare_kddcup(raw, tmp_path / "twice", ONE, splits=("valid", "valid"))
+    once = prepare_kddcup(raw, tmp_path / "once", SINGLE, splits=("valid",))
+    twice = prepare_kddcup(raw, tmp_path / "twice", SINGLE, splits=("valid", "valid"))
     assert once.manifest["files"] == twice.manifest["files"]
     content = (raw / "valid" / "valid.tsv").read_bytes()
     (raw / "valid" / "valid.tsv.gz").write_bytes(gzip.compress(content))
     with pytest.raises(UsageError, match=r"split 'valid' has two files: .*valid\.tsv and .*\.gz"):
-        prepare_kddcup(raw, tmp_path / "both", ONE)
+        prepare_kddcup(raw, tmp_path / "both", SINGLE)
 
 
 def test_invalid_first_row_does_not_decide_the_width(raw, tmp_path):
@@ -407,7 +407,7 @@ def test_endless_line_after_the_header_raises(raw, tmp_path, monkeypatch):
     monkeypatch.setattr(ingest, "row_stream", lambda workers: start(workers, 1 << 12))
     (raw / "train" / "train.tsv").write_bytes(HEADER + b"x" * (1 << 13))
     with pytest.raises(InputError, match="a line is longer than"):
-        prepare_kddcup(raw, tmp_path / "data", ONE)
+        prepare_kddcup(raw, tmp_path / "data", SINGLE)
 
 
 @pytest.mark.parametrize("what", ["labels", "tokenizer", "answers", "rows"])
@@ -433,7 +433,7 @@ def test_interrupted_stdin_resumes_with_the_same_stream_only(raw, tmp_path, monk
 
     def piped(content):
         monkeypatch.setattr(sys, "stdin", FakeStdin(content))
-        return {"raw": "-", "config": ONE, "splits": ("train",)}
+        return {"raw": "-", "config": SINGLE, "splits": ("train",)}
 
     def interrupt(*_):
         raise KeyboardInterrupt
@@ -456,7 +456,7 @@ def test_interrupted_stdin_resumes_with_the_same_stream_only(raw, tmp_path, monk
 
 def test_interrupted_forced_run_resumes(raw, tmp_path, monkeypatch):
     out = tmp_path / "data"
-    prepare_kddcup(raw, out, ONE)
+    prepare_kddcup(raw, out, SINGLE)
     other = KddcupConfig(workers=1, dtype="float32")
     monkeypatch.setattr(Journal, "checkpoint", Journal.save)
 
@@ -474,18 +474,18 @@ def test_interrupted_forced_run_resumes(raw, tmp_path, monkeypatch):
 
 
 def test_invalid_journals_are_ignored(raw, tmp_path):
-    whole = prepare_kddcup(raw, tmp_path / "whole", ONE)
+    whole = prepare_kddcup(raw, tmp_path / "whole", SINGLE)
     partial = tmp_path / "data.partial"
     for content in ("{", "[1]", '{"fingerprint": "another version"}'):
         (partial / "data").mkdir(parents=True)
         (partial / "data" / "features-00007.npy").write_bytes(b"left over")
         (partial / "journal.json").write_text(content)
-        data = prepare_kddcup(raw, tmp_path / "data", ONE, force=True)
+        data = prepare_kddcup(raw, tmp_path / "data", SINGLE, force=True)
         assert tree(data.path) == tree(whole.path)
 
 
 def test_full_disk_is_resumable(raw, tmp_path, monkeypatch):
-    whole = prepare_kddcup(raw, tmp_path / "whole", ONE)
+    whole = prepare_kddcup(raw, tmp_path / "whole", SINGLE)
     write = os.write
 
     def full(file, data):
@@ -496,36 +496,36 @@ def test_full_disk_is_resumable(raw, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("shopsight.formats.append_npy.os.write", full)
         with pytest.raises(OutputError, match=r"no space left on device; run the same command"):
-            prepare_kddcup(raw, tmp_path / "data", ONE)
+            prepare_kddcup(raw, tmp_path / "data", SINGLE)
     assert not (tmp_path / "data").exists()
-    assert tree(prepare_kddcup(raw, tmp_path / "data", ONE).path) == tree(whole.path)
+    assert tree(prepare_kddcup(raw, tmp_path / "data", SINGLE).path) == tree(whole.path)
 
 
 def test_missing_raw_files_raise(tmp_path):
     with pytest.raises(InputError, match="no such file or folder"):
-        prepare_kddcup(tmp_path / "nowhere", tmp_path / "data", ONE)
+        prepare_kddcup(tmp_path / "nowhere", tmp_path / "data", SINGLE)
     (tmp_path / "raw").mkdir()
     with pytest.raises(InputError, match="no raw file here"):
-        prepare_kddcup(tmp_path / "raw", tmp_path / "data", ONE)
+        prepare_kddcup(tmp_path / "raw", tmp_path / "data", SINGLE)
     write_raw(tmp_path / "raw", "valid", [RawRow()])
     with pytest.raises(UsageError, match=r"no split 'testA' \(found: valid\)"):
-        prepare_kddcup(tmp_path / "raw", tmp_path / "data", ONE, splits=("testA",))
+        prepare_kddcup(tmp_path / "raw", tmp_path / "data", SINGLE, splits=("testA",))
 
 
 def test_concurrent_preparations_of_one_folder_raise(raw, tmp_path):
     def again(*_):
         with pytest.raises(OutputError, match="another shopsight process is writing here"):
-            prepare_kddcup(raw, tmp_path / "data", ONE)
+            prepare_kddcup(raw, tmp_path / "data", SINGLE)
         met.append(True)
 
     met = []
-    prepare_kddcup(raw, tmp_path / "data", ONE, progress=again)
+    prepare_kddcup(raw, tmp_path / "data", SINGLE, progress=again)
     assert met
 
 
 def test_damaged_folders_raise(raw, tmp_path):
     out = tmp_path / "data"
-    data = prepare_kddcup(raw, out, ONE)
+    data = prepare_kddcup(raw, out, SINGLE)
     labels = out / "labels.npy"
     content = labels.read_bytes()
     labels.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
@@ -550,7 +550,7 @@ def test_damaged_folders_raise(raw, tmp_path):
 
 
 def test_missing_splits_and_products_raise(raw, tmp_path):
-    data = prepare_kddcup(raw, tmp_path / "data", ONE, splits=("valid",))
+    data = prepare_kddcup(raw, tmp_path / "data", SINGLE, splits=("valid",))
     with pytest.raises(DataError, match="no pairs of split 'train'"):
         data.pairs()
     with pytest.raises(DataError, match="no vocabulary, because no train split"):
@@ -643,7 +643,7 @@ def test_changed_settings_start_over(raw, tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        prepare_kddcup(raw, tmp_path / "data", ONE, progress=interrupt)
+        prepare_kddcup(raw, tmp_path / "data", SINGLE, progress=interrupt)
     other = KddcupConfig(workers=1, dtype="float32")
     data = prepare_kddcup(raw, tmp_path / "data", other)
     assert data.store.dtype == np.float32

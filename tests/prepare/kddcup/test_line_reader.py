@@ -5,7 +5,7 @@ import pytest
 
 from rawfile import FakeStdin
 from shopsight.errors import InputError
-from shopsight.prepare.kddcup.line_reader import LinePosition, LineReader, read_all
+from shopsight.prepare.kddcup.line_reader import LinePosition, LineReader
 
 TEXT = b"".join(b"line %d %s\n" % (i, b"x" * (i % 37)) for i in range(500))
 
@@ -92,12 +92,3 @@ def test_missing_files_and_folders_raise(tmp_path):
         LineReader(tmp_path / "nothing")
     with pytest.raises(InputError, match="directory"):
         LineReader(tmp_path)
-
-
-def test_read_all_has_a_limit(tmp_path):
-    path = tmp_path / "labels.txt"
-    path.write_bytes(b"abc\ndef\n")
-    assert read_all(path) == b"abc\ndef\n"
-    for limit in (4, 5):
-        with pytest.raises(InputError, match=f"larger than {limit} bytes"):
-            read_all(path, limit=limit)

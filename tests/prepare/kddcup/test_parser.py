@@ -3,6 +3,7 @@ import pytest
 
 from rawfile import HEADER, LABELS, WIDTH, RawRow, encode, many_rows, raw_bytes
 from shopsight.errors import InputError
+from shopsight.prepare.kddcup.line_reader import CHUNK_BYTES
 from shopsight.prepare.kddcup.parser import feature_width_of, header_size, parse_rows, read_labels
 from shopsight.prepare.kddcup.regions import RowRules
 from shopsight.prepare.kddcup.rows import KINDS
@@ -266,7 +267,7 @@ def test_labels_are_read(tmp_path):
     ("content", "reason"),
     [
         ("category_id\tcategory_name\n", "no labels"),
-        ("", "no labels"),
+        ("", "the file is empty"),
         ("0 shoes\n", "line 1: not 'category_id<TAB>category_name'"),
         ("category_id\tcategory_name\nx\tshoes\n", "line 2: not"),
         ("0\ta\n0\tb\n", "line 2: duplicate label 0"),
@@ -277,6 +278,14 @@ def test_invalid_label_files_raise(tmp_path, content, reason):
     path = tmp_path / "multimodal_labels.txt"
     path.write_text(content)
     with pytest.raises(InputError, match=reason):
+        read_labels(path)
+
+
+def test_huge_label_files_raise(tmp_path):
+    path = tmp_path / "train.tsv"
+    with open(path, "wb") as file:
+        file.truncate(CHUNK_BYTES + 1)
+    with pytest.raises(InputError, match=f"larger than {CHUNK_BYTES} bytes"):
         read_labels(path)
 
 

@@ -58,9 +58,9 @@ def test_rows_come_in_file_order_for_any_number_of_processes(raw_file, workers):
     for _, product, _, features in rows:
         if features is not None:
             first_features.setdefault(product, features)
-    wanted = {row.product_id: row.features().astype("f2") for row in expected if row}
-    assert first_features.keys() == wanted.keys()
-    for product, features in wanted.items():
+    expected_features = {row.product_id: row.features().astype("f2") for row in expected if row}
+    assert first_features.keys() == expected_features.keys()
+    for product, features in expected_features.items():
         np.testing.assert_array_equal(first_features[product], features)
 
 

@@ -116,8 +116,8 @@ def test_text_comes_from_columns_in_their_order(tmp_path):
 
 @pytest.mark.parametrize("written", [["a b", "c", None, "c"], "a  b| c |", "a b|c"])
 def test_queries_are_a_list_or_divided(tmp_path, written):
-    found = product(tmp_path, {"q": written}, PhotoColumnsConfig(queries="q")).queries
-    assert found == ("a b", "c")
+    expected = product(tmp_path, {"q": written}, PhotoColumnsConfig(queries="q")).queries
+    assert expected == ("a b", "c")
 
 
 def test_fields_are_strings_numbers_and_booleans(tmp_path):
@@ -137,5 +137,5 @@ def test_fields_are_strings_numbers_and_booleans(tmp_path):
 
 def test_splits_by_other_names():
     names = ("Train", "validation", "val", "dev", "test", "testB", "holdout")
-    found = ["train", "valid", "valid", "valid", "testA", "testB", "holdout"]
-    assert [canonical_split(name) for name in names] == found
+    expected = ["train", "valid", "valid", "valid", "testA", "testB", "holdout"]
+    assert [canonical_split(name) for name in names] == expected

@@ -180,14 +180,14 @@ def test_splits_come_from_the_split_column(tmp_path):
         text += f"{names[row % 4]},{line}\n" if is_first else f"{line}\n"
         row += is_first
     table.write_text(text)
-    given = replace(settings(), columns=PhotoColumnsConfig(split_column="split"))
-    data = prepared(table, tmp_path / "data", settings=given)
+    changed = replace(settings(), columns=PhotoColumnsConfig(split_column="split"))
+    data = prepared(table, tmp_path / "data", settings=changed)
     assert data.splits == ["train", "valid"]
     assert data.manifest["warnings"] == [
         "22 products of split 'unused' belong to no split of the prepared data"
     ]
-    wanted = {i for i in range(90) if names[i % 4] == "train"}
-    assert set(data.pairs().products.tolist()) <= wanted
+    train = {i for i in range(90) if names[i % 4] == "train"}
+    assert set(data.pairs().products.tolist()) <= train
     assert len(data.store) == 90
 
 
@@ -217,14 +217,14 @@ def test_invalid_photos_raise_or_are_skipped_with_their_id(table, tmp_path, kind
     if kind == "too-large":
         content = saved(Image.new("RGB", (2000, 1000)), "PNG")
     damage(table.parent, 17, content)
-    given = settings()
-    given = replace(given, small=replace(given.small, max_megapixels=1))
+    changed = settings()
+    changed = replace(changed, small=replace(changed.small, max_megapixels=1))
     with pytest.raises(
         InputError, match=rf"shop\.csv, line \d+, column image: product '00017': .*{reason}"
     ):
-        prepared(table, tmp_path / "data", settings=given)
+        prepared(table, tmp_path / "data", settings=changed)
     assert not (tmp_path / "data").exists()
-    data = prepared(table, tmp_path / "data", settings=replace(given, photos=SKIP))
+    data = prepared(table, tmp_path / "data", settings=replace(changed, photos=SKIP))
     assert len(data.store) == 89
     assert "00017" not in data.store.product_ids
     entry = data.manifest["skipped"]["table"][kind]
@@ -259,7 +259,7 @@ def test_invalid_rows_are_skipped_by_kind(tmp_path):
     with pytest.raises(InputError, match="column sku: product '00001': duplicate product id"):
         prepared(table, tmp_path / "data")
     data = prepared(table, tmp_path / "data", settings=replace(settings(), photos=SKIP))
-    counts = {kind: one["count"] for kind, one in data.manifest["skipped"]["table"].items()}
+    counts = {kind: entry["count"] for kind, entry in data.manifest["skipped"]["table"].items()}
     assert counts == {"repeated": 1, "id": 1, "no-photo": 2, "row": 1}
     assert len((data.path / "skipped.tsv").read_text().splitlines()) == 5
     assert len(data.store) == 90
@@ -286,25 +286,25 @@ def test_no_valid_row_raises(tmp_path):
 def test_invalid_calls_leave_nothing(tmp_path, rows, options, sentence):
     table = tmp_path / "t.csv"
     table.write_text(rows)
-    given = replace(settings(), columns=PhotoColumnsConfig(**options))
+    changed = replace(settings(), columns=PhotoColumnsConfig(**options))
     with pytest.raises(UsageError, match=sentence):
-        prepared(table, tmp_path / "data", settings=given)
+        prepared(table, tmp_path / "data", settings=changed)
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
 
 
 def test_features_beyond_the_number_format_raise(table, tmp_path):
     class Loud(Means):
         def extract(self, photos):
-            found = super().extract(photos)
-            found[0].features[0, 0] = 1e6
-            return found
+            regions = super().extract(photos)
+            regions[0].features[0, 0] = 1e6
+            return regions
 
     loud = RegionSource({"name": "loud"}, Loud, lambda folder: Loud(False))
     with pytest.raises(DataError, match=r"a feature of 1e\+06 does not fit float16"):
         prepared(table, tmp_path / "data", region_source=loud)
-    given = replace(settings(), photos=PhotosConfig(workers=1, dtype="float32"))
+    changed = replace(settings(), photos=PhotosConfig(workers=1, dtype="float32"))
     assert (
-        prepared(table, tmp_path / "data", region_source=loud, settings=given).store.dtype == "f4"
+        prepared(table, tmp_path / "data", region_source=loud, settings=changed).store.dtype == "f4"
     )
 
 
@@ -485,11 +485,11 @@ def test_queries_replace_missing_texts_in_training(tmp_path):
         row["q"] = [row.pop("title").split(" ", 1)[1]]
     table.write_text("\n".join(map(json.dumps, rows)))
     training = FakeTraining()
-    given = replace(settings(), columns=PhotoColumnsConfig(queries="q"))
-    prepared(table, tmp_path / "data", region_source=training.region_source, settings=given)
+    changed = replace(settings(), columns=PhotoColumnsConfig(queries="q"))
+    prepared(table, tmp_path / "data", region_source=training.region_source, settings=changed)
     words = training.calls[0][1]
-    assert any("dress" in one for one in words)
-    assert not any("brand0" in one for one in words)
+    assert any("dress" in labels for labels in words)
+    assert not any("brand0" in labels for labels in words)
 
 
 # Regions that come with the table ----------------------------------------------------------------
@@ -536,8 +536,8 @@ def test_invalid_precomputed_features(tmp_path):
     sentence = "line 4, column features: product '00003': a box that is outside the photo"
     with pytest.raises(InputError, match=sentence):
         prepared(table, tmp_path / "data", region_source=ready)
-    given = replace(settings(), photos=SKIP)
-    data = prepared(table, tmp_path / "data", region_source=ready, settings=given)
+    changed = replace(settings(), photos=SKIP)
+    data = prepared(table, tmp_path / "data", region_source=ready, settings=changed)
     assert data.manifest["skipped"]["table"]["features"]["count"] == 1
     assert len(data.store) == 89
     with pytest.raises(UsageError, match="unknown column of --boxes, 'rectangles'"):

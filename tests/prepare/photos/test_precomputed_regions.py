@@ -21,22 +21,22 @@ def row(features=FEATURES, boxes=PIXELS, labels=None) -> PhotoRow:
 
 @pytest.mark.parametrize("boxes", [PIXELS, RELATIVE])
 def test_boxes_become_pixels_of_the_stored_photo(boxes):
-    found = precomputed_regions(row(boxes=boxes), PHOTO, 0, [])
-    assert found.boxes.tolist() == [[0, 0, 100, 50], [25, 12.5, 50, 37.5]]
-    assert found.features.tolist() == FEATURES
-    assert found.labels.tolist() == [0, 0]
-    assert found.size == (100, 50)
+    regions = precomputed_regions(row(boxes=boxes), PHOTO, 0, [])
+    assert regions.boxes.tolist() == [[0, 0, 100, 50], [25, 12.5, 50, 37.5]]
+    assert regions.features.tolist() == FEATURES
+    assert regions.labels.tolist() == [0, 0]
+    assert regions.size == (100, 50)
 
 
 def test_relative_boxes_need_no_photo():
-    found = precomputed_regions(row(boxes=RELATIVE), None, 0, [])
-    height, width = found.size
-    assert (found.boxes / [height, width, height, width]).tolist() == RELATIVE
+    regions = precomputed_regions(row(boxes=RELATIVE), None, 0, [])
+    height, width = regions.size
+    assert (regions.boxes / [height, width, height, width]).tolist() == RELATIVE
 
 
 def test_flat_lists_are_cut_into_regions():
-    found = precomputed_regions(row([1, 2, 3, 4], [0, 0, 1, 1, 0, 0, 1, 0.5]), None, 0, [])
-    assert found.features.tolist() == [[1, 2], [3, 4]]
+    regions = precomputed_regions(row([1, 2, 3, 4], [0, 0, 1, 1, 0, 0, 1, 0.5]), None, 0, [])
+    assert regions.features.tolist() == [[1, 2], [3, 4]]
     assert precomputed_regions(row([1, 2, 3, 4], [0, 0, 1, 1]), None, 4, []).features.shape == (
         1,
         4,

@@ -23,41 +23,43 @@ TEXTS = [
 
 
 def test_rare_words_are_left_out_of_queries():
-    found = ProductWords.from_texts(TEXTS, QueryGenerationConfig(word_products=2, word_fraction=0))
-    assert found.vocabulary == {"acme", "red", "blue", "dress", "shoe", "women"}
-    assert found.query_words(0) == ["acme", "red", "dress"]
-    assert found.query_words(3) == ["blue", "shoes", "women"]
-    assert found.query_words(4) == ["red", "dress"]
+    product_words = ProductWords.from_texts(
+        TEXTS, QueryGenerationConfig(word_products=2, word_fraction=0)
+    )
+    assert product_words.vocabulary == {"acme", "red", "blue", "dress", "shoe", "women"}
+    assert product_words.query_words(0) == ["acme", "red", "dress"]
+    assert product_words.query_words(3) == ["blue", "shoes", "women"]
+    assert product_words.query_words(4) == ["red", "dress"]
 
 
 def test_the_share_of_products_counts_too():
-    found = ProductWords.from_texts(
+    product_words = ProductWords.from_texts(
         TEXTS, QueryGenerationConfig(word_products=1, word_fraction=0.5)
     )
-    assert found.vocabulary == {"red", "dress"}
+    assert product_words.vocabulary == {"red", "dress"}
 
 
 def test_numbers_are_never_used():
-    found = ProductWords.from_texts(
+    product_words = ProductWords.from_texts(
         ["a 100", "b 100", "c 100"], QueryGenerationConfig(word_products=1)
     )
-    assert "100" not in found.vocabulary
+    assert "100" not in product_words.vocabulary
 
 
 def test_products_with_all_words():
-    found = ProductWords.from_texts(TEXTS, QueryGenerationConfig())
-    assert found.with_all(query_key("dresses red")) == {0, 4}
-    assert found.with_all(query_key("women blue")) == {1, 3}
-    assert found.with_all(["unknown"]) == set()
-    assert found.with_all([]) == set()
+    product_words = ProductWords.from_texts(TEXTS, QueryGenerationConfig())
+    assert product_words.with_all(query_key("dresses red")) == {0, 4}
+    assert product_words.with_all(query_key("women blue")) == {1, 3}
+    assert product_words.with_all(["unknown"]) == set()
+    assert product_words.with_all([]) == set()
 
 
 def test_the_kind_of_thing_is_the_word_that_is_mostly_last():
     texts = ["red dress", "blue dress", "dress red", "red shoe", "blue shoe", "green shoe"]
-    found = ProductWords.from_texts(texts, QueryGenerationConfig(word_products=1))
-    assert found.head_noun(query_key("dress blue")) == "dress"
-    assert found.head_noun(query_key("shoe red")) == "shoe"
-    assert found.head_noun(["unknown"]) == "unknown"
+    product_words = ProductWords.from_texts(texts, QueryGenerationConfig(word_products=1))
+    assert product_words.head_noun(query_key("dress blue")) == "dress"
+    assert product_words.head_noun(query_key("shoe red")) == "shoe"
+    assert product_words.head_noun(["unknown"]) == "unknown"
 
 
 def test_queries_are_subsets_of_the_words():
@@ -88,9 +90,9 @@ def test_few_words_give_few_queries():
 
 def test_queries_depend_on_the_seed_alone():
     words = ["long", "red", "silk", "dress"]
-    one = [generate_queries(words, QueryGenerationConfig(), [0, i]) for i in range(20)]
-    assert one == [generate_queries(words, QueryGenerationConfig(), [0, i]) for i in range(20)]
-    assert len({tuple(queries) for queries in one}) > 5
+    expected = [generate_queries(words, QueryGenerationConfig(), [0, i]) for i in range(20)]
+    assert expected == [generate_queries(words, QueryGenerationConfig(), [0, i]) for i in range(20)]
+    assert len({tuple(queries) for queries in expected}) > 5
 
 
 @given(st.text(max_size=30))

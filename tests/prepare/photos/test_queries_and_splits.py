@@ -62,53 +62,53 @@ def keys(split: Any) -> set[tuple[str, ...]]:
     return {query_key(text) for text in split.texts.to_pylist()}
 
 
-def assert_no_overlap(found: QueriesAndSplits) -> None:
+def assert_no_overlap(result: QueriesAndSplits) -> None:
     """Assert that no query, in any order of words, and no product is in two splits."""
-    for i, split in enumerate(found.rows):
-        assert (found.splits[split.products] == SPLITS.index(split.name)).all()
-        for other in found.rows[i + 1 :]:
+    for i, split in enumerate(result.rows):
+        assert (result.splits[split.products] == SPLITS.index(split.name)).all()
+        for other in result.rows[i + 1 :]:
             assert not keys(split) & keys(other)
             assert not set(split.products.tolist()) & set(other.products.tolist())
             assert not set(split.query_ids.to_pylist()) & set(other.query_ids.to_pylist())
 
 
-def audited_pools(rows: Any, found: QueriesAndSplits) -> int:
+def audited_pools(rows: Any, result: QueriesAndSplits) -> int:
     """The number of pooled splits, after asserting that none leaks."""
-    for split in found.rows[1:]:
+    for split in result.rows[1:]:
         ids = split.query_ids.to_pylist()
         pools: dict[str, list[str]] = {}
         for query, product in zip(split.queries, split.products, strict=True):
             pools.setdefault(ids[query], []).append(rows.ids[product])
         texts = dict(zip(ids, split.texts.to_pylist(), strict=True))
-        result = audit(
+        report = audit(
             Pools.from_dict(pools),
             split.qrels,
             lambda values: bootstrap_interval(values, seed=0),
             texts,
         )
-        assert result.leak is not None
-        assert not result.leak.leaks
+        assert report.leak is not None
+        assert not report.leak.leaks
         most = 0.02 if len(pools) > 100 else 0.05  # the mean of few queries varies more
-        assert abs(result.leak.count_only - result.leak.random) < most
-        assert not result.structure.repeated_in_pool
-        assert not result.structure.duplicate_queries
-        assert not result.leak.unreachable
-        assert not result.leak.without_answers
+        assert abs(report.leak.count_only - report.leak.random) < most
+        assert not report.structure.repeated_in_pool
+        assert not report.structure.duplicate_queries
+        assert not report.leak.unreachable
+        assert not report.leak.without_answers
         assert set(split.qrels.relevance) == set(ids)
-    return len(found.rows) - 1
+    return len(result.rows) - 1
 
 
 @pytest.mark.parametrize("count", [300, 1500, 6000])
 def test_queries_from_texts(count):
     rows = catalogue(count)
-    found = shop(rows)
-    assert [split.name for split in found.rows] == ["train", "valid", "testA"]
-    assert_no_overlap(found)
-    assert audited_pools(rows, found) == 2
-    assert found.info["from"] == "text"
-    for split in found.rows[1:]:
+    result = shop(rows)
+    assert [split.name for split in result.rows] == ["train", "valid", "testA"]
+    assert_no_overlap(result)
+    assert audited_pools(rows, result) == 2
+    assert result.info["from"] == "text"
+    for split in result.rows[1:]:
         sizes = np.bincount(split.queries)
-        in_split = int((found.splits == SPLITS.index(split.name)).sum())
+        in_split = int((result.splits == SPLITS.index(split.name)).sum())
         assert abs(sizes.mean() - min(30, in_split)) < 3
         for query_id, query in zip(
             split.query_ids.to_pylist(), split.texts.to_pylist(), strict=True
@@ -128,22 +128,22 @@ def test_products_with_all_words_are_relevant_or_excluded():
 
 
 def test_brands_are_not_in_queries():
-    found = shop(catalogue(1500))
-    assert all("brand" not in text for split in found.rows for text in split.texts.to_pylist())
-    assert found.info["words_used"] == len(COLOURS) + len(KINDS) + len(STYLES)
+    result = shop(catalogue(1500))
+    assert all("brand" not in text for split in result.rows for text in split.texts.to_pylist())
+    assert result.info["words_used"] == len(COLOURS) + len(KINDS) + len(STYLES)
 
 
 def test_other_candidates_are_of_the_same_kind_or_share_a_word():
     rows = catalogue(6000)
     shared = {"head": 0.0, "word": 0.0, "all": 0.0}
-    found = shop(rows)
-    valid = found.rows[1]
+    result = shop(rows)
+    valid = result.rows[1]
     ids, texts = valid.query_ids.to_pylist(), valid.texts.to_pylist()
     for query, product in zip(valid.queries, valid.products, strict=True):
         if rows.ids[product] in valid.qrels.relevance[ids[query]]:
             continue
         key, words = query_key(texts[query]), set(query_key(rows.texts[product]))
-        head = found.words.head_noun(key)
+        head = result.words.head_noun(key)
         shared["all"] += 1
         shared["head"] += head in words
         shared["word"] += bool((set(key) - {head}) & words)
@@ -167,18 +167,18 @@ def test_a_click_log():
         Click(f"{rng.choice(COLOURS)} {rng.choice(KINDS)} {i % 40}", f"p{rng.integers(1000)}", 1)
         for i in range(3000)
     ]
-    found = shop(rows, clicks=[*clicks, Click("lost", "nowhere", 1)])
-    assert_no_overlap(found)
-    assert audited_pools(rows, found) == 2
-    assert found.warnings == ["1 pair of the click log left out: no such product was prepared"]
+    result = shop(rows, clicks=[*clicks, Click("lost", "nowhere", 1)])
+    assert_no_overlap(result)
+    assert audited_pools(rows, result) == 2
+    assert result.warnings == ["1 pair of the click log left out: no such product was prepared"]
     clicked = {(click.query, click.product_id) for click in clicks}
-    for split in found.rows[1:]:
+    for split in result.rows[1:]:
         for query_id, text in zip(
             split.query_ids.to_pylist(), split.texts.to_pylist(), strict=True
         ):
             for product in split.qrels.relevance[query_id]:
                 assert (text, product) in clicked
-    train = found.rows[0]
+    train = result.rows[0]
     texts = train.texts.to_pylist()
     pairs = {(texts[q], rows.ids[p]) for q, p in zip(train.queries, train.products, strict=True)}
     assert pairs <= clicked
@@ -187,61 +187,61 @@ def test_a_click_log():
 def test_a_column_of_queries():
     rows = catalogue(200)
     rows.queries = [[f"find {i // 3}", "popular"] for i in range(200)]
-    found = shop(rows, has_query_column=True)
-    assert_no_overlap(found)
-    assert found.info["from"] == "column"
-    assert {"popular"} & {text for split in found.rows for text in split.texts.to_pylist()}
+    result = shop(rows, has_query_column=True)
+    assert_no_overlap(result)
+    assert result.info["from"] == "column"
+    assert {"popular"} & {text for split in result.rows for text in split.texts.to_pylist()}
 
 
 def test_a_column_of_splits():
     rows = catalogue(600)
     names = ["train", "validation", "test", "unused", ""]
     rows.splits = [names[i % 5] for i in range(600)]
-    found = shop(rows, has_split_column=True)
-    assert_no_overlap(found)
+    result = shop(rows, has_split_column=True)
+    assert_no_overlap(result)
     assert (
-        "120 products of split 'unused' belong to no split of the prepared data" in found.warnings
+        "120 products of split 'unused' belong to no split of the prepared data" in result.warnings
     )
-    assert "120 products of split '' belong to no split of the prepared data" in found.warnings
+    assert "120 products of split '' belong to no split of the prepared data" in result.warnings
     expected = {0: 0, 1: 1, 2: 2, 3: NO_SPLIT, 4: NO_SPLIT}
-    assert found.splits.tolist() == [expected[i % 5] for i in range(600)]
+    assert result.splits.tolist() == [expected[i % 5] for i in range(600)]
 
 
 def test_named_splits_by_hand():
     warnings: list[str] = []
-    found = named_splits(["train", "val", "testB", "odd"], warnings)
-    assert found.tolist() == [0, 1, 3, NO_SPLIT]
+    result = named_splits(["train", "val", "testB", "odd"], warnings)
+    assert result.tolist() == [0, 1, 3, NO_SPLIT]
     assert warnings == ["1 product of split 'odd' belongs to no split of the prepared data"]
 
 
 def test_the_same_photo_is_in_one_split_only():
     ids = [f"p{i}" for i in range(3000)]
     photos = [f"photo {i // 3}".encode() for i in range(3000)]
-    found = draw_splits(ids, photos, QueryGenerationConfig(), 0).reshape(-1, 3)
-    assert (found == found[:, :1]).all()
-    fractions = np.bincount(found.ravel(), minlength=3) / 3000
+    result = draw_splits(ids, photos, QueryGenerationConfig(), 0).reshape(-1, 3)
+    assert (result == result[:, :1]).all()
+    fractions = np.bincount(result.ravel(), minlength=3) / 3000
     assert abs(fractions - [0.8, 0.1, 0.1]).max() < 0.03
 
 
 def test_photos_in_two_splits_are_reported():
     rows = catalogue(40)
     rows.splits = ["train", "valid"] * 20
-    found = shop(rows, has_split_column=True, photos=[f"{i // 2}".encode() for i in range(40)])
-    assert "20 photos appear in more than one split of the table" in found.warnings
+    result = shop(rows, has_split_column=True, photos=[f"{i // 2}".encode() for i in range(40)])
+    assert "20 photos appear in more than one split of the table" in result.warnings
 
 
 def test_zero_fractions_make_no_evaluation_splits():
-    found = shop(catalogue(100), QueryGenerationConfig(valid_fraction=0, test_fraction=0))
-    assert [split.name for split in found.rows] == ["train"]
+    result = shop(catalogue(100), QueryGenerationConfig(valid_fraction=0, test_fraction=0))
+    assert [split.name for split in result.rows] == ["train"]
 
 
 def test_no_words_no_queries():
     rows = catalogue(50)
     rows.texts = [""] * 50
-    found = shop(rows)
-    assert found.rows == []
-    assert "train: no query is left to learn from" in found.warnings
-    assert any(warning.startswith("50 products without a word") for warning in found.warnings)
+    result = shop(rows)
+    assert result.rows == []
+    assert "train: no query is left to learn from" in result.warnings
+    assert any(warning.startswith("50 products without a word") for warning in result.warnings)
 
 
 def test_pools_by_hand():

@@ -26,12 +26,12 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def in_shards(
-    table: Path, folder: Path, count: int, region_source: RegionSource | None = None, **how
+    table: Path, folder: Path, count: int, region_source: RegionSource | None = None, **options
 ):
-    given = how.pop("settings", settings())
+    config = options.pop("settings", settings())
     for number in range(1, count + 1):
         out = folder / f"part{number}"
-        prepare_shard(str(table), out, region_source or means(), given, (number, count), **how)
+        prepare_shard(str(table), out, region_source or means(), config, (number, count), **options)
     return [folder / f"part{number}" for number in range(1, count + 1)]
 
 
@@ -54,9 +54,9 @@ def test_with_a_log_and_with_what_was_left_out(tmp_path):
     rows = [f"some {item.colour} {item.kind},{item.id},1" for item in SHOP]
     log.write_text("\n".join(["query,id,clicks", *rows]))
     skip = PhotosConfig(workers=1, vocabulary_size=200, on_error="skip")
-    given = replace(settings(), photos=skip)
-    whole = prepare_photos(str(table), tmp_path / "whole", means(), given, clicks=log)
-    shards = in_shards(table, tmp_path, 3, settings=given)
+    config = replace(settings(), photos=skip)
+    whole = prepare_photos(str(table), tmp_path / "whole", means(), config, clicks=log)
+    shards = in_shards(table, tmp_path, 3, settings=config)
     merged = merge_shards(shards, tmp_path / "merged", clicks=log)
     assert tree(merged.path) == tree(whole.path)
     assert merged.manifest["skipped"]["table"]["not-a-photo"]["count"] == 3
@@ -78,34 +78,34 @@ def test_shards_of_precomputed_features_agree_on_label_names(tmp_path):
 
 def test_a_shard_is_told_from_a_prepared_folder(tmp_path):
     table = write_csv(tmp_path / "shop", SHOP)
-    one = in_shards(table, tmp_path, 2)[0]
+    first = in_shards(table, tmp_path, 2)[0]
     with pytest.raises(DataError, match="part1: a shard; join all of them with shopsight prepare"):
-        PreparedData.open(one)
+        PreparedData.open(first)
     whole = prepare_photos(str(table), tmp_path / "whole", means(), settings())
     with pytest.raises(DataError, match="whole: not a shard"):
-        merge_shards([one, whole.path], tmp_path / "merged")
+        merge_shards([first, whole.path], tmp_path / "merged")
     with pytest.raises(DataError, match="nowhere: not a shard"):
         merge_shards([tmp_path / "nowhere"], tmp_path / "merged")
 
 
 def test_shards_that_do_not_belong_together(tmp_path):
     table = write_csv(tmp_path / "shop", SHOP)
-    one, two = in_shards(table, tmp_path, 2)
+    first, second = in_shards(table, tmp_path, 2)
     (tmp_path / "other").mkdir()
     other = in_shards(table, tmp_path / "other", 2, settings=replace(settings(), seed=1))[1]
     out = tmp_path / "merged"
     with pytest.raises(UsageError, match="shard 2/2 is missing; name all 2 of them"):
-        merge_shards([one], out)
+        merge_shards([first], out)
     with pytest.raises(UsageError, match="duplicate shard 1/2"):
-        merge_shards([one, one, two], out)
+        merge_shards([first, first, second], out)
     with pytest.raises(DataError, match="differ in their table or settings"):
-        merge_shards([one, other], out)
-    (two / "data" / "labels.npy").write_bytes(b"x")
+        merge_shards([first, other], out)
+    (second / "data" / "labels.npy").write_bytes(b"x")
     with pytest.raises(DataError, match=r"labels\.npy: 1 bytes instead of"):
-        merge_shards([one, two], out)
-    (two / "data" / "labels.npy").unlink()
+        merge_shards([first, second], out)
+    (second / "data" / "labels.npy").unlink()
     with pytest.raises(DataError, match=r"labels\.npy: missing"):
-        merge_shards([one, two], out)
+        merge_shards([first, second], out)
     assert not out.exists()
     assert not (tmp_path / "merged.partial").exists()
 
@@ -124,14 +124,14 @@ def test_the_same_product_in_two_shards(tmp_path):
 
 def test_the_same_call_again_and_force(tmp_path):
     table = write_csv(tmp_path / "shop", SHOP)
-    one = in_shards(table, tmp_path, 2)[0]
-    before = {path: path.stat().st_mtime_ns for path in one.rglob("*")}
+    first = in_shards(table, tmp_path, 2)[0]
+    before = {path: path.stat().st_mtime_ns for path in first.rglob("*")}
     in_shards(table, tmp_path, 2)
-    assert {path: path.stat().st_mtime_ns for path in one.rglob("*")} == before
+    assert {path: path.stat().st_mtime_ns for path in first.rglob("*")} == before
     with pytest.raises(OutputError, match="with other settings"):
-        prepare_shard(str(table), one, means(), settings(), (2, 2))
-    prepare_shard(str(table), one, means(), settings(), (2, 2), force=True)
-    assert json.loads((one / "data.json").read_text())["shard"] == [2, 2]
+        prepare_shard(str(table), first, means(), settings(), (2, 2))
+    prepare_shard(str(table), first, means(), settings(), (2, 2), force=True)
+    assert json.loads((first / "data.json").read_text())["shard"] == [2, 2]
 
 
 def test_merging_replaces_by_force_only(tmp_path):

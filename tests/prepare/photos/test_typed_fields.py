@@ -1,4 +1,4 @@
-"""The other columns, with types."""
+"""Tables of typed fields."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shopsight.prepare.photos.typed_fields import fields_table
 
 
 @pytest.mark.parametrize(
-    ("written", "found", "kind"),
+    ("written", "expected", "kind"),
     [
         (["1", "-20", None], [1, -20, None], pa.int64()),
         (["1", "2.5", "1e3"], [1.0, 2.5, 1000.0], pa.float64()),
@@ -22,14 +22,14 @@ from shopsight.prepare.photos.typed_fields import fields_table
         (["yes", "no"], ["yes", "no"], pa.string()),
     ],
 )
-def test_text_becomes_what_it_plainly_is(written, found, kind):
-    table = fields_table([{"a": one} for one in written], ["a"], typed=False)
-    assert table["a"].to_pylist() == found
+def test_text_columns_are_parsed(written, expected, kind):
+    table = fields_table([{"a": value} for value in written], ["a"], typed=False)
+    assert table["a"].to_pylist() == expected
     assert table.schema.field("a").type == kind
 
 
 @pytest.mark.parametrize(
-    ("values", "found", "kind"),
+    ("values", "expected", "kind"),
     [
         (["1", "2"], ["1", "2"], pa.string()),
         ([1, 2.5, None], [1.0, 2.5, None], pa.float64()),
@@ -37,9 +37,9 @@ def test_text_becomes_what_it_plainly_is(written, found, kind):
         ([True, None], [True, None], pa.bool_()),
     ],
 )
-def test_types_are_kept_where_there_are_some(values, found, kind):
-    table = fields_table([{"a": one} for one in values], ["a"], typed=True)
-    assert table["a"].to_pylist() == found
+def test_types_are_kept(values, expected, kind):
+    table = fields_table([{"a": value} for value in values], ["a"], typed=True)
+    assert table["a"].to_pylist() == expected
     assert table.schema.field("a").type == kind
 
 

@@ -24,7 +24,7 @@ from shopsight.prepare.kddcup.rows import RowError
 from shopsight.prepare.kddcup.state import IngestState
 from shopsight.prepare.kddcup.stream import ParsedChunk, RowStream, row_stream
 from shopsight.prepare.kddcup.writers import PairWriter, ProductWriter
-from shopsight.prepare.output_dir import check_output_dir, existing_result, has_content, publish
+from shopsight.prepare.output_dir import check_output_dir, existing_manifest, has_content, publish
 from shopsight.types import Progress, no_progress
 
 _COMPETITION_WIDTH = 2048
@@ -65,7 +65,8 @@ def prepare_kddcup(
     fingerprint = "; ".join([f"format={PREPARED.version}", *settings, folder.fingerprint()])
     if has_content(out) and not force:
         is_stream = any(split.is_stdin for split in folder.splits)
-        return existing_result(out, fingerprint, is_stream=is_stream)
+        existing_manifest(out, fingerprint, is_stream=is_stream)
+        return PreparedData.open(out)
     inputs = SmallInputs.read(folder, config)
     with open_journal(out, IngestState, fingerprint, is_final=_is_invalid_row) as journal:
         KddcupIngest(folder, journal, config, inputs, progress).read()
@@ -112,8 +113,8 @@ class KddcupIngest:
                     self._read_split(split, stream)
                 except _InvalidFileError as error:
                     if self._config.on_error == "stop":
-                        raise error.error from None
-                    self._skip(split, RowError(error.kind, 0, "", error.error.reason))
+                        raise
+                    self._skip(split, RowError(error.kind, 0, "", error.reason))
                 state.products[split.name] = len(self._products or ())
                 state.split, state.offset, state.crc, state.line = number + 1, 0, 0, 0
         self._report("finishing", 0)
@@ -141,16 +142,16 @@ class KddcupIngest:
         """Size of the first chunk and of the header in it."""
         first = stream.first_chunk(reader)
         if not first:
-            raise _InvalidFileError("empty", InputError("the file is empty", path=split.path))
+            raise _InvalidFileError("empty", "the file is empty", path=split.path)
         skip = header_size(stream.peek(min(first, 1 << 16)))
         if not skip:
             reason = "the header row is missing (product_id, image_h, ... query_id, tab separated)"
-            raise _InvalidFileError("header", InputError(reason, path=split.path, line=1))
+            raise _InvalidFileError("header", reason, path=split.path, line=1)
         if skip == first:  # the first row does not fit beside the header, or there is none
             first, skip = stream.first_chunk(reader), 0
         if not first:
             reason = "the file has no rows after its header"
-            raise _InvalidFileError("empty", InputError(reason, path=split.path))
+            raise _InvalidFileError("empty", reason, path=split.path)
         return first, skip
 
     def _open(self, stream: RowStream, first: int, skip: int) -> tuple[RowRules, ProductWriter]:
@@ -205,9 +206,9 @@ class KddcupIngest:
         self._progress(stage, before + raw_offset, 0 if is_stream else sum(self._sizes))
 
 
-class _InvalidFileError(Exception):
+class _InvalidFileError(InputError):
     """A raw file that is invalid as a whole; skipped with ``on_error="skip"``."""
 
-    def __init__(self, kind: str, error: InputError) -> None:
-        super().__init__(str(error))
-        self.kind, self.error = kind, error
+    def __init__(self, kind: str, reason: str, *, path: Path, line: int | None = None) -> None:
+        super().__init__(reason, path=path, line=line)
+        self.kind = kind

@@ -124,13 +124,3 @@ def _end_of_last_line(buffer: memoryview, block: int = 1 << 16) -> int:
         if position >= 0:
             return start + position + 1
     return 0
-
-
-def read_all(path: Path, limit: int = CHUNK_BYTES) -> bytes:
-    """The whole content of a small raw file. Raises InputError beyond ``limit`` bytes."""
-    with LineReader(path) as reader:
-        buffer = memoryview(bytearray(limit))
-        content = bytes(buffer[: reader.fill(buffer)])
-        if reader.fill(buffer):
-            raise InputError(f"larger than {limit} bytes", path=path)
-        return content

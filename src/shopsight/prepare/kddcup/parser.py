@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopsight.errors import InputError
-from shopsight.formats.content import BOM
-from shopsight.prepare.kddcup.line_reader import read_all
+from shopsight.formats.content import BOM, numbered_lines, read_text
+from shopsight.prepare.kddcup.line_reader import CHUNK_BYTES
 from shopsight.prepare.kddcup.regions import (
     Regions,
     RowRules,
@@ -86,27 +86,23 @@ def read_labels(path: Path) -> dict[int, str]:
     Raises:
         InputError: not two columns, an id that is not an integer or is repeated, no rows.
     """
+    # A raw file given by mistake has a hundred gigabytes.
+    if path.stat().st_size > CHUNK_BYTES:
+        raise InputError(f"larger than {CHUNK_BYTES} bytes", path=path)
     names: dict[int, str] = {}
-    for number, line in enumerate(read_all(path).removeprefix(BOM).splitlines(), 1):
-        key, tab, name = line.partition(b"\t")
-        if number == 1 and key.strip() == b"category_id":
+    for number, line in numbered_lines(read_text(path)):
+        key, tab, name = line.partition("\t")
+        if number == 1 and key.strip() == "category_id":
             continue
-        if not tab or not is_integer(key) or int(key) >= 1 << 15:
+        if not tab or not is_integer(key.encode()) or int(key) >= 1 << 15:
             reason = "not 'category_id<TAB>category_name' with an id below 32768"
             raise InputError(reason, path=path, line=number)
         if int(key) in names:
             raise InputError(f"duplicate label {int(key)}", path=path, line=number)
-        names[int(key)] = _decode(name, path, number)
+        names[int(key)] = name
     if not names:
         raise InputError("no labels", path=path)
     return names
-
-
-def _decode(text: bytes, path: Path, line: int) -> str:
-    try:
-        return text.decode()
-    except UnicodeDecodeError as error:
-        raise InputError("not UTF-8", path=path, line=line) from error
 
 
 def header_size(data: bytes) -> int:

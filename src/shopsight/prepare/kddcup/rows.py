@@ -13,15 +13,8 @@ import xxhash
 from shopsight.errors import InputError
 
 COLUMNS = (
-    "product_id",
-    "image_h",
-    "image_w",
-    "num_boxes",
-    "boxes",
-    "features",
-    "class_labels",
-    "query",
-    "query_id",
+    *("product_id", "image_h", "image_w", "num_boxes", "boxes"),
+    *("features", "class_labels", "query", "query_id"),
 )
 KINDS = {
     "columns": "wrong column count",

@@ -35,12 +35,12 @@ class ProductWriter:
         stored: list[int] = []  # rows whose product is stored now
         keys = zip(rows.product_ids.tolist(), rows.digests.tolist(), strict=True)
         for row, (product_id, digest) in enumerate(keys):
-            known = self._index.get(product_id)
-            if known is None:
+            entry = self._index.get(product_id)
+            if entry is None:
                 index[row] = self._index.add(product_id, digest)
                 stored.append(row)
-            elif known[1] == digest:
-                index[row] = known[0]
+            elif entry[1] == digest:
+                index[row] = entry[0]
         if stored:
             self._store(rows, stored, [new_row_idx[row] for row in stored])
         return index
@@ -50,8 +50,8 @@ class ProductWriter:
 
         ``ends`` is the number of products stored by the end of each split.
         """
-        known = self._index.get(product_id)
-        return next((split for split, end in ends.items() if known and known[0] < end), None)
+        entry = self._index.get(product_id)
+        return next((split for split, end in ends.items() if entry and entry[0] < end), None)
 
     def _store(self, rows: ParsedRows, stored: list[int], new_idx: list[int]) -> None:
         self._ids.append(rows.product_ids[stored])
@@ -91,14 +91,14 @@ class PairWriter:
         query_ids = rows.query_ids.tolist()
         for row in np.flatnonzero(kept).tolist():
             digest = xxhash.xxh3_64_intdigest(rows.queries[row])
-            known = self._index.get(query_ids[row])
-            if known is None:
+            entry = self._index.get(query_ids[row])
+            if entry is None:
                 index[row] = self._index.add(query_ids[row], digest)
                 new.append(row)
                 digests.append(digest)
                 continue
-            index[row] = known[0]
-            self.changed += known[1] != digest
+            index[row] = entry[0]
+            self.changed += entry[1] != digest
         texts = [rows.queries[row] for row in new]
         self._ids.append(rows.query_ids[new])
         self._digests.append(np.array(digests, np.uint64))

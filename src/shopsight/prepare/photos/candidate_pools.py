@@ -39,16 +39,9 @@ def build_pools(
     config: QueryGenerationConfig,
     rng: np.random.Generator,
 ) -> list[Pool]:
-    """The pools of an evaluation split.
+    """The pools of an evaluation split with (n,) ``products``.
 
     A query is left out if all its relevant products already appear in enough pools.
-
-    Args:
-        queries: of the split.
-        products: (n,) of the split.
-        words: of all products.
-        config: size of the pools.
-        rng: of every draw.
     """
     if not queries or not len(products):
         return []

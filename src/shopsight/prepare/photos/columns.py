@@ -37,15 +37,10 @@ COMMON_NAMES = {
     ),
 }
 _SPLIT_ALIASES = {
-    "val": "valid",
-    "validation": "valid",
-    "dev": "valid",
-    "valid": "valid",
-    "test": "testA",
-    "testa": "testA",
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("valid", "val", "validation", "dev"), "valid"),
+    **dict.fromkeys(("test", "testa"), "testA"),
     "testb": "testB",
-    "training": "train",
-    "train": "train",
 }
 
 Field = str | int | float | bool | None
@@ -104,11 +99,12 @@ def find_columns(
         UsageError: a configured column does not exist, or a needed one cannot be found.
     """
     text = tuple(_configured(table, name, "--text") for name in config.text)
+    found = "" if text else _by_common_name(table, "text", needed=not config.queries)
     columns = PhotoColumns(
         id=_configured(table, config.id, "--id") or _by_common_name(table, "id"),
         image=_configured(table, config.image, "--image")
         or _by_common_name(table, "image", needed=not precomputed),
-        text=text or _text_column(table, config),
+        text=text or tuple(filter(None, [found])),
         split=_configured(table, config.split_column, "--split-column"),
         queries=_configured(table, config.queries, "--queries"),
         features=_configured(table, config.features, "--features") if precomputed else "",
@@ -210,11 +206,6 @@ def _by_common_name(table: Table, kind: str, *, needed: bool = True) -> str:
     return column
 
 
-def _text_column(table: Table, config: PhotoColumnsConfig) -> tuple[str, ...]:
-    column = _by_common_name(table, "text", needed=not config.queries)
-    return (column,) if column else ()
-
-
 def _product_id(value: Any) -> str:
     # A column of whole numbers with missing values is read as floats.
     if isinstance(value, float) and value.is_integer():
@@ -232,7 +223,10 @@ def _image(value: Any, folder: Path) -> bytes | Path | None:
     if isinstance(value, dict):
         content = value.get("bytes")
         if isinstance(content, str):
-            content = _from_base64(content)
+            try:
+                content = base64.b64decode(content, validate=True)
+            except (binascii.Error, ValueError) as error:
+                raise ValueError("the photo's bytes are not base64") from error
         value = content if content else value.get("path")
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
@@ -244,13 +238,6 @@ def _image(value: Any, folder: Path) -> bytes | Path | None:
         reason = f"{shortened(value)} is a URL, and photos are read from files"
         raise ValueError(f"{reason}: download them first")
     return folder / value
-
-
-def _from_base64(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise ValueError("the photo's bytes are not base64") from error
 
 
 def _as_text(value: Any) -> str:

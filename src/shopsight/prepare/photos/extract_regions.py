@@ -73,10 +73,8 @@ class RegionSource:
 class StoredPhotos(Sequence[Pixels]):
     """Stored photos, decoded on access.
 
-    Args:
-        path: the JPEG files end to end.
-        offsets: (P + 1,) start of each.
-        products: (n,) the products in the sequence; all by default.
+    ``path`` holds the JPEG files end to end, ``offsets`` (P + 1,) where each starts, ``products``
+    (n,) the products in the sequence (default: all).
     """
 
     def __init__(self, path: Path, offsets: IntArray, products: IntArray | None = None) -> None:

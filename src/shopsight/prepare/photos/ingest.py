@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from shopsight.formats.dataset_tables import open_table
 from shopsight.formats.processes import process_pool
 from shopsight.formats.tables import Table
 from shopsight.prepare.journal import EXTRACTOR, Journal, open_journal
-from shopsight.prepare.output_dir import check_output_dir, existing_result, has_content, publish
+from shopsight.prepare.output_dir import check_output_dir, existing_manifest, has_content, publish
 from shopsight.prepare.photos.columns import PhotoColumns, find_columns
 from shopsight.prepare.photos.extract_regions import (
     RegionExtractor,
@@ -32,7 +33,7 @@ from shopsight.prepare.photos.extract_regions import (
     extract_all,
 )
 from shopsight.prepare.photos.finish import TableInfo, finish
-from shopsight.prepare.photos.photo_reader import PhotoDecoder, PhotoReader
+from shopsight.prepare.photos.photo_reader import PhotoReader, decode_photos
 from shopsight.prepare.photos.queries_and_splits import (
     QueriesAndSplits,
     QuerySource,
@@ -79,7 +80,8 @@ def prepare_photos(
     out = Path(out)
     check_output_dir(out, inputs.path)
     if has_content(out) and not force:
-        return existing_result(out, inputs.fingerprint)
+        existing_manifest(out, inputs.fingerprint)
+        return PreparedData.open(out)
     with open_ingest(out, inputs, inputs.fingerprint, progress) as ingest:
         ingest.read(0, len(inputs.table))
         rows, queries = ingest.queries_and_splits()
@@ -167,7 +169,8 @@ class PhotoIngest:
         )
         if state.row < stop:
             self._progress("reading", state.row - start, stop - start)
-            with process_pool(PhotoDecoder(inputs.settings.small), self._config.workers) as pool:
+            decode = partial(decode_photos, inputs.settings.small)
+            with process_pool(decode, self._config.workers) as pool:
                 for _ in reader.read(stop, pool):
                     self._journal.checkpoint()
                     self._progress("reading", state.row - start, stop - start)

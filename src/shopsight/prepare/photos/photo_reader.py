@@ -33,33 +33,23 @@ class _ParsedRow:
     error: InputError | None = None
 
 
-@dataclass(frozen=True)
-class PhotoDecoder:
-    """Decodes a batch of photos in a worker process; errors are returned, not raised."""
+def decode_photos(config: SmallPhotoConfig, batch: list[PhotoSource]) -> list[Decoded]:
+    """Small photos, or the errors of invalid ones; None for None. Runs in worker processes."""
 
-    config: SmallPhotoConfig
-
-    def __call__(self, batch: list[PhotoSource]) -> list[Decoded]:
-        """Small photos or the errors of invalid ones; None for None."""
-        return [self._decode(source) for source in batch]
-
-    def _decode(self, source: PhotoSource) -> Decoded:
+    def decode(source: PhotoSource) -> Decoded:
         try:
-            return None if source is None else small_photo(source, self.config)
+            return None if source is None else small_photo(source, config)
         except PhotoError as error:
             return error
+
+    return [decode(source) for source in batch]
 
 
 class PhotoReader:
     """Reads rows from the position of the state on and stores the valid products.
 
-    Args:
-        table: the table.
-        columns: its columns.
-        state: position and counts; advanced while reading.
-        products: destination of the products.
-        regions: destination of precomputed regions, opened when their width is known.
-        strict: raise at the first invalid row instead of skipping it.
+    ``regions`` opens the files of precomputed regions when their width is known. With ``strict``,
+    the first invalid row raises instead of being skipped.
     """
 
     def __init__(

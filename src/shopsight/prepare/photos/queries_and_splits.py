@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,10 +100,7 @@ def queries_and_splits(
 ) -> QueriesAndSplits:
     """Queries, training pairs and pools; no query and no product is in two splits.
 
-    Args:
-        rows: the P products.
-        photos: (P,) a digest of each photo; empty without a photo.
-        source: where queries and splits come from.
+    ``photos`` (P,) are digests of the products' photos, empty for products without one.
     """
     config, seed = source.config, source.seed
     warnings: list[str] = []
@@ -114,7 +112,7 @@ def queries_and_splits(
     words = ProductWords.from_texts(rows.texts, config)
     queries, origin = _all_queries(rows, words, source, warnings)
     selector = EvalQuerySelector(queries, splits, words, origin == "text", config, seed)
-    query_ids = _QueryIds()
+    query_ids = map(str, itertools.count(1))  # distinct across all splits
     evaluation = []
     for name in EVALUATION:
         split = SPLITS.index(name)
@@ -139,17 +137,6 @@ def queries_and_splits(
     }
     kept = [train, *evaluation] if len(train.queries) else evaluation
     return QueriesAndSplits(words, splits, kept, info, warnings)
-
-
-class _QueryIds:
-    """Consecutive query ids across all splits."""
-
-    def __init__(self) -> None:
-        self._next = 1
-
-    def take(self, count: int) -> pa.Array:
-        first, self._next = self._next, self._next + count
-        return pa.array(map(str, range(first, self._next)), pa.string())
 
 
 def _all_queries(
@@ -211,7 +198,7 @@ def _train_rows(
     queries: Sequence[ProductQuery],
     splits: IntArray,
     taken: set[tuple[str, ...]],
-    query_ids: _QueryIds,
+    query_ids: Iterator[str],
 ) -> tuple[SplitRows, int]:
     """The training pairs, and the number of queries left out because evaluation uses them."""
     texts: list[str] = []
@@ -228,7 +215,7 @@ def _train_rows(
             texts.append(query.text)
     rows = SplitRows(
         TRAIN,
-        query_ids.take(len(texts)),
+        pa.array(itertools.islice(query_ids, len(texts)), pa.string()),
         pa.array(texts, pa.large_string()),
         np.array(query_idx, np.int32),
         np.array(product_idx, np.int32),
@@ -237,17 +224,17 @@ def _train_rows(
 
 
 def _evaluation_rows(
-    name: str, pools: Sequence[Pool], ids: Sequence[str], query_ids: _QueryIds
+    name: str, pools: Sequence[Pool], ids: Sequence[str], query_ids: Iterator[str]
 ) -> SplitRows:
-    pool_ids = query_ids.take(len(pools))
+    pool_ids = list(itertools.islice(query_ids, len(pools)))
     relevance = {
         query_id: {ids[product]: 1 for product in sorted(pool.relevant.tolist())}
-        for query_id, pool in zip(pool_ids.to_pylist(), pools, strict=True)
+        for query_id, pool in zip(pool_ids, pools, strict=True)
     }
     sizes = [len(pool.candidates) for pool in pools]
     return SplitRows(
         name,
-        pool_ids,
+        pa.array(pool_ids, pa.string()),
         pa.array([pool.query.text for pool in pools], pa.large_string()),
         np.repeat(np.arange(len(pools), dtype=np.int32), sizes),
         np.concatenate([pool.candidates for pool in pools]).astype(np.int32),

@@ -21,7 +21,12 @@ from shopsight.data.photo_store import PHOTOS
 from shopsight.errors import DataError, OutputError, UsageError
 from shopsight.formats.checksums import check_contents
 from shopsight.prepare.journal import DATA, EXTRACTOR, SPOOL, Journal, open_journal
-from shopsight.prepare.output_dir import check_output_dir, has_content, publish
+from shopsight.prepare.output_dir import (
+    check_output_dir,
+    existing_manifest,
+    has_content,
+    publish,
+)
 from shopsight.prepare.photos.extract_regions import BATCH, RegionSource
 from shopsight.prepare.photos.finish import TableInfo, finish
 from shopsight.prepare.photos.ingest import PhotoInputs, open_click_log, open_ingest
@@ -64,7 +69,7 @@ def prepare_shard(
     check_output_dir(out, inputs.path)
     fingerprint = f"{inputs.table_fingerprint}; shard:{number}/{count}"
     if has_content(out) and not force:
-        return _same_shard(out, fingerprint)
+        return existing_manifest(out, fingerprint, SHARD)
     start, stop = (len(inputs.table) * part // count for part in (number - 1, number))
     with open_ingest(out, inputs, fingerprint, progress) as ingest:
         ingest.read(start, stop)
@@ -120,7 +125,8 @@ def merge_shards(
         raise OutputError(f"{out} exists; choose another --out, or replace it with --force")
     click_log, log_fingerprint = open_click_log(clicks)
     first = parts[0].manifest
-    settings = PhotosSettings.from_dict(first["info"]["settings"])
+    info = first["info"]
+    settings = PhotosSettings.from_dict(info["settings"])
     tokenizer = settings.photos.tokenizer
     vocabulary = load_vocabulary(tokenizer) if tokenizer else None
     source = QuerySource(
@@ -135,8 +141,11 @@ def merge_shards(
     with open_journal(out, PhotosState, fingerprint, resume=False) as journal:
         _concatenate(journal, parts, settings, skip_duplicates=on_error == "skip")
         rows, queries = make_queries_and_splits(journal.folder, source)
-        info = _merged_info(first["info"], settings, journal.state)
-        finish(journal.folder, journal.state, rows, queries, info, vocabulary)
+        extractor = dict(info["extractor"])
+        if extractor.get("name") == "features":  # labels in the table: each shard has some
+            extractor["label_names"] = journal.state.label_names
+        table = TableInfo(settings, extractor, tuple(info["field_names"]), info["typed"])
+        finish(journal.folder, journal.state, rows, queries, table, vocabulary)
         publish(out)
     return PreparedData.open(out)
 
@@ -244,7 +253,9 @@ def _concatenate(
                     size = content.sizes[i : i + 1]
                     products.append_stored(content.ids[i], content.lines[i], content.jpeg(i), size)
                 elif skip_duplicates:
-                    _skip_duplicate(content.ids[i], products, state)
+                    message = f"product '{content.ids[i]}': duplicate product id"
+                    state.skip(TABLE, "repeated", message)
+                    products.skip(0, content.ids[i], "repeated", message)
                 else:
                     reason = f"product '{content.ids[i]}' is in an earlier shard too"
                     raise DataError(f"{part.folder}: {reason} (--on-error skip keeps the first)")
@@ -257,12 +268,6 @@ def _concatenate(
     state.lengths = files.lengths()
 
 
-def _skip_duplicate(product_id: str, products: ProductFiles, state: PhotosState) -> None:
-    message = f"product '{product_id}': duplicate product id"
-    state.skip(TABLE, "repeated", message)
-    products.skip(0, product_id, "repeated", message)
-
-
 def _label_ids(part: PhotosState, merged: PhotosState) -> AnyArray | None:
     """Merged label ids by a shard's label id; None if they are equal."""
     for name in part.label_names:
@@ -271,24 +276,6 @@ def _label_ids(part: PhotosState, merged: PhotosState) -> AnyArray | None:
     if part.label_names == merged.label_names[: len(part.label_names)]:
         return None
     return np.array([merged.label_names.index(name) for name in part.label_names], np.int16)
-
-
-def _merged_info(info: dict[str, Any], settings: PhotosSettings, state: PhotosState) -> TableInfo:
-    extractor = dict(info["extractor"])
-    if extractor.get("name") == "features":  # labels come from the table, so each shard has some
-        extractor["label_names"] = state.label_names
-    return TableInfo(settings, extractor, tuple(info["field_names"]), info["typed"])
-
-
-def _same_shard(out: Path, fingerprint: str) -> dict[str, Any]:
-    try:
-        manifest = SHARD.read(out)
-    except DataError as error:
-        raise OutputError(f"{error}; choose another --out, or replace it with --force") from error
-    if manifest["fingerprint"] != fingerprint:
-        reason = "was prepared from other files or with other settings"
-        raise OutputError(f"{out} {reason}; choose another --out, or replace it with --force")
-    return manifest
 
 
 def _extractor_digest(part: _Part) -> str:
