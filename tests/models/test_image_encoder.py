@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from shopsight.bench import reference_models
-from shopsight.config import FeaturesConfig
 from shopsight.errors import UsageError
 from shopsight.models.image_encoder import ImageEncoder
 from tinymodels import ENCODER, WIDTH, WORD_WIDTH, make_regions, same, same_value_and_gradients
@@ -87,10 +86,6 @@ def test_a_trunk_frozen_with_dropout_keeps_it_in_training_only():
     same(encoder.through_trunk(regions), encoder.through_trunk(regions))
 
 
-def test_a_single_label_head_works():
-    assert make_model(label_heads=1)(make_regions()).labels.shape == (5, 1, WORD_WIDTH)
-
-
 def test_a_width_that_heads_do_not_divide_is_an_error():
     with pytest.raises(UsageError, match=r"width 9 cannot .* encoder.attention_heads = 2"):
         ImageEncoder(9, WORD_WIDTH, ENCODER)
@@ -101,38 +96,3 @@ def test_half_precision_features_are_read():
     half = replace(regions, features=regions.features.half(), boxes=regions.boxes.float())
     whole = replace(half, features=half.features.float())
     torch.testing.assert_close(encoder(half).heads, encoder(whole).heads)
-
-
-def test_encodings_in_bf16_stay_float32_and_close():
-    encoder, regions = make_model().float(), make_regions()
-    regions = replace(regions, features=regions.features.float(), boxes=regions.boxes.float())
-    with torch.autocast("cpu", torch.bfloat16):
-        encoding = encoder(regions)
-    assert encoding.heads.dtype == encoding.weights.dtype == torch.float32
-    exact = encoder(regions).heads
-    assert (encoding.heads - exact).abs().max() < 0.05 * exact.abs().max()
-
-
-@pytest.mark.parametrize(
-    ("transform", "expected"),
-    [
-        ("none", [[9.0, 16.0]]),
-        ("sqrt", [[3.0, 4.0]]),
-        ("log", [[2.302585092994046, 2.833213344056216]]),
-        ("l2", [[9 / 337**0.5, 16 / 337**0.5]]),
-    ],
-)
-def test_features_are_transformed(transform, expected):
-    encoder = ImageEncoder(2, 3, replace(ENCODER, features=FeaturesConfig(transform))).double()
-    raw = torch.tensor([[9.0, 16.0]], dtype=torch.float64)
-    same(encoder.trunk.features(raw), torch.tensor(expected, dtype=torch.float64))
-
-
-def test_features_are_standardised_after_the_transform():
-    features = FeaturesConfig("sqrt", standardise=True)
-    encoder = ImageEncoder(2, 3, replace(ENCODER, features=features)).double()
-    sample = torch.tensor([[1.0, 4.0], [9.0, 4.0]], dtype=torch.float64)
-    encoder.trunk.features.fit(sample)
-    expected = torch.tensor([[-1 / 1.001, 0.0], [1 / 1.001, 0.0]], dtype=torch.float64)
-    torch.testing.assert_close(encoder.trunk.features(sample), expected, rtol=1e-6, atol=1e-9)
-    assert {"trunk.features.mean", "trunk.features.std"} <= set(encoder.state_dict())

@@ -28,8 +28,9 @@ def test_by_default_features_pass_unchanged() -> None:
     assert not features.needs_fit
 
 
-def test_standardised_features_have_mean_0_and_std_1() -> None:
-    _, outputs = fitted(standardise=True)
+@pytest.mark.parametrize("transform", ["none", "sqrt"])
+def test_standardised_features_have_mean_0_and_std_1(transform: str) -> None:
+    _, outputs = fitted(standardise=True, transform=transform)
     torch.testing.assert_close(outputs.mean(0), torch.zeros(6).double(), atol=1e-6, rtol=0)
     torch.testing.assert_close(
         outputs.std(0, correction=0), torch.ones(6).double(), atol=0.02, rtol=0
@@ -79,3 +80,18 @@ def test_more_components_than_features_are_an_error() -> None:
         RegionFeatures(6, FeaturesConfig(components=7))
     with pytest.raises(UsageError, match="components must be"):
         FeaturesConfig(components=-1)
+
+
+@pytest.mark.parametrize(
+    ("transform", "expected"),
+    [
+        ("none", [9.0, 16.0]),
+        ("sqrt", [3.0, 4.0]),
+        ("log", [2.302585092994046, 2.833213344056216]),
+        ("l2", [9 / 337**0.5, 16 / 337**0.5]),
+    ],
+)
+def test_transforms(transform: str, expected: list[float]) -> None:
+    features = RegionFeatures(2, FeaturesConfig(transform)).double()  # type: ignore[arg-type]
+    outputs = features(torch.tensor([[9.0, 16.0]], dtype=torch.float64))
+    torch.testing.assert_close(outputs, torch.tensor([expected], dtype=torch.float64))

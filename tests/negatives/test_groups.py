@@ -133,6 +133,7 @@ def test_reading_groups_imports_neither_scipy_nor_sklearn():
     assert subprocess.check_output([sys.executable, "-c", code]) == b"[]\n"
 
 
+@pytest.mark.slow
 def test_the_real_queries(shared_data):
     rows = (shared_data / "kddcup2020" / "train_metadata.jsonl").read_text().splitlines()
     texts = (shared_data / "kddcup2020" / "queries.txt").read_text(encoding="utf-8").splitlines()

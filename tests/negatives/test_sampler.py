@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from shopsight.config import NegativesConfig
 from shopsight.errors import DataError
-from shopsight.negatives.groups import QueryGroups, build_query_groups
+from shopsight.negatives.groups import QueryGroups
 from shopsight.negatives.sampler import NegativeSampler
 
 SOURCES = ("cluster", "mixed", "overlap")
@@ -74,17 +74,6 @@ def test_negatives_are_never_positives(clicks, seed):
     again = sampler.draw(queries, products, rng(seed))
     assert (drawn.queries == again.queries).all()
     assert (drawn.products == again.products).all()
-
-
-@pytest.mark.parametrize("source", SOURCES)
-def test_spellings_of_a_query_share_their_clicks(source):
-    texts = ["red dress", "Red  Dress", "blue dress", "green dress", "lamp"]
-    groups = build_query_groups(texts, NegativesConfig(clusters=2, dimensions=2), 0)
-    queries, products = np.array([0, 1, 2, 3, 4]), np.array([0, 1, 2, 3, 4])
-    sampler = NegativeSampler(groups, queries, products, source=source)
-    drawn = sampler.draw(np.tile([0, 1], 100), np.tile([0, 1], 100), rng())
-    assert {2, 3} <= set(drawn.queries) <= {2, 3, 4}
-    assert {2, 3} <= set(drawn.products) <= {2, 3, 4}
 
 
 def draw_many(source, fraction=0.8):
@@ -162,12 +151,6 @@ def test_a_group_without_negatives_gives_way_to_the_next_wider_one(groups, expec
     assert set(drawn.queries) == {expected}
 
 
-def test_all_queries_are_the_last_resort():
-    sampler = NegativeSampler(grouped([0, 1, 2], [0, 1, 2]), np.arange(3), np.arange(3))
-    drawn = sampler.draw(np.zeros(50, np.int64), np.zeros(50, np.int64), rng())
-    assert set(drawn.queries) == set(drawn.products) == {1, 2}
-
-
 def test_a_single_negative_among_thousands_is_found_by_scanning():
     count = 10_000
     groups = grouped([0] * count)
@@ -179,22 +162,6 @@ def test_a_single_negative_among_thousands_is_found_by_scanning():
     drawn = sampler.draw(np.zeros(3, np.int64), np.ones(3, np.int64), rng())
     assert drawn.queries.tolist() == [last] * 3
     assert drawn.products.tolist() == [2] * 3
-
-
-def test_queries_without_clicks_are_never_drawn():
-    groups = grouped([0] * 6, neighbours=[[1, 2, 3]] * 6)
-    clicked = np.array([0, 4, 5])
-    for source in SOURCES:
-        sampler = NegativeSampler(groups, clicked, clicked, source=source)
-        drawn = sampler.draw(np.repeat(clicked, 50), np.repeat(clicked, 50), rng())
-        assert set(drawn.queries) == set(drawn.products) == {0, 4, 5}
-
-
-def test_the_sampler_keeps_no_state():
-    sampler = NegativeSampler(grouped([0] * 50), np.arange(50), np.arange(50))
-    first = sampler.draw(np.arange(50), np.arange(50), rng(1))
-    sampler.draw(np.arange(50), np.arange(50), rng(2))
-    assert (first.queries == sampler.draw(np.arange(50), np.arange(50), rng(1)).queries).all()
 
 
 def test_an_empty_batch_has_no_negatives():

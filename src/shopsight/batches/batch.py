@@ -67,11 +67,9 @@ class Regions(_ToDevice):
 
 @dataclass(frozen=True, eq=False)
 class Tokens(_ToDevice):
-    """Token ids of B queries, padded on the right.
+    """(B, T) int64 token ids of queries, padded on the right, and the mask of real tokens.
 
-    Attributes:
-        ids: (B, T) int64.
-        mask: (B, T) bool, True at real tokens; each row has at least one, the first.
+    Each row has at least one real token, the first.
     """
 
     ids: Tensor

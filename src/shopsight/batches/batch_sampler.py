@@ -8,15 +8,9 @@ from shopsight.types import AnyArray, IntArray
 
 
 def shuffled_batches(texts: IntArray, size: int, rng: np.random.Generator) -> IntArray:
-    """Cut all pairs, shuffled, into batches of distinct texts.
+    """(S, B) indices of all pairs, shuffled and cut into batches of distinct texts (N,).
 
-    Args:
-        texts: (N,) text of each pair.
-        size: B, pairs per batch; fewer if there are fewer distinct texts.
-        rng: determines the batches.
-
-    Returns:
-        (S, B) pair indices. Pairs that fill no whole batch are left out of the epoch.
+    B is ``size``, or the number of distinct texts. Pairs that fill no batch are left out.
     """
     return distinct_batches(texts, rng.permutation(len(texts)), size)
 
@@ -24,16 +18,9 @@ def shuffled_batches(texts: IntArray, size: int, rng: np.random.Generator) -> In
 def grouped_batches(
     texts: IntArray, labels: AnyArray, size: int, rng: np.random.Generator
 ) -> IntArray:
-    """Cut the pairs, sorted by group, into batches of distinct texts of few groups.
+    """`shuffled_batches` of few groups each, from the group labels (U,) of the texts.
 
-    Args:
-        texts: (N,) text of each pair.
-        labels: (U,) group of each text.
-        size: B, as in `shuffled_batches`.
-        rng: determines the order of groups, of pairs in a group, and of batches.
-
-    Returns:
-        (S, B) pair indices.
+    Groups, the pairs of a group, and the batches are in random order.
     """
     groups = labels[texts]
     group_order = rng.permutation(int(labels.max()) + 1)[groups]

@@ -21,13 +21,7 @@ from shopsight.types import BoolArray, IntArray
 
 @dataclass(frozen=True, eq=False)
 class TokenLists:
-    """L packed lists of token ids.
-
-    Attributes:
-        ids: (n,) int64 all lists end to end.
-        offsets: (L + 1,) list ``i`` is ``ids[offsets[i]:offsets[i + 1]]``.
-        pad: id of the padding in `block`.
-    """
+    """Packed lists of token ids; list ``i`` is ``ids[offsets[i]:offsets[i + 1]]``."""
 
     ids: IntArray
     offsets: IntArray

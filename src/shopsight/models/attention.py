@@ -21,17 +21,7 @@ Output = TypeVar("Output")
 
 
 def attend(qkv: Tensor, packing: Packing, heads: int, dropout: float = 0.0) -> Tensor:
-    """Attend among the rows of each segment.
-
-    Args:
-        qkv: (R, 3D) query, key and value of each packed row.
-        packing: layout of the rows.
-        heads: number of heads, which divide D.
-        dropout: of attention weights.
-
-    Returns:
-        (R, D).
-    """
+    """(R, D) attention within each segment, from (R, 3D) queries, keys and values of rows."""
     # A GPU runs one padded block faster than many small ones; a CPU does not.
     implementation = attend_padded if qkv.is_cuda else attend_runs
     return implementation(qkv, packing, heads, dropout)
@@ -86,11 +76,7 @@ def benefits_from_length_sort(packing: Packing) -> bool:
 class PackedLayer(nn.Module):
     """Pre-norm transformer layer (Xiong et al., 2020) on packed rows.
 
-    Args:
-        width: D.
-        heads: attention heads.
-        feedforward: hidden dimension of the feed-forward part, as a multiple of ``width``.
-        dropout: after each part and inside the second.
+    ``feedforward`` is the hidden dimension as a multiple of ``width`` (D).
     """
 
     def __init__(self, width: int, heads: int, feedforward: int, dropout: float) -> None:

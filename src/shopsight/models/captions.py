@@ -14,11 +14,9 @@ from shopsight.scoring import at_least_float32
 
 @dataclass(frozen=True)
 class Caption:
-    """A caption with its likelihood.
+    """Token ids without start and end, and their log probability.
 
-    Attributes:
-        ids: token ids, without start and end.
-        log_probability: of all tokens, and of the end token unless the depth cut the caption off.
+    It includes the end token, unless the depth cut the caption off.
     """
 
     ids: tuple[int, ...]
@@ -27,12 +25,7 @@ class Caption:
 
 @dataclass(frozen=True)
 class Tag:
-    """A word that labels a photo.
-
-    Attributes:
-        id: token id.
-        probability: of being a label, from 0 to 1.
-    """
+    """Token id of a label, and its probability from 0 to 1."""
 
     id: int
     probability: float
@@ -56,14 +49,8 @@ def beam_search(
     Each step keeps the ``beam`` most likely prefixes and finished captions of each photo. The end
     token or the depth finishes a caption.
 
-    Args:
-        model: in eval mode.
-        starts: (B, E) caption heads.
-        beam: captions kept for each photo; 1 is greedy search.
-        depth: most tokens of a caption.
-
-    Returns:
-        At most ``beam`` different captions of each photo, most likely first.
+    Returns at most ``beam`` different captions of each photo, most likely first. The model must be
+    in eval mode; ``starts`` are the caption heads (B, E). A beam of 1 is greedy search.
     """
     search = _Beams.initial(model, starts, beam)
     for _ in range(depth):

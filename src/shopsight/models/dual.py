@@ -58,12 +58,8 @@ class PoolingHead(nn.Module):
 class ImageTower(nn.Module):
     """Products to vectors.
 
-    Args:
-        feature_width: F.
-        config: the dual encoder.
-
     Raises:
-        UsageError: the recipe does not fit the feature dimension.
+        UsageError: the heads do not divide the feature dimension, which ``config.direct`` needs.
     """
 
     def __init__(self, feature_width: int, config: DualConfig) -> None:
@@ -95,16 +91,9 @@ class ImageTower(nn.Module):
 
 
 class TextTower(nn.Module):
-    """Queries to vectors.
+    """Queries to vectors, from ``shared`` frozen word vectors or learned ones.
 
-    Args:
-        vocabulary_size: V.
-        config: the dual encoder.
-        unknown: id of the unknown token.
-        shared: frozen word vectors, instead of learned ones.
-
-    Attributes:
-        frequent: (V,) bool, False for ids that are read as the unknown token.
+    The buffer ``frequent`` (V,) is False at ids that are read as the unknown token.
     """
 
     frequent: Tensor
@@ -163,20 +152,9 @@ class DualTower(nn.Module):
 class Dual(nn.Module):
     """Towers and the scale of their softmax loss.
 
-    Args:
-        feature_width: F.
-        vocabulary_size: V.
-        config: all settings.
-        unknown: id of the unknown token.
-        counts: (V,) training queries that contain each id; ids below ``config.min_count`` are read
-            as the unknown token. None keeps all.
-        shared: word vectors for ``config.vectors`` = "shared".
-
-    Attributes:
-        unknown: id of the unknown token.
-
-    Raises:
-        UsageError: the recipe does not fit the feature dimension.
+    Ids in fewer than ``config.min_count`` of the training queries (``counts`` (V,)) are read as the
+    token ``unknown``; without counts none are. ``shared`` word vectors are for
+    ``config.vectors`` = "shared".
     """
 
     def __init__(

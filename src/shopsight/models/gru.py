@@ -50,12 +50,7 @@ class TimeMajorPacking:
 
 
 class GRUDirection(nn.Module):
-    """One direction of one layer.
-
-    Args:
-        width: input dimension.
-        hidden: H, state dimension.
-    """
+    """One direction of one layer, with states of dimension H = ``hidden``."""
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
@@ -105,14 +100,7 @@ class GRUDirection(nn.Module):
 
 
 class BiGRU(nn.Module):
-    """Bidirectional GRU whose layers all start from the same states.
-
-    Args:
-        width: word vector dimension.
-        hidden: H, state dimension of a direction.
-        layers: number of layers.
-        dropout: between layers.
-    """
+    """Bidirectional GRU whose layers all start from the same states; H is ``hidden``."""
 
     def __init__(self, width: int, hidden: int, layers: int, dropout: float) -> None:
         super().__init__()

@@ -50,17 +50,9 @@ class LabelProducts(Encodings):
 
 
 class LabelMatch(MatchingModel):
-    """Image encoder with a multi-label and a caption output.
+    """Image encoder with multi-label and caption outputs, whose last layer is the word vectors.
 
-    Args:
-        feature_width: F.
-        words: word vectors, which are also the output layer of both tasks.
-        config: the image encoder.
-        label_ids: token ids in training queries, in any order; special ids are left out.
-        special: the special ids.
-
-    Attributes:
-        label_ids: (V,) token ids that are labels, ascending.
+    The buffer ``label_ids`` (V,) holds the labels, ascending: the given ids without special ones.
     """
 
     label_ids: Tensor

@@ -12,11 +12,7 @@ _BLOCK_NUMBERS = 1 << 18
 
 
 class PairwiseLogits(nn.Module):
-    """PReLU and Linear to a logit, after the first Linear of the token weights.
-
-    Args:
-        hidden: M, hidden dimension.
-    """
+    """PReLU and Linear to a logit, after the first Linear (M = ``hidden``) of the token weights."""
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
@@ -31,11 +27,7 @@ class PairwiseLogits(nn.Module):
         """(N, P) logits of ``text[:, None] + photo[None]``, whose (N, P, M) is never stored.
 
         PReLU(x) = a x + (1 - a) relu(x). The Linear of the first term splits again into a text and
-        a photo part; only the second term needs all pairs.
-
-        Args:
-            text: (N, M) float32.
-            photo: (P, M) float32.
+        a photo part; only the second term needs all pairs. Inputs are (N, M) and (P, M) float32.
         """
         slope, out = self.activation.weight, self.out.weight[0]
         with torch.autocast(text.device.type, enabled=False):

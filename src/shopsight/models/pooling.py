@@ -10,12 +10,7 @@ from shopsight.scoring import at_least_float32
 
 
 class Pooling(nn.Module):
-    """Pool each segment to one row.
-
-    Args:
-        width: D.
-        kind: "mean", "max", "first", or "attention", a mean weighted by a Linear.
-    """
+    """Pool each segment to one row: "mean", "max", "first", or "attention" by a Linear."""
 
     def __init__(self, width: int, kind: str) -> None:
         super().__init__()

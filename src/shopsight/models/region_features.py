@@ -16,13 +16,6 @@ class RegionFeatures(nn.Module):
     Principal components (Pearson, 1901) are divided by one factor for all, so that their mean
     variance over the sample is 1 and their order of size is kept.
 
-    Args:
-        width: F, feature dimension.
-        config: transform, standardisation, number of components, dropout.
-
-    Attributes:
-        out: G, output dimension.
-
     Raises:
         UsageError: more components than features.
     """

@@ -17,15 +17,9 @@ LEARNED = "learned"
 
 
 class WordVectors(nn.Module):
-    """V word vectors of dimension E, with the frozen LayerNorm that follows them.
+    """V word vectors of dimension E, with the LayerNorm that follows them.
 
-    Args:
-        size: V, vocabulary size.
-        width: E.
-
-    Attributes:
-        table: (V, E), learned or frozen.
-        gain: (E,) weight of the LayerNorm; never trained, like its ``bias`` and ``epsilon``.
+    The ``table`` is learned or frozen; ``gain``, ``bias`` and ``epsilon`` are never trained.
     """
 
     gain: Tensor
@@ -58,16 +52,10 @@ class WordVectors(nn.Module):
 def make_word_vectors(
     config: WordVectorsConfig, size: int, cooccurring: Sequence[Sequence[int]] = ()
 ) -> WordVectors:
-    """Create the word vectors of a training.
+    """Create random word vectors to train, or take frozen ones of a published model.
 
-    Args:
-        config: their source.
-        size: V, vocabulary size.
-        cooccurring: lists of token ids that occur together, such as all words that a product was
-            clicked for; only "cooccurrence" uses them.
-
-    Returns:
-        Random vectors to train, or frozen vectors of a published model.
+    The start "cooccurrence" needs lists of token ids that occur together, such as all words that a
+    product was clicked for.
 
     Raises:
         DataError: the model is not readable or has fewer vectors than the vocabulary has ids.

@@ -20,13 +20,9 @@ from shopsight.types import BoolArray, IntArray
 
 @dataclass(frozen=True, eq=False)
 class ClickIndex:
-    """Clicked products of each text.
+    """Clicked products of each text: those of ``i`` are ``products[offsets[i]:offsets[i + 1]]``.
 
-    Attributes:
-        width: one more than the largest product index.
-        keys: (N,) ``text * width + product``, ascending.
-        products: (N,) those of text ``i`` are ``products[offsets[i]:offsets[i + 1]]``.
-        offsets: (U + 1,).
+    ``keys`` (N,) are ``text * width + product``, ascending; ``width`` exceeds every product.
     """
 
     width: int
@@ -75,10 +71,7 @@ class ClickIndex:
 class NegativePool:
     """For each text, the clicked texts of its group, possibly with itself.
 
-    Attributes:
-        members: those of text ``i`` are ``members[starts[i]:starts[i] + sizes[i]]``.
-        starts: (U,).
-        sizes: (U,).
+    Those of text ``i`` are ``members[starts[i]:starts[i] + sizes[i]]``.
     """
 
     members: NDArray[np.integer[Any]]

@@ -37,17 +37,9 @@ def cluster_queries(
     seed: int,
     progress: Progress = no_progress,
 ) -> NDArray[np.int32]:
-    """Cluster queries, repeatably by seed.
+    """(U,) cluster of each query, from 0, repeatable by seed.
 
-    Args:
-        queries: U distinct queries.
-        clusters: see `cluster_count`; some may stay empty.
-        dimensions: D of a query vector.
-        seed: of the sample, the SVD and K-means.
-        progress: stage "clusters".
-
-    Returns:
-        (U,) cluster of each query, from 0.
+    Some of the `cluster_count` clusters may stay empty. Progress has the stage "clusters".
     """
     total = len(queries)
     count = cluster_count(total, clusters)

@@ -73,12 +73,8 @@ def build_query_groups(
 ) -> QueryGroups:
     """Group queries by last word, cluster and shared words, repeatably by seed.
 
-    Args:
-        texts: Q queries, not normalised.
-        config: number of clusters and neighbours, and how they are computed.
-        seed: of all samples.
-        workers: threads; 0 for every core of this process. The result does not depend on them.
-        progress: stages "words", "clusters" and "overlap".
+    Progress has the stages "words", "clusters" and "overlap". Threads (``workers``, 0 for all cores
+    of this process) do not change the result.
 
     Raises:
         DataError: there are no queries.
@@ -162,12 +158,8 @@ def save_query_groups(groups: QueryGroups, folder: str | Path) -> None:
 def load_query_groups(folder: str | Path, texts: Sequence[str] | None = None) -> QueryGroups:
     """Open saved groups as memory maps.
 
-    Args:
-        folder: of `save_query_groups`.
-        texts: the queries that the groups must have been built from, if given.
-
     Raises:
-        DataError: incomplete, damaged, or built from other queries.
+        DataError: incomplete, damaged, or built from other queries than ``texts``.
     """
     folder = Path(folder)
     manifest = GROUPS.read(folder)

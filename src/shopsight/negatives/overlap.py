@@ -49,13 +49,7 @@ def overlap_neighbours(
     The result is exact if no word is in more than ``postings`` queries, and otherwise exact among
     the proposed candidates.
 
-    Args:
-        queries: U distinct queries.
-        neighbours: M, neighbours per query.
-        postings: most queries that a word, or a pair of words, proposes; beyond that a sample.
-        rng: of the samples.
-        workers: threads; the result does not depend on them.
-        progress: stage "overlap".
+    Threads (``workers``) do not change the result. Progress has the stage "overlap".
 
     Returns:
         (U, M) query indices, largest overlap first, then by index; -1 is padding.

@@ -46,12 +46,8 @@ class NegativeSampler:
     query, for which the product was not clicked. A negative product was clicked for another query
     of the group, and not for this one.
 
-    Args:
-        groups: groups of Q queries.
-        queries: (N,) query of each clicked pair, 0 to Q - 1.
-        products: (N,) product of each clicked pair, from 0.
-        config: fraction of the first group, and the tries before a scan.
-        source: which groups; not "random" (see `ClickedPairs.sampler`).
+    The clicked pairs are ``queries`` and ``products`` (N,). `ClickedPairs.sampler` makes uniform
+    negatives of a single group.
 
     Raises:
         DataError: there is no clicked pair, or a clicked pair without any negative.
@@ -81,12 +77,7 @@ class NegativeSampler:
         self._others = [cluster, everything if source == "mixed" else cluster]
 
     def draw(self, queries: IntArray, products: IntArray, rng: np.random.Generator) -> Negatives:
-        """Draw a negative query and a negative product for each positive.
-
-        Args:
-            queries: (B,) query of each positive.
-            products: (B,) its product.
-            rng: determines the negatives.
+        """Draw a negative query and product for each positive (B,), determined by ``rng``.
 
         Raises:
             DataError: a pair, which then was not clicked, has no negative.
