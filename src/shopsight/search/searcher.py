@@ -71,33 +71,9 @@ class Searcher:
         snapshot = Snapshot.current(folder)
         return cls(folder, snapshot, open_retriever(engine, snapshot), clock)
 
-    def search(
-        self,
-        query: str,
-        k: int = 10,
-        *,
-        filters: Filters | None = None,
-        candidates: int | None = None,
-        rerank: bool = True,
-        explain: bool = False,
-    ) -> Results:
-        """Search with a query.
-
-        Args:
-            query: any text.
-            k: maximum number of hits.
-            filters: conditions on fields, all of which must be met.
-            candidates: products to retrieve for re-ranking (default: the index's setting).
-            rerank: if False, hits are ordered and scored by the dual encoder's cosine.
-            explain: add an explanation to every hit.
-
-        Raises:
-            FilterError: unknown field, or a value that does not fit it.
-            UsageError: ``k`` or ``candidates`` is below 1.
-        """
-        return self.search_many(
-            [query], k, filters=filters, candidates=candidates, rerank=rerank, explain=explain
-        )[0]
+    def search(self, query: str, k: int = 10, **options: Any) -> Results:
+        """Search with one query; see `search_many` for the options."""
+        return self.search_many([query], k, **options)[0]
 
     def search_many(
         self,
@@ -109,7 +85,20 @@ class Searcher:
         rerank: bool = True,
         explain: bool = False,
     ) -> list[Results]:
-        """Search with several queries as one batch; each result holds the batch's seconds."""
+        """Search with several queries as one batch; each result holds the batch's seconds.
+
+        Args:
+            queries: any texts.
+            k: maximum number of hits per query.
+            filters: conditions on fields, all of which must be met.
+            candidates: products to retrieve for re-ranking (default: the index's setting).
+            rerank: if False, hits are ordered and scored by the dual encoder's cosine.
+            explain: add an explanation to every hit.
+
+        Raises:
+            FilterError: unknown field, or a value that does not fit it.
+            UsageError: ``k`` or ``candidates`` is below 1.
+        """
         snapshot, queries = self._current(), [_sanitise(query) for query in queries]
         _check_positive(k=k, candidates=1 if candidates is None else candidates)
         count = max(k, candidates or snapshot.generation.settings.candidates) if rerank else k
