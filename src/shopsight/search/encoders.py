@@ -119,7 +119,7 @@ class SearchModels:
         return tuple(dict.fromkeys(word for word in written if not self.knows(word)))
 
     def knows(self, word: str) -> bool:
-        """Whether a written word occurs in training queries; punctuation counts as known."""
+        """Test whether a word occurs in training queries; punctuation counts as known."""
         if self.vocabulary.unk in self.vocabulary.encode([word])[0]:
             return not words(word)
         return self.known_words is None or self.known_words.issuperset(words(word))

@@ -82,7 +82,7 @@ class FieldTable:
 
 
 class FieldColumn:
-    """One field of P products, decoded when it is first filtered by."""
+    """A field of P products, decoded when it is first filtered by."""
 
     def __init__(self, name: str, stored: pa.ChunkedArray) -> None:
         self.name, self.stored = name, stored

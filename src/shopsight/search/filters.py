@@ -252,7 +252,7 @@ def parse_filter(text: str) -> tuple[str, str]:
 
 def _number(field: str, text: str) -> float:
     try:
-        # float() accepts underscores between digits, which nobody means in a filter.
+        # float() accepts underscores between digits, which in a filter are typing errors.
         value = math.nan if "_" in text else float(text)
     except ValueError:
         value = math.nan

@@ -32,12 +32,7 @@ Photo = NDArray[np.uint8]
 
 
 class PhotoEncoder:
-    """Encodes photos as vectors of the dual encoder.
-
-    Args:
-        folder: the region extractor; may be missing.
-        models: the models of the index.
-    """
+    """Encodes photos as vectors of the dual encoder; the extractor's folder may be missing."""
 
     def __init__(self, folder: Path, models: SearchModels) -> None:
         self._folder, self._models = folder, models

@@ -49,13 +49,6 @@ def build_index(
 
     A killed build resumes when it is called again with the same arguments.
 
-    Args:
-        run: the run folder.
-        data: the prepared folder.
-        out: index folder to create.
-        config: index settings.
-        progress: callback.
-
     Raises:
         OutputError: ``out`` is in use, or cannot be written.
         DataError: the data do not have the run's feature dimension.

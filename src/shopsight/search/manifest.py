@@ -31,7 +31,7 @@ _SEGMENT, _REMOVED, _PENDING, _PREVIOUS = "segment-", "removed-", "pending-", "p
 
 @dataclass(frozen=True)
 class SegmentInfo:
-    """Entry of one segment in ``index.json``.
+    """Entry of a segment in ``index.json``.
 
     Attributes:
         name: folder name.
@@ -50,7 +50,7 @@ class SegmentInfo:
 
 @dataclass(frozen=True)
 class Generation:
-    """One state of an index: the content of ``index.json``.
+    """A state of an index: the content of ``index.json``.
 
     Attributes:
         number: incremented by every change.
@@ -127,7 +127,7 @@ def _delete_unused(folder: Path) -> None:
 
 
 def is_index_file(name: str) -> bool:
-    """Whether an unfinished index folder may contain this file."""
+    """Test whether an unfinished index folder may contain a file."""
     return name.startswith((MODELS, EXTRACTOR, _PENDING, _SEGMENT, "."))
 
 

@@ -31,14 +31,9 @@ def publish(
     new_files: Sequence[str],
     progress: Progress,
 ) -> Generation:
-    """Write the next generation.
+    """Write the next generation with these segments.
 
-    Args:
-        folder: the index.
-        previous: the current generation.
-        segments: all segments of the next one.
-        new_files: files and folders to compute checksums of.
-        progress: callback.
+    ``new_files`` are the files and folders that the previous generation does not list.
     """
     progress("checksums", 0, 1)
     kept = {MODELS, EXTRACTOR}

@@ -71,8 +71,6 @@ def rerank_pools(
     """Score candidates with every model of the ensemble.
 
     Args:
-        models: the models of the index.
-        snapshot: the index.
         queries: encodings of the Q queries by model.
         pools: the candidates.
         rows: (N,) their rows.

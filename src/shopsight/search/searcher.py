@@ -148,10 +148,7 @@ class Searcher:
     ) -> Results:
         """Find products similar to a photo; scores are cosines.
 
-        Args:
-            photo: content of a JPEG or PNG file, or (H, W, 3) uint8 RGB.
-            k: maximum number of hits.
-            filters: conditions on fields.
+        The photo is the content of a JPEG or PNG file, or (H, W, 3) uint8 RGB.
 
         Raises:
             PhotoError: invalid or too large, or the index has no region extractor.

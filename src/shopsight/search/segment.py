@@ -46,11 +46,6 @@ def scale_file(model: str, tensor: str) -> str:
 class Segment:
     """The files of a segment; rows are its own, from 0, and include removed products.
 
-    Args:
-        folder: the segment's folder.
-        models: models whose encodings it holds.
-        info: its entry in ``index.json``.
-
     Raises:
         DataError: a file is missing or damaged, or the files do not fit each other.
     """
@@ -79,7 +74,7 @@ class Segment:
 
     @cached_property
     def fields(self) -> pa.Table | None:
-        """One row per product; None if the segment has no fields."""
+        """P rows; None if the segment has no fields."""
         return read_fields(self.folder)
 
     @cached_property
@@ -133,7 +128,7 @@ class Segment:
 
 
 class EncodingArray:
-    """One tensor of a model's encodings on disk, (P, ...)."""
+    """A tensor (P, ...) of a model's encodings on disk."""
 
     def __init__(self, folder: Path, model: str, tensor: str) -> None:
         self._stored = map_npy(folder / encoding_file(model, tensor), INDEX.remedy)

@@ -38,11 +38,8 @@ class SegmentSource:
     Attributes:
         stage: name of the work for the progress callback.
         content: identifies the products; a partial segment of the same content is resumed.
-        ids: P product ids.
         read: returns encodings by model and regions of products (n,).
-        fields: P rows; None without fields.
-        photos: P JPEG files; None without photos.
-        queries: (Q, D) vectors of queries to tune nprobe on; None without.
+        queries: (Q, D) vectors of queries to tune nprobe on.
     """
 
     stage: str
@@ -119,14 +116,7 @@ def write_segment(
 def finish_segment(
     folder: Path, partial: Path, rows: int, params: Mapping[str, object]
 ) -> SegmentInfo:
-    """Sync a complete segment and give it its name.
-
-    Args:
-        folder: the index.
-        partial: where the segment was written.
-        rows: products in it.
-        params: parameters of its Faiss index.
-    """
+    """Sync a complete segment and rename it; ``params`` are those of its Faiss index."""
     sync_folder(partial)
     name = segment_name(folder)
     partial.rename(folder / name)

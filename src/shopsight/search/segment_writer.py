@@ -62,11 +62,7 @@ class SegmentWriter:
             self._regions = sum(self._lengths)
 
     def append(self, encodings: Mapping[str, Encodings], regions: RegionBatch | None) -> None:
-        """Write B products.
-
-        Args:
-            encodings: by model.
-            regions: None if the index stores no regions.
+        """Write B products' encodings by model, and regions if the index stores them.
 
         Raises:
             OutputError: the disk is full, or a value overflows the number format.
@@ -101,13 +97,7 @@ class SegmentWriter:
         photos: Iterable[bytes | None] | None,
         queries: Vectors | None,
     ) -> dict[str, Any]:
-        """Write ids, fields, photos and the Faiss index.
-
-        Args:
-            product_ids: P ids.
-            fields: P rows.
-            photos: P JPEG files.
-            queries: (Q, D) vectors of queries to tune nprobe on.
+        """Write ids, fields, photos and the Faiss index, tuned on query vectors (Q, D).
 
         Returns:
             Parameters of the Faiss index.

@@ -1,4 +1,4 @@
-"""One state of an index, opened: all segments as one list of products without removed ones."""
+"""An opened state of an index: all segments as one list of products."""
 
 from __future__ import annotations
 
@@ -31,10 +31,7 @@ T = TypeVar("T", Encodings, Regions)
 class Snapshot:
     """An opened state. Rows are numbered across all segments, from 0.
 
-    Args:
-        folder: the index.
-        generation: the state.
-        opened: an earlier snapshot, whose unchanged segments are reused.
+    Unchanged segments of an ``opened`` earlier snapshot are reused.
 
     Raises:
         DataError: a file is missing or damaged.
@@ -58,12 +55,7 @@ class Snapshot:
 
     @classmethod
     def current(cls, folder: str | Path, opened: Snapshot | None = None) -> Snapshot:
-        """Open the current state, whatever a writer does meanwhile.
-
-        Args:
-            folder: the index.
-            opened: an earlier snapshot, whose unchanged segments are reused.
-        """
+        """Open the current state, whatever a writer does meanwhile."""
         failed = -1
         while True:
             generation = read_generation(folder)
