@@ -26,7 +26,7 @@ from shopsight.negatives.sampler import Negatives, NegativeSampler
 from shopsight.types import AnyArray, IntArray
 
 
-class RegionSource(Protocol):
+class RegionReader(Protocol):
     """Anything that reads the regions of products: the region store or a cache of trunk outputs."""
 
     def read(self, indices: IntArray) -> RegionBatch:
@@ -59,7 +59,7 @@ class Loader:
     """
 
     pairs: ClickedPairs
-    source: RegionSource
+    source: RegionReader
     batch: int
     seed: int
     negatives: NegativeSampler | None = None

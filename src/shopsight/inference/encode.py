@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from shopsight.batches.batch import Regions, as_regions, pad_tokens
-from shopsight.batches.loader import RegionSource
+from shopsight.batches.loader import RegionReader
 from shopsight.data.dataset import PreparedData
 from shopsight.data.region_store import RegionStore
 from shopsight.models.base import Encodings, RankingModel
@@ -55,7 +55,7 @@ def rank_split(
     split: str,
     *,
     pools: Pools | None = None,
-    source: RegionSource | None = None,
+    source: RegionReader | None = None,
     device: torch.device | str = "cpu",
 ) -> Run:
     """Score the candidates of a split.
@@ -87,7 +87,7 @@ def encode(
     vocabulary: Vocabulary,
     pools: Pools,
     texts: Mapping[str, str],
-    source: RegionSource | None = None,
+    source: RegionReader | None = None,
     device: torch.device | str = "cpu",
 ) -> Encoded:
     """Encode every query and every distinct product of some pools, once.
@@ -128,7 +128,7 @@ def encode_texts(
     return type(encodings[0]).join(encodings)
 
 
-def read_regions(source: RegionSource, products: IntArray) -> Iterator[Regions]:
+def read_regions(source: RegionReader, products: IntArray) -> Iterator[Regions]:
     """The regions of products (P,), in order, some hundred products at a time."""
     through_trunk = bool(getattr(source, "through_trunk", False))
     for start in range(0, len(products), _PRODUCTS_AT_ONCE):

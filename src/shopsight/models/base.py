@@ -73,7 +73,7 @@ class RankingModel(Protocol[Queries, Products]):
 
 @dataclass(frozen=True, eq=False)
 class WordAttribution:
-    """How each of T words of a query contributes to its scores with N products.
+    """Contribution of each of T words of a query to its scores with N products.
 
     Attributes:
         weights: (N, T) weights of the words, which sum to 1 for each product.

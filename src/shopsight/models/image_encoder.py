@@ -111,11 +111,15 @@ class Heads(nn.Module):
         )
         self.output_proj = nn.Linear(config.embed_hidden, self.count * word_width)
 
+    def weighted_regions(self, regions: Tensor, packing: Packing) -> tuple[Tensor, Tensor]:
+        """(R,) weights of regions, and (R, hidden) terms whose sum per photo gives its heads."""
+        weights = packing.softmax(at_least_float32(self.weight_mlp(regions)[:, 0]))  # (R,)
+        return weights, weights[:, None] * at_least_float32(self.embed_mlp(regions))
+
     def forward(self, regions: Tensor, packing: Packing) -> ImageEncoding:
         """Encodings of B photos from trunk output (R, G)."""
-        weights = packing.softmax(at_least_float32(self.weight_mlp(regions)[:, 0]))  # (R,)
-        embedded = at_least_float32(self.embed_mlp(regions))  # (R, hidden)
-        photos = packing.sum(weights[:, None] * embedded)  # (B, hidden)
+        weights, terms = self.weighted_regions(regions, packing)
+        photos = packing.sum(terms)  # (B, hidden)
         heads = at_least_float32(self.output_proj(photos))  # (B, (1 + H) E)
         return ImageEncoding(heads.view(len(heads), self.count, -1), weights, packing)
 

@@ -142,20 +142,16 @@ class WordMatch(MatchingModel):
         (T, E) with its best head (N, T) is a sum over regions too.
         """
         layers = self.encoder.heads
-        through = self.encoder.through_trunk(regions)
-        weights = regions.packing.softmax(
-            scoring.at_least_float32(layers.weight_mlp(through)[:, 0])
-        )
-        embedded = scoring.at_least_float32(layers.embed_mlp(through)) * weights[:, None]
+        rows = self.encoder.through_trunk(regions)  # (R, G)
+        weights, terms = layers.weighted_regions(rows, regions.packing)
         last = layers.output_proj.weight.view(layers.count, words.shape[1], -1)[1:]
         projected = torch.einsum("te,heg->thg", words, last)  # (T, H, hidden)
         bias = words @ layers.output_proj.bias.view(layers.count, -1)[1:].T  # (T, H)
         lengths, token = regions.lengths.tolist(), torch.arange(len(words))
+        photos = zip(heads, torch.split(terms, lengths), torch.split(weights, lengths), strict=True)
         return [
-            projected[token, head] @ here.T + bias[token, head][:, None] * weight
-            for head, here, weight in zip(
-                heads, torch.split(embedded, lengths), torch.split(weights, lengths), strict=True
-            )
+            projected[token, head] @ term.T + bias[token, head][:, None] * weight
+            for head, term, weight in photos
         ]
 
     def _pair_logits(self, queries: WordQueries, photos: Tensor) -> Tensor:

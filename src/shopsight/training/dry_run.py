@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from shopsight.batches.click_dataset import ClickedPairs
-from shopsight.batches.loader import Loader, RegionSource
+from shopsight.batches.loader import Loader, RegionReader
 from shopsight.config import Recipe, TrainConfig
 from shopsight.data.dataset import PreparedData
 from shopsight.data.region_store import RegionBatch, RegionStore
@@ -86,7 +86,7 @@ def make_plan(
     for stage in stages:
         task = make_task(stage, recipe, vocabulary, pairs, data.store, context=context)
         config = recipe.model(stage)
-        source: RegionSource = _AsIfCached(data.store) if config.cache_trunk else data.store
+        source: RegionReader = _AsIfCached(data.store) if config.cache_trunk else data.store
         loaders = [
             make_loader(task, stage, recipe, pairs, source, context, number)
             for number in range(1, len(config.phases) + 1)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from shopsight.batches.click_dataset import ClickedPairs
-from shopsight.batches.loader import Loader, RegionSource
+from shopsight.batches.loader import Loader, RegionReader
 from shopsight.config import Recipe
 from shopsight.data.region_store import RegionStore
 from shopsight.inference.weights import load_part
@@ -82,7 +82,7 @@ def make_loader(
     stage: str,
     recipe: Recipe,
     pairs: ClickedPairs,
-    source: RegionSource,
+    source: RegionReader,
     context: DistributedContext,
     phase: int = 1,
 ) -> Loader:

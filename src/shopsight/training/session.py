@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from shopsight.batches.click_dataset import ClickedPairs
-from shopsight.batches.loader import RegionSource
+from shopsight.batches.loader import RegionReader
 from shopsight.config import Recipe
 from shopsight.data.dataset import PreparedData
 from shopsight.data.split_names import VALID
@@ -86,7 +86,7 @@ class TrainingSession:
         """The candidates of the validation split."""
         return self.data.pools(VALID)
 
-    def validate(self, model: Any, source: RegionSource) -> float:
+    def validate(self, model: Any, source: RegionReader) -> float:
         """The headline metric of a model, in evaluation mode, on the validation split."""
         run = rank_split(
             model,
@@ -162,7 +162,7 @@ class TrainingSession:
             )
         return self.folder.stage(PRETRAINING).best
 
-    def _region_source(self, stage: str, task: Task) -> RegionSource:
+    def _region_source(self, stage: str, task: Task) -> RegionReader:
         """The region store, or the cached outputs of the frozen trunk."""
         if not (model_spec(stage).uses_trunk and self.recipe.model(stage).cache_trunk):
             return self.data.store
