@@ -26,7 +26,7 @@ def test_search(index: ss.Index, small_data: Path) -> None:
     assert results[0].score >= results[1].score
     assert results.records()[0]["rank"] == 1
     assert results.to_dict()["query"] == "red dress"
-    assert repr(results).startswith("SearchResults('red dress', 3 products: ")
+    assert repr(results).startswith("SearchResults('red dress', products: 3 (")
     assert results._repr_html_().count("<tr>") == 4
     (again,) = index.search_many(["red dress"], k=3)
     assert [hit.product_id for hit in again] == [hit.product_id for hit in results]

@@ -23,7 +23,7 @@ from shopsight.search.index import (
 )
 from shopsight.search.results import Hit, Results
 from shopsight.search.searcher import Searcher
-from shopsight.tables import Grid, Tabular, html_table
+from shopsight.tables import Grid, Tabular, abbreviated, html_table
 
 Filters = Mapping[str, Any]
 _FIELDS = 4  # shown per product
@@ -74,8 +74,8 @@ class SearchResults(Tabular):
         return self.results.hits[rank]
 
     def __repr__(self) -> str:
-        best = ", ".join(hit.product_id for hit in self.results.hits[:3])
-        return f"SearchResults({self.results.query!r}, {len(self)} products: {best}, ...)"
+        products = abbreviated(hit.product_id for hit in self)
+        return f"SearchResults({self.results.query!r}, products: {products})"
 
     def _repr_html_(self) -> str:
         return html_table(self.grids()[0], [self._data_uri(hit.product_id) for hit in self])

@@ -42,7 +42,11 @@ def run(argv: list[str]) -> None:
         how = {"force": args.force, "progress": reporter}
         if shard:
             options = PhotosSettings(
-                *[config_from(kind, args) for kind in _CONFIGS], seed=args.seed
+                config_from(PhotosConfig, args),
+                config_from(PhotoColumnsConfig, args),
+                config_from(SmallPhotoConfig, args),
+                config_from(QueryGenerationConfig, args),
+                args.seed,
             )
             source = _region_source(args)
             manifest = prepare_shard(args.table, args.out, source, options, shard, **how)
