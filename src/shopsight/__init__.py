@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from shopsight.api.data import PreparedData, load, prepare_kddcup, prepare_photos
     from shopsight.api.evaluation import audit, compare, evaluate, fuse, rerank, submit
     from shopsight.api.info import info
-    from shopsight.api.models import Ranker, open_ranker, train
+    from shopsight.api.ranker import Ranker, open_ranker
     from shopsight.api.runs import Qrels, Run, read_qrels, read_run
     from shopsight.api.search import Index, open_index
+    from shopsight.api.training import train
     from shopsight.errors import ShopsightError
 
 __version__ = "0.4.0"
@@ -47,9 +48,10 @@ _MODULES = {
     "api.data": ("PreparedData", "load", "prepare_kddcup", "prepare_photos"),
     "api.evaluation": ("audit", "compare", "evaluate", "fuse", "rerank", "submit"),
     "api.info": ("info",),
-    "api.models": ("Ranker", "open_ranker", "train"),
+    "api.ranker": ("Ranker", "open_ranker"),
     "api.runs": ("Qrels", "Run", "read_qrels", "read_run"),
     "api.search": ("Index", "open_index"),
+    "api.training": ("train",),
     "errors": ("ShopsightError",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

@@ -34,15 +34,16 @@ class Grid:
 
 
 class Tabular:
-    """A result that draws itself as a table; subclasses define `grids` and `records`."""
+    """A result that draws itself as tables; subclasses define `grids`."""
 
     def grids(self) -> list[Grid]:
         """The tables to draw."""
         raise NotImplementedError
 
     def records(self) -> list[dict[str, Any]]:
-        """The rows of the data frame, as ``{column: value}``."""
-        raise NotImplementedError
+        """The rows of the data frame, as ``{column: value}``; default: those of the first grid."""
+        grid = self.grids()[0]
+        return [dict(zip(grid.columns, row, strict=True)) for row in grid.rows]
 
     def to_dict(self) -> dict[str, Any]:
         """The result as JSON-serialisable values."""

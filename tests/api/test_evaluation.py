@@ -59,7 +59,7 @@ def test_fuse() -> None:
     assert fusion.fused["in_sample"].mean == 1.0
     assert [grid.columns[0] for grid in fusion.grids()] == ["run", "mrr"]
     assert fusion.to_dict()["members"]["run"]["mean"] == 1.0
-    assert fusion.records()[0]["mrr"] == 1.0
+    assert [row["run"] for row in fusion.records()] == ["run", "run again"]
 
 
 def test_fuse_without_judgements() -> None:
@@ -84,7 +84,7 @@ def test_audit(small_data: Path) -> None:
     result = ss.audit(small_data)
     assert result.leak is not None
     assert result.to_dict() == ss.audit(PreparedData.open(small_data)).to_dict()
-    assert result.records()[0]["pools"] >= 1
+    assert result.records()[0]["pools"] == "queries"
     assert "random order" in str(result)
 
 

@@ -135,17 +135,6 @@ class Fusion(Tabular):
             grids.append(estimates_grid(self.metric, scores, EvaluateConfig.confidence))
         return grids
 
-    def records(self) -> list[dict[str, Any]]:
-        """One row per run: run, weight, and its mean score."""
-        return [
-            {
-                "run": name,
-                "weight": weight,
-                self.metric: self.members[name].mean if self.members else None,
-            }
-            for name, weight in self.weights.items()
-        ]
-
     def to_dict(self) -> dict[str, Any]:
         """Weights, metric, scores and numbers of filled pairs."""
         scores = {"members": self.members, **self.fused} if self.fused else {}

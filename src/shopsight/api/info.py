@@ -34,10 +34,6 @@ class PathInfo(Tabular):
         rows = tuple((name, _cell(value)) for name, value in self.summary.items())
         return [Grid((self.kind, self.path), rows)]
 
-    def records(self) -> list[dict[str, Any]]:
-        """A single row: path, kind and the summary."""
-        return [{"path": self.path, "kind": self.kind, **self.summary}]
-
     def to_dict(self) -> dict[str, Any]:
         """Path, kind and the summary."""
         return {"path": self.path, "kind": self.kind, **plain(self.summary)}
@@ -76,12 +72,15 @@ def _data(folder: Path) -> dict[str, Any]:
 
 
 def _run_folder(folder: Path) -> dict[str, Any]:
-    from shopsight.api.models import open_ranker
+    from shopsight.api.ranker import open_ranker
 
     ranker = open_ranker(folder)
     manifest = ranker.folder.manifest
     names = ("shopsight", "data", "feature_width", "recipe")
-    return {"models": ranker.models, **{name: manifest[name] for name in names if name in manifest}}
+    return {
+        "models": [*ranker.models, *ranker.ensembles],
+        **{name: manifest[name] for name in names if name in manifest},
+    }
 
 
 def _index(folder: Path) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import shlex
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shopsight.api.evaluation import audit
-from shopsight.api.models import Ranker, train
+from shopsight.api.training import train
 from shopsight.cli.demo_datasets import DemoDataset, small_world_data, synthetic_shop
 from shopsight.cli.output import print_json, print_result
 from shopsight.cli.parser import Parser
@@ -15,6 +16,9 @@ from shopsight.cli.step_log import StepLog
 from shopsight.config import SyntheticShopConfig
 from shopsight.demo.baseline import BASELINE, centroid_run
 from shopsight.errors import OutputError, UsageError
+
+if TYPE_CHECKING:
+    from shopsight.api.ranker import Ranker
 
 MARKER = ".shopsight-demo"
 SHOP, REGIONS = "shop", "regions"

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from shopsight.api.data import load
-from shopsight.api.models import ENSEMBLE, open_ranker
 from shopsight.cli.options import add_device, add_out, check_output
 from shopsight.cli.output import print_json, print_result
 from shopsight.cli.parser import Parser
@@ -40,7 +39,7 @@ def _rank(argv: list[str]) -> None:
     parser.add_argument(
         "--model",
         metavar="M",
-        default=ENSEMBLE,
+        default="ensemble",
         help=f"ensemble (or the only model if just one was trained), word+sentence, {names}",
     )
     add_out(parser)
@@ -50,6 +49,9 @@ def _rank(argv: list[str]) -> None:
     check_output(args.out)
     data = load(args.data)
     data.pools(args.split)  # an unknown split is an error before the work, not after it
+
+    from shopsight.api.ranker import open_ranker
+
     run = open_ranker(args.run, args.device).rank(data, args.split, args.model)
     run.save(args.out)
     pairs, queries = len(run.scores), len(run)
@@ -88,6 +90,9 @@ def _describe(argv: list[str]) -> None:
     data = load(args.data)
     products = [str(product) for product in args.product] or _sample(data, args)
     data.store.index_of(products)
+
+    from shopsight.api.ranker import open_ranker
+
     ranker = open_ranker(args.run, args.device)
     result = ranker.describe(data, products, args.tags, args.beam, args.depth)
     print_result(result, as_json=args.json)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shopsight.api.models import TrainArguments, train
+from shopsight.api.training import TrainArguments, train
 from shopsight.cli.options import add_device
 from shopsight.cli.output import print_grid, print_json, print_result
 from shopsight.cli.parser import Parser

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -52,7 +52,7 @@ class Ranker:
         self._loaded: dict[str, Any] = {}
 
     @classmethod
-    def open(cls, path: str | Path, device: str = "auto") -> Ranker:
+    def open(cls, path: str | Path, device: str = "auto") -> Self:
         """Open a run folder. Raises DataError unless it is one, UsageError for the device."""
         return cls(RunFolder.read(path), choose_device(device))
 

@@ -177,13 +177,6 @@ class Audit(Tabular):
             return [self.structure.grid()]
         return [self.structure.grid(), self.leak.relevance_grid(), self.leak.grid()]
 
-    def records(self) -> list[dict[str, Any]]:
-        """One row per number of pools that offer a product: candidates, relevant, rate."""
-        if self.leak is None:
-            counts = self.structure.products_by_pool_count.items()
-            return [{"pools": count, "products": products} for count, products in counts]
-        return [{"pools": int(count), **row} for count, row in self._relevance(self.leak).items()]
-
     def to_dict(self) -> dict[str, Any]:
         """The verdict and all statistics as JSON-serialisable values."""
         leak = self.leak and {

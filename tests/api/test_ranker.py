@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -59,33 +58,3 @@ def test_report_and_repr(ranker: ss.Ranker) -> None:
     assert ranker.report.is_file()
     assert "dual" in repr(ranker)
     assert ranker.results is None
-
-
-def test_train_refuses_an_existing_run(
-    ranker: ss.Ranker, small_data: Path, quick_recipe: Path
-) -> None:
-    with pytest.raises(ss.ShopsightError, match="--resume"):
-        ss.train(small_data, quick_recipe, ranker.path)
-    with pytest.raises(ss.ShopsightError, match="unknown setting 'devise'"):
-        ss.train(small_data, quick_recipe, ranker.path, devise="cpu")
-
-
-def test_train_a_model(small_data: Path, quick_recipe: Path, tmp_path: Path) -> None:
-    steps: list[str] = []
-    changes = ["label_match.train.epochs=1"]
-    ranker = ss.train(
-        small_data,
-        quick_recipe,
-        tmp_path / "run",
-        changes,
-        ["label-match"],
-        seed=4,
-        threads=1,
-        log=lambda name, result: steps.append(name),
-    )
-    assert "label-match" in steps
-    recipe = json.loads((tmp_path / "run" / "run.json").read_text())["recipe"]
-    assert (recipe["seed"], recipe["label_match"]["train"]["epochs"]) == (4, 1)
-    assert ranker.results is not None
-    # The only model is what "ensemble" stands for.
-    assert ranker.rank(small_data, "valid").name == "label-match"

@@ -1,0 +1,124 @@
+"""Training of all models of a recipe."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shopsight import types
+from shopsight.api.data import as_data
+from shopsight.api.settings import build_settings
+from shopsight.config import Recipe
+from shopsight.config.recipes import load_recipe
+from shopsight.data.dataset import PreparedData
+from shopsight.errors import OutputError
+from shopsight.inference.run_folder import RUN_FILE, RunFolder
+from shopsight.models.registry import model_names
+
+if TYPE_CHECKING:
+    from shopsight.api.ranker import Ranker
+
+
+@dataclass(frozen=True)
+class TrainArguments:
+    """Options of `train` beside the recipe.
+
+    Args:
+        device: auto, cpu, cuda or mps.
+        seed: default: the recipe's.
+        threads: CPU threads; 0 takes the recipe's number.
+        reuse: run folders whose finished stages are copied if nothing that determines them differs.
+        baselines: runs of the validation split to compare with, by name.
+        title: heading of the report.
+        note: returns a short description of a product id for the report; default: the product's
+            title or predicted tags.
+        report: file of the report; default: ``report.html`` in the run folder.
+        quiet: show no progress line.
+        log: called with the name and a one-line summary of each finished step.
+    """
+
+    device: str = "auto"
+    seed: int | None = None
+    threads: int = 0
+    reuse: tuple[str | Path, ...] = ()
+    baselines: Mapping[str, types.Run] = field(default_factory=dict)
+    title: str = "Training report"
+    note: Callable[[str], str] | None = None
+    report: str | Path | None = None
+    quiet: bool = True
+    log: Callable[[str, str], None] | None = None
+
+    def recipe(self, name: str | Path, changes: Sequence[str]) -> Recipe:
+        """The recipe of a name or file with changes, seed and threads applied."""
+        recipe = load_recipe(str(name), list(changes))
+        if self.seed is not None:
+            recipe = replace(recipe, seed=self.seed)
+        return replace(recipe, threads=self.threads) if self.threads else recipe
+
+
+def train(
+    data: PreparedData | str | Path,
+    recipe: str | Path,
+    out: str | Path,
+    set: Sequence[str] = (),
+    stages: Sequence[str] | None = None,
+    resume: bool = False,
+    **options: Any,
+) -> Ranker:
+    """Train the models of a recipe, rank, fuse and write runs, submissions and a report.
+
+    Under torchrun, several processes train together; ``results`` is None in all but the first.
+
+    Args:
+        data: prepared data with splits train and valid.
+        recipe: a recipe's name, or a YAML file.
+        out: the run folder to write.
+        set: changes to the recipe, such as ``["word_match.margin=0.5"]``.
+        stages: the models to train; all if left out.
+        resume: continue an existing run folder.
+        options: fields of `TrainArguments`.
+
+    Raises:
+        UsageError: an invalid recipe or option.
+        DataError: data that do not suit the recipe.
+        OutputError: ``out`` exists and ``resume`` is false, or it cannot be written.
+    """
+    (args,) = build_settings(options, TrainArguments)
+    data, out, plan = as_data(data), Path(out), args.recipe(recipe, set)
+    stages = [name for name in model_names() if stages is None or name in stages]
+    # Importing torch takes seconds: a mistake is reported before that.
+    from shopsight.training.validate import check
+
+    check(data, plan, stages, out)
+    # Under torchrun only the first process creates the folder; the others may see it already.
+    first = os.environ.get("RANK", "0") == "0"
+    if first and (out / RUN_FILE).exists() and not resume:
+        raise OutputError(f"{out}: contains a run already; add --resume, or choose another --out")
+
+    from shopsight.api.ranker import REPORT, Ranker
+    from shopsight.inference.evaluate import no_progress
+    from shopsight.reports.html import write_page
+    from shopsight.reports.training_report import build_report
+    from shopsight.training.callbacks import ProgressLine
+    from shopsight.training.distributed import init_distributed
+    from shopsight.training.pipeline import TrainOptions
+    from shopsight.training.pipeline import train as train_models
+
+    reuse = [Path(run) for run in args.reuse]
+    with (
+        init_distributed(args.device) as context,
+        ProgressLine(args.quiet or not context.main) as line,
+    ):
+        step_done = (args.log if context.main else None) or no_progress
+        pipeline = TrainOptions(stages, args.baselines, reuse, context, line, step_done)
+        results = train_models(data, plan, out, pipeline)
+        if results is not None:
+            report = Path(args.report or out / REPORT)
+            write_page(build_report(data, results, args.title, args.note, context.device), report)
+            step_done("report", str(report))
+    ranker = Ranker(RunFolder.read(out), context.device)
+    ranker.results = results
+    return ranker
