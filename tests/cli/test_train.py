@@ -174,12 +174,12 @@ def test_another_recipe_or_other_data_is_refused(
 ) -> None:  # fmt: skip
     changed = ["--resume", "--set", "word_match.margin=0.5"]
     refused = refusal(capsys, train(small_data, quick_recipe, trained[0], *changed))
-    assert "begun with word_match.margin = 0.9, but the recipe now says 0.5" in refused
+    assert "recipe mismatch, word_match.margin was 0.9 and is now 0.5" in refused
     refused = refusal(capsys, train(small_data, quick_recipe, trained[0], "--resume", "--seed=3"))
-    assert "begun with seed = 0" in refused
+    assert "recipe mismatch, seed was 0 and is now 3" in refused
     other = prepare_kddcup(small_world, tmp_path / "other", splits=("train", "valid")).path
     refused = refusal(capsys, train(other, quick_recipe, trained[0], "--resume"))
-    assert "begun with other data" in refused
+    assert "trained on other data" in refused
 
 
 def lines_of(raw: Path) -> list[str]:

@@ -13,7 +13,7 @@ from shopsight.batches.batch import as_regions, pad_tokens
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import DataError
 from shopsight.inference import encode as inference
-from shopsight.inference.encode import rank_split, shown_words
+from shopsight.inference.encode import rank_split, word_weights
 from shopsight.inference.load import load_model
 from shopsight.inference.run_folder import RunFolder
 from shopsight.models.registry import model_names
@@ -55,8 +55,7 @@ def folder(trained: tuple[Path, str]) -> RunFolder:
 def test_it_equals_scoring_pair_by_pair(
     name: str, data: PreparedData, folder: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inference, "_PRODUCTS_AT_ONCE", 7)  # so that parts have to be joined
-    monkeypatch.setattr(inference, "_QUERIES_AT_ONCE", 3)
+    monkeypatch.setattr(inference, "_BATCH", 7)  # so that several blocks are joined
     model, vocabulary = load_model(folder, name), folder.vocabulary()
     counting = Counting(model)
     run = rank_split(counting, data, vocabulary, "valid")
@@ -105,13 +104,13 @@ def vocabulary() -> Vocabulary:
 def test_every_word_is_shown_with_all_its_weight(text: str, vocabulary: Vocabulary) -> None:
     (ids,) = vocabulary.encode([text])
     weights = torch.arange(1.0, len(ids) + 1)
-    shown = shown_words(vocabulary, text, weights / weights.sum())
+    shown = word_weights(vocabulary, text, weights / weights.sum())
     assert [word for word, _ in shown] == text.split()
     assert sum(weight for _, weight in shown) == pytest.approx(1)
 
 
 def test_a_word_that_was_left_out_has_no_weight(vocabulary: Vocabulary) -> None:
     assert len(vocabulary.encode(["red for women"])[0]) >= 2
-    shown = dict(shown_words(vocabulary, "red for women", torch.ones(30)))
+    shown = dict(word_weights(vocabulary, "red for women", torch.ones(30)))
     assert shown["for"] == 0
     assert min(shown["red"], shown["women"]) >= 1

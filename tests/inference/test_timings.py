@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shopsight.inference.timings import FILE, Times
+from shopsight.inference.timings import Timings
 
 
 @pytest.fixture
@@ -22,18 +22,18 @@ def test_work_that_goes_on_adds_up_and_work_that_is_there_does_not(
     tmp_path: Path, clock: list[float]
 ) -> None:
     for took in (5.0, 2.0):
-        times = Times(tmp_path)
-        with times.of("train", again=True):
+        timings = Timings(tmp_path)
+        with timings.measure("train", resumed=True):
             clock[0] += took
-        with times.of("rank"):
+        with timings.measure("rank"):
             clock[0] += took
-    assert times.seconds == {"train": 7.0, "rank": 5.0}
-    assert Times(tmp_path).seconds == times.seconds
+    assert timings.seconds == {"train": 7.0, "rank": 5.0}
+    assert Timings(tmp_path).seconds == timings.seconds
 
 
 def test_a_step_that_fails_is_timed_too(tmp_path: Path, clock: list[float]) -> None:
     def fail() -> None:
-        with Times(tmp_path).of("train", again=True):
+        with Timings(tmp_path).measure("train", resumed=True):
             clock[0] += 3
             raise KeyboardInterrupt
 
@@ -45,12 +45,12 @@ def test_a_step_that_fails_is_timed_too(tmp_path: Path, clock: list[float]) -> N
 @pytest.mark.parametrize("damage", ["{", "[1]", '{"train": "long"}'])
 def test_damage_is_no_reason_to_stop(tmp_path: Path, damage: str) -> None:
     (tmp_path / "times.json").write_text(damage)
-    assert Times(tmp_path).seconds == {}
+    assert Timings(tmp_path).seconds == {}
 
 
 def test_steps_of_another_folder_are_taken_over(tmp_path):
     (tmp_path / "other").mkdir()
-    (tmp_path / "other" / FILE).write_text('{"label-match": 5.0, "dual": 3.0}')
-    times = Times(tmp_path)
-    times.take_over(Times(tmp_path / "other"), ["label-match", "word-match"])
-    assert Times(tmp_path).seconds == {"label-match": 5.0}
+    (tmp_path / "other" / "times.json").write_text('{"label-match": 5.0, "dual": 3.0}')
+    timings = Timings(tmp_path)
+    timings.take_over(Timings(tmp_path / "other"), ["label-match", "word-match"])
+    assert Timings(tmp_path).seconds == {"label-match": 5.0}

@@ -40,10 +40,7 @@ def expected(store, products):
 
 
 def test_outputs_are_read_like_features(tmp_path, store):
-    seen = []
-    cached = TrunkCache.build(
-        tmp_path / "cache", store, Counting(), "k", progress=lambda *done: seen.append(done)
-    )
+    cached = TrunkCache.build(tmp_path / "cache", store, Counting(), "k")
     products = np.array([5, 0, 5, len(store) - 1])
     outputs, batch = expected(store, products)
     found = cached.read(products)
@@ -51,7 +48,6 @@ def test_outputs_are_read_like_features(tmp_path, store):
     assert np.array_equal(found.boxes, batch.boxes)
     assert np.array_equal(found.lengths, batch.lengths)
     assert (cached.through_trunk, len(cached), cached.width) == (True, len(store), store.width)
-    assert seen[-1] == (len(store), len(store))
 
 
 def test_it_is_computed_once_for_a_key(tmp_path, store):
@@ -65,7 +61,7 @@ def test_it_is_computed_once_for_a_key(tmp_path, store):
 
 
 def test_it_goes_on_where_it_was_cut_short(tmp_path, store, monkeypatch):
-    monkeypatch.setattr(trunk, "_AT_ONCE", 50)
+    monkeypatch.setattr(trunk, "_BATCH", 50)
     monkeypatch.setattr(trunk, "_SYNC_BYTES", 4_000)
     whole = Counting()
     TrunkCache.build(tmp_path / "whole", store, whole, "k")
@@ -80,7 +76,7 @@ def test_it_goes_on_where_it_was_cut_short(tmp_path, store, monkeypatch):
 
 
 def test_a_lost_part_is_done_again(tmp_path, store, monkeypatch):
-    monkeypatch.setattr(trunk, "_AT_ONCE", 50)
+    monkeypatch.setattr(trunk, "_BATCH", 50)
     monkeypatch.setattr(trunk, "_SYNC_BYTES", 4_000)
     with pytest.raises(KeyboardInterrupt):
         TrunkCache.build(tmp_path, store, Counting(fail_at=20), "k")
@@ -91,7 +87,7 @@ def test_a_lost_part_is_done_again(tmp_path, store, monkeypatch):
 
 
 def test_outputs_beyond_float16_are_refused(tmp_path, store):
-    with pytest.raises(OutputError, match="do not fit float16; set cache_trunk: false"):
+    with pytest.raises(OutputError, match="exceed the range of float16; set cache_trunk: false"):
         TrunkCache.build(tmp_path, store, lambda regions: regions.features.float() + 1e6, "k")
 
 

@@ -150,7 +150,7 @@ def test_weights_that_are_no_numbers_are_never_saved(tmp_path):
         task.model["image"].weight.fill_(float("inf"))
         return 0.5
 
-    with pytest.raises(OutputError, match=r"not written, model.image.weight is no longer finite"):
+    with pytest.raises(OutputError, match=r"not saved: 'model.image.weight' contains NaN or Inf"):
         train(tmp_path, validate=spoil)
     assert not StageFolder(tmp_path, "").best.exists()
     _, whole = train(tmp_path / "whole")

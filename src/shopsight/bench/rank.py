@@ -17,9 +17,10 @@ from shopsight.bench import reference_models
 from shopsight.bench.fixtures import BenchData
 from shopsight.bench.pace import Pace, pace_parser, run_paces, synchronise
 from shopsight.data.region_store import RegionStore
-from shopsight.inference.encode import encode
+from shopsight.inference.encode import score_pools
 from shopsight.inference.trunk_cache import TrunkCache
 from shopsight.models.label_match import LabelMatch
+from shopsight.models.registry import PRETRAINING, model_specs
 from shopsight.types import Pools
 
 _REFERENCE_PAIRS = 64
@@ -50,17 +51,13 @@ def _measure(data: BenchData, args: Any, matrix_rate: float) -> Iterator[Pace]:
         {str(i): data.rng.choice(ids, size, replace=False).tolist() for i in range(args.queries)}
     )
     pairs = len(pools.product_ids)
-    label, word, sentence = data.models()
-    models: list[tuple[str, Any, Score]] = [
-        ("label-match", label, _reference_label_match),
-        ("word-match", word, reference_models.word_match),
-        ("sentence-match", sentence, reference_models.sentence_match),
-    ]
-    for name, model, reference in models:
+    names = [spec.name for spec in model_specs() if spec.uses_trunk]
+    references: tuple[Score, ...] = (_reference_label_match, *reference_models.PAIR_SCORES)
+    for name, model, reference in zip(names, data.models(), references, strict=True):
         model.eval().to(device)
         slow = _reference_seconds(data, model, reference, pools, device)
         sources: dict[str, RegionStore] = {name: data.store}
-        if model is not label:  # training leaves a cache of the frozen trunk
+        if name != PRETRAINING:  # training leaves a cache of the frozen trunk
             trunk = model.encoder.through_trunk
             cache = TrunkCache.build(data.store.folder, data.store, trunk, name, device)
             sources[f"{name}, trunk kept"] = cache
@@ -79,9 +76,7 @@ def _our_seconds(
     counter, bf16 = FlopCounterMode(display=False), args.precision == "bf16"
     with counter, torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         started = time.perf_counter()
-        encoded = encode(model, data.store, data.vocabulary, pools, texts, source, device)
-        with torch.inference_mode():
-            encoded.scores(model)
+        score_pools(model, data.store, data.vocabulary, pools, texts, source, device)
         synchronise(device)
         return time.perf_counter() - started, counter.get_total_flops()
 

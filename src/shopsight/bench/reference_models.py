@@ -61,6 +61,10 @@ def sentence_match(model: SentenceMatch, regions: Regions, tokens: Tokens) -> Te
     return model.out((finals[-2] + finals[-1]) / 2)[:, 0]  # type: ignore[no-any-return]
 
 
+PAIR_SCORES = (word_match, sentence_match)
+"""The reference of each matching model, in the order of the registry."""
+
+
 def label_logits(model: LabelMatch, regions: Regions) -> Tensor:
     """(B, V) label logits of the whole vocabulary (section 3)."""
     heads = encode(model.encoder, regions)[:, 1:]

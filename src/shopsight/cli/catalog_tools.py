@@ -47,8 +47,9 @@ def _tag(argv: list[str]) -> None:
 
     from shopsight.inference.captioner import Captioner
     from shopsight.inference.device import choose_device
+    from shopsight.inference.run_folder import RunFolder
 
-    captioner = Captioner.read(args.run, data, choose_device(args.device))
+    captioner = Captioner(RunFolder.read(args.run), data, choose_device(args.device))
     ids = data.products
     with atomic_write(args.out) as file, progress_bar(quiet=args.quiet or args.json) as bar:
         progress = progress_callback(bar)

@@ -9,7 +9,7 @@ import torch
 from shopsight.batches.batch import pad_tokens
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import UsageError
-from shopsight.inference.encode import one_product, shown_words
+from shopsight.inference.encode import one_product, word_weights
 from shopsight.inference.load import load_model, trained_models
 from shopsight.inference.run_folder import RunFolder
 from shopsight.models.registry import explaining_model
@@ -41,7 +41,7 @@ class AttentionWeights:
         queries = self._model.encode_queries(tokens.to(self._device))
         products = self._model.encode_products(self._regions(product_id))
         weights = self._model.attribute(queries, products).weights
-        return shown_words(self._vocabulary, text, weights[0])
+        return word_weights(self._vocabulary, text, weights[0])
 
     @torch.inference_mode()
     def regions(self, product_id: str) -> list[float]:

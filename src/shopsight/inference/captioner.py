@@ -1,10 +1,9 @@
-"""What trained models say about single products and queries: tags, captions, what they look at."""
+"""Tags and captions of product photos."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,18 +13,16 @@ from shopsight.inference.encode import read_regions
 from shopsight.inference.load import load_model
 from shopsight.inference.run_folder import RunFolder
 from shopsight.models.captions import beam_search, tag
+from shopsight.models.registry import PRETRAINING
 
-_SPARE = 4
+_OVERSAMPLE = 4  # tags searched for each one shown, since pieces of words are dropped
 
 
 @dataclass(frozen=True)
 class Description:
-    """A product in the model's words.
+    """Tags of a product with their probabilities, and captions with log probabilities, best first.
 
-    Attributes:
-        product_id: its id.
-        tags: words with the probability that they are labels of the photo, likeliest first.
-        captions: captions with their log probabilities, likeliest first.
+    A tag's probability is that of the word being a label of the photo.
     """
 
     product_id: str
@@ -34,25 +31,15 @@ class Description:
 
 
 class Captioner:
-    """Describes products with the pretrained model.
-
-    Args:
-        folder: the run folder.
-        data: the prepared folder.
-        device: where the model runs.
+    """Describes the products of a prepared folder with the label-match model.
 
     Raises:
-        UsageError: pretraining is not finished.
+        UsageError: the run folder has no finished label-match stage.
     """
 
     def __init__(self, folder: RunFolder, data: PreparedData, device: torch.device | str) -> None:
-        self._model: Any = load_model(folder, "label-match", device)
+        self._model: Any = load_model(folder, PRETRAINING, device)
         self._vocabulary, self._data, self._device = folder.vocabulary(), data, device
-
-    @classmethod
-    def read(cls, path: str | Path, data: PreparedData, device: torch.device | str) -> Captioner:
-        """Open a run folder. Raises DataError where there is none."""
-        return cls(RunFolder.read(path), data, device)
 
     @torch.inference_mode()
     def describe(
@@ -61,33 +48,32 @@ class Captioner:
         """Tags and captions of products.
 
         Args:
-            product_ids: which.
-            tags: most tags a product.
-            beam: captions searched at once; 1 is greedy search.
-            depth: most tokens of a caption.
+            product_ids: the products.
+            tags: maximum number of tags of each.
+            beam: beam width; 1 is greedy search.
+            depth: maximum number of tokens of a caption.
 
         Raises:
-            DataError: an id that is not there.
+            DataError: an unknown product id.
         """
-        found: list[Description] = []
-        store = self._data.store
+        descriptions: list[Description] = []
+        store, tokens, decode = self._data.store, self._vocabulary.tokens, self._vocabulary.decode
         for regions in read_regions(store, store.index_of(product_ids)):
-            code = self._model.encoder(regions.to(self._device))
-            words = tag(self._model, code, tags * _SPARE)
-            captions = beam_search(self._model, code.caption, beam, depth)
-            for row, said in zip(words, captions, strict=True):
-                whole = [(self._vocabulary.tokens[one.id], one.probability) for one in row]
-                spoken = {self._vocabulary.decode(one.ids): one.log_probability for one in said}
-                found.append(
-                    Description(
-                        product_ids[len(found)],
-                        tuple(one for one in whole if not one[0].startswith("##"))[:tags],
-                        tuple(spoken.items()),
-                    )
+            encoded = self._model.encoder(regions.to(self._device))
+            labels = tag(self._model, encoded, tags * _OVERSAMPLE)
+            captions = beam_search(self._model, encoded.caption, beam, depth)
+            for row, beams in zip(labels, captions, strict=True):
+                words = [(tokens[label.id], label.probability) for label in row]
+                whole = [(word, chance) for word, chance in words if not word.startswith("##")]
+                # Different tokens may decode to the same text, of which the last one counts.
+                texts = {decode(caption.ids): caption.log_probability for caption in beams}
+                product_id = product_ids[len(descriptions)]
+                descriptions.append(
+                    Description(product_id, tuple(whole[:tags]), tuple(texts.items()))
                 )
-        return found
+        return descriptions
 
     def tags(self, product_id: str, count: int) -> list[str]:
-        """The words that suit a product best."""
-        (found,) = self.describe([product_id], count, beam=1, depth=1)
-        return [word for word, _ in found.tags]
+        """The most probable tags of a product."""
+        (description,) = self.describe([product_id], count, beam=1, depth=1)
+        return [word for word, _ in description.tags]

@@ -1,9 +1,8 @@
-"""Ranking with a trained model: each product and each query is encoded once, then pairs scored."""
+"""Rank with a trained model: encode each product and each query once, then score pairs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,38 +13,12 @@ from shopsight.batches.batch import Regions, as_regions, pad_tokens
 from shopsight.batches.loader import RegionReader
 from shopsight.data.dataset import PreparedData
 from shopsight.data.region_store import RegionStore
-from shopsight.models.base import Encodings, RankingModel
+from shopsight.models.base import RankingModel
 from shopsight.text.normalise import normalise
 from shopsight.text.vocabulary import Vocabulary
-from shopsight.types import FloatArray, IntArray, Pools, Run
+from shopsight.types import IntArray, Pools, Run
 
-_PRODUCTS_AT_ONCE = 512
-_QUERIES_AT_ONCE = 512
-
-
-@dataclass(frozen=True, eq=False)
-class Encoded:
-    """Pools ready to be scored: N candidates of Q queries, P distinct products.
-
-    Attributes:
-        pools: the candidates.
-        queries: codes of the Q queries.
-        products: codes of the P products.
-        product_idx: (N,) which product each candidate is.
-    """
-
-    pools: Pools
-    queries: Encodings
-    products: Encodings
-    product_idx: IntArray
-
-    def scores(self, model: RankingModel[Any, Any]) -> FloatArray:
-        """(N,) scores of the candidates by the model that encoded them."""
-        device = next(iter(self.queries.tensors().values())).device
-        query_idx = torch.from_numpy(self.pools.query_idx).to(device)
-        product_idx = torch.from_numpy(self.product_idx).to(device)
-        found = model.score_pairs(self.queries, self.products, query_idx, product_idx)
-        return found.double().cpu().numpy()
+_BATCH = 512  # queries or products that are encoded together
 
 
 def rank_split(
@@ -63,53 +36,47 @@ def rank_split(
     Args:
         model: in eval mode, on the device.
         data: the prepared folder.
-        vocabulary: the model's.
-        split: whose queries.
-        pools: candidates of the split's queries; those of the folder if left out.
-        source: where regions are read; the folder's store if left out.
-        device: where the model is.
+        vocabulary: of the model.
+        split: the split of the queries.
+        pools: candidates of its queries; all pools of the split if left out.
+        source: where regions are read; the store of the data if left out.
+        device: the device of the model.
 
     Raises:
-        DataError: there is no such split, or no such candidate.
+        DataError: an unknown split or candidate.
     """
     pools = data.pools(split) if pools is None else pools
     table = data.queries(split)
     texts = dict(zip(table.ids, table.texts, strict=True))
-    encoded = encode(model, data.store, vocabulary, pools, texts, source, device)
-    with torch.inference_mode():
-        return Run(pools, encoded.scores(model))
+    return score_pools(model, data.store, vocabulary, pools, texts, source, device)
 
 
 @torch.inference_mode()
-def encode(
+def score_pools(
     model: RankingModel[Any, Any],
     store: RegionStore,
     vocabulary: Vocabulary,
     pools: Pools,
     texts: Mapping[str, str],
-    source: RegionReader | None = None,
-    device: torch.device | str = "cpu",
-) -> Encoded:
-    """Encode every query and every distinct product of some pools, once.
-
-    Args:
-        model: see `rank_split`.
-        store: the catalogue.
-        vocabulary: see `rank_split`.
-        pools: the candidates.
-        texts: query texts by id.
-        source: see `rank_split`.
-        device: see `rank_split`.
-    """
-    stored = store.index_of(pools.product_ids.tolist())
-    products, product_idx = np.unique(stored, return_inverse=True)
+    source: RegionReader | None,
+    device: torch.device | str,
+) -> Run:
+    """Score candidates of any queries, given by id and text; see `rank_split`."""
     queries = encode_texts(model, vocabulary, [texts[query] for query in pools.query_ids], device)
-    encodings = [
+    # A product in several pools is encoded once: encoding costs far more than scoring a pair.
+    rows = store.index_of(pools.product_ids.tolist())
+    distinct, product_idx = np.unique(rows, return_inverse=True)
+    blocks = [
         model.encode_products(regions.to(device))
-        for regions in read_regions(store if source is None else source, products)
+        for regions in read_regions(store if source is None else source, distinct)
     ]
-    joined = type(encodings[0]).join(encodings)
-    return Encoded(pools, queries, joined, product_idx.reshape(-1))
+    scores = model.score_pairs(
+        queries,
+        type(blocks[0]).join(blocks),
+        torch.from_numpy(pools.query_idx).to(device),
+        torch.from_numpy(product_idx.reshape(-1)).to(device),
+    )
+    return Run(pools, scores.double().cpu().numpy())
 
 
 def encode_texts(
@@ -118,62 +85,59 @@ def encode_texts(
     texts: Sequence[str],
     device: torch.device | str,
 ) -> Any:
-    """Encodings of at least one query, some hundred queries at a time."""
+    """Encodings of at least one query."""
     ids = vocabulary.encode(texts)
     blocks = [
-        pad_tokens(ids[start : start + _QUERIES_AT_ONCE], vocabulary.pad)
-        for start in range(0, len(ids), _QUERIES_AT_ONCE)
+        model.encode_queries(pad_tokens(ids[start : start + _BATCH], vocabulary.pad).to(device))
+        for start in range(0, len(ids), _BATCH)
     ]
-    encodings = [model.encode_queries(block.to(device)) for block in blocks]
-    return type(encodings[0]).join(encodings)
+    return type(blocks[0]).join(blocks)
 
 
 def read_regions(source: RegionReader, products: IntArray) -> Iterator[Regions]:
     """The regions of products (P,), in order, some hundred products at a time."""
     through_trunk = bool(getattr(source, "through_trunk", False))
-    for start in range(0, len(products), _PRODUCTS_AT_ONCE):
-        part = products[start : start + _PRODUCTS_AT_ONCE]
-        yield as_regions(source.read(part), through_trunk)
+    for start in range(0, len(products), _BATCH):
+        yield as_regions(source.read(products[start : start + _BATCH]), through_trunk)
 
 
 def one_product(data: PreparedData, product_id: str, device: torch.device | str) -> Regions:
-    """The regions of one product. Raises DataError for an id that is not there."""
+    """The regions of one product. Raises DataError for an unknown id."""
     (regions,) = read_regions(data.store, data.store.index_of([product_id]))
     return regions.to(device)
 
 
-def shown_words(vocabulary: Vocabulary, text: str, weights: Tensor) -> list[tuple[str, float]]:
-    """A query as written, each word with the weight of its tokens; words left out have 0.
+def word_weights(vocabulary: Vocabulary, text: str, weights: Tensor) -> list[tuple[str, float]]:
+    """The words of a query as written, with the summed weights of their tokens.
 
     Args:
-        vocabulary: the model's.
+        vocabulary: of the model.
         text: the query.
-        weights: (T,) one weight for each token of the query, as `Vocabulary.encode` gives them.
+        weights: (T,) weights of its tokens in the order of `Vocabulary.encode`.
     """
-    known = weights.tolist()
+    of_token = weights.tolist()
     return [
-        (word, sum((known[at] for at in places), 0.0))
-        for word, places in pieces_of_words(vocabulary, text)
+        (word, sum((of_token[position] for position in positions), 0.0))
+        for word, positions in align_words(vocabulary, text)
     ]
 
 
-def pieces_of_words(vocabulary: Vocabulary, text: str) -> list[tuple[str, list[int]]]:
-    """A query as written, each word with the places of its tokens; words left out have none.
-
-    Args:
-        vocabulary: the model's.
-        text: the query.
-    """
+def align_words(vocabulary: Vocabulary, text: str) -> list[tuple[str, list[int]]]:
+    """The words of a query as written, with the positions of their tokens; stop words have none."""
     (ids,) = vocabulary.encode([text])
-    tokens = [vocabulary.tokens[one] for one in ids]
-    at, found = 0, []
+    tokens = [vocabulary.tokens[token] for token in ids]
+    position, words = 0, []
     for word in text.split():
-        rest, places = normalise(word), []
-        if at < len(ids) and ids[at] == vocabulary.unk and rest not in vocabulary.stop:
-            places, rest, at = [at], "", at + 1
-        while at < len(ids) and rest and (piece := tokens[at].removeprefix("##")) in rest:
+        rest, positions = normalise(word), list[int]()
+        # An unknown word is a single token, which shares no letters with it.
+        unknown = position < len(ids) and ids[position] == vocabulary.unk
+        if unknown and rest not in vocabulary.stop:
+            positions, rest, position = [position], "", position + 1
+        while (
+            position < len(ids) and rest and (piece := tokens[position].removeprefix("##")) in rest
+        ):
             rest = rest.partition(piece)[2]
-            places.append(at)
-            at += 1
-        found.append((word, places))
-    return found
+            positions.append(position)
+            position += 1
+        words.append((word, positions))
+    return words

@@ -1,4 +1,4 @@
-"""The ensemble: which runs are mixed, at which weights, and what that is worth."""
+"""Ensembles: weighted runs, their fitted weights, and the resulting metric."""
 
 from __future__ import annotations
 
@@ -19,23 +19,24 @@ from shopsight.ranking.run import align
 from shopsight.ranking.weights import fit_weights
 from shopsight.types import FloatArray, Run
 
+Metric = Callable[[Run], FloatArray]
 ENSEMBLE = "ensemble"
 REFERENCE = "word+sentence"
-"""The reference's own ensemble: raw scores of its two models, by a grid (method section 6)."""
-FILE = "fusion.json"
+"""The reference's own ensemble: raw scores of its two models (docs/method.md, section 6)."""
+_FILE = "fusion.json"
 _REFERENCE_CONFIG = FusionConfig(method="grid", normalise="none")
 _POINTS = 50
 
 
 @dataclass(frozen=True)
 class Curve:
-    """The mean of the metric as one member's weight goes from 0 to 1 and the others share the rest.
+    """Mean of the metric over the weight of one member, with the other weights in proportion.
 
     Attributes:
-        member: whose weight.
-        weights: points in [0, 1], ascending.
+        member: its name.
+        weights: weights in [0, 1], ascending.
         means: mean of the metric at each.
-        chosen: which point was chosen.
+        chosen: index of the fitted weight.
     """
 
     member: str
@@ -46,14 +47,14 @@ class Curve:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Runs mixed by weights that were fitted to answers.
+    """A weighted sum of runs, with weights fitted to qrels.
 
     Attributes:
         name: of the fused run.
-        weights: by member's name, summing to 1.
-        config: how they were fitted.
-        in_sample: mean of the metric on the queries that they were fitted to.
-        held_out: mean on queries under weights that were fitted without them.
+        weights: by name of the member; they sum to 1.
+        config: method and normalisation.
+        in_sample: mean of the metric on the queries of the fit.
+        held_out: mean on queries that the weights were not fitted to (cross-validation).
         curves: one for each member, or the first of two.
     """
 
@@ -67,13 +68,12 @@ class Ensemble:
     @property
     def summary(self) -> str:
         """The weights, and the metric in sample and on held-out queries, in words."""
-        weights = " + ".join(
-            f"{weight:.2f} {name}" for name, weight in self.weights.items() if weight
-        )
-        return f"{weights}: {self.in_sample:.4f}, and {self.held_out:.4f} on held-out queries"
+        terms = (f"{weight:.2f} {name}" for name, weight in self.weights.items() if weight)
+        scores = f"{self.in_sample:.4f}, and {self.held_out:.4f} on held-out queries"
+        return f"{' + '.join(terms)}: {scores}"
 
     def fuse(self, runs: Mapping[str, Run]) -> Run:
-        """The fused run of any split. Raises DataError where a member's run is missing."""
+        """The fused run of any split. Raises DataError if the run of a member is missing."""
         missing = [name for name in self.weights if name not in runs]
         if missing:
             raise DataError(f"{self.name} needs the run of {missing[0]}")
@@ -82,85 +82,81 @@ class Ensemble:
 
 
 def fit_ensembles(
-    runs: Mapping[str, Run], judge: Callable[[Run], FloatArray], config: FusionConfig, seed: int
+    runs: Mapping[str, Run], per_query: Metric, config: FusionConfig, seed: int
 ) -> list[Ensemble]:
-    """The reference's ensemble, where both its members are there, and the one of all runs.
+    """The reference's ensemble, if both its members are given, and that of all runs.
 
     Args:
         runs: at least two, by name.
-        judge: (Q,) one value for each query with answers.
-        config: how the weights of all runs are fitted.
-        seed: of the folds behind the held-out figure.
+        per_query: (Q,) metric of a run for each query with qrels.
+        config: method and normalisation for all runs.
+        seed: of the folds of the held-out metric.
     """
     ensembles = []
     published = [spec.name for spec in model_specs() if spec.published]
     if all(name in runs for name in published):
         pair = {name: runs[name] for name in published}
-        ensembles.append(_fitted(REFERENCE, pair, judge, _REFERENCE_CONFIG, seed))
-    ensembles.append(_fitted(ENSEMBLE, runs, judge, config, seed))
+        ensembles.append(_fit(REFERENCE, pair, per_query, _REFERENCE_CONFIG, seed))
+    ensembles.append(_fit(ENSEMBLE, runs, per_query, config, seed))
     return ensembles
 
 
 def save_ensembles(ensembles: Sequence[Ensemble], folder: Path) -> None:
     """Write ``fusion.json``."""
-    write_json(folder / FILE, [asdict(one) for one in ensembles])
+    write_json(folder / _FILE, [asdict(ensemble) for ensemble in ensembles])
 
 
 def load_ensembles(folder: Path) -> list[Ensemble]:
-    """Read ``fusion.json``; none where it is missing. Raises DataError where it is damaged."""
-    path = folder / FILE
+    """Read ``fusion.json``, empty if missing. Raises DataError if it is damaged."""
+    path = folder / _FILE
     if not path.exists():
         return []
     try:
-        return [_mixture(entry) for entry in json.loads(path.read_bytes())]
+        return [_from_json(entry) for entry in json.loads(path.read_bytes())]
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: damaged ({error!r}); delete it and train --resume") from error
 
 
-def _fitted(
-    name: str,
-    runs: Mapping[str, Run],
-    judge: Callable[[Run], FloatArray],
-    config: FusionConfig,
-    seed: int,
+def _fit(
+    name: str, runs: Mapping[str, Run], per_query: Metric, config: FusionConfig, seed: int
 ) -> Ensemble:
+    # A grid over three or more weights would be exponential: they are fitted one by one.
     if config.method == "grid" and len(runs) != 2:
         config = replace(config, method="coordinate")
+    fitted = fit_weights(list(runs.values()), per_query, config, seed)
     terms = fusion_terms(align(list(runs.values())).runs, config)
-    found = fit_weights(list(runs.values()), judge, config, seed)
-    weights = np.array(found.weights)
-    shown = 1 if len(runs) == 2 else len(runs)
+    # With two members, the second curve would mirror the first.
+    shown = list(runs)[: 1 if len(runs) == 2 else None]
     return Ensemble(
         name,
-        dict(zip(runs, found.weights, strict=True)),
+        dict(zip(runs, fitted.weights, strict=True)),
         config,
-        float(found.in_sample.mean()),
-        float(found.held_out.mean()),
-        tuple(_curve(list(runs)[i], i, weights, terms, judge) for i in range(shown)),
+        float(fitted.in_sample.mean()),
+        float(fitted.held_out.mean()),
+        tuple(
+            _curve(member, i, np.array(fitted.weights), terms, per_query)
+            for i, member in enumerate(shown)
+        ),
     )
 
 
 def _curve(
-    member: str,
-    place: int,
-    weights: FloatArray,
-    terms: Sequence[Run],
-    judge: Callable[[Run], FloatArray],
+    member: str, index: int, weights: FloatArray, terms: Sequence[Run], per_query: Metric
 ) -> Curve:
-    others = np.delete(weights, place)
+    others = np.delete(weights, index)
     others = others / others.sum() if others.sum() else np.full(len(others), 1 / len(others))
-    chosen = float(weights[place])
+    chosen = float(weights[index])
     points = sorted({*np.linspace(0, 1, _POINTS + 1).round(6).tolist(), chosen})
-    means = [
-        float(judge(weighted_sum(terms, np.insert((1 - t) * others, place, t).tolist())).mean())
-        for t in points
-    ]
+    means = []
+    for weight in points:
+        mixed = np.insert((1 - weight) * others, index, weight).tolist()
+        means.append(float(per_query(weighted_sum(terms, mixed)).mean()))
     return Curve(member, tuple(points), tuple(means), points.index(chosen))
 
 
-def _mixture(entry: dict[str, Any]) -> Ensemble:
+def _from_json(entry: dict[str, Any]) -> Ensemble:
     curves = tuple(
-        Curve(one["member"], tuple(one["weights"]), tuple(one["means"]), one["chosen"])
-        for one in entry["curves"]
+        Curve(curve["member"], tuple(curve["weights"]), tuple(curve["means"]), curve["chosen"])
+        for curve in entry["curves"]
     )
     return Ensemble(**{**entry, "config": FusionConfig(**entry["config"]), "curves": curves})

@@ -16,7 +16,7 @@ from shopsight.formats.submission import write_submission
 from shopsight.inference.ensemble import Ensemble, fit_ensembles, save_ensembles
 from shopsight.inference.ranker import Ranker
 from shopsight.inference.run_folder import RunFolder
-from shopsight.inference.timings import Times
+from shopsight.inference.timings import Timings
 from shopsight.metrics.evaluate import Evaluator
 from shopsight.metrics.significance import Comparison, compare
 from shopsight.tables import Grid, Tabular, plain
@@ -97,19 +97,19 @@ def rank_and_fuse(
         step_done: called after every finished step.
     """
     folder, qrels = ranker.folder, data.qrels(VALID)
-    recipe, evaluator, times = folder.recipe, Evaluator(qrels), Times(folder.path)
+    recipe, evaluator, timings = folder.recipe, Evaluator(qrels), Timings(folder.path)
 
     def values(run: Run) -> FloatArray:
         return evaluator.per_query(run, HEADLINE)
 
-    with times.of(f"rank {VALID}"):
+    with timings.measure(f"rank {VALID}"):
         members = {name: ranker.kept(data, VALID, name) for name in ranker.models}
     mean, best = max((float(values(run).mean()), name) for name, run in members.items())
     step_done(f"rank {VALID}", f"{len(members)} models; the best is {best}, {HEADLINE} {mean:.4f}")
 
     ensembles: list[Ensemble] = []
     if len(members) > 1:
-        with times.of("fuse"):
+        with timings.measure("fuse"):
             ensembles = fit_ensembles(members, values, recipe.fusion, recipe.seed)
         step_done("fuse", ensembles[-1].summary)
     save_ensembles(ensembles, folder.path)
@@ -117,7 +117,7 @@ def rank_and_fuse(
     fused = {ensemble.name: ensemble.fuse(members) for ensemble in ensembles}
     random, baselines = random_run(data.pools(VALID), recipe.seed), baselines or {}
     valid = {random.name: random, **baselines, **members, **fused}
-    with times.of("compare"):
+    with timings.measure("compare"):
         comparison = compare(list(valid.values()), qrels, seed=recipe.seed)
     step_done("compare", f"paired tests of {len(valid)} rankings")
     for run in (random, *baselines.values(), *fused.values()):
@@ -125,7 +125,7 @@ def rank_and_fuse(
 
     unseen = {}
     for split in (split for split in data.splits if split not in (TRAIN, VALID)):
-        with times.of(f"rank {split}"):
+        with timings.measure(f"rank {split}"):
             recommended = _rank_unseen(ranker, data, ensembles, split)
         summary = f"written: {folder.path / 'submissions' / f'{split}.csv'}"
         if data.has_qrels(split):
@@ -133,7 +133,7 @@ def rank_and_fuse(
             unseen[split] = float(per_query.mean())
             summary += f"; nothing was fitted to it: {HEADLINE} {unseen[split]:.4f}"
         step_done(f"rank {split}", summary)
-    return Results(folder, valid, comparison, ensembles, unseen, times.seconds)
+    return Results(folder, valid, comparison, ensembles, unseen, timings.seconds)
 
 
 def random_run(pools: Pools, seed: int) -> Run:

@@ -102,7 +102,7 @@ class Ranker:
         source = None
         if spec.uses_trunk and config.cache_trunk:
             key = trunk_key(network.encoder.trunk, data)
-            source = TrunkCache.kept(self.folder.path / "cache", data.store, key)
+            source = TrunkCache.open(self.folder.path / "cache", data.store, key)
         run = rank_split(
             network,
             data,

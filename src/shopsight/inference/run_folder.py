@@ -1,4 +1,4 @@
-"""A run folder: what was trained, from what, and how far each stage has come.
+"""Run folder layout and metadata.
 
 ``run.json`` (recipe, data, versions), ``vocabulary/``, ``cache/`` and, for each stage, a folder
 with ``checkpoint-*.safetensors``, ``best.safetensors``, ``metrics.jsonl`` and ``done.json``.
@@ -33,47 +33,48 @@ FREE_SETTINGS = frozenset({"workers", "keep", "checkpoint_steps", "threads"})
 
 
 class RunFolder:
-    """A training's results; use `open` to train and `read` to use what was trained.
+    """The folder of a training: `open` it to train, `read` it to use the trained models.
 
     Attributes:
         path: the folder.
-        summary: the content of ``run.json``.
+        manifest: the content of ``run.json``.
     """
 
-    def __init__(self, path: Path, summary: dict[str, Any]) -> None:
-        self.path, self.manifest = path, summary
+    def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
+        self.path, self.manifest = path, manifest
 
     @classmethod
     def open(cls, path: str | Path, recipe: Recipe, data: PreparedData) -> RunFolder:
-        """Begin a run folder, or go on with one of the same recipe and data.
+        """Create a run folder, or resume one of the same recipe and data.
 
         Raises:
-            UsageError: it was begun with another recipe; the sentence names the key.
-            DataError: it was begun with other data, or is damaged; the sentence names the file.
+            UsageError: it has another recipe; the sentence names the key.
+            DataError: it has other data, or is damaged; the sentence names the file.
             OutputError: it cannot be written, or holds something else.
         """
         folder = Path(path)
         if (folder / RUN_FILE).exists():
             run = cls.read(folder)
-            run._refuse_changes(recipe, data)
+            run._check_same(recipe, data)
             return run
-        summary = {
-            "recipe": asdict(recipe),
-            "data": str(data.path),
-            "feature_width": data.store.width,
-            "files": _file_checksums(data),
-        }
         make_folder(folder)
-        visible = {one.name for one in folder.iterdir() if not one.name.startswith(".")}
+        visible = {file.name for file in folder.iterdir() if not file.name.startswith(".")}
         if foreign := sorted(visible - {"vocabulary"}):
             raise OutputError(f"{folder}: not a run folder, but it holds {foreign[0]}")
         run_vocabulary(data, recipe).save(folder / "vocabulary")
-        RUN.write(folder, summary)
+        # The manifest comes last: a folder without it is not a run folder yet.
+        manifest = {
+            "recipe": asdict(recipe),
+            "data": str(data.path),
+            "feature_width": data.store.width,
+            "files": _checksums(data),
+        }
+        RUN.write(folder, manifest)
         return cls.read(folder)
 
     @classmethod
     def read(cls, path: str | Path) -> RunFolder:
-        """Open what was trained. Raises DataError where there is none, or a damaged one."""
+        """Open an existing run folder. Raises DataError if it is missing or damaged."""
         return cls(Path(path), RUN.read(path))
 
     @cached_property
@@ -89,43 +90,38 @@ class RunFolder:
         return Vocabulary.load(self.path / "vocabulary")
 
     def stage(self, name: str) -> StageFolder:
-        """The folder of a stage, which need not be there yet."""
+        """The folder of a stage, which may not exist yet."""
         return StageFolder(self.path / name, name)
 
-    def _refuse_changes(self, recipe: Recipe, data: PreparedData) -> None:
-        # settings that came with a later version were at their defaults before
+    def _check_same(self, recipe: Recipe, data: PreparedData) -> None:
+        # Settings of a later version are missing in the file; `self.recipe` has their defaults.
         old, new = dict(_flat(asdict(self.recipe))), dict(_flat(asdict(recipe)))
         for key in sorted(old.keys() | new.keys()):
             if old.get(key) != new.get(key) and key.rpartition(".")[2] not in FREE_SETTINGS:
                 raise UsageError(
-                    f"{self.path}: begun with {key} = {old.get(key)}, but the recipe now says"
-                    f" {new.get(key)}; put it back, or give another folder"
+                    f"{self.path}: recipe mismatch, {key} was {old.get(key)} and is now"
+                    f" {new.get(key)}; restore it, or choose another folder"
                 )
-        then, now = self.manifest["files"], _file_checksums(data)
+        then, now = self.manifest["files"], _checksums(data)
         for name in sorted(then.keys() | now.keys()):
             if then.get(name) != now.get(name):
                 how = "changed" if name in then and name in now else "is in only one of them"
                 raise DataError(
-                    f"{self.path}: begun with other data ({data.path / name} {how});"
-                    " give the same data, or another folder"
+                    f"{self.path}: trained on other data ({data.path / name} {how});"
+                    " use the same data, or choose another folder"
                 )
 
 
 @dataclass(frozen=True)
 class StageFolder:
-    """The folder of one stage.
-
-    Args:
-        path: the folder; `begin` makes it.
-        name: the stage, for people.
-    """
+    """The folder of one stage, created by `begin`; `name` is shown in messages."""
 
     path: Path
     name: str
 
     @property
     def best(self) -> Path:
-        """The weights that ranked the validation split best."""
+        """The file of the weights with the best validation score."""
         return self.path / "best.safetensors"
 
     @property
@@ -134,88 +130,88 @@ class StageFolder:
         return MetricsLog(self.path / "metrics.jsonl")
 
     def begin(self) -> None:
-        """Make the folder, and clear away what a killed process left half-written."""
+        """Create the folder, and delete half-written files of a killed process."""
         make_folder(self.path)
-        for left in self.path.glob(".*.tmp"):
-            left.unlink(missing_ok=True)
+        for partial in self.path.glob(".*.tmp"):
+            partial.unlink(missing_ok=True)
 
     def phase(self, number: int) -> StageFolder:
         """The folder of one of several phases of the stage."""
         return StageFolder(self.path / f"phase-{number}", f"{self.name}, phase {number}")
 
     def checkpoint(self, steps: int) -> Path:
-        """Where the checkpoint after so many steps is written."""
+        """The file of the checkpoint after a number of steps."""
         return self.path / f"checkpoint-{steps:08d}.safetensors"
 
     def checkpoints(self) -> list[Path]:
-        """The checkpoints that are there, oldest first."""
+        """The existing checkpoints, oldest first."""
         return sorted(self.path.glob("checkpoint-*.safetensors"))
 
     def keep_last(self, count: int) -> None:
-        """Remove all but the newest checkpoints."""
+        """Delete all but the newest checkpoints."""
         for old in self.checkpoints()[:-count]:
             old.unlink(missing_ok=True)
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Every line of ``metrics.jsonl``."""
+        """Every record of ``metrics.jsonl``."""
         return list(self.log.read())
 
     def done(self) -> dict[str, Any] | None:
-        """What ``done.json`` says; None while the stage is not finished."""
+        """The content of ``done.json``; None while the stage is not finished."""
         path = self.path / "done.json"
         try:
-            about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
         except ValueError as error:
             raise DataError(f"{path}: damaged; delete it to finish the stage again") from error
-        return about
+        return result
 
-    def finish(self, about: Mapping[str, Any]) -> None:
+    def finish(self, result: Mapping[str, Any]) -> None:
         """Write ``done.json``."""
-        write_json(self.path / "done.json", dict(about))
+        write_json(self.path / "done.json", dict(result))
 
 
 class MetricsLog:
-    """A file of JSON lines that grows, and is cut back to where training goes on from."""
+    """Append-only JSONL log, truncated on resume."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def size(self) -> int:
-        """Bytes so far."""
+        """Size in bytes."""
         return self._path.stat().st_size if self._path.exists() else 0
 
-    def cut(self, size: int) -> None:
-        """Forget what was written beyond ``size`` bytes."""
+    def truncate(self, size: int) -> None:
+        """Drop everything after the first `size` bytes."""
         if self.size() > size:
             os.truncate(self._path, size)
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """Add one line. Raises OutputError, such as on a full disk."""
+        """Add a record. Raises OutputError, such as on a full disk."""
         with write_errors(self._path), open(self._path, "a", encoding="utf-8") as file:
             file.write(json.dumps(dict(record)) + "\n")
 
     def read(self) -> Iterator[dict[str, Any]]:
-        """Every whole line."""
+        """Every complete record."""
         if self._path.exists():
             for line in self._path.read_text(encoding="utf-8").splitlines():
-                with suppress(ValueError):  # the last one, of a killed process
+                with suppress(ValueError):  # the last line of a killed process may be cut off
                     yield json.loads(line)
 
 
 def run_vocabulary(data: PreparedData, recipe: Recipe) -> Vocabulary:
-    """The vocabulary of the data as the recipe's models read it."""
+    """The vocabulary of the data, with plurals merged if the recipe merges them."""
     vocabulary = data.vocabulary()
     return vocabulary.with_plurals_merged() if recipe.words.merge_plurals else vocabulary
 
 
-def _file_checksums(data: PreparedData) -> dict[str, str]:
+def _checksums(data: PreparedData) -> dict[str, str]:
     return {name: entry["sha256"] for name, entry in data.manifest["files"].items()}
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested values with their keys written with dots."""
+    """Nested values, with keys joined by dots."""
     for key, value in values.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{key}.")

@@ -1,4 +1,4 @@
-"""How long each step of a training took, over all the calls that it needed."""
+"""Per-step timings of a training, over all the calls that it needed."""
 
 from __future__ import annotations
 
@@ -10,45 +10,37 @@ from pathlib import Path
 
 from shopsight.formats.atomic import write_json
 
-FILE = "times.json"
 
-
-class Times:
-    """Seconds by step, kept in ``times.json``.
-
-    Args:
-        folder: where the file is or will be.
-
-    Attributes:
-        seconds: by step, in the order of their first beginning.
-    """
+class Timings:
+    """Seconds by step, in order of their first start, kept in ``times.json`` of a folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / FILE
+        self._path = folder / "times.json"
         self.seconds: dict[str, float] = {}
         if self._path.exists():
-            with suppress(ValueError, AttributeError, TypeError):  # no reason to refuse anything
+            # Times only inform: a damaged file must not stop a training.
+            with suppress(ValueError, AttributeError, TypeError):
                 self.seconds = {k: float(v) for k, v in json.loads(self._path.read_bytes()).items()}
 
     @contextmanager
-    def of(self, step: str, again: bool = False) -> Iterator[None]:
+    def measure(self, step: str, resumed: bool = False) -> Iterator[None]:
         """Time a step.
 
         Args:
             step: its name.
-            again: what earlier calls took counts too, since this one goes on with their work;
-                else the longest call counts, since the others only read what it left.
+            resumed: add the time of earlier calls, whose work this one continues; else the
+                longest call counts, since later ones only read its result.
         """
         before, started = self.seconds.get(step, 0.0), time.perf_counter()
         try:
             yield
         finally:
-            took = time.perf_counter() - started
-            self.seconds[step] = before + took if again else max(before, took)
+            elapsed = time.perf_counter() - started
+            self.seconds[step] = before + elapsed if resumed else max(before, elapsed)
             self._write()
 
-    def take_over(self, other: Times, steps: Iterable[str]) -> None:
-        """Copy what steps took in another folder."""
+    def take_over(self, other: Timings, steps: Iterable[str]) -> None:
+        """Copy the times of steps from another folder."""
         self.seconds |= {step: other.seconds[step] for step in steps if step in other.seconds}
         self._write()
 

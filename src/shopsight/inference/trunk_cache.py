@@ -1,8 +1,8 @@
 """The frozen trunk's output for every region of a catalogue, computed once and read back.
 
-The matching stages leave the encoder's box layers, norm and attention block as they are (speed.md,
-point 5), so what these give for a product never changes: it is written to a file, as large as the
-features unless the encoder reduces them, and read like them.
+Word and sentence match leave the encoder's box layers, norm and attention block as they are, so
+the output of these for a product never changes. It is written to a file, as large as the features
+unless the encoder reduces them, and read like them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from shopsight.batches.batch import Regions, as_regions
@@ -27,17 +26,12 @@ from shopsight.formats.atomic import write_json
 from shopsight.formats.checksums import fingerprint
 from shopsight.types import AnyArray
 
-_AT_ONCE = 4096  # regions that pass the trunk together
-_SYNC_BYTES = 256 << 20  # what a killed process may have to do again
+_BATCH = 4096  # regions per forward pass
+_SYNC_BYTES = 256 << 20  # output that a killed process may lose
 
 
 class TrunkCache(RegionStore):
-    """A region store whose features went through the trunk; use `build`.
-
-    Args:
-        store: the catalogue.
-        path: the file of (R, G) outputs.
-    """
+    """A region store whose features are trunk outputs, the (R, G) array of a file."""
 
     through_trunk = True
 
@@ -56,43 +50,41 @@ class TrunkCache(RegionStore):
         trunk: Callable[[Regions], Tensor],
         key: str,
         device: torch.device | str = "cpu",
-        progress: Callable[[int, int], None] | None = None,
         width: int = 0,
     ) -> TrunkCache:
-        """Run the trunk over the catalogue, or go on where that was cut short, or do nothing.
+        """Build or resume the trunk cache; open it if it is complete.
 
         Args:
-            folder: where the file is, or will be.
+            folder: the folder of the file.
             store: the catalogue.
             trunk: from regions to (R, G); called in no-gradient mode.
-            key: names trunk and data; another key is another file.
-            device: where the trunk is.
-            progress: told the products done, and of how many.
-            width: G, if it is not the store's F.
+            key: identifies trunk and data; another key is another file.
+            device: the device of the trunk.
+            width: G, if it differs from the store's F.
 
         Raises:
-            OutputError: the disk is full; outputs do not fit float16.
+            OutputError: the disk is full; outputs exceed the range of float16.
         """
         path = folder / f"trunk-{key}.npy"
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True)
-            _write(path, store, trunk, torch.device(device), progress, width or store.width)
+            _write(path, store, lambda regions: trunk(regions.to(device)), width or store.width)
         return cls(store, path)
 
     @classmethod
-    def kept(cls, folder: Path, store: RegionStore, key: str) -> TrunkCache | None:
-        """What `build` left; None if it never was built, or not to the end."""
+    def open(cls, folder: Path, store: RegionStore, key: str) -> TrunkCache | None:
+        """Open the cache if complete, else None."""
         path = folder / f"trunk-{key}.npy"
         return cls(store, path) if path.exists() else None
 
 
 def trunk_key(trunk: nn.Module, data: PreparedData) -> str:
-    """Names what a trunk gives for a prepared folder."""
+    """Key of the outputs of a trunk for a prepared folder."""
     return weights_key(trunk, *(entry["sha256"] for entry in data.manifest["files"].values()))
 
 
 def weights_key(module: nn.Module, *more: str) -> str:
-    """A short name for a module's weights, and for what else decides its outputs.
+    """A short fingerprint of the weights of a module and of further strings.
 
     >>> weights_key(nn.Identity()) == weights_key(nn.Identity()) != weights_key(nn.Identity(), "a")
     True
@@ -104,25 +96,24 @@ def weights_key(module: nn.Module, *more: str) -> str:
     return fingerprint(chunks)[:16]
 
 
-def _write(
-    path: Path,
-    store: RegionStore,
-    trunk: Callable[[Regions], Tensor],
-    device: torch.device,
-    progress: Callable[[int, int], None] | None,
-    width: int,
-) -> None:
+def _write(path: Path, store: RegionStore, trunk: Callable[[Regions], Tensor], width: int) -> None:
     partial, journal = path.with_suffix(".partial"), path.with_suffix(".json")
-    done = _done_before(partial, journal)
+    done = _products_on_disk(partial, journal)
     rows = int(store.offsets[done])
     with closing(AppendableArray(partial, np.float16, (width,), rows)) as file:
         synced = rows
         while done < len(store):
-            stop = _stop(store, done)
-            file.append(_outputs(path, store, trunk, device, done, stop))
+            # As many products as fit into a batch of regions, but at least one.
+            limit = np.searchsorted(store.offsets, store.offsets[done] + _BATCH, side="right")
+            stop = max(int(limit) - 1, done + 1)
+            with torch.no_grad():
+                outputs = trunk(as_regions(store.read(np.arange(done, stop)))).to(torch.float16)
+            if not bool(outputs.isfinite().all()):
+                reason = "the trunk's outputs exceed the range of float16"
+                raise OutputError(f"{path}: {reason}; set cache_trunk: false")
+            file.append(outputs.cpu().numpy())
             done = stop
-            if progress:
-                progress(done, len(store))
+            # The journal counts only synced rows, so that it never promises lost ones.
             if (file.rows - synced) * file.row_bytes >= _SYNC_BYTES:
                 file.sync()
                 write_json(journal, {"products": done, "bytes": partial.stat().st_size})
@@ -132,32 +123,9 @@ def _write(
     journal.unlink(missing_ok=True)
 
 
-def _done_before(partial: Path, journal: Path) -> int:
-    """Products whose outputs an earlier process left whole on disk."""
+def _products_on_disk(partial: Path, journal: Path) -> int:
+    """Products whose outputs an earlier process has synced."""
     if not (partial.exists() and journal.exists()):
         return 0
-    note = json.loads(journal.read_bytes())
-    return int(note["products"]) if partial.stat().st_size >= note["bytes"] else 0
-
-
-def _stop(store: RegionStore, start: int) -> int:
-    """Products from ``start`` on whose regions pass the trunk together, at least one."""
-    limit = store.offsets[start] + _AT_ONCE
-    return max(int(np.searchsorted(store.offsets, limit, side="right")) - 1, start + 1)
-
-
-def _outputs(
-    path: Path,
-    store: RegionStore,
-    trunk: Callable[[Regions], Tensor],
-    device: torch.device,
-    start: int,
-    stop: int,
-) -> NDArray[np.float16]:
-    regions = as_regions(store.read(np.arange(start, stop)))
-    with torch.no_grad():
-        outputs = trunk(regions.to(device)).to(torch.float16)
-    if not bool(outputs.isfinite().all()):
-        raise OutputError(f"{path}: the trunk's outputs do not fit float16; set cache_trunk: false")
-    half: NDArray[np.float16] = outputs.cpu().numpy()
-    return half
+    synced = json.loads(journal.read_bytes())
+    return int(synced["products"]) if partial.stat().st_size >= synced["bytes"] else 0

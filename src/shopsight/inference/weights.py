@@ -1,8 +1,8 @@
-"""Checkpoints: one safetensors file each, whole or not there, nothing pickled.
+"""Atomic safetensors checkpoints.
 
-A checkpoint holds the weights, the optimizer's moments and, as JSON in the file's header, where
-training stands. There is no random state in it: everything random in a step follows from the
-seed, the step and the process (see `shopsight.training.loop`).
+A checkpoint holds the weights, the optimizer's moments and, as JSON in the file's header, the
+`TrainState`. There is no random state in it: everything random in a step follows from the seed,
+the step and the process (see `shopsight.training.loop`).
 """
 
 from __future__ import annotations
@@ -22,83 +22,73 @@ from torch.optim import Optimizer
 from shopsight.errors import DataError, OutputError
 from shopsight.formats.atomic import atomic_path
 
-_ABOUT = "shopsight"
+_HEADER = "shopsight"
 _MODEL, _MOMENTS = "model.", "optimizer."
-_AT_ONCE = 1 << 20  # numbers that are looked at together
+_CHUNK = 1 << 20  # elements checked at a time, which bounds the memory of the check
 
 
-def save_weights(path: Path, model: nn.Module, about: Mapping[str, Any]) -> None:
-    """Write a model's weights.
-
-    Args:
-        path: the file; an existing one is replaced once the new one is complete.
-        model: shared weights are written once, and on the CPU.
-        about: what JSON can hold, for the header.
+def save_weights(path: Path, model: nn.Module, meta: Mapping[str, Any]) -> None:
+    """Write a model's weights, tied ones once, and JSON-serialisable metadata.
 
     Raises:
-        OutputError: the file cannot be written, or a weight is not a finite number.
+        OutputError: the file cannot be written, or a weight is not finite.
     """
-    _write(path, {_MODEL + name: tensor for name, tensor in _weights(model)}, about)
+    _write(path, {_MODEL + name: tensor for name, tensor in _weights(model)}, meta)
 
 
 def load_weights(path: Path, model: nn.Module) -> dict[str, Any]:
-    """Put what `save_weights` or `save_checkpoint` wrote into a model of the same layers.
-
-    Returns:
-        What was said about it.
+    """Load the weights of `save_weights` or `save_checkpoint`, and return the metadata.
 
     Raises:
         DataError: the file is missing or damaged, or is of a model with other layers.
     """
-    tensors, about = _read(path, _MODEL)
+    tensors, meta = _read(path, _MODEL)
     _fill(model, tensors, path)
-    return about
+    return meta
 
 
 def save_checkpoint(
-    path: Path, model: nn.Module, optimizer: Optimizer, about: Mapping[str, Any]
+    path: Path, model: nn.Module, optimizer: Optimizer, meta: Mapping[str, Any]
 ) -> None:
-    """Write all that training needs to go on; see `save_weights`."""
+    """Save the full training state; see `save_weights`."""
     tensors = {_MODEL + name: tensor for name, tensor in _weights(model)}
-    names: dict[Tensor, str] = {one: name for name, one in model.named_parameters()}
-    for parameter, moments in optimizer.state.items():
+    names: dict[Tensor, str] = {weight: name for name, weight in model.named_parameters()}
+    for weight, moments in optimizer.state.items():
         for key, moment in moments.items():
-            tensors[f"{_MOMENTS}{names[parameter]}/{key}"] = torch.as_tensor(moment)
-    _write(path, tensors, about)
+            tensors[f"{_MOMENTS}{names[weight]}/{key}"] = torch.as_tensor(moment)
+    _write(path, tensors, meta)
 
 
 def load_checkpoint(path: Path, model: nn.Module, optimizer: Optimizer) -> dict[str, Any]:
-    """Go back to where `save_checkpoint` was; see `load_weights`."""
-    tensors, about = _read(path, "")
-    parts = _split(tensors)
-    _fill(model, parts[_MODEL], path)
-    parameters = dict(model.named_parameters())
+    """Restore the state of `save_checkpoint`, and return the metadata; see `load_weights`."""
+    tensors, meta = _read(path, "")
+    _fill(model, _with_prefix(tensors, _MODEL), path)
+    weights = dict(model.named_parameters())
     optimizer.state.clear()
-    for name, moment in parts[_MOMENTS].items():
-        place, _, key = name.rpartition("/")
-        parameter = parameters[place]
-        at = moment.device if key == "step" and not moment.dim() else parameter.device
-        optimizer.state[parameter][key] = moment.to(at)
-    return about
+    for name, moment in _with_prefix(tensors, _MOMENTS).items():
+        weight_name, _, key = name.rpartition("/")
+        weight = weights[weight_name]
+        # Adam counts its steps on the CPU unless it was told otherwise, whatever the weights do.
+        scalar_step = key == "step" and not moment.dim()
+        optimizer.state[weight][key] = moment if scalar_step else moment.to(weight.device)
+    return meta
 
 
 def load_part(path: Path, prefix: str, part: nn.Module) -> None:
-    """Put the weights whose names begin with ``prefix`` into a part; see `load_weights`."""
+    """Load the weights whose names begin with `prefix` into a part; see `load_weights`."""
     _fill(part, _read(path, _MODEL + prefix)[0], path)
 
 
 def _weights(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Every weight and buffer that is saved, shared ones once, by its first name."""
+    """Every saved weight and buffer, tied ones once, under their first name."""
     saved = set(model.state_dict())
     yield from model.named_parameters()
     yield from ((name, buffer) for name, buffer in model.named_buffers() if name in saved)
 
 
-def _split(tensors: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    return {
-        part: {name[len(part) :]: one for name, one in tensors.items() if name.startswith(part)}
-        for part in (_MODEL, _MOMENTS)
-    }
+def _with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    found = ((name, tensor) for name, tensor in tensors.items() if name.startswith(prefix))
+    return {name.removeprefix(prefix): tensor for name, tensor in found}
 
 
 def _fill(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
@@ -109,52 +99,48 @@ def _fill(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
     with torch.no_grad():
         for name, tensor in own.items():
             if tensor.shape != tensors[name].shape:
-                there, here = tuple(tensors[name].shape), tuple(tensor.shape)
-                raise DataError(f"{path}: {name} has the shape {there} there and {here} here")
+                saved, expected = tuple(tensors[name].shape), tuple(tensor.shape)
+                raise DataError(f"{path}: {name} has shape {saved} in the file, not {expected}")
             tensor.copy_(tensors[name])
 
 
-def _write(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+def _write(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # A NaN that was saved could never be trained away, and would replace a good checkpoint.
     for name, tensor in plain.items():
-        if tensor.is_floating_point() and not all(
-            map(_finite, torch.split(tensor.flatten(), _AT_ONCE))
-        ):
-            raise OutputError(f"{path}: not written, {name} is no longer finite")
+        chunks = torch.split(tensor.flatten(), _CHUNK) if tensor.is_floating_point() else ()
+        if not all(bool(chunk.isfinite().all()) for chunk in chunks):
+            raise OutputError(f"{path}: not saved: '{name}' contains NaN or Inf")
     with atomic_path(path) as temporary:
         try:
-            save_file(plain, temporary, metadata={_ABOUT: json.dumps(dict(about))})
+            save_file(plain, temporary, metadata={_HEADER: json.dumps(dict(meta))})
         except (OSError, SafetensorError) as error:
             raise OutputError(f"{path}: cannot write, {_reason(error)}") from error
-
-
-def _finite(numbers: Tensor) -> bool:
-    return bool(numbers.isfinite().all())
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
-    text = str(error).lower()  # "Error while serializing: I/O error: No space left on device (...)"
-    return text.rpartition("i/o error: ")[2].partition(" (os error")[0].strip('"')
+    # safetensors wraps it: Error while serializing: I/O error: No space left on ... (os error 28)
+    return str(error).lower().rpartition("i/o error: ")[2].partition(" (os error")[0].strip('"')
 
 
 def _read(path: Path, prefix: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors whose names begin with ``prefix`` (without it), and what is said about them."""
+    """The tensors whose names begin with `prefix`, by the rest of the name, and the metadata."""
     with _opened(path) as file:
-        about: dict[str, Any] = json.loads(file.metadata()[_ABOUT])
+        meta: dict[str, Any] = json.loads(file.metadata()[_HEADER])
         names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
-        return {name[len(prefix) :]: file.get_tensor(name) for name in names}, about
+        return {name.removeprefix(prefix): file.get_tensor(name) for name in names}, meta
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     try:
         with safe_open(path, "pt") as file:
-            if _ABOUT not in (file.metadata() or {}):
-                raise ValueError("of another program")
+            if _HEADER not in (file.metadata() or {}):
+                raise ValueError("written by another program")
             yield file
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file; that stage was not trained here") from error
     except (SafetensorError, OSError, ValueError) as error:
-        raise DataError(f"{path}: damaged, or no weights of shopsight; delete it") from error
+        raise DataError(f"{path}: damaged, or not weights of shopsight; delete it") from error

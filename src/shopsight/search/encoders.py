@@ -19,7 +19,7 @@ from shopsight.data.dataset import PreparedData
 from shopsight.data.split_names import TRAIN
 from shopsight.errors import DataError, UsageError
 from shopsight.formats.atomic import write_json
-from shopsight.inference.encode import pieces_of_words
+from shopsight.inference.encode import align_words
 from shopsight.inference.ensemble import ENSEMBLE, Ensemble, load_ensembles, save_ensembles
 from shopsight.inference.load import load_model, trained_models
 from shopsight.inference.run_folder import RUN, RunFolder
@@ -126,7 +126,7 @@ class SearchModels:
 
     def words(self, query: str) -> list[tuple[str, list[int]]]:
         """The words of a query as written, each with the positions of its tokens."""
-        return pieces_of_words(self.vocabulary, _truncate(query))
+        return align_words(self.vocabulary, _truncate(query))
 
     @cached_property
     def _trunks(self) -> dict[str, str]:

@@ -17,7 +17,7 @@ from shopsight.data.dataset import PreparedData
 from shopsight.inference.evaluate import Results, StepDone, no_progress, rank_and_fuse
 from shopsight.inference.ranker import Ranker
 from shopsight.inference.run_folder import RunFolder
-from shopsight.inference.timings import Times
+from shopsight.inference.timings import Timings
 from shopsight.models.registry import model_names
 from shopsight.training.callbacks import Callback, NullCallback
 from shopsight.training.distributed import DistributedContext
@@ -86,7 +86,7 @@ def _open(data: PreparedData, recipe: Recipe, out: Path, options: TrainOptions) 
         folder = RunFolder.open(out, recipe, data)
         for other in others:
             stages = take_over(folder, other)
-            Times(folder.path).take_over(Times(other.path), stages)
+            Timings(folder.path).take_over(Timings(other.path), stages)
             copied = ", ".join(stages) or "nothing that is the same"
             options.step_done("reuse", f"{copied} from {other.path}")
     options.context.barrier()

@@ -70,7 +70,7 @@ class Recorder:
             raise TrainingError(f"{self._folder.path}: every process must see the same folder")
         # Steps after the checkpoint are run again, so their metrics are logged again.
         if context.main:
-            self._folder.log.cut(state.logged)
+            self._folder.log.truncate(state.logged)
         return state
 
     def log_step(self, state: TrainState, steps: int, lr: float, batch: int) -> None:

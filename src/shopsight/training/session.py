@@ -16,7 +16,7 @@ from shopsight.errors import UsageError
 from shopsight.inference.encode import rank_split
 from shopsight.inference.evaluate import HEADLINE, StepDone, no_progress
 from shopsight.inference.run_folder import RunFolder
-from shopsight.inference.timings import Times
+from shopsight.inference.timings import Timings
 from shopsight.inference.trunk_cache import TrunkCache, trunk_key
 from shopsight.metrics.evaluate import Evaluator
 from shopsight.models.registry import PRETRAINING, model_spec
@@ -64,7 +64,7 @@ class TrainingSession:
         """The clicked pairs with their query groups, which the first process builds."""
         recipe, own = self.recipe, self.folder.path / "negatives"
         if self.context.main:
-            with Times(self.folder.path).of("negatives"):
+            with Timings(self.folder.path).measure("negatives"):
                 groups = query_groups(self.data, recipe.negatives, recipe.seed, own)
             counts = groups.manifest
             self.step_done(
@@ -115,7 +115,7 @@ class TrainingSession:
         pairs = self.pairs  # grouping queries is a step of its own, with a time of its own
         if not self.context.main:
             return self._train(stage, pairs)
-        with Times(self.folder.path).of(stage, again=True):
+        with Timings(self.folder.path).measure(stage, resumed=True):
             result = self._train(stage, pairs)
         self.step_done(stage, _summary(result))
         return result
