@@ -41,7 +41,7 @@ def run(argv: list[str]) -> None:
         reporter = ThroughputReporter(bar, "photos", quiet=args.quiet)
         how = {"force": args.force, "progress": reporter}
         if shard:
-            options = PhotosSettings(
+            settings = PhotosSettings(
                 config_from(PhotosConfig, args),
                 config_from(PhotoColumnsConfig, args),
                 config_from(SmallPhotoConfig, args),
@@ -49,7 +49,7 @@ def run(argv: list[str]) -> None:
                 args.seed,
             )
             source = _region_source(args)
-            manifest = prepare_shard(args.table, args.out, source, options, shard, **how)
+            manifest = prepare_shard(args.table, args.out, source, settings, shard, **how)
         else:
             how |= settings_from(args, *_CONFIGS, RegionsConfig)
             how |= {"learn": args.learn and args.learning.as_dict(), "seed": args.seed}

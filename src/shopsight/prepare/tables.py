@@ -14,13 +14,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from shopsight.config.data import ImportConfig
 from shopsight.data.dataset import DATA_FILE, PREPARED
 from shopsight.data.split_names import TRAIN
 from shopsight.formats.atomic import atomic_write, write_json, write_npy
 from shopsight.formats.checksums import checksums
 from shopsight.formats.manifest import ManifestFormat
 from shopsight.text.query_stats import describe_queries
-from shopsight.text.vocabulary import Vocabulary, train_vocabulary
+from shopsight.text.vocabulary import Vocabulary, load_vocabulary, train_vocabulary
 from shopsight.types import AnyArray, IntArray, Qrels
 
 # The trainer counts words; more queries than this change the vocabulary little, and memory much.
@@ -46,6 +47,11 @@ class SplitRows:
     queries: NDArray[np.int32]
     products: NDArray[np.int32]
     qrels: Qrels | None = None
+
+
+def vocabulary_or_size(config: ImportConfig) -> Vocabulary | int:
+    """The configured tokenizer, or the size of the vocabulary to train."""
+    return load_vocabulary(config.tokenizer) if config.tokenizer else config.vocabulary_size
 
 
 def write_products(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shopsight.config import QueryGenerationConfig
+from shopsight.config import PhotoColumnsConfig, QueryGenerationConfig
 from shopsight.errors import UsageError
 from shopsight.formats.click_logs import Click
 from shopsight.metrics.evaluate import bootstrap_interval
@@ -16,9 +16,9 @@ from shopsight.prepare.photos.candidate_pools import build_pools
 from shopsight.prepare.photos.product_words import ProductWords, query_key
 from shopsight.prepare.photos.queries_and_splits import (
     QueriesAndSplits,
-    QuerySource,
-    queries_and_splits,
+    make_queries_and_splits,
 )
+from shopsight.prepare.photos.settings import PhotosSettings
 from shopsight.prepare.photos.splits import (
     NO_SPLIT,
     SPLITS,
@@ -54,8 +54,10 @@ def shop(
     rows: Any, config: QueryGenerationConfig | None = None, seed: int = 0, **options: Any
 ) -> QueriesAndSplits:
     photos = options.pop("photos", [b""] * len(rows.ids))
-    source = QuerySource(config or QueryGenerationConfig(), seed, **options)
-    return queries_and_splits(rows, photos, source)
+    clicks = options.pop("clicks", None)
+    columns = PhotoColumnsConfig(**options)
+    settings = PhotosSettings(columns=columns, queries=config or QueryGenerationConfig(), seed=seed)
+    return make_queries_and_splits(rows, photos, settings, clicks)
 
 
 def keys(split: Any) -> set[tuple[str, ...]]:
@@ -187,7 +189,7 @@ def test_a_click_log():
 def test_a_column_of_queries():
     rows = catalogue(200)
     rows.queries = [[f"find {i // 3}", "popular"] for i in range(200)]
-    result = shop(rows, has_query_column=True)
+    result = shop(rows, queries="queries")
     assert_no_overlap(result)
     assert result.info["from"] == "column"
     assert {"popular"} & {text for split in result.rows for text in split.texts.to_pylist()}
@@ -197,7 +199,7 @@ def test_a_column_of_splits():
     rows = catalogue(600)
     names = ["train", "validation", "test", "unused", ""]
     rows.splits = [names[i % 5] for i in range(600)]
-    result = shop(rows, has_split_column=True)
+    result = shop(rows, split_column="split")
     assert_no_overlap(result)
     assert (
         "120 products of split 'unused' belong to no split of the prepared data" in result.warnings
@@ -226,7 +228,7 @@ def test_the_same_photo_is_in_one_split_only():
 def test_photos_in_two_splits_are_reported():
     rows = catalogue(40)
     rows.splits = ["train", "valid"] * 20
-    result = shop(rows, has_split_column=True, photos=[f"{i // 2}".encode() for i in range(40)])
+    result = shop(rows, split_column="split", photos=[f"{i // 2}".encode() for i in range(40)])
     assert "20 photos appear in more than one split of the table" in result.warnings
 
 

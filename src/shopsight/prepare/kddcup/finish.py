@@ -19,11 +19,12 @@ from shopsight.prepare.tables import (
     SplitRows,
     region_statistics,
     remove_leftovers,
+    vocabulary_or_size,
     write_manifest,
     write_products,
     write_splits,
 )
-from shopsight.text.vocabulary import Vocabulary, load_vocabulary
+from shopsight.text.vocabulary import Vocabulary
 from shopsight.types import AnyArray, Qrels
 
 
@@ -34,12 +35,12 @@ class SmallInputs:
     Attributes:
         labels: names of the region labels; None without a label file.
         qrels: the answers of each split that has some.
-        vocabulary: the named tokenizer; None if one is trained on the queries.
+        vocabulary: the configured tokenizer, or the size of one to train.
     """
 
     labels: dict[int, str] | None
     qrels: dict[str, Qrels]
-    vocabulary: Vocabulary | None
+    vocabulary: Vocabulary | int
 
     @classmethod
     def read(cls, folder: RawFolder, config: KddcupConfig) -> SmallInputs:
@@ -47,7 +48,7 @@ class SmallInputs:
         return cls(
             labels=read_labels(folder.labels) if folder.labels else None,
             qrels={s.name: read_qrels(s.answers) for s in folder.splits if s.answers},
-            vocabulary=load_vocabulary(config.tokenizer) if config.tokenizer else None,
+            vocabulary=vocabulary_or_size(config),
         )
 
 
@@ -73,9 +74,8 @@ def finish(
     ends = np.array(list(state.products.values()))
     first_split = np.searchsorted(ends, np.arange(len(ids)), side="right")
     write_products(data, ids, _load(spool, "region_counts"), first_split, list(state.products))
-    vocabulary = inputs.vocabulary or config.vocabulary_size
     rows = _split_rows(spool, state, folder, inputs)
-    splits, query_statistics = write_splits(data, rows, ids, vocabulary, warnings)
+    splits, query_statistics = write_splits(data, rows, ids, inputs.vocabulary, warnings)
     manifest = {
         "fingerprint": state.fingerprint,
         "settings": asdict(replace(config, workers=0)),

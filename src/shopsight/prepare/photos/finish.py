@@ -53,9 +53,9 @@ def finish(
     rows: ProductRows,
     queries: QueriesAndSplits,
     info: TableInfo,
-    vocabulary: Vocabulary | None,
+    vocabulary: Vocabulary | int,
 ) -> None:
-    """Complete ``partial/data``; without a vocabulary, one is trained on the queries."""
+    """Complete ``partial/data``; ``vocabulary`` may be the size of one to train."""
     data = partial / "data"
     remove_leftovers(data, state.lengths)
     if not (partial / SKIPPED).stat().st_size:
@@ -68,8 +68,7 @@ def finish(
     if (partial / EXTRACTOR).is_dir():
         shutil.copytree(partial / EXTRACTOR, data / EXTRACTOR)
     warnings = list(queries.warnings)
-    size = info.settings.photos.vocabulary_size
-    splits, query_statistics = write_splits(data, queries.rows, ids, vocabulary or size, warnings)
+    splits, query_statistics = write_splits(data, queries.rows, ids, vocabulary, warnings)
     names = dict(enumerate(info.extractor.get("label_names", ())))
     manifest = {
         "fingerprint": state.fingerprint,

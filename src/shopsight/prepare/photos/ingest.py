@@ -36,13 +36,12 @@ from shopsight.prepare.photos.finish import TableInfo, finish
 from shopsight.prepare.photos.photo_reader import PhotoReader, decode_photos
 from shopsight.prepare.photos.queries_and_splits import (
     QueriesAndSplits,
-    QuerySource,
-    make_queries_and_splits,
+    read_queries_and_splits,
 )
 from shopsight.prepare.photos.settings import PhotosSettings
 from shopsight.prepare.photos.state import PhotosState
 from shopsight.prepare.photos.writers import ProductFiles, ProductRows, RegionFiles, photo_offsets
-from shopsight.text.vocabulary import Vocabulary, load_vocabulary
+from shopsight.prepare.tables import vocabulary_or_size
 from shopsight.types import IntArray, Progress, no_progress
 
 
@@ -110,24 +109,13 @@ class PhotoInputs:
         )
         if not len(self.table):
             raise InputError("no row in the table", path=table)
-        tokenizer = settings.photos.tokenizer
-        self.vocabulary: Vocabulary | None = load_vocabulary(tokenizer) if tokenizer else None
+        self.vocabulary = vocabulary_or_size(settings.photos)
         self.clicks, log_fingerprint = open_click_log(clicks)
         self.table_fingerprint = (
             f"format={PREPARED.version}; table:{self.table.fingerprint()}; "
             f"{json.dumps(settings.as_dict())}; {json.dumps(region_source.settings)}"
         )
         self.fingerprint = f"{self.table_fingerprint}; {log_fingerprint}"
-
-    def query_source(self) -> QuerySource:
-        """The origin of queries and splits."""
-        return QuerySource(
-            self.settings.queries,
-            self.settings.seed,
-            self.clicks,
-            has_query_column=bool(self.columns.queries),
-            has_split_column=bool(self.columns.split),
-        )
 
 
 def open_click_log(path: Path | str | None) -> tuple[list[Click] | None, str]:
@@ -180,7 +168,8 @@ class PhotoIngest:
 
     def queries_and_splits(self) -> tuple[ProductRows, QueriesAndSplits]:
         """The products with their queries and splits."""
-        return make_queries_and_splits(self.partial, self._inputs.query_source())
+        inputs = self._inputs
+        return read_queries_and_splits(self.partial, inputs.settings, inputs.clicks)
 
     def product_count(self) -> int:
         """Number of products stored so far."""

@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
-from shopsight.config import QueryGenerationConfig
 from shopsight.data.photo_store import PHOTOS
 from shopsight.data.split_names import TRAIN
 from shopsight.errors import pluralise
@@ -19,6 +18,7 @@ from shopsight.formats.click_logs import Click
 from shopsight.prepare.photos.candidate_pools import Pool, build_pools
 from shopsight.prepare.photos.extract_regions import StoredPhotos
 from shopsight.prepare.photos.product_words import ProductWords, generate_queries, query_key
+from shopsight.prepare.photos.settings import PhotosSettings
 from shopsight.prepare.photos.splits import (
     EVALUATION,
     SPLITS,
@@ -31,25 +31,6 @@ from shopsight.prepare.photos.splits import (
 from shopsight.prepare.photos.writers import ProductRows, photo_offsets
 from shopsight.prepare.tables import SplitRows
 from shopsight.types import IntArray, Qrels
-
-
-@dataclass(frozen=True)
-class QuerySource:
-    """The origin of queries and splits.
-
-    Attributes:
-        config: of queries, splits and pools.
-        seed: of every draw.
-        clicks: the click log; it takes precedence over the query column.
-        has_query_column: whether the table names queries; else they are generated from texts.
-        has_split_column: whether the table names splits; else they are drawn.
-    """
-
-    config: QueryGenerationConfig
-    seed: int
-    clicks: Sequence[Click] | None = None
-    has_query_column: bool = False
-    has_split_column: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,31 +67,35 @@ class QueriesAndSplits:
         return [sorted(words[i]) for i in products.tolist()]
 
 
-def make_queries_and_splits(
-    partial: Path, source: QuerySource
+def read_queries_and_splits(
+    partial: Path, settings: PhotosSettings, clicks: Sequence[Click] | None
 ) -> tuple[ProductRows, QueriesAndSplits]:
     """The stored products of a preparation, with their queries and splits."""
     rows = ProductRows(partial)
     photos = StoredPhotos(partial / "data" / PHOTOS, photo_offsets(partial))
-    return rows, queries_and_splits(rows, photos.digests(), source)
+    return rows, make_queries_and_splits(rows, photos.digests(), settings, clicks)
 
 
-def queries_and_splits(
-    rows: ProductRows, photos: Sequence[bytes], source: QuerySource
+def make_queries_and_splits(
+    rows: ProductRows,
+    photos: Sequence[bytes],
+    settings: PhotosSettings,
+    clicks: Sequence[Click] | None = None,
 ) -> QueriesAndSplits:
     """Queries, training pairs and pools; no query and no product is in two splits.
 
-    ``photos`` (P,) are digests of the products' photos, empty for products without one.
+    Queries come from the click log, else from the query column, else from the texts. ``photos``
+    (P,) are digests of the products' photos, empty for products without one.
     """
-    config, seed = source.config, source.seed
+    config, seed = settings.queries, settings.seed
     warnings: list[str] = []
-    if source.has_split_column:
+    if settings.columns.split_column:
         splits = named_splits(rows.splits, warnings)
         warn_of_shared_photos(splits, photos, warnings)
     else:
         splits = draw_splits(rows.ids, photos, config, seed)
     words = ProductWords.from_texts(rows.texts, config)
-    queries, origin = _all_queries(rows, words, source, warnings)
+    queries, origin = _all_queries(rows, words, settings, clicks, warnings)
     selector = EvalQuerySelector(queries, splits, words, origin == "text", config, seed)
     query_ids = map(str, itertools.count(1))  # distinct across all splits
     evaluation = []
@@ -140,14 +125,26 @@ def queries_and_splits(
 
 
 def _all_queries(
-    rows: ProductRows, words: ProductWords, source: QuerySource, warnings: list[str]
+    rows: ProductRows,
+    words: ProductWords,
+    settings: PhotosSettings,
+    clicks: Sequence[Click] | None,
+    warnings: list[str],
 ) -> tuple[list[ProductQuery], str]:
     """Every query with its products, and the origin: log, column or text."""
-    if source.clicks is not None:
-        return _from_log(rows, source.clicks, warnings), "log"
-    if source.has_query_column:
+    if clicks is not None:
+        return _from_log(rows, clicks, warnings), "log"
+    if settings.columns.queries:
         return _grouped(enumerate(rows.queries)), "column"
-    queries = _generated(rows, words, source)
+    # Seeded by the product's id, so that its queries do not depend on its row.
+    queries = [
+        generate_queries(
+            words.query_words(product),
+            settings.queries,
+            [settings.seed, xxhash.xxh3_64_intdigest(product_id.encode())],
+        )
+        for product, product_id in enumerate(rows.ids)
+    ]
     silent = sum(not texts for texts in queries)
     if silent:
         products = pluralise(silent, "product")
@@ -172,18 +169,6 @@ def _from_log(
         pairs = pluralise(unknown, "pair")
         warnings.append(f"{pairs} of the click log left out: no such product was prepared")
     return [ProductQuery(text, [p for _, p in sorted(pairs)]) for text, pairs in products.items()]
-
-
-def _generated(rows: ProductRows, words: ProductWords, source: QuerySource) -> list[list[str]]:
-    """(P,) generated queries of each product, which depend on its id and not on its row."""
-    return [
-        generate_queries(
-            words.query_words(product),
-            source.config,
-            [source.seed, xxhash.xxh3_64_intdigest(product_id.encode())],
-        )
-        for product, product_id in enumerate(rows.ids)
-    ]
 
 
 def _grouped(queries: Iterable[tuple[int, Sequence[str]]]) -> list[ProductQuery]:

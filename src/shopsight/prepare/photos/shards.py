@@ -31,7 +31,7 @@ from shopsight.prepare.photos.extract_regions import BATCH, RegionSource
 from shopsight.prepare.photos.finish import TableInfo, finish
 from shopsight.prepare.photos.ingest import PhotoInputs, open_click_log, open_ingest
 from shopsight.prepare.photos.precomputed_regions import PrecomputedRegions
-from shopsight.prepare.photos.queries_and_splits import QuerySource, make_queries_and_splits
+from shopsight.prepare.photos.queries_and_splits import read_queries_and_splits
 from shopsight.prepare.photos.settings import PhotosSettings
 from shopsight.prepare.photos.state import TABLE, PhotosState
 from shopsight.prepare.photos.writers import (
@@ -41,9 +41,10 @@ from shopsight.prepare.photos.writers import (
     RegionFiles,
     photo_offsets,
 )
-from shopsight.prepare.tables import write_manifest
-from shopsight.text.vocabulary import load_vocabulary
+from shopsight.prepare.tables import vocabulary_or_size, write_manifest
 from shopsight.types import AnyArray, Progress, no_progress
+
+_SHARD = "shard"
 
 
 def prepare_shard(
@@ -75,12 +76,6 @@ def prepare_shard(
         ingest.read(start, stop)
         ingest.extract(None)
         progress("finishing", 0, 0)
-        whole = ingest.partial / "shard"
-        shutil.rmtree(whole, ignore_errors=True)
-        whole.mkdir()
-        for name in (DATA, SPOOL, EXTRACTOR):
-            if (ingest.partial / name).is_dir():
-                shutil.copytree(ingest.partial / name, whole / name, copy_function=_link)
         info = ingest.table_info()
         manifest = {
             "fingerprint": fingerprint,
@@ -90,9 +85,20 @@ def prepare_shard(
             "state": asdict(ingest.state),
             "info": {**asdict(info), "settings": info.settings.as_dict()},
         }
-        write_manifest(whole, manifest, SHARD)
-        publish(out, "shard")
+        _write_shard(ingest.partial, manifest)
+        publish(out, _SHARD)
     return SHARD.read(out)
+
+
+def _write_shard(partial: Path, manifest: dict[str, Any]) -> None:
+    """Collect the files of a shard; hard links leave the originals to a run that resumes."""
+    whole = partial / _SHARD
+    shutil.rmtree(whole, ignore_errors=True)
+    whole.mkdir()
+    for name in (DATA, SPOOL, EXTRACTOR):
+        if (partial / name).is_dir():
+            shutil.copytree(partial / name, whole / name, copy_function=_link)
+    write_manifest(whole, manifest, SHARD)
 
 
 def merge_shards(
@@ -127,20 +133,12 @@ def merge_shards(
     first = parts[0].manifest
     info = first["info"]
     settings = PhotosSettings.from_dict(info["settings"])
-    tokenizer = settings.photos.tokenizer
-    vocabulary = load_vocabulary(tokenizer) if tokenizer else None
-    source = QuerySource(
-        settings.queries,
-        settings.seed,
-        click_log,
-        has_query_column=bool(settings.columns.queries),
-        has_split_column=bool(settings.columns.split_column),
-    )
+    vocabulary = vocabulary_or_size(settings.photos)
     fingerprint = f"{first['table_fingerprint']}; {log_fingerprint}"
     # Copying is quick, so an interrupted merge starts over.
     with open_journal(out, PhotosState, fingerprint, resume=False) as journal:
         _concatenate(journal, parts, settings, skip_duplicates=on_error == "skip")
-        rows, queries = make_queries_and_splits(journal.folder, source)
+        rows, queries = read_queries_and_splits(journal.folder, settings, click_log)
         extractor = dict(info["extractor"])
         if extractor.get("name") == "features":  # labels in the table: each shard has some
             extractor["label_names"] = journal.state.label_names
