@@ -19,7 +19,7 @@ from shopsight.errors import OutputError, UsageError
 from shopsight.inference import ranker
 from shopsight.inference.captioner import Description
 from shopsight.inference.ensemble import ENSEMBLE
-from shopsight.inference.evaluate import Results
+from shopsight.inference.evaluate import TrainingResults
 from shopsight.models.registry import RETRIEVAL
 from shopsight.search.index import build_index
 from shopsight.tables import Grid, Tabular
@@ -61,7 +61,7 @@ class Ranker(ranker.Ranker):
     returned this ranker; None if it was opened.
     """
 
-    results: Results | None = None
+    results: TrainingResults | None = None
 
     @property
     def path(self) -> Path:

@@ -32,8 +32,8 @@ def no_progress(name: str, summary: str) -> None:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Results(Tabular):
-    """Results of a training.
+class TrainingResults(Tabular):
+    """TrainingResults of a training.
 
     Attributes:
         folder: the run folder.
@@ -79,7 +79,7 @@ class Results(Tabular):
         }
 
     def __repr__(self) -> str:
-        return f"Results({self.comparison!r})"
+        return f"TrainingResults({self.comparison!r})"
 
 
 def rank_and_fuse(
@@ -87,7 +87,7 @@ def rank_and_fuse(
     data: PreparedData,
     baselines: Mapping[str, Run] | None = None,
     step_done: StepDone = no_progress,
-) -> Results:
+) -> TrainingResults:
     """Rank and compare the validation split, then rank the other splits and write submissions.
 
     Args:
@@ -133,7 +133,7 @@ def rank_and_fuse(
             unseen[split] = float(per_query.mean())
             summary += f"; nothing was fitted to it: {HEADLINE} {unseen[split]:.4f}"
         step_done(f"rank {split}", summary)
-    return Results(folder, valid, comparison, ensembles, unseen, timings.seconds)
+    return TrainingResults(folder, valid, comparison, ensembles, unseen, timings.seconds)
 
 
 def random_run(pools: Pools, seed: int) -> Run:

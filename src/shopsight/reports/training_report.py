@@ -13,7 +13,7 @@ from shopsight.data.split_names import VALID
 from shopsight.inference.attention import AttentionWeights
 from shopsight.inference.captioner import Captioner
 from shopsight.inference.ensemble import ENSEMBLE, REFERENCE, Ensemble
-from shopsight.inference.evaluate import HEADLINE, Results
+from shopsight.inference.evaluate import HEADLINE, TrainingResults
 from shopsight.inference.load import trained_models
 from shopsight.metrics.evaluate import bootstrap_interval
 from shopsight.models.registry import PRETRAINING, explaining_model, model_names, model_spec
@@ -33,7 +33,7 @@ _TITLE_WORDS = ("title", "name")
 
 def build_report(
     data: PreparedData,
-    results: Results,
+    results: TrainingResults,
     title: str = "Report",
     note: Callable[[str], str] | None = None,
     device: torch.device | str = "cpu",
@@ -107,14 +107,16 @@ def _titles(data: PreparedData) -> Callable[[str], str] | None:
     return note
 
 
-def _tags(data: PreparedData, results: Results, device: torch.device | str) -> Callable[[str], str]:
+def _tags(
+    data: PreparedData, results: TrainingResults, device: torch.device | str
+) -> Callable[[str], str]:
     if PRETRAINING not in results.valid:
         return lambda _: ""
     captioner = Captioner(results.folder, data, device)
     return lambda product_id: ", ".join(captioner.tags(product_id, _TAGS))
 
 
-def _summary(results: Results) -> str:
+def _summary(results: TrainingResults) -> str:
     best, name = max((run.estimates[HEADLINE].mean, run.name)
                      for run in results.comparison.evaluations)  # fmt: skip
     text = f"Text queries ranked against product photos. The best run, {name}, reaches"

@@ -14,7 +14,7 @@ import torch
 
 from shopsight.config import Recipe
 from shopsight.data.dataset import PreparedData
-from shopsight.inference.evaluate import Results, StepDone, no_progress, rank_and_fuse
+from shopsight.inference.evaluate import StepDone, TrainingResults, no_progress, rank_and_fuse
 from shopsight.inference.ranker import Ranker
 from shopsight.inference.run_folder import RunFolder
 from shopsight.inference.timings import Timings
@@ -50,7 +50,7 @@ class TrainOptions:
 
 def train(
     data: PreparedData, recipe: Recipe, out: Path, options: TrainOptions | None = None
-) -> Results | None:
+) -> TrainingResults | None:
     """Train stages, then rank, fuse, compare and submit with every trained model of the folder.
 
     Args:
