@@ -184,3 +184,11 @@ def test_json_and_arrays(tmp_path: Path) -> None:
     assert (tmp_path / "a.json").read_text(encoding="utf-8") == '{"é": [1]}\n'
     write_npy(tmp_path / "a.npy", np.arange(3))
     assert np.load(tmp_path / "a.npy").tolist() == [0, 1, 2]
+
+
+def test_errors_of_other_files_keep_their_name(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="other"), atomic_write(tmp_path / "a"):
+        (tmp_path / "other").read_text()
+    with pytest.raises(BrokenPipeError), atomic_write(tmp_path / "a"):
+        raise BrokenPipeError(32, "Broken pipe")
+    assert list(tmp_path.iterdir()) == []

@@ -80,6 +80,7 @@ class PreparedData:
         if SHARD.describes(folder):
             raise DataError(f"{folder}: a shard; join all of them with shopsight prepare merge")
         manifest = PREPARED.read(folder)
+        # Checksums would read every byte; sizes catch the usual accident, an interrupted copy.
         check_sizes(folder, manifest["files"], REMEDY)
         return cls(folder, manifest)
 
@@ -117,6 +118,7 @@ class PreparedData:
         """The candidate pools of an evaluation split. Raises DataError if it has none."""
         table = self._table("pools", split)
         queries = table["query"].to_numpy()
+        # The rows of a query are adjacent.
         firsts = np.flatnonzero(np.diff(queries, prepend=-1))
         ids = table["query_id"].take(firsts).to_pylist()
         offsets = np.append(firsts, len(queries)).astype(np.int64)
@@ -146,6 +148,7 @@ class PreparedData:
 
     def vocabulary(self) -> Vocabulary:
         """The vocabulary of the training queries. Raises DataError if there is none."""
+        # The tokenizers library takes longer to import than the rest of this module.
         from shopsight.text.vocabulary import load_vocabulary
 
         folder = self.path / "vocabulary"

@@ -94,6 +94,7 @@ class RegionStore:
         starts = self.offsets[products]
         lengths = self.offsets[products + 1] - starts
         regions = packed_ranges(starts, lengths)
+        # Pixels are stored, so that boxes can be drawn; models see fractions of the photo.
         sizes = np.repeat(self.image_sizes[products], lengths, axis=0)
         boxes = normalised_boxes(self.pixel_boxes[regions], sizes)
         return RegionBatch(self._take(regions), boxes, self.labels[regions], lengths)

@@ -49,8 +49,9 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
             yield file
             file.close()
         except OSError as error:
-            # A failing write has no file name; a failing open of another file has its own.
-            if error.filename:
+            # A failing write has no file name; a failing open of another file has its own, and a
+            # closed pipe is never the temporary file.
+            if error.filename or isinstance(error, BrokenPipeError):
                 raise
             raise _write_error(Path(path), error) from error
         finally:

@@ -89,16 +89,14 @@ def describe_queries(texts: Iterable[str]) -> dict[str, Any]:
     }
 
 
-def _kind(character: str) -> str:
-    return unicodedata.category(character)
-
-
 def _has_control(text: str) -> bool:
-    return any(_kind(character)[0] == "C" for character in text)
+    return any(unicodedata.category(character)[0] == "C" for character in text)
 
 
 def _is_mark(character: str) -> bool:
-    return character != "" and not character.isalnum() and _kind(character)[0] in "PS"
+    return (
+        character != "" and not character.isalnum() and unicodedata.category(character)[0] in "PS"
+    )
 
 
 def _is_only_marks(piece: str) -> bool:
