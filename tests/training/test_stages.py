@@ -113,6 +113,21 @@ def test_a_stage_that_builds_on_pretraining_asks_for_it(data, tmp_path):
         TrainingSession(data, run).train_stage("word-match")
 
 
+def test_shared_vectors_are_those_of_label_match(data, tmp_path):
+    one_epoch = {"train": {"epochs": 1}}
+    shared = {"vectors": "shared", "towers": 2, "phase2_epochs": 0, **one_epoch}
+    recipe = small_recipe(label_match=one_epoch, dual=shared)
+    session = TrainingSession(data, RunFolder.open(tmp_path / "run", recipe, data))
+    tables = {}
+    for stage in ("label-match", "dual"):
+        session.train_stage(stage)
+        weights = load_file(session.folder.stage(stage).best)
+        tables |= {name: table for name, table in weights.items() if name.endswith("table")}
+    assert len(tables) == 3
+    for table in tables.values():
+        assert torch.equal(table, tables["model.words.table"])
+
+
 @pytest.mark.parametrize(
     ("stage", "changes", "parts"),
     [

@@ -14,9 +14,10 @@ from shopsight.batches.loader import Loader, RegionReader
 from shopsight.config import Recipe
 from shopsight.data.region_store import RegionStore
 from shopsight.inference.weights import load_part
+from shopsight.models.image_encoder import ImageEncoder
 from shopsight.models.region_features import RegionFeatures
 from shopsight.models.registry import ModelInputs, model_spec
-from shopsight.models.word_vectors import make_word_vectors
+from shopsight.models.word_vectors import WordVectors, make_word_vectors
 from shopsight.text.vocabulary import Vocabulary
 from shopsight.training.distributed import DistributedContext
 from shopsight.training.tasks.base import Task
@@ -68,9 +69,11 @@ def make_task(
         model = spec.network_class.build(recipe.model(stage), inputs)
     _fit_features(model, pairs, store)
     if pretrained is not None:
-        for name, part in (("encoder", getattr(model, "encoder", None)), ("words", words)):
-            if part is not None:
-                load_part(pretrained, f"{name}.", part)
+        # Found by class: the towers of a dual encoder hold copies of the vectors.
+        for part in model.modules():
+            if isinstance(part, ImageEncoder | WordVectors):
+                prefix = "encoder." if isinstance(part, ImageEncoder) else "words."
+                load_part(pretrained, prefix, part)
     special = torch.tensor([vocabulary.pad, vocabulary.unk, vocabulary.start, vocabulary.end])
     task: Task = spec.task_class(model, recipe.model(stage), context, special)
     task.freeze()
