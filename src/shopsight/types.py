@@ -148,7 +148,7 @@ class Run(Tabular):
         }
 
     def records(self) -> list[dict[str, Any]]:
-        """One row per candidate, best first: query_id, product_id, score, rank from 1."""
+        """A row per candidate, best first: query_id, product_id, score, rank from 1."""
         return [
             {"query_id": query, "product_id": product, "score": score, "rank": rank}
             for query, scores in self.to_dict().items()
@@ -216,7 +216,7 @@ class Qrels(Tabular):
         return {query: dict(grades) for query, grades in self.relevance.items()}
 
     def records(self) -> list[dict[str, Any]]:
-        """One row per judgement: query_id, product_id, grade."""
+        """A row per judgement: query_id, product_id, grade."""
         return [
             {"query_id": query, "product_id": product, "grade": grade}
             for query, grades in self.relevance.items()

@@ -35,7 +35,7 @@ class PreparedData(dataset.PreparedData):
         return Qrels(super().qrels(split).relevance)
 
     def grid(self) -> Grid:
-        """One row per split: rows, queries, products."""
+        """A row per split: rows, queries, products."""
         rows = tuple(
             (split, *(f"{counts[name]:,}" for name in ("rows", "queries", "products")))
             for split, counts in self.manifest["splits"].items()

@@ -180,7 +180,6 @@ def fuse(
         raise UsageError("fitting weights needs --answers; or give --weights, or --method rrf")
     parse_metric(metric)
     aligned = align(as_runs(runs))
-    names = [run.name for run in aligned.runs]
     _warn_filled(aligned)
     if weights is None and config.method == "rrf":
         weights = (1.0 / len(runs),) * len(runs)
@@ -192,16 +191,17 @@ def fuse(
         def score(run: types.Run) -> FloatArray:
             return evaluator.per_query(run, metric)
 
-        members = estimate({run.name: score(run) for run in aligned.runs}, seed=seed)
         if weights is None:
             fitted = fit_weights(aligned.runs, score, config, seed)
             weights = fitted.weights
             values = {"in_sample": fitted.in_sample, "held_out": fitted.held_out}
         else:
             values = {"fixed": score(fuse_runs(aligned.runs, weights, config))}
+        members = estimate({run.name: score(run) for run in aligned.runs}, seed=seed)
         fused = estimate(values, seed=seed)
     assert weights is not None, "weights are given, equal or fitted"
     run = fuse_runs(aligned.runs, weights, config, name)
+    names = [member.name for member in aligned.runs]
     by_run = dict(zip(names, map(float, weights), strict=True))
     filled = dict(zip(names, aligned.filled, strict=True))
     fusion = Fusion(by_run, metric, members, fused, filled)
@@ -219,7 +219,7 @@ def rerank(run: RunLike, exclusive: bool = True, margin: float | None = None) ->
         margin: keep a contested product only if its best query leads the second by more.
 
     Raises:
-        UsageError: ``exclusive`` is false, since there is no other method.
+        UsageError: ``exclusive`` is false; it is the only method.
     """
     if not exclusive:
         raise UsageError("name the re-ranking method: --exclusive")

@@ -1,4 +1,4 @@
-"""What a path is: prepared data, a run folder, an index, or a file of scores or judgements."""
+"""Identification of paths: prepared data, run folder, index, ranking, qrels or candidates."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shopsight.api.runs import Run, read_qrels, read_run
+from shopsight.api.runs import read_qrels, read_run
 from shopsight.errors import DataError, InputError
 from shopsight.formats.candidates import read_candidates
+from shopsight.models.registry import model_names
 from shopsight.tables import Grid, Tabular, plain
+from shopsight.types import Pools
 
 _LONGEST = 100
 
@@ -30,7 +32,7 @@ class PathInfo(Tabular):
     summary: dict[str, Any]
 
     def grids(self) -> list[Grid]:
-        """One row per entry of the summary."""
+        """A row per entry of the summary."""
         rows = tuple((name, _cell(value)) for name, value in self.summary.items())
         return [Grid((self.kind, self.path), rows)]
 
@@ -46,18 +48,17 @@ def info(path: str | Path) -> PathInfo:
         DataError: a folder of another kind, or a damaged one.
         InputError: a file that is missing or of an unknown format.
     """
-    folder = Path(path)
-    for name, (kind, read) in _FOLDERS.items():
-        if (folder / name).is_file():
-            return PathInfo(str(path), kind, read(folder))
-    if folder.is_dir():
-        raise DataError(f"{path}: not prepared data, a run folder or an index"
-                        f" (no {', '.join(_FOLDERS)})")  # fmt: skip
+    for manifest, (kind, summarise) in _FOLDERS.items():
+        if (Path(path) / manifest).is_file():
+            return PathInfo(str(path), kind, summarise(Path(path)))
+    if Path(path).is_dir():
+        names = ", ".join(_FOLDERS)
+        raise DataError(f"{path}: not prepared data, a run folder or an index (no {names})")
     # Judgements first: a run with scores that are all integers would pass for both.
     errors = []
     for kind, summarise in _FILES.items():
         try:
-            return PathInfo(str(path), kind, summarise(folder))
+            return PathInfo(str(path), kind, summarise(Path(path)))
         except InputError as error:
             errors.append(error)
     raise errors[1]
@@ -71,52 +72,37 @@ def _data(folder: Path) -> dict[str, Any]:
     return {name: manifest[name] for name in names if name in manifest}
 
 
-def _run_folder(folder: Path) -> dict[str, Any]:
-    from shopsight.api.ranker import open_ranker
+def _run_folder(path: Path) -> dict[str, Any]:
+    from shopsight.inference.run_folder import RunFolder
 
-    ranker = open_ranker(folder)
-    manifest = ranker.folder.manifest
+    folder = RunFolder.read(path)
+    trained = [name for name in model_names() if folder.stage(name).done() is not None]
     names = ("shopsight", "data", "feature_width", "recipe")
-    return {
-        "models": [*ranker.models, *ranker.ensembles],
-        **{name: manifest[name] for name in names if name in manifest},
-    }
+    return {"models": trained, **{name: folder.manifest[name] for name in names}}
 
 
 def _index(folder: Path) -> dict[str, Any]:
-    from shopsight.api.search import Index
+    from shopsight.search.index import index_stats
 
-    with Index(folder) as index:
-        return index.stats()
-
-
-def _ranking(path: Path) -> dict[str, Any]:
-    return _pools(read_run(path))
+    return index_stats(folder)
 
 
 def _qrels(path: Path) -> dict[str, Any]:
-    relevance = read_qrels(path).relevance
-    grades = [grade for row in relevance.values() for grade in row.values()]
+    qrels = read_qrels(path)
+    grades = [row["grade"] for row in qrels.records()]
     relevant = sum(grade > 0 for grade in grades)
-    return {"queries": len(relevance), "judgements": len(grades), "relevant": relevant}
+    return {"queries": len(qrels), "judgements": len(grades), "relevant": relevant}
 
 
-def _candidates(path: Path) -> dict[str, Any]:
-    pools = read_candidates(path).pools
-    return {"queries": len(pools), "candidates": len(pools.product_ids),
-            "products": len(set(pools.product_ids))}  # fmt: skip
-
-
-def _pools(run: Run) -> dict[str, Any]:
-    return {"queries": len(run), "candidates": len(run.scores),
-            "products": len(set(run.pools.product_ids))}  # fmt: skip
+def _pools(pools: Pools) -> dict[str, Any]:
+    products = pools.product_ids.tolist()
+    return {"queries": len(pools), "candidates": len(products), "products": len(set(products))}
 
 
 def _cell(value: Any) -> str:
-    """A value in at most `_LONGEST` characters; --json and `to_dict` have all of it."""
+    """A value in at most `_LONGEST` characters; `to_dict` has all of it."""
     if isinstance(value, dict):
-        text = ", ".join(f"{name} ({_cell(item)})" if isinstance(item, dict)
-                         else f"{name} {_cell(item)}" for name, item in value.items())  # fmt: skip
+        text = ", ".join(f"{name} {_cell(item)}" for name, item in value.items())
     elif isinstance(value, list | tuple):
         text = ", ".join(map(str, value))
     else:
@@ -125,13 +111,14 @@ def _cell(value: Any) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
-_FOLDERS: dict[str, tuple[str, Callable[[Path], dict[str, Any]]]] = {
+Summarise = Callable[[Path], dict[str, Any]]
+_FOLDERS: dict[str, tuple[str, Summarise]] = {
     "data.json": ("prepared data", _data),
     "run.json": ("run folder", _run_folder),
     "index.json": ("index", _index),
 }
-_FILES: dict[str, Callable[[Path], dict[str, Any]]] = {
+_FILES: dict[str, Summarise] = {
     "qrels": _qrels,
-    "ranking": _ranking,
-    "candidates": _candidates,
+    "ranking": lambda path: _pools(read_run(path).pools),
+    "candidates": lambda path: _pools(read_candidates(path).pools),
 }

@@ -32,7 +32,7 @@ class Descriptions(tuple[Description, ...], Tabular):
     """Tags and captions of products."""
 
     def grids(self) -> list[Grid]:
-        """One row per product: tags with probabilities, and the best caption."""
+        """A row per product: tags with probabilities, and the best caption."""
         rows = tuple(
             (
                 product.product_id,

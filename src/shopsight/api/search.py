@@ -42,7 +42,7 @@ class SearchResults(Tabular):
     _photo: Callable[[str], bytes | None]
 
     def grids(self) -> list[Grid]:
-        """One row per hit: product, score and the first fields."""
+        """A row per hit: product, score and the first fields."""
         hits = self.results.hits
         names = list(dict.fromkeys(name for hit in hits for name in hit.fields))[:_FIELDS]
         rows = tuple(
@@ -54,7 +54,7 @@ class SearchResults(Tabular):
         return [Grid(("", "product", "score", *names), rows, note)]
 
     def records(self) -> list[dict[str, Any]]:
-        """One row per hit: rank, product_id, score and all fields."""
+        """A row per hit: rank, product_id, score and all fields."""
         return [
             {"rank": rank, "product_id": hit.product_id, "score": hit.score, **hit.fields}
             for rank, hit in enumerate(self.results.hits, start=1)

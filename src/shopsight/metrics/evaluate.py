@@ -58,11 +58,11 @@ class Evaluation(Tabular):
         return self.estimates[metric].mean
 
     def grids(self) -> list[Grid]:
-        """One row per metric: mean, interval, queries."""
+        """A row per metric: mean, interval, queries."""
         return [estimates_grid("metric", self.estimates, self.confidence)]
 
     def records(self) -> list[dict[str, Any]]:
-        """One row per metric: metric, mean, low, high, queries."""
+        """A row per metric: metric, mean, low, high, queries."""
         return [{"metric": name, **values} for name, values in self.to_dict().items()]
 
     def to_dict(self) -> dict[str, Any]:
@@ -173,7 +173,7 @@ def estimate(
 
 
 def estimates_grid(heading: str, estimates: Mapping[str, Estimate], confidence: float) -> Grid:
-    """One row per named estimate: mean, interval, queries."""
+    """A row per named estimate: mean, interval, queries."""
     rows = tuple(
         (name, f"{row.mean:.4f}", f"[{row.low:.4f}, {row.high:.4f}]", f"{row.queries:,}")
         for name, row in estimates.items()

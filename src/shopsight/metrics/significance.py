@@ -52,7 +52,7 @@ class Comparison(Tabular):
         return "".join(letter(other) for other in self.beats(metric, run_idx))
 
     def grids(self) -> list[Grid]:
-        """One row per run: means with the letters of the runs it beats, and intervals."""
+        """A row per run: means with the letters of the runs it beats, and intervals."""
         rows = []
         for i, evaluation in enumerate(self.evaluations):
             cells = [f"{letter(i)}  {evaluation.name}"]
@@ -68,7 +68,7 @@ class Comparison(Tabular):
         return [Grid(("run", *self.adjusted), tuple(rows), note)]
 
     def records(self) -> list[dict[str, Any]]:
-        """One row per run and metric: run, metric, mean, low, high, queries, beats."""
+        """A row per run and metric: run, metric, mean, low, high, queries, beats."""
         beats = self.to_dict()["beats"]
         return [
             {"run": evaluation.name, **row, "beats": beats[row["metric"]][evaluation.name]}
@@ -207,7 +207,7 @@ def letter(run_idx: int) -> str:
     """
     name = ""
     number = run_idx + 1
-    # Bijective base 26: there is no zero digit, hence the - 1.
+    # Bijective base 26 has no zero digit, hence the - 1.
     while number:
         number, digit = divmod(number - 1, 26)
         name = chr(ord("a") + digit) + name

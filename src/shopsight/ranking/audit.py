@@ -31,9 +31,6 @@ class PoolStatistics:
     """Pool statistics that need no relevance judgements.
 
     Attributes:
-        queries: number of pools.
-        candidates: distinct (query, product) pairs.
-        products: distinct products.
         pool_sizes: smallest, mean and largest pool.
         products_by_pool_count: ``{pools that offer it: products}``.
         repeated_in_pool: (query id, product id) pairs that occur more than once.
@@ -114,7 +111,7 @@ class LabelLeak:
 
     @property
     def leaks(self) -> bool:
-        """Whether counting pools beats random order by more than `LEAK_MARGIN`."""
+        """True if counting pools reliably beats random order by more than `LEAK_MARGIN`."""
         return self.difference[0] > LEAK_MARGIN
 
     def grid(self) -> Grid:

@@ -82,7 +82,7 @@ def word_centroids(
         sums = sums or _Sums(vectors.shape[1])
         sums.add(tokens, vectors)
     if sums is None or not sums.pairs:
-        raise ValueError("cannot learn word centroids: there are no clicked pairs")
+        raise ValueError("cannot learn word centroids from no clicked pairs")
     mean = sums.total / sums.pairs
     kept = np.flatnonzero(sums.pairs_of_word >= min_pairs)
     words = list(sums.words)
