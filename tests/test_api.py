@@ -33,8 +33,11 @@ def public_objects(module: ModuleType) -> Iterator[tuple[str, Any]]:
             yield f"{module.__name__}.{name}", value
         if inspect.isclass(value):
             for attribute, member in vars(value).items():
+                if attribute.startswith("_"):
+                    continue
                 function = getattr(member, "__func__", getattr(member, "fget", member))
-                if not attribute.startswith("_") and inspect.isfunction(function):
+                # A function that is assigned under another name is documented where it is defined.
+                if inspect.isfunction(function) and function.__name__ == attribute:
                     yield f"{module.__name__}.{name}.{attribute}", function
 
 
