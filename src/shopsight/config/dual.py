@@ -27,44 +27,41 @@ def _train() -> TrainConfig:
 
 @dataclass(frozen=True)
 class DualConfig(ModelConfig):
-    """The dual encoder (method section 9): one vector a side, cosine, softmax over the batch.
+    """The dual encoder: one vector per side, cosine, softmax over the batch (docs/method.md, 9).
 
     Args:
-        train: how its first phase is trained.
-        features: what happens to region features first.
+        train: training of the first phase.
+        features: preprocessing of region features.
         vectors: "own" word vectors learned with it, or the "shared" ones of the recipe, frozen,
             with a Linear after them.
-        min_count: own words that fewer training queries hold are the unknown token.
+        min_count: own words in fewer training queries become the unknown token.
         width: width of all layers.
-        direct: no Linear in front of the image layers, which are then as wide as the features.
-        out: numbers per vector, of each tower.
-        towers: dual encoders that learn for themselves, and whose cosines are averaged; training
-            and encoding take that many times as long.
-        text: what reads the words: transformer layers, a bidirectional GRU and then transformer
-            layers, or nothing ("bag").
+        direct: no Linear before the image layers, which are then as wide as the features.
+        out: dimension of the vector of each tower.
+        towers: independent dual encoders whose cosines are averaged; cost is proportional.
+        text: text encoder: transformer layers, a bidirectional GRU before them, or none ("bag").
         text_layers: transformer layers over words (none with "bag").
-        positions: add learned position vectors to words.
-        text_pool: how words become one vector.
+        positions: add learned position embeddings to words.
+        text_pool: pooling of words.
         image_layers: transformer layers over regions.
-        image_pool: how regions become one vector.
-        mean_region: append the mean of the regions as one more region.
+        image_pool: pooling of regions.
+        mean_region: append the mean of the regions as a further region.
         boxes: add the boxes to the features.
         heads: attention heads.
-        feedforward: hidden width of the layers' second half, as a multiple of the width.
+        feedforward: hidden width of the feed-forward layers, as a multiple of the width.
         dropout: dropout in all layers.
         word_dropout: dropout on word vectors.
-        word_drop: chance of each word of a clicked query to be the one replaced by the unknown
-            token.
-        scale: factor on cosines before the softmax.
-        learn_scale: train the factor too, from ``scale`` on.
-        margin: what is subtracted from the cosine of the clicked pair.
-        false_negatives: which pairs of a batch are no negatives.
-        hard_fraction: share of the first phase's batches that are drawn as in the second phase.
-        hard_from_epoch: epochs before ``hard_fraction`` begins.
-        phase2_epochs: epochs of the second phase, whose batches hold like queries only.
-        phase2_lr_factor: its rate, falling to 0, as a multiple of the first phase's.
-        phase2_batch: clicked pairs in its batches; 0 is the first phase's number.
-        phase2_by: what the queries of such a batch share.
+        word_drop: probability that a query gets an unknown token in place of a word, per word.
+        scale: factor on cosines before the softmax (inverse temperature).
+        learn_scale: train the factor too, from `scale` on.
+        margin: subtracted from the cosine of the clicked pair (additive margin softmax).
+        false_negatives: pairs of a batch that are not negatives.
+        hard_fraction: fraction of the first phase's batches that consist of like queries.
+        hard_from_epoch: epochs before `hard_fraction` applies.
+        phase2_epochs: epochs of the second phase, whose batches all consist of like queries.
+        phase2_lr_factor: its learning rate, falling to 0, as a multiple of `train.lr`.
+        phase2_batch: clicked pairs in its batches; 0 is the number of the first phase.
+        phase2_by: the group that makes queries alike.
     """
 
     from_scratch: ClassVar[str] = "vectors=own"
@@ -102,27 +99,12 @@ class DualConfig(ModelConfig):
     phase2_by: Literal["last-word", "cluster"] = "last-word"
 
     def __post_init__(self) -> None:
-        """Refuse numbers that make no sense."""
-        check_ranges(
-            self,
-            min_count=0,
-            width=1,
-            out=1,
-            towers=1,
-            text_layers=0,
-            image_layers=0,
-            heads=1,
-            feedforward=1,
-            margin=0,
-            hard_from_epoch=0,
-            phase2_epochs=0,
-            phase2_batch=0,
-            dropout=PROBABILITY,
-            word_dropout=PROBABILITY,
-            word_drop=PROBABILITY,
-            hard_fraction=PROBABILITY,
-            scale=POSITIVE,
-        )
+        """Check all ranges."""
+        check_ranges(self, width=1, out=1, towers=1, heads=1, feedforward=1)
+        check_ranges(self, min_count=0, text_layers=0, image_layers=0, margin=0, scale=POSITIVE)
+        check_ranges(self, hard_from_epoch=0, phase2_epochs=0, phase2_batch=0)
+        check_ranges(self, dropout=PROBABILITY, word_dropout=PROBABILITY, word_drop=PROBABILITY)
+        check_ranges(self, hard_fraction=PROBABILITY)
         if self.width % self.heads:
             raise UsageError(f"width {self.width} cannot be divided among {self.heads} heads")
 
@@ -144,7 +126,7 @@ class DualConfig(ModelConfig):
 
     @property
     def pretrained(self) -> bool:
-        """Whether the word vectors are those of label match."""
+        """True if the word vectors are those of label match."""
         return self.vectors == "shared"
 
     @property

@@ -11,16 +11,16 @@ from shopsight.errors import UsageError
 
 @dataclass(frozen=True)
 class WordVectorsConfig:
-    """The table of word vectors that pretraining and both matching stages share.
+    """The table of word vectors that label, word and sentence match share.
 
     Args:
-        source: "learned" with pretraining, or the Hugging Face model (name or local folder) whose
-            input embeddings and embedding LayerNorm are taken and frozen.
-        width: numbers per learned word vector; a model's own width otherwise.
+        source: "learned" with label match, or the Hugging Face model (name or local folder) whose
+            input embeddings and embedding LayerNorm are used and frozen.
+        width: dimension of learned word vectors; that of the model otherwise.
         spread: standard deviation of learned vectors before training.
-        start: learned vectors begin as random ones, or as what words stand together tells
-            (singular vectors of their positive pointwise mutual information).
-        merge_plurals: English plurals are read as their singular, by all models of the run.
+        start: initialise learned vectors at random, or from co-occurrence (singular vectors of
+            the positive pointwise mutual information; Levy & Goldberg, 2014).
+        merge_plurals: read English plurals as their singular, in all models of the run.
     """
 
     source: str = "learned"
@@ -30,21 +30,21 @@ class WordVectorsConfig:
     merge_plurals: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse numbers that make no sense."""
+        """Check all ranges."""
         check_ranges(self, width=1, spread=0)
 
 
 @dataclass(frozen=True)
 class FeaturesConfig:
-    """What happens to region features before a model sees them.
+    """Preprocessing of region features.
 
     Args:
-        transform: nothing, the square root, log(1 + x), or division by the length.
+        transform: none, square root, log(1 + x), or division by the norm.
         standardise: subtract the mean and divide by the standard deviation of every feature over
             the training regions, after the transform.
-        components: principal components of the training regions that are kept, after all that;
-            the models are then as wide as these. 0 keeps the features as they are.
-        dropout: chance of each number to be left out in training.
+        components: number of principal components of the training regions that replace the
+            features after that, and then the width of the models; 0 keeps the features.
+        dropout: dropout probability of each feature.
     """
 
     transform: Literal["none", "sqrt", "log", "l2"] = "none"
@@ -53,7 +53,7 @@ class FeaturesConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse a chance that is none, and fewer components than none."""
+        """Check all ranges."""
         check_ranges(self, components=0, dropout=PROBABILITY)
 
     def output_width(self, width: int) -> int:
@@ -68,16 +68,16 @@ class FeaturesConfig:
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """The image encoder (method section 3); the feature width comes from the data.
+    """The image encoder (docs/method.md, section 3); the feature width comes from the data.
 
     Args:
-        features: what happens to region features first.
+        features: preprocessing of region features.
         box_hidden: hidden width of the box layers.
-        attention_heads: heads of the attention between regions.
+        attention_heads: heads of the self-attention over regions.
         feedforward: hidden width after the attention.
         weight_hidden: hidden width of the region weights.
         embed_hidden: hidden width of the region embeddings.
-        label_heads: heads that labels and words choose from.
+        label_heads: embeddings of each photo that labels and words choose from.
         dropout: dropout everywhere in the encoder.
     """
 
@@ -91,7 +91,7 @@ class EncoderConfig:
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        """Refuse numbers that make no sense."""
+        """Check all ranges."""
         check_ranges(
             self,
             box_hidden=1,

@@ -33,12 +33,12 @@ class ModelConfig:
 
     @property
     def pretrained(self) -> bool:
-        """Whether the stage starts from the encoder and the word vectors of label match."""
+        """True if the stage starts from the encoder and the word vectors of label match."""
         return False
 
     @property
     def cache_trunk(self) -> bool:
-        """Whether regions are read as the outputs of the frozen trunk, computed once."""
+        """True if regions are read as the outputs of the frozen trunk, computed once."""
         return False
 
     @property

@@ -1,4 +1,4 @@
-"""A whole training: the settings of every stage in one object."""
+"""A complete training configuration."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ EXTRA_MODELS: dict[str, type[ModelConfig]] = {}
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides what a training yields; recipe files are short deltas of it.
+    """All settings of a training; recipe files list the differences from these defaults.
 
     Args:
         seed: seed of everything random.
-        words: the word vectors that pretraining and both matching stages share.
-        encoder: the image encoder that they share.
+        words: word vectors, shared by label, word and sentence match.
+        encoder: image encoder, shared by them.
         label_match: multi-label and caption pretraining.
-        word_match: the word match.
-        sentence_match: the sentence match.
-        dual: the dual encoder.
+        word_match: weighted word match.
+        sentence_match: recurrent sentence match.
+        dual: dual encoder.
         models: settings of further registered models, by name.
-        negatives: groups of like queries, for hard negatives.
-        fusion: how the models' runs are combined.
-        threads: processor threads of a process; 0 takes every core. Small models are faster with
-            one, by far where other work runs beside them.
+        negatives: query groups, for hard negatives.
+        fusion: combination of the models' runs.
+        threads: processor threads per process; 0 uses every core. One thread is fastest for small
+            models, by far if the machine is busy.
     """
 
     seed: int = 0
@@ -50,7 +50,7 @@ class Recipe:
     threads: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse numbers that make no sense."""
+        """Check all ranges."""
         check_ranges(self, threads=0)
 
     def model(self, name: str) -> ModelConfig:

@@ -1,4 +1,4 @@
-"""Settings of one stage's training."""
+"""Settings of the training of a stage."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ Precision = Literal["float32", "bf16"]
 """Number format of matrix products; sums, losses and scores are always float32."""
 
 FalseNegatives = Literal["duplicates", "subset"]
-"""Which pairs of a batch are no negatives: those of the same query or product, or also those of
-a product whose clicked queries together hold all words of the query."""
+"""Pairs of a batch that are not negatives: those of the same query or product, or also those of
+a product whose clicked queries together contain all words of the query."""
 
 NegativesFrom = Literal["cluster", "mixed", "overlap", "random"]
-"""Where hard negatives are drawn; see `shopsight.negatives.sampler.NegativeSampler`."""
+"""Sources of hard negatives; see `shopsight.negatives.sampler.NegativeSampler`."""
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How one stage is trained.
+    """Optimizer, schedule and batches of a stage.
 
     Args:
         epochs: passes over the clicked pairs.
         batch: clicked pairs in a batch, over all processes together.
-        lr: learning rate of what the stage adds; what it fine-tunes has its own.
-        weight_decay: weight decay of what the stage adds.
-        optimizer: adam adds the decay to the gradient, adamw takes it off the weights.
-        schedule: exponential multiplies the rate after each epoch, cosine lowers it to
-            ``final_lr_fraction`` over all epochs, constant leaves it.
+        lr: learning rate of the layers that the stage adds; fine-tuned layers have their own.
+        weight_decay: their weight decay.
+        optimizer: adam adds the decay to the gradient, adamw subtracts it from the weights.
+        schedule: exponential multiplies the learning rate after each epoch, cosine lowers it to
+            `final_lr_fraction` over all epochs, constant keeps it.
         decay_per_epoch: factor of the exponential schedule.
-        final_lr_fraction: where the cosine schedule ends, as a share of the rate.
-        warmup_steps: steps over which the rate rises from 0 at first.
-        clip: most length of the gradient; 0 does not limit it.
+        final_lr_fraction: final learning rate of the cosine schedule, as a fraction of `lr`.
+        warmup_steps: steps over which the learning rate rises from 0.
+        clip: maximum norm of the gradient; 0 does not limit it.
         precision: number format of matrix products; sums, losses and scores are float32.
-        eval_every_epochs: epochs between two rankings of the validation split.
-        patience: rankings without a better one before training stops; 0 never stops early.
-        keep: last checkpoints kept beside the best.
-        checkpoint_steps: steps between two checkpoints; 0 writes one an epoch only.
-        workers: threads that read batches ahead; 0 reads them in between.
+        eval_every_epochs: epochs between two validations.
+        patience: validations without improvement before training stops; 0 never stops early.
+        keep: number of checkpoints that are kept beside the best weights.
+        checkpoint_steps: steps between two checkpoints; 0 writes them after each epoch only.
+        workers: threads that read batches ahead; 0 reads them between steps.
     """
 
     epochs: int = 20
@@ -60,20 +60,7 @@ class TrainConfig:
     workers: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse numbers that make no sense."""
-        check_ranges(
-            self,
-            epochs=0,
-            batch=2,
-            weight_decay=0,
-            decay_per_epoch=0,
-            final_lr_fraction=0,
-            warmup_steps=0,
-            clip=0,
-            eval_every_epochs=1,
-            patience=0,
-            keep=1,
-            checkpoint_steps=0,
-            workers=0,
-            lr=POSITIVE,
-        )
+        """Check all ranges."""
+        check_ranges(self, epochs=0, batch=2, lr=POSITIVE, weight_decay=0, decay_per_epoch=0)
+        check_ranges(self, final_lr_fraction=0, warmup_steps=0, clip=0, eval_every_epochs=1)
+        check_ranges(self, patience=0, keep=1, checkpoint_steps=0, workers=0)

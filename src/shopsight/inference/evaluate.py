@@ -33,7 +33,7 @@ def no_progress(name: str, summary: str) -> None:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TrainingResults(Tabular):
-    """TrainingResults of a training.
+    """Scores, ensembles and times of a training.
 
     Attributes:
         folder: the run folder.

@@ -81,8 +81,8 @@ class Ranker:
             model: name of a model or an ensemble; `default` if left out.
 
         Raises:
-            UsageError: there is nothing of that name.
-            DataError: there is no such split.
+            UsageError: an unknown model.
+            DataError: an unknown split.
         """
         name = model or self.default
         if name in self.ensembles:
@@ -104,13 +104,7 @@ class Ranker:
             key = trunk_key(network.encoder.trunk, data)
             source = TrunkCache.open(self.folder.path / "cache", data.store, key)
         run = rank_split(
-            network,
-            data,
-            self.vocabulary,
-            split,
-            pools=pools,
-            source=source,
-            device=self.device,
+            network, data, self.vocabulary, split, pools=pools, source=source, device=self.device
         )
         return replace(run, name=name)
 

@@ -68,7 +68,7 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: Optimizer) -> dict[
     for name, moment in _with_prefix(tensors, _MOMENTS).items():
         weight_name, _, key = name.rpartition("/")
         weight = weights[weight_name]
-        # Adam counts its steps on the CPU unless it was told otherwise, whatever the weights do.
+        # Adam's step counter stays on the device on which it was saved, whatever the weights do.
         scalar_step = key == "step" and not moment.dim()
         optimizer.state[weight][key] = moment if scalar_step else moment.to(weight.device)
     return meta

@@ -1,4 +1,4 @@
-"""What training tells about itself: where it stands, and one live line that shows it."""
+"""Progress callbacks, and a live progress line."""
 
 from __future__ import annotations
 
@@ -13,18 +13,16 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 @dataclass(frozen=True)
 class Status:
-    """Where a stage stands after a step.
+    """Progress of a stage after a step.
 
     Attributes:
         stage: its name.
-        epoch: the current epoch, from 0.
-        epochs: of so many.
-        step: steps of the epoch that are over.
-        steps: of so many.
+        epoch: the current epoch, from 0, of `epochs`.
+        step: finished steps of the epoch, of `steps`.
         parts: mean loss parts since the last line of metrics.
-        pairs_per_second: over this session, without validation.
-        seconds_left: until the last epoch is over, without validation.
-        wait_fraction: share of the time that training waited for data.
+        pairs_per_second: clicked pairs per second, without validation.
+        seconds_left: time to the end of the last epoch, without validation.
+        wait_fraction: fraction of the time spent waiting for data.
         best: best validation score so far.
     """
 
@@ -41,33 +39,31 @@ class Status:
 
 
 class Callback(Protocol):
-    """What is told how training goes."""
+    """Callback protocol of a training."""
 
     def step(self, status: Status) -> None:
-        """A step is over."""
+        """Receive the status after a step."""
 
     def note(self, text: str) -> None:
-        """Something that a person wants to read later, such as a validation score."""
+        """Receive a message that is worth keeping, such as a validation score."""
 
 
 class NullCallback:
     """No-op callback."""
 
     def step(self, status: Status) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def note(self, text: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 class ProgressLine:
-    """One line on stderr that moves: stage, epoch, loss parts, pairs a second, time left.
-
-    On a terminal it is redrawn in place; elsewhere only notes are written, one a line.
+    """A progress line on stderr, redrawn in place on a terminal; elsewhere only notes are written.
 
     Args:
         quiet: write nothing at all.
-        console: where to; stderr by default.
+        console: the console; stderr by default.
     """
 
     def __init__(self, quiet: bool = False, console: Console | None = None) -> None:
@@ -98,36 +94,36 @@ class ProgressLine:
         """Redraw the line."""
         if self._task is None:
             self._task = self._bar.add_task(status.stage, text="")
-        done = status.epoch * status.steps + status.step
         self._bar.update(
             self._task,
             description=f"{status.stage} {status.epoch + 1}/{status.epochs}",
-            completed=done,
+            completed=status.epoch * status.steps + status.step,
             total=status.epochs * status.steps,
             text=describe(status),
         )
 
     def note(self, text: str) -> None:
         """Write a line that stays."""
+        # Names may hold brackets, which rich would read as markup.
         if not self._quiet:
             self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def describe(status: Status) -> str:
-    """The words of the live line.
+    """The text of the progress line.
 
     >>> describe(Status("dual", 0, 2, 5, 10, {"softmax": 0.51234}, 812.4, 75.2, 0.02, 0.7012))
     'softmax 0.5123  812 pairs/s  2% waiting  best 0.7012  1:15 left'
     """
     parts = [f"{name} {value:.4g}" for name, value in status.parts.items()]
-    rate = f"{status.pairs_per_second:,.{0 if status.pairs_per_second >= 10 else 1}f} pairs/s"
+    speed = f"{status.pairs_per_second:,.{0 if status.pairs_per_second >= 10 else 1}f} pairs/s"
     best = [] if status.best is None else [f"best {status.best:.4f}"]
     waiting = f"{status.wait_fraction:.0%} waiting"
-    return "  ".join([*parts, rate, waiting, *best, f"{clock(status.seconds_left)} left"])
+    return "  ".join([*parts, speed, waiting, *best, f"{clock(status.seconds_left)} left"])
 
 
 def clock(seconds: float) -> str:
-    """A time span as people write it.
+    """A duration as minutes and seconds, with hours if there are any.
 
     >>> clock(75.2), clock(3725)
     ('1:15', '1:02:05')

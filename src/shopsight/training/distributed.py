@@ -28,7 +28,7 @@ _BUCKET = 1 << 24  # elements that are averaged in one message
 
 @dataclass(frozen=True)
 class DistributedContext:
-    """One process among those that train together.
+    """A process among those that train together.
 
     Args:
         rank: its number, from 0.
@@ -42,7 +42,7 @@ class DistributedContext:
 
     @property
     def main(self) -> bool:
-        """Whether this is the process that validates and writes."""
+        """True in the first process, which validates and writes."""
         return self.rank == 0
 
     def barrier(self) -> None:

@@ -97,11 +97,7 @@ def make_plan(
 
 
 def _plan(
-    stage: str,
-    task: Task,
-    phases: Sequence[TrainConfig],
-    loaders: Sequence[Loader],
-    finished: bool,
+    stage: str, task: Task, phases: Sequence[TrainConfig], loaders: Sequence[Loader], finished: bool
 ) -> StagePlan:
     steps = [phase.epochs * loader.steps(0) for phase, loader in zip(phases, loaders, strict=True)]
     pairs = sum(count * loader.batch for count, loader in zip(steps, loaders, strict=True))

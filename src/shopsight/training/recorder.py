@@ -13,12 +13,7 @@ from torch.optim import Optimizer
 from shopsight.config import TrainConfig
 from shopsight.errors import ShopsightError
 from shopsight.inference.run_folder import StageFolder
-from shopsight.inference.weights import (
-    load_checkpoint,
-    load_weights,
-    save_checkpoint,
-    save_weights,
-)
+from shopsight.inference.weights import load_checkpoint, load_weights, save_checkpoint, save_weights
 from shopsight.training.distributed import DistributedContext
 from shopsight.training.state import StageResult, TrainState
 
@@ -84,7 +79,7 @@ class Recorder:
         state.reset_sums()
 
     def checkpoint_due(self, state: TrainState) -> bool:
-        """Whether a checkpoint is written after this step, in the middle of an epoch."""
+        """True if a checkpoint is due after this step, in the middle of an epoch."""
         every = self._config.checkpoint_steps
         return bool(every) and state.steps % every == 0
 

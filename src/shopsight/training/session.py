@@ -1,4 +1,4 @@
-"""One training: its data, run folder, processes and callbacks, and the stages that share them."""
+"""A training session: data, run folder, processes and callbacks, which its stages share."""
 
 from __future__ import annotations
 

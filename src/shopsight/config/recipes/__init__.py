@@ -1,4 +1,4 @@
-"""Recipes: short YAML files that say what differs from the defaults in `shopsight.config`."""
+"""Recipes: short YAML files with the differences from the defaults in `shopsight.config`."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _ENDING = ".yaml"
 
 
 def recipe_names() -> list[str]:
-    """The recipes that come with shopsight."""
-    found = (entry.name for entry in resources.files("shopsight.config.recipes").iterdir())
-    return sorted(name.removesuffix(_ENDING) for name in found if name.endswith(_ENDING))
+    """Names of the built-in recipes."""
+    names = (entry.name for entry in resources.files("shopsight.config.recipes").iterdir())
+    return sorted(name.removesuffix(_ENDING) for name in names if name.endswith(_ENDING))
 
 
 def load_recipe(name_or_file: str | Path, changes: Sequence[str] = ()) -> Recipe:
@@ -32,9 +32,8 @@ def load_recipe(name_or_file: str | Path, changes: Sequence[str] = ()) -> Recipe
         changes: such as ``word_match.margin=0.5``; keys are written with dots, values as YAML.
 
     Raises:
-        UsageError: an unknown recipe, an unknown key (the sentence names the nearest right one),
-            a value of the wrong kind.
-        InputError: a file that cannot be read, or is not YAML.
+        UsageError: an unknown recipe, an unknown key or a value of the wrong type.
+        InputError: a file that is not readable or not YAML.
 
     >>> load_recipe("tiny", ["seed=7"]).seed
     7

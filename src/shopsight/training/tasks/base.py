@@ -100,7 +100,7 @@ def weights_and_scalars(
 ) -> list[dict[str, Any]]:
     """Groups of the trained parameters with weight decay, and without it for scalars.
 
-    A scalar is a temperature or a slope: decay would pull it to 0, which is no prior for it.
+    A scalar is a temperature or a slope, for which 0 is not a sensible prior.
     """
     trained = list(_trained(parameters))
     return [

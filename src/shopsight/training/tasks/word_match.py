@@ -69,6 +69,6 @@ class WordMatchTask(MatchingTask):
     def batch_options(
         self, pairs: ClickedPairs, negatives: NegativesConfig, phase: int
     ) -> dict[str, Any]:
-        """Drawn negatives, and the words that tell false negatives."""
+        """Drawn negatives, and the words that identify false negatives."""
         options = super().batch_options(pairs, negatives, phase)
         return {**options, "with_words": self.config.false_negatives == "subset"}
