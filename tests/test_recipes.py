@@ -1,4 +1,4 @@
-"""Recipes: the ones that come along, files, changes, and refusals that name the right key."""
+"""Built-in recipes, recipe files, changes, and errors that name the nearest key."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ def test_recipe_files_are_short_and_say_only_what_differs(repository: Path) -> N
     default = asdict(Recipe())
     for path in paths:
         assert path.read_text().startswith("# ")
-        said = list(leaves(yaml.safe_load(path.read_text())))
-        assert 1 <= len(said) <= 60
-        repeated = [key for key, value in said if value_at(default, key) == value]
+        settings = list(leaves(yaml.safe_load(path.read_text())))
+        assert 1 <= len(settings) <= 60
+        repeated = [key for key, value in settings if value_at(default, key) == value]
         assert repeated == [], path.name
 
 
 def leaves(values: dict[str, object], prefix: str = "") -> list[tuple[str, object]]:
-    found: list[tuple[str, object]] = []
+    pairs: list[tuple[str, object]] = []
     for key, value in values.items():
         name = f"{prefix}{key}"
-        found += leaves(value, f"{name}.") if isinstance(value, dict) else [(name, value)]
-    return found
+        pairs += leaves(value, f"{name}.") if isinstance(value, dict) else [(name, value)]
+    return pairs
 
 
 def value_at(values: object, key: str) -> object:
@@ -106,7 +106,7 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
         ("word_match.margin=-1", "margin must be at least 0"),
     ],
 )  # fmt: skip
-def test_refusals_say_what_is_right(change: str, sentence: str) -> None:
+def test_errors_name_the_remedy(change: str, sentence: str) -> None:
     with pytest.raises(UsageError) as caught:
         load_recipe("tiny", [change])
     assert sentence in str(caught.value)
@@ -139,11 +139,11 @@ def test_a_recipe_survives_being_written_as_plain_values() -> None:
 
 
 def test_every_change_that_the_documents_name_is_one(repository: Path) -> None:
-    found = 0
+    count = 0
     for name in ("README.md", "docs/models.md", "docs/quickstart.md"):
         for change in re.findall(
             r"\b[a-z_]+(?:\.[a-z_0-9]+)+=[\w.]+", (repository / name).read_text()
         ):
             load_recipe("tiny", ["word_match.cache_trunk=false", change])
-            found += 1
-    assert found >= 9
+            count += 1
+    assert count >= 9

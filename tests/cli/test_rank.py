@@ -24,17 +24,17 @@ def test_a_rank_is_what_training_ranked(
     out = tmp_path / "ranked.json"
     command = ["rank", str(trained[0]), str(small_data), "--split", "testA", "--out", str(out)]
     assert main([*command, *(["--model", model] if model else []), "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert said == {
+    output = json.loads(capsys.readouterr().out)
+    assert output == {
         "model": model or "ensemble",
         "queries": 40,
         "pairs": 1200,
         "out": str(out),
     }
     kept = read_run(trained[0] / "runs" / f"testA-{model or 'ensemble'}.json")
-    found = read_run(out)
-    assert found.pools.product_ids.tolist() == kept.pools.product_ids.tolist()
-    assert found.scores == pytest.approx(kept.scores, abs=1e-6)
+    actual = read_run(out)
+    assert actual.pools.product_ids.tolist() == kept.pools.product_ids.tolist()
+    assert actual.scores == pytest.approx(kept.scores, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_rank_is_what_training_ranked(
         ({"RUN": "nowhere"}, "not a run folder"),
     ],
 )
-def test_rank_refuses(
+def test_rank_raises(
     change: dict[str, str], sentence: str, trained: Trained, small_data: Path, capsys: Capture
 ) -> None:
     options = {"--split": "valid", "--out": "ranked.json", **change}
@@ -63,14 +63,14 @@ def test_describe_gives_tags_and_captions(
     products = PreparedData.open(small_data).store.product_ids[:3]
     command = ["describe", str(trained[0]), str(small_data), "--product", *products]
     assert main([*command, "--tags", "4", "--beam", "3", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert list(found) == products
-    for one in found.values():
-        chances = list(one["tags"].values())
+    actual = json.loads(capsys.readouterr().out)
+    assert list(actual) == products
+    for product in actual.values():
+        chances = list(product["tags"].values())
         assert len(chances) == 4
         assert chances == sorted(chances, reverse=True)
         assert all(0 <= chance <= 1 for chance in chances)
-        likely = list(one["captions"].values())
+        likely = list(product["captions"].values())
         assert 1 <= len(likely) <= 3
         assert likely == sorted(likely, reverse=True)
         assert all(value <= 0 for value in likely)
@@ -101,7 +101,7 @@ def test_describe_takes_random_products_of_a_split(
         (["--split", "valid", "--beam", "0"], "must be at least 1"),
     ],
 )
-def test_describe_refuses(
+def test_describe_raises(
     options: list[str], sentence: str, trained: Trained, small_data: Path, capsys: Capture
 ) -> None:
     assert main(["describe", str(trained[0]), str(small_data), *options]) == 2

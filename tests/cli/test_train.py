@@ -1,4 +1,4 @@
-"""``shopsight train``: all stages, their files, going on after anything, and refusals."""
+"""``shopsight train``: stages, files, resuming, and errors."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ def train(data: Path, recipe: object, out: Path, *more: str) -> list[str]:
     return [*command, "--threads", "1", *more]
 
 
-def refusal(capsys: Capture, command: list[str]) -> str:
+def error_of(capsys: Capture, command: list[str]) -> str:
     assert main(command) == 2
     return capsys.readouterr().err
 
 
 def test_its_figures_are_those_of_the_files_it_writes(trained: Trained, small_data: Path) -> None:
     folder, text = trained
-    said = json.loads(text)
+    output = json.loads(text)
     qrels = PreparedData.open(small_data).qrels("valid")
-    assert list(said["models"]) == NAMES
-    for name, figures in said["models"].items():
+    assert list(output["models"]) == NAMES
+    for name, figures in output["models"].items():
         estimates = evaluate(read_run(folder / "runs" / f"valid-{name}.json"), qrels).estimates
         assert estimates["ndcg@5"].mean == pytest.approx(figures["ndcg@5"]["mean"], abs=1e-9)
-    means = {name: figures["ndcg@5"]["mean"] for name, figures in said["models"].items()}
+    means = {name: figures["ndcg@5"]["mean"] for name, figures in output["models"].items()}
     assert means["ensemble"] >= max(means[name] for name in model_names()) - 1e-12
-    assert means["ensemble"] == pytest.approx(said["fusion"]["ensemble"]["in_sample"], abs=1e-9)
-    assert said["fusion"]["ensemble"]["held_out"] <= means["ensemble"] + 1e-12
-    assert list(said["fusion"]["ensemble"]["weights"]) == list(model_names())
-    assert set(model_names()) <= set(said["seconds"])
-    assert said["unseen"].keys() == {"testA"}
+    assert means["ensemble"] == pytest.approx(output["fusion"]["ensemble"]["in_sample"], abs=1e-9)
+    assert output["fusion"]["ensemble"]["held_out"] <= means["ensemble"] + 1e-12
+    assert list(output["fusion"]["ensemble"]["weights"]) == list(model_names())
+    assert set(model_names()) <= set(output["seconds"])
+    assert output["unseen"].keys() == {"testA"}
 
 
 def test_it_leaves_models_runs_a_submission_and_a_page(trained: Trained) -> None:
@@ -79,12 +79,12 @@ def test_its_page_shows_what_was_learned(trained: Trained) -> None:
     assert "http" not in page.replace("http-equiv", "")
 
 
-def test_a_finished_run_is_not_done_again(
+def test_a_finished_run_is_not_trained_again(
     trained: Trained, small_data: Path, quick_recipe: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     folder = tmp_path / "run"
     shutil.copytree(trained[0], folder)
-    assert "contains a run already; add --resume" in refusal(
+    assert "contains a run already; add --resume" in error_of(
         capsys, train(small_data, quick_recipe, folder)
     )
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}
@@ -104,12 +104,12 @@ def test_stages_can_come_one_by_one(
 ) -> None:
     folder = tmp_path / "run"
     command = train(small_data, quick_recipe, folder)
-    refused = refusal(capsys, [*command, "--stages", "word-match"])
-    assert "stage word-match starts from label-match" in refused
+    message = error_of(capsys, [*command, "--stages", "word-match"])
+    assert "stage word-match starts from label-match" in message
     assert not folder.exists()
     assert main([*command, "--stages", "label-match"]) == 0
-    said = capsys.readouterr().out
-    steps = [line.split()[2] for line in said.splitlines() if line[6:9] == " s "]
+    output = capsys.readouterr().out
+    steps = [line.split()[2] for line in output.splitlines() if line[6:9] == " s "]
     assert steps == ["negatives", "label-match", "rank", "compare", "rank", "report"]
     assert not (folder / "runs" / "valid-ensemble.json").exists()
     assert "Fusion" not in (folder / "report.html").read_text()
@@ -134,11 +134,11 @@ def test_killed_in_every_stage_it_comes_to_the_same(
     assert main(train(small_data, quick_recipe, folder, "--resume", "--quiet")) == 0
     for name in (*model_names(), "ensemble"):
         for split in ("valid", "testA"):
-            found, expected = (
-                read_run(one / "runs" / f"{split}-{name}.json") for one in (folder, trained[0])
+            actual, expected = (
+                read_run(run / "runs" / f"{split}-{name}.json") for run in (folder, trained[0])
             )
-            assert found.pools.product_ids.tolist() == expected.pools.product_ids.tolist()
-            assert found.scores == pytest.approx(expected.scores, abs=1e-5)
+            assert actual.pools.product_ids.tolist() == expected.pools.product_ids.tolist()
+            assert actual.scores == pytest.approx(expected.scores, abs=1e-5)
 
 
 def test_a_dry_run_prints_the_plan_and_writes_nothing(
@@ -147,39 +147,39 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
     command = train(small_data, quick_recipe, tmp_path / "new", "--dry-run", "--json")
     assert main(command) == 0
     stages = json.loads(capsys.readouterr().out)["stages"]
-    assert [one["stage"] for one in stages] == list(model_names())
+    assert [stage["stage"] for stage in stages] == list(model_names())
     assert list(tmp_path.iterdir()) == []
-    for one in stages:
-        assert 0 < one["trained"] <= one["parameters"]
-        assert one["seconds"] > 0
-        assert one["pairs_per_second"] > 0
-        assert one["memory_mib"] > 0
-        assert not one["finished"]
+    for stage in stages:
+        assert 0 < stage["trained"] <= stage["parameters"]
+        assert stage["seconds"] > 0
+        assert stage["pairs_per_second"] > 0
+        assert stage["memory_mib"] > 0
+        assert not stage["finished"]
     pretrain, word = stages[:2]
     assert pretrain["trained"] == pretrain["parameters"]
     assert word["trained"] < word["parameters"]  # its trunk and word vectors are frozen
-    for one, extra in zip(stages, (0, 0, 0, 1), strict=True):  # the second phase of dual
-        done = json.loads((trained[0] / one["stage"] / "done.json").read_text())
-        first = trained[0] / one["stage"] / "phase-1" / "done.json"
+    for stage, extra in zip(stages, (0, 0, 0, 1), strict=True):  # the second phase of dual
+        done = json.loads((trained[0] / stage["stage"] / "done.json").read_text())
+        first = trained[0] / stage["stage"] / "phase-1" / "done.json"
         steps = done["steps"] + (json.loads(first.read_text())["steps"] if extra else 0)
-        assert one["steps"] == pytest.approx(steps, rel=0.2)
+        assert stage["steps"] == pytest.approx(steps, rel=0.2)
     assert main(train(small_data, quick_recipe, trained[0], "--dry-run")) == 0
     table = capsys.readouterr().out
     assert table.count(" done ") == len(model_names())
 
 
-def test_another_recipe_or_other_data_is_refused(
+def test_another_recipe_or_other_data_raises(
     trained: Trained, small_data: Path, quick_recipe: Path, small_world: Path, tmp_path: Path,
     capsys: Capture,
 ) -> None:  # fmt: skip
     changed = ["--resume", "--set", "word_match.margin=0.5"]
-    refused = refusal(capsys, train(small_data, quick_recipe, trained[0], *changed))
-    assert "recipe mismatch, word_match.margin was 0.9 and is now 0.5" in refused
-    refused = refusal(capsys, train(small_data, quick_recipe, trained[0], "--resume", "--seed=3"))
-    assert "recipe mismatch, seed was 0 and is now 3" in refused
+    message = error_of(capsys, train(small_data, quick_recipe, trained[0], *changed))
+    assert "recipe mismatch, word_match.margin was 0.9 and is now 0.5" in message
+    message = error_of(capsys, train(small_data, quick_recipe, trained[0], "--resume", "--seed=3"))
+    assert "recipe mismatch, seed was 0 and is now 3" in message
     other = prepare_kddcup(small_world, tmp_path / "other", splits=("train", "valid")).path
-    refused = refusal(capsys, train(other, quick_recipe, trained[0], "--resume"))
-    assert "trained on other data" in refused
+    message = error_of(capsys, train(other, quick_recipe, trained[0], "--resume"))
+    assert "trained on other data" in message
 
 
 def lines_of(raw: Path) -> list[str]:
@@ -199,7 +199,7 @@ def lines_of(raw: Path) -> list[str]:
         ("", ["word_match.marginn=1"], "did you mean 'word_match.margin'?"),
     ],
 )  # fmt: skip
-def test_what_does_not_fit_is_refused_before_any_work(
+def test_a_mismatch_raises_before_any_work(
     change: str, recipe: list[str], sentence: str, small_world: Path, quick_recipe: Path,
     tmp_path: Path, capsys: Capture,
 ) -> None:  # fmt: skip
@@ -217,5 +217,5 @@ def test_what_does_not_fit_is_refused_before_any_work(
     data = prepare_kddcup(raw, tmp_path / "data").path
     out = tmp_path / "run"
     more = ["--set", *recipe] if recipe else []
-    assert sentence in refusal(capsys, train(data, quick_recipe, out, *more))
+    assert sentence in error_of(capsys, train(data, quick_recipe, out, *more))
     assert not out.exists()

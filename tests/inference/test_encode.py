@@ -23,7 +23,7 @@ from shopsight.types import Pools
 
 
 class Counting:
-    """A ranker that counts what passes through it."""
+    """A model that counts its inputs."""
 
     def __init__(self, model: Any) -> None:
         self._model, self.products, self.queries, self.pairs = model, 0, 0, 0
@@ -77,17 +77,17 @@ def test_it_equals_scoring_pair_by_pair(
 
 def test_other_pools_of_the_split_can_be_ranked(data: PreparedData, folder: RunFolder) -> None:
     model, vocabulary = load_model(folder, "dual"), folder.vocabulary()
-    whole = rank_split(model, data, vocabulary, "valid")
-    best = Pools.from_dict(top_k(whole, 4))
+    full = rank_split(model, data, vocabulary, "valid")
+    best = Pools.from_dict(top_k(full, 4))
     assert best.sizes.tolist() == [4] * 40
     again = rank_split(model, data, vocabulary, "valid", pools=best)
-    for start, stop in zip(whole.pools.offsets[:-1], whole.pools.offsets[1:], strict=True):
-        top = np.sort(whole.scores[start:stop])[-4:]
-        query = whole.pools.query_idx[start]
+    for start, stop in zip(full.pools.offsets[:-1], full.pools.offsets[1:], strict=True):
+        top = np.sort(full.scores[start:stop])[-4:]
+        query = full.pools.query_idx[start]
         assert np.sort(again.scores[query * 4 : query * 4 + 4]) == pytest.approx(top, abs=1e-6)
 
 
-def test_a_split_without_candidates_is_refused(data: PreparedData, folder: RunFolder) -> None:
+def test_a_split_without_candidates_raises(data: PreparedData, folder: RunFolder) -> None:
     with pytest.raises(DataError, match="no pools of split 'train'"):
         rank_split(load_model(folder, "dual"), data, folder.vocabulary(), "train")
 

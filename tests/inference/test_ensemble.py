@@ -50,7 +50,7 @@ def fitted(runs: dict[str, Run], judge: Evaluator, config: FusionConfig) -> dict
     def values(run: Run) -> FloatArray:
         return judge.per_query(run, "ndcg@5")
 
-    return {one.name: one for one in fit_ensembles(runs, values, config, seed=0)}
+    return {ensemble.name: ensemble for ensemble in fit_ensembles(runs, values, config, seed=0)}
 
 
 def test_it_is_at_least_as_good_as_its_best_member(runs: dict[str, Run], judge: Evaluator) -> None:
@@ -72,7 +72,7 @@ def test_the_references_ensemble_is_its_two_models_on_raw_scores(
     reference = ensembles[REFERENCE]
     assert set(reference.weights) == {"word-match", "sentence-match"}
     assert (reference.config.method, reference.config.normalise) == ("grid", "none")
-    (curve,) = reference.curves  # of two members, one curve says it all
+    (curve,) = reference.curves  # the curve of the second member would mirror it
     assert curve.member == "word-match"
     pair = {name: runs[name] for name in ("word-match", "dual")}
     assert list(fitted(pair, judge, ZSCORE)) == [ENSEMBLE]

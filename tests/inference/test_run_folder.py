@@ -25,7 +25,7 @@ def test_a_run_remembers_its_recipe_and_vocabulary(tmp_path, data):
     assert RunFolder.open(tmp_path / "run", recipe, data).manifest == again.manifest
 
 
-def test_a_changed_recipe_is_refused_by_its_key(tmp_path, data):
+def test_a_changed_recipe_raises_with_its_key(tmp_path, data):
     RunFolder.open(tmp_path, Recipe(), data)
     changed = Recipe(word_match=WordMatchConfig(margin=0.3))
     with pytest.raises(UsageError, match=r"word_match.margin was 0.9 and is now 0.3"):
@@ -49,7 +49,7 @@ def test_settings_of_a_later_version_were_at_their_defaults(tmp_path, data):
         RunFolder.open(tmp_path, Recipe(dual=DualConfig(towers=2)), data)
 
 
-def test_changed_data_are_refused_by_their_file(tmp_path, data):
+def test_changed_data_raise_with_their_file(tmp_path, data):
     RunFolder.open(tmp_path, Recipe(), data)
     summary = json.loads(json.dumps(data.manifest))
     summary["files"]["boxes.npy"]["sha256"] = "other"
@@ -57,7 +57,7 @@ def test_changed_data_are_refused_by_their_file(tmp_path, data):
         RunFolder.open(tmp_path, Recipe(), PreparedData(data.path, summary))
 
 
-def test_a_folder_with_something_else_is_refused(tmp_path, data):
+def test_a_folder_with_other_content_raises(tmp_path, data):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(OutputError, match=r"not a run folder, but it holds thesis.txt"):
         RunFolder.open(tmp_path, Recipe(), data)
@@ -73,7 +73,7 @@ def test_a_folder_with_something_else_is_refused(tmp_path, data):
         ('{"format": "x", "recipe": {}, "files": {}}', "not a run folder"),
     ],
 )
-def test_what_is_no_run_folder_is_refused(tmp_path, content, sentence):
+def test_reading_something_else_raises(tmp_path, content, sentence):
     if content is not None:
         (tmp_path / "run.json").write_text(content)
     with pytest.raises(DataError, match=sentence):
@@ -87,7 +87,7 @@ def test_a_stage_clears_what_was_half_written(tmp_path):
     stage.checkpoint(12).write_bytes(b"")
     stage.checkpoint(3).write_bytes(b"")
     stage.begin()
-    assert sorted(one.name for one in stage.path.iterdir()) == [
+    assert sorted(path.name for path in stage.path.iterdir()) == [
         "checkpoint-00000003.safetensors",
         "checkpoint-00000012.safetensors",
     ]

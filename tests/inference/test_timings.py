@@ -1,4 +1,4 @@
-"""How long steps took, over several calls."""
+"""Per-step timings over several calls."""
 
 from __future__ import annotations
 
@@ -18,15 +18,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def test_work_that_goes_on_adds_up_and_work_that_is_there_does_not(
-    tmp_path: Path, clock: list[float]
-) -> None:
-    for took in (5.0, 2.0):
+def test_resumed_steps_add_up_and_repeated_ones_do_not(tmp_path: Path, clock: list[float]) -> None:
+    for seconds in (5.0, 2.0):
         timings = Timings(tmp_path)
         with timings.measure("train", resumed=True):
-            clock[0] += took
+            clock[0] += seconds
         with timings.measure("rank"):
-            clock[0] += took
+            clock[0] += seconds
     assert timings.seconds == {"train": 7.0, "rank": 5.0}
     assert Timings(tmp_path).seconds == timings.seconds
 
@@ -43,7 +41,7 @@ def test_a_step_that_fails_is_timed_too(tmp_path: Path, clock: list[float]) -> N
 
 
 @pytest.mark.parametrize("damage", ["{", "[1]", '{"train": "long"}'])
-def test_damage_is_no_reason_to_stop(tmp_path: Path, damage: str) -> None:
+def test_a_damaged_file_does_not_raise(tmp_path: Path, damage: str) -> None:
     (tmp_path / "times.json").write_text(damage)
     assert Timings(tmp_path).seconds == {}
 

@@ -43,10 +43,10 @@ def test_outputs_are_read_like_features(tmp_path, store):
     cached = TrunkCache.build(tmp_path / "cache", store, Counting(), "k")
     products = np.array([5, 0, 5, len(store) - 1])
     outputs, batch = expected(store, products)
-    found = cached.read(products)
-    assert np.array_equal(found.features, outputs)
-    assert np.array_equal(found.boxes, batch.boxes)
-    assert np.array_equal(found.lengths, batch.lengths)
+    batch_read = cached.read(products)
+    assert np.array_equal(batch_read.features, outputs)
+    assert np.array_equal(batch_read.boxes, batch.boxes)
+    assert np.array_equal(batch_read.lengths, batch.lengths)
     assert (cached.through_trunk, len(cached), cached.width) == (True, len(store), store.width)
 
 
@@ -57,10 +57,10 @@ def test_it_is_computed_once_for_a_key(tmp_path, store):
     TrunkCache.build(tmp_path, store, other, "other")
     assert first.calls == other.calls > 0
     assert again.calls == 0
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["trunk-k.npy", "trunk-other.npy"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["trunk-k.npy", "trunk-other.npy"]
 
 
-def test_it_goes_on_where_it_was_cut_short(tmp_path, store, monkeypatch):
+def test_it_resumes(tmp_path, store, monkeypatch):
     monkeypatch.setattr(trunk, "_BATCH", 50)
     monkeypatch.setattr(trunk, "_SYNC_BYTES", 4_000)
     whole = Counting()
@@ -70,12 +70,12 @@ def test_it_goes_on_where_it_was_cut_short(tmp_path, store, monkeypatch):
     rest = Counting()
     TrunkCache.build(tmp_path / "cut", store, rest, "k")
     assert whole.calls - 20 < rest.calls < whole.calls - 10
-    contents = [(tmp_path / one / "trunk-k.npy").read_bytes() for one in ("whole", "cut")]
+    contents = [(tmp_path / name / "trunk-k.npy").read_bytes() for name in ("whole", "cut")]
     assert contents[0] == contents[1]
     assert len(list((tmp_path / "cut").iterdir())) == 1
 
 
-def test_a_lost_part_is_done_again(tmp_path, store, monkeypatch):
+def test_lost_outputs_are_computed_again(tmp_path, store, monkeypatch):
     monkeypatch.setattr(trunk, "_BATCH", 50)
     monkeypatch.setattr(trunk, "_SYNC_BYTES", 4_000)
     with pytest.raises(KeyboardInterrupt):
@@ -86,12 +86,12 @@ def test_a_lost_part_is_done_again(tmp_path, store, monkeypatch):
     assert np.array_equal(cached.read(np.arange(len(store))).features, outputs)
 
 
-def test_outputs_beyond_float16_are_refused(tmp_path, store):
+def test_outputs_beyond_float16_raise(tmp_path, store):
     with pytest.raises(OutputError, match="exceed the range of float16; set cache_trunk: false"):
         TrunkCache.build(tmp_path, store, lambda regions: regions.features.float() + 1e6, "k")
 
 
-def test_a_cache_of_another_catalogue_is_refused(tmp_path, store):
+def test_a_cache_of_another_catalogue_raises(tmp_path, store):
     np.save(tmp_path / "trunk-k.npy", np.zeros((3, store.width), np.float16))
     with pytest.raises(DataError, match="of another catalogue; delete it"):
         TrunkCache.build(tmp_path, store, Counting(), "k")

@@ -41,7 +41,7 @@ def stepped(model, steps, optimizer=None):
     return optimizer
 
 
-def test_a_checkpoint_goes_on_as_if_nothing_had_been(tmp_path):
+def test_training_resumes_exactly_from_a_checkpoint(tmp_path):
     torch.manual_seed(0)
     model, path = Tied(), tmp_path / "a.safetensors"
     optimizer = stepped(model, 3)
@@ -87,19 +87,24 @@ def test_weights_alone_and_parts_of_them(tmp_path):
         (lambda: nn.Linear(3, 2), "of a model with other layers .bias is in one of them only"),
     ],
 )
-def test_another_model_is_refused(tmp_path, other, sentence):
+def test_another_model_raises(tmp_path, other, sentence):
     save_weights(tmp_path / "a.safetensors", Tied(), {})
     with pytest.raises(DataError, match=sentence):
         load_weights(tmp_path / "a.safetensors", other())
 
 
-def test_a_missing_and_a_damaged_file_are_refused(tmp_path):
+def test_a_missing_and_a_damaged_file_raise(tmp_path):
     path = tmp_path / "a.safetensors"
     with pytest.raises(DataError, match="no such file; that stage was not trained here"):
         load_weights(path, Tied())
     save_weights(path, Tied(), {})
-    whole = path.read_bytes()
-    for content in (whole[:-5], b"", b"{}" * 50, whole.replace(b"shopsight", b"something")):
+    saved = path.read_bytes()
+    for content in (
+        saved[:-5],
+        b"",
+        b"{}" * 50,
+        saved.replace(b"shopsight", b"something"),
+    ):
         path.write_bytes(content)
         with pytest.raises(DataError, match="damaged, or not weights of shopsight; delete it"):
             load_weights(path, Tied())
@@ -116,7 +121,7 @@ def test_a_limit_on_the_disk_leaves_the_old_file(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_bytes() == before
-    assert [one.name for one in tmp_path.iterdir()] == ["a.safetensors"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
 
 
 def test_a_full_disk_at_the_end_leaves_the_old_file(tmp_path, monkeypatch):
@@ -131,17 +136,17 @@ def test_a_full_disk_at_the_end_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(OutputError, match="cannot write, no space left on device"):
         save_weights(path, nn.Linear(2, 2), {"n": 2})
     assert path.read_bytes() == before
-    assert [one.name for one in tmp_path.iterdir()] == ["a.safetensors"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
 
 
 def test_others_may_read_what_the_umask_lets_them(tmp_path):
     save_weights(tmp_path / "a.safetensors", nn.Linear(2, 2), {})
     (tmp_path / "plain").touch()
-    modes = {one.stat().st_mode for one in tmp_path.iterdir()}
+    modes = {path.stat().st_mode for path in tmp_path.iterdir()}
     assert len(modes) == 1
 
 
-def test_what_is_not_finite_is_not_written(tmp_path):
+def test_non_finite_weights_are_not_written(tmp_path):
     model = nn.Linear(2, 2)
     model.weight.data[0, 1] = float("nan")
     with pytest.raises(OutputError, match=r"not saved: 'model.weight' contains NaN or Inf"):

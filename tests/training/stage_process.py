@@ -95,4 +95,4 @@ def main(data_folder: str, run_folder: str, options: dict[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    main(str(Path(sys.argv[1])), sys.argv[2], dict(one.split("=") for one in sys.argv[3:]))
+    main(str(Path(sys.argv[1])), sys.argv[2], dict(option.split("=") for option in sys.argv[3:]))

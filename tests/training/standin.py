@@ -114,9 +114,9 @@ def train(folder: Path, config: TrainConfig = CONFIG, task: StandIn | None = Non
 
 def lines(folder: Path) -> list[dict]:
     """The metrics without what depends on the clock."""
-    found = StageFolder(folder, "stand-in").metrics()
-    return [{k: v for k, v in line.items() if k != "pairs_per_second"} for line in found]
+    records = StageFolder(folder, "stand-in").metrics()
+    return [{k: v for k, v in line.items() if k != "pairs_per_second"} for line in records]
 
 
 def weights(task: Task) -> Tensor:
-    return torch.cat([one.detach().flatten() for one in task.model.parameters()])
+    return torch.cat([weight.detach().flatten() for weight in task.model.parameters()])

@@ -17,7 +17,7 @@ def shown(quiet: bool, terminal: bool) -> str:
     return text.getvalue()
 
 
-def test_a_terminal_shows_where_training_stands():
+def test_a_terminal_shows_the_progress():
     text = shown(quiet=False, terminal=True)
     assert "dual 2/4" in text
     assert "softmax 0.5  812 pairs/s  2% waiting  best 0.7012  1:15 left" in text
@@ -32,7 +32,7 @@ def test_quiet_writes_nothing(terminal):
     assert shown(quiet=True, terminal=terminal) == ""
 
 
-def test_before_the_first_validation_there_is_no_best():
+def test_no_best_score_before_the_first_validation():
     status = Status("label-match", 0, 1, 1, 2, {"labels": 12.3456, "caption": 3.0}, 3.14, 0.4)
     assert describe(status) == "labels 12.35  caption 3  3.1 pairs/s  0% waiting  0:00 left"
 

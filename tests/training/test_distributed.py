@@ -34,12 +34,12 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def assert_same_training(folder: Path, alone: Path) -> None:
-    expected, found = lines(alone), lines(folder)
-    assert len(found) == len(expected) >= 30
-    for one, other in zip(expected, found, strict=True):
-        assert one.keys() == other.keys()
-        value = "loss" if "loss" in one else "score"
-        assert other[value] == pytest.approx(one[value], rel=1e-9)
+    expected, actual = lines(alone), lines(folder)
+    assert len(actual) == len(expected) >= 30
+    for expected_line, line in zip(expected, actual, strict=True):
+        assert line.keys() == expected_line.keys()
+        value = "loss" if "loss" in line else "score"
+        assert line[value] == pytest.approx(expected_line[value], rel=1e-9)
     for name, tensor in best(alone).items():
         torch.testing.assert_close(best(folder)[name], tensor, rtol=1e-9, atol=1e-9)
 
@@ -62,7 +62,7 @@ def test_ctrl_c_in_one_process_stops_both_with_a_checkpoint(tmp_path, alone):
     stopped = run(tmp_path, 2, "ctrl_c=14")
     assert stopped.returncode != 0
     assert StageFolder(tmp_path, "").checkpoints()[-1].name == "checkpoint-00000014.safetensors"
-    assert run(tmp_path, 1).returncode == 0  # another number of processes goes on
+    assert run(tmp_path, 1).returncode == 0  # another number of processes resumes it
     assert_same_training(tmp_path, alone)
 
 

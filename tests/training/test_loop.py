@@ -51,13 +51,13 @@ def test_reading_ahead_changes_nothing(tmp_path, workers):
 
 
 @pytest.mark.parametrize("step", [1, 4, 6, 15, 16, 40])
-def test_ctrl_c_leaves_what_goes_on_exactly(tmp_path, step):
+def test_training_resumes_exactly_after_ctrl_c(tmp_path, step):
     _, whole = train(tmp_path / "whole", validate=lambda task: float(weights(task).sum()))
     stopped = StandIn()
     stopped.kill_at = step
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "cut", task=stopped, validate=lambda task: float(weights(task).sum()))
-    # the step in which it came was finished: at most one more follows it
+    # The interrupted step is finished, and at most one more follows.
     last = StageFolder(tmp_path / "cut", "").checkpoints()[-1]
     assert int(last.stem.rpartition("-")[2]) == step
     _, resumed = train(tmp_path / "cut", validate=lambda task: float(weights(task).sum()))
@@ -65,7 +65,7 @@ def test_ctrl_c_leaves_what_goes_on_exactly(tmp_path, step):
     assert lines(tmp_path / "whole") == lines(tmp_path / "cut")
 
 
-def test_ctrl_c_during_validation_goes_on_with_the_validation(tmp_path):
+def test_ctrl_c_during_validation_resumes_with_the_validation(tmp_path):
     def interrupted(task):
         raise KeyboardInterrupt
 
@@ -106,8 +106,8 @@ def test_patience_stops_early(tmp_path):
 def test_validation_comes_as_often_as_asked_and_last(tmp_path):
     config = replace(CONFIG, epochs=5, eval_every_epochs=2)
     train(tmp_path, config, validate=scores(0.1, 0.2, 0.3))
-    found = [line["epoch"] for line in lines(tmp_path) if line["kind"] == "valid"]
-    assert found == [2, 4, 5]
+    epochs = [line["epoch"] for line in lines(tmp_path) if line["kind"] == "valid"]
+    assert epochs == [2, 4, 5]
 
 
 def test_the_start_can_be_the_best(tmp_path):
@@ -131,7 +131,7 @@ def test_the_last_checkpoints_are_kept(tmp_path):
     assert not list(tmp_path.glob(".*"))
 
 
-def test_a_loss_that_is_no_number_is_refused(tmp_path):
+def test_a_non_finite_loss_raises(tmp_path):
     task = StandIn()
     task.poison_at = 10
     with pytest.raises(

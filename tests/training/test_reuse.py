@@ -94,7 +94,7 @@ def test_a_stage_that_was_begun_is_left_alone(data, trained, tmp_path):
     assert not run.stage("dual").best.exists()
 
 
-def test_another_catalogue_is_refused(data, trained, tmp_path):
+def test_another_catalogue_raises(data, trained, tmp_path):
     run = RunFolder.open(tmp_path / "run", Recipe(), data)
     trained.manifest["files"] = {"boxes.npy": "other"}
     with pytest.raises(DataError, match="trained on other data"):
@@ -106,5 +106,5 @@ def test_a_stage_without_its_weights_leaves_nothing_behind(data, trained, tmp_pa
     run = RunFolder.open(tmp_path / "run", Recipe(), data)
     with pytest.raises(DataError, match=r"best.safetensors: missing; the stage cannot"):
         take_over(run, trained)
-    left: list[Path] = [one for one in run.path.iterdir() if "label-match" in one.name]
+    left: list[Path] = [path for path in run.path.iterdir() if "label-match" in path.name]
     assert left == []

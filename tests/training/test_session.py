@@ -41,14 +41,14 @@ def numbers(line: dict) -> dict[str, float]:
     return {key: value for key, value in flat.items() if key not in ("parts", "pairs_per_second")}
 
 
-def assert_same_stage(one: RunFolder, other: RunFolder, stage: str, tolerance: float) -> None:
+def assert_same_stage(first: RunFolder, second: RunFolder, stage: str, tolerance: float) -> None:
     """Equal metrics, line by line, and equal best weights."""
-    expected, found = (run.stage(stage).metrics() for run in (one, other))
-    assert len(found) == len(expected) >= 5
-    assert [numbers(line) for line in found] == [
+    expected, actual = (run.stage(stage).metrics() for run in (first, second))
+    assert len(actual) == len(expected) >= 5
+    assert [numbers(line) for line in actual] == [
         pytest.approx(numbers(line), rel=tolerance, abs=tolerance) for line in expected
     ]
-    weights = [load_file(run.stage(stage).best) for run in (one, other)]
+    weights = [load_file(run.stage(stage).best) for run in (first, second)]
     assert weights[0].keys() == weights[1].keys()
     for name, tensor in weights[0].items():
         torch.testing.assert_close(weights[1][name], tensor, rtol=tolerance, atol=tolerance)
@@ -171,14 +171,14 @@ def test_every_switch_trains(data, tmp_path, stage, changes, parts):
 
 @pytest.mark.parametrize("stage", ["word_match", "sentence_match"])
 def test_a_cached_trunk_gives_the_same_training(data, tmp_path, stage):
-    found = []
+    actual = []
     for cached in (False, True):
         settings = {"cache_trunk": cached, "pretrained": False}
         recipe = small_recipe(**{stage: settings})
         run = RunFolder.open(tmp_path / str(cached), recipe, data)
         name = stage.replace("_", "-")
         TrainingSession(data, run).train_stage(name)
-        found.append([x["loss"] for x in run.stage(name).metrics() if x["kind"] == "train"])
+        actual.append([x["loss"] for x in run.stage(name).metrics() if x["kind"] == "train"])
         assert (run.path / "cache").exists() == cached
-    assert found[0] == pytest.approx(found[1], rel=1e-3)  # float16 on the way
-    assert found[0] != found[1]
+    assert actual[0] == pytest.approx(actual[1], rel=1e-3)  # float16 on the way
+    assert actual[0] != actual[1]

@@ -45,13 +45,13 @@ def test_the_handlers_before_come_back():
 
 
 def test_another_thread_leaves_the_handlers_alone():
-    found = []
+    handlers = []
 
     def enter():
         with Interrupts():
-            found.append(signal.getsignal(signal.SIGINT))
+            handlers.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=enter)
     thread.start()
     thread.join()
-    assert found == [signal.getsignal(signal.SIGINT)]
+    assert handlers == [signal.getsignal(signal.SIGINT)]
