@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from shopsight.batches.batch import Regions, Tokens, pad_tokens
+from shopsight.batches.batch import PairBatch, Regions, Tokens, pad_tokens
 from shopsight.config import EncoderConfig, WordVectorsConfig
 from shopsight.models.label_match import SpecialIds
 from shopsight.models.word_vectors import WordVectors, make_word_vectors
@@ -26,21 +26,27 @@ ENCODER = EncoderConfig(
 )
 
 
-def make_regions(lengths: list[int] = LENGTHS, seed: int = 1) -> Regions:
+def regions(lengths: list[int] = LENGTHS, seed: int = 1) -> Regions:
     generator, count = torch.Generator().manual_seed(seed), sum(lengths)
     features = torch.randn(count, WIDTH, dtype=torch.float64, generator=generator).abs()
     boxes = torch.rand(count, 5, dtype=torch.float64, generator=generator)
     return Regions(features, boxes, torch.tensor(lengths))
 
 
-def make_tokens(rows: list[list[int]] = QUERIES) -> Tokens:
+def tokens(rows: list[list[int]] = QUERIES) -> Tokens:
     return pad_tokens(rows, SPECIAL.pad)
 
 
-def make_words(size: int = VOCABULARY) -> WordVectors:
-    words = make_word_vectors(WordVectorsConfig(width=WORD_WIDTH, spread=1.0), size)
-    torch.nn.init.uniform_(words.gain, 0.5, 1.5)
-    return words.double()
+def batch() -> PairBatch:
+    """Query i is clicked for product i; its negative product is the next one."""
+    negatives = {"negative_queries": tokens(WRONG), "negative_product_idx": ALL.roll(-1)}
+    return PairBatch(regions(), tokens(), ALL, ALL, ALL, **negatives)
+
+
+def words(size: int = VOCABULARY) -> WordVectors:
+    vectors = make_word_vectors(WordVectorsConfig(width=WORD_WIDTH, spread=1.0), size)
+    torch.nn.init.uniform_(vectors.gain, 0.5, 1.5)
+    return vectors.double()
 
 
 def widened(tokens: Tokens, columns: int, fill: int = 7) -> Tokens:
@@ -72,10 +78,9 @@ def same_value_and_gradients(model, left, right, least: int) -> None:
     assert all(gradient.abs().max() > 0 for gradient in ours.values())
 
 
-def encode(model, tokens=None, regions=None):
-    """Encodings of the five queries and of the five products."""
-    queries = model.encode_queries(make_tokens() if tokens is None else tokens)
-    return queries, model.encode_products(make_regions() if regions is None else regions)
+def encode(model, queries: Tokens | None = None, products: Regions | None = None):
+    """Encodings of queries and products, by default of the five of each."""
+    return model.encode_queries(queries or tokens()), model.encode_products(products or regions())
 
 
 def same_as_reference(model, ours, reference, least: int) -> None:

@@ -3,16 +3,21 @@ from itertools import product
 import pytest
 import torch
 
+import tinymodels as tiny
 from shopsight.models.captions import beam_search, tag
 from shopsight.models.label_match import LabelMatch
-from tinymodels import ENCODER, SPECIAL, WIDTH, make_regions, make_tokens, make_words, same
+from tinymodels import same
 
 LABELS = [4, 5, 6]
 
 
 @pytest.fixture
 def model():
-    model = LabelMatch(WIDTH, make_words(), ENCODER, torch.tensor(LABELS), SPECIAL).double().eval()
+    model = (
+        LabelMatch(tiny.WIDTH, tiny.words(), tiny.ENCODER, torch.tensor(LABELS), tiny.SPECIAL)
+        .double()
+        .eval()
+    )
     for parameter in model.caption_out.parameters():
         torch.nn.init.normal_(parameter)
     return model
@@ -20,19 +25,19 @@ def model():
 
 @pytest.fixture
 def starts(model):
-    return model.encoder(make_regions()).caption.detach()
+    return model.encoder(tiny.regions()).caption.detach()
 
 
 @torch.no_grad()
 def likelihood(model, start, ids, ended):
     """Log probability of a caption by the training path."""
-    logits, targets = model.caption_logits(start[None], make_tokens([ids]) if ids else none())
+    logits, targets = model.caption_logits(start[None], tiny.tokens([ids]) if ids else none())
     log_probs = logits.log_softmax(1).gather(1, targets[:, None])[:, 0]
     return log_probs.sum() if ended else log_probs[:-1].sum()
 
 
 def none():
-    tokens = make_tokens([[4]])
+    tokens = tiny.tokens([[4]])
     return type(tokens)(tokens.ids[:, :0], tokens.mask[:, :0])
 
 
@@ -73,7 +78,7 @@ def test_a_beam_of_one_takes_the_most_likely_token_at_each_step(model, starts):
     for start, (caption,) in zip(starts, beam_search(model, starts, 1, 4), strict=True):
         ids = []
         for _ in range(4):
-            tokens = make_tokens([ids]) if ids else none()
+            tokens = tiny.tokens([ids]) if ids else none()
             column = int(model.caption_logits(start[None], tokens)[0][-1].argmax())
             if column == len(LABELS):
                 break
@@ -90,7 +95,7 @@ def test_captions_do_not_depend_on_the_other_photos(model, starts):
 
 
 def test_tags_are_the_most_likely_labels(model):
-    encoding = model.encoder(make_regions())
+    encoding = model.encoder(tiny.regions())
     tags = tag(model, encoding, count=2)
     probabilities = model.label_logits(encoding).sigmoid()
     for row, best in zip(probabilities.tolist(), tags, strict=True):

@@ -3,21 +3,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+import tinymodels as tiny
 from shopsight.config import DualConfig
 from shopsight.errors import UsageError
 from shopsight.models.dual import Dual
-from tinymodels import (
-    ALL,
-    SPECIAL,
-    VOCABULARY,
-    WIDTH,
-    encode,
-    make_regions,
-    make_tokens,
-    make_words,
-    same,
-    widened,
-)  # fmt: skip
+from tinymodels import ALL, same
 
 CONFIG = DualConfig(width=8, out=5, heads=2, dropout=0.0, word_dropout=0.0)
 KINDS = [
@@ -35,19 +25,21 @@ KINDS = [
 
 def make_model(counts=None, **changes):
     config = replace(CONFIG, **changes)
-    return Dual(WIDTH, VOCABULARY, config, SPECIAL.unk, counts, make_words()).double()
+    return Dual(
+        tiny.WIDTH, tiny.VOCABULARY, config, tiny.SPECIAL.unk, counts, tiny.words()
+    ).double()
 
 
 @pytest.mark.parametrize("changes", KINDS)
 def test_encodings_do_not_depend_on_batch_padding_and_order(changes):
     model = make_model(**changes)
-    queries, products = encode(model)
+    queries, products = tiny.encode(model)
     assert queries.vectors.shape == products.vectors.shape == (5, 5 * changes.get("towers", 1))
-    alone = [model.encode_products(make_regions().take(idx[None])).vectors for idx in ALL]
+    alone = [model.encode_products(tiny.regions().take(idx[None])).vectors for idx in ALL]
     same(torch.cat(alone), products.vectors)
-    same(encode(model, widened(make_tokens(), 3))[0].vectors, queries.vectors)
+    same(tiny.encode(model, tiny.widened(tiny.tokens(), 3))[0].vectors, queries.vectors)
     order = torch.tensor([4, 1, 0, 3, 2, 2, 0, 4])
-    same(model.encode_products(make_regions().take(order)).vectors, products.vectors[order])
+    same(model.encode_products(tiny.regions().take(order)).vectors, products.vectors[order])
 
 
 @pytest.mark.parametrize("changes", KINDS)
@@ -56,7 +48,7 @@ def test_all_trainable_parameters_have_a_gradient(changes):
     for parameter in model.parameters():
         if parameter.dim() < 2 and parameter.requires_grad:
             torch.nn.init.normal_(parameter)
-    scores = model.score_matrix(*encode(model))
+    scores = model.score_matrix(*tiny.encode(model))
     (scores * torch.randn_like(scores)).sum().backward()
     without = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
     assert without == []
@@ -65,7 +57,7 @@ def test_all_trainable_parameters_have_a_gradient(changes):
 
 def test_scores_are_cosines():
     model = make_model()
-    queries, products = encode(model)
+    queries, products = tiny.encode(model)
     same(queries.vectors.norm(dim=1), torch.ones(5, dtype=torch.float64))
     matrix = model.score_matrix(queries, products)
     assert matrix.abs().max() <= 1 + 1e-9
@@ -74,7 +66,7 @@ def test_scores_are_cosines():
 
 
 def test_word_order_matters_with_positions_or_a_gru():
-    forward, backward = make_tokens([[4, 5, 6]]), make_tokens([[6, 5, 4]])
+    forward, backward = tiny.tokens([[4, 5, 6]]), tiny.tokens([[6, 5, 4]])
     for changes, differs in [({}, True), ({"positions": False}, False), ({"text": "gru"}, True)]:
         model = make_model(**changes)
         left, right = (model.encode_queries(tokens).vectors for tokens in (forward, backward))
@@ -83,7 +75,7 @@ def test_word_order_matters_with_positions_or_a_gru():
 
 def test_the_mean_region_comes_first():
     model = make_model(image_layers=0, image_pool="first", boxes=False)
-    tower, regions = model.towers[0].image, make_regions()
+    tower, regions = model.towers[0].image, tiny.regions()
     rows = tower.input_proj(tower.features(regions.features))
     means = torch.stack([part.mean(0) for part in rows.split(regions.lengths.tolist())])
     expected = tower.output_proj.out(tower.output_proj.norm(means + tower.mean_region))
@@ -91,12 +83,14 @@ def test_the_mean_region_comes_first():
 
 
 def test_rare_words_are_unknown():
-    counts = torch.full((VOCABULARY,), 5)
+    counts = torch.full((tiny.VOCABULARY,), 5)
     counts[7] = 1
     model = make_model(counts, min_count=2)
-    left, right = (model.encode_queries(make_tokens([[4, i]])).vectors for i in (7, SPECIAL.unk))
+    left, right = (
+        model.encode_queries(tiny.tokens([[4, i]])).vectors for i in (7, tiny.SPECIAL.unk)
+    )
     same(left, right)
-    assert not torch.allclose(left, model.encode_queries(make_tokens([[4, 8]])).vectors)
+    assert not torch.allclose(left, model.encode_queries(tiny.tokens([[4, 8]])).vectors)
     assert "towers.0.text.frequent" in model.state_dict()
 
 
@@ -115,28 +109,28 @@ def test_shared_word_vectors_are_frozen():
 
 def test_a_width_that_heads_do_not_divide_is_an_error():
     with pytest.raises(UsageError, match=r"feature width 9 cannot be divided .* dual.heads = 2"):
-        Dual(9, VOCABULARY, replace(CONFIG, direct=True), SPECIAL.unk)
+        Dual(9, tiny.VOCABULARY, replace(CONFIG, direct=True), tiny.SPECIAL.unk)
 
 
 def test_very_long_queries_are_encoded():
-    assert make_model().encode_queries(make_tokens([[4] * 100])).vectors.shape == (1, 5)
+    assert make_model().encode_queries(tiny.tokens([[4] * 100])).vectors.shape == (1, 5)
 
 
 def test_the_mask_of_frequent_words_is_loaded_with_the_weights():
-    counts = torch.zeros(VOCABULARY, dtype=torch.int64)
+    counts = torch.zeros(tiny.VOCABULARY, dtype=torch.int64)
     model, other = make_model(counts), make_model()
     other.load_state_dict(model.state_dict())
-    same(encode(other)[0].vectors, encode(model)[0].vectors)
+    same(tiny.encode(other)[0].vectors, tiny.encode(model)[0].vectors)
 
 
 def test_the_cosine_of_several_towers_is_the_mean_of_theirs():
     model = make_model(towers=3)
-    queries, products = encode(model)
+    queries, products = tiny.encode(model)
     matrices = model.tower_matrices(queries, products)
     same(queries.vectors.norm(dim=1), torch.ones(5, dtype=torch.float64))
     same(model.score_matrix(queries, products), torch.stack(matrices).mean(0))
     for tower, matrix in zip(model.towers, matrices, strict=True):
         alone = make_model()
         alone.towers[0].load_state_dict(tower.state_dict())
-        same(alone.score_matrix(*encode(alone)), matrix)
+        same(alone.score_matrix(*tiny.encode(alone)), matrix)
     assert not torch.allclose(matrices[0], matrices[1])

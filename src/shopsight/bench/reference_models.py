@@ -7,7 +7,8 @@ the speed. Row i of the regions belongs to row i of the tokens.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from shopsight import losses
-from shopsight.batches.batch import Regions, Tokens, pad_tokens
+from shopsight.batches.batch import PairBatch, Regions, Tokens, pad_tokens
 from shopsight.models.gru import BiGRU, GRUDirection, mean_of_directions
 from shopsight.models.image_encoder import ImageEncoder
 from shopsight.models.label_match import LabelMatch
@@ -71,11 +72,10 @@ def label_logits(model: LabelMatch, regions: Regions) -> Tensor:
     return (heads @ model.words.table.T).amax(1)
 
 
-def label_match_loss(
-    model: LabelMatch, regions: Regions, tokens: Tokens, hardest: int
-) -> tuple[Tensor, Tensor]:
-    """Multi-label and caption loss over the whole vocabulary (section 3)."""
-    heads = encode(model.encoder, regions)  # (B, 1 + H, E)
+def label_match_loss(model: LabelMatch, batch: PairBatch, hardest: int) -> Tensor:
+    """(2,) multi-label and caption loss over the whole vocabulary (section 3)."""
+    tokens = batch.queries
+    heads = encode(model.encoder, batch.regions.take(batch.product_idx))  # (B, 1 + H, E)
     logits = (heads[:, 1:] @ model.words.table.T).amax(1)  # (B, V)
     labels = torch.zeros_like(logits)
     for row, (ids, mask) in enumerate(zip(tokens.ids, tokens.mask, strict=True)):
@@ -86,38 +86,35 @@ def label_match_loss(
     each = each.index_fill(1, special, 0.0)
     negatives = each.masked_fill(labels > 0, 0).topk(min(hardest, each.shape[1]), 1).values
     label_loss = ((each * labels).sum() + negatives.sum()) / len(tokens)
-    return label_loss, _caption_loss(model, heads[:, 0], tokens)
+    return torch.stack([label_loss, _caption_loss(model, heads[:, 0], tokens)])
 
 
-def word_match_loss(
-    model: WordMatch,
-    clicked: Regions,
-    negatives: Regions,
-    queries: Tokens,
-    negative_queries: Tokens,
-    margin: float,
-) -> Tensor:
+def word_match_loss(model: WordMatch, batch: PairBatch, margin: float) -> Tensor:
     """Hinge losses of word match, each photo encoded for each use (section 4)."""
-    positive = word_match(model, clicked, queries)
-    loss = losses.margin_ranking(positive, word_match(model, negatives, queries), margin)
-    wrong_query = word_match(model, clicked, negative_queries)
+    positive, wrong_product, wrong_query = _pair_scores(word_match, model, batch)
+    loss = losses.margin_ranking(positive, wrong_product, margin)
     loss = loss + losses.margin_ranking(positive, wrong_query, margin)
-    matrix = word_match_matrix(model, clicked, queries)
+    matrix = word_match_matrix(model, batch.regions.take(batch.product_idx), batch.queries)
     return loss + losses.max_hinge(matrix, torch.eye(len(matrix)) > 0, margin)
 
 
-def sentence_match_loss(
-    model: SentenceMatch,
-    clicked: Regions,
-    negatives: Regions,
-    queries: Tokens,
-    negative_queries: Tokens,
-) -> Tensor:
+def sentence_match_loss(model: SentenceMatch, batch: PairBatch) -> Tensor:
     """Loss of sentence match, each photo encoded for each use (section 5)."""
-    return losses.binary_cross_entropy(
-        sentence_match(model, clicked, queries),
-        sentence_match(model, negatives, queries),
-        sentence_match(model, clicked, negative_queries),
+    return losses.binary_cross_entropy(*_pair_scores(sentence_match, model, batch))
+
+
+def _pair_scores(
+    score: Callable[[Any, Regions, Tokens], Tensor], model: nn.Module, batch: PairBatch
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(B,) scores of the clicked pairs, with a negative product, and with a negative query."""
+    assert batch.negative_product_idx is not None
+    assert batch.negative_queries is not None
+    clicked = batch.regions.take(batch.product_idx)
+    negatives = batch.regions.take(batch.negative_product_idx)
+    return (
+        score(model, clicked, batch.queries),
+        score(model, negatives, batch.queries),
+        score(model, clicked, batch.negative_queries),
     )
 
 

@@ -13,22 +13,19 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from shopsight.batches.batch import PairBatch, Regions, Tokens
+from shopsight.batches.batch import PairBatch
 from shopsight.batches.loader import Loader
 from shopsight.bench import reference_models
 from shopsight.bench.fixtures import BenchData
 from shopsight.bench.pace import Pace, pace_parser, run_paces, synchronise
 from shopsight.config import LabelMatchConfig, NegativesConfig, TrainConfig, WordMatchConfig
 from shopsight.inference.trunk_cache import TrunkCache
-from shopsight.models.label_match import LabelMatch
 from shopsight.models.registry import PRETRAINING, model_specs
-from shopsight.models.sentence_match import SentenceMatch
-from shopsight.models.word_match import WordMatch
 from shopsight.training.distributed import DistributedContext
 from shopsight.training.optim import make_optimizer
 from shopsight.training.tasks.base import Task
 
-Loss = Callable[[PairBatch], Tensor]
+Loss = Callable[[PairBatch], Tensor]  # (n,) parts of the loss
 
 
 def run(argv: list[str]) -> None:
@@ -45,9 +42,12 @@ def run(argv: list[str]) -> None:
 
 
 def _measure(data: BenchData, args: Any, matrix_rate: float) -> Iterator[Pace]:
+    hardest, margin = LabelMatchConfig.hardest_negatives, WordMatchConfig.margin
     references: tuple[Callable[[Any, PairBatch], Tensor], ...] = (
-        _label_loss, _word_loss, _sentence_loss
-    )  # fmt: skip
+        partial(reference_models.label_match_loss, hardest=hardest),
+        partial(reference_models.word_match_loss, margin=margin),
+        reference_models.sentence_match_loss,
+    )
     specs = [spec for spec in model_specs() if spec.uses_trunk]
     unknown = torch.tensor([data.vocabulary.unk])
     for spec, model, reference in zip(specs, data.models(), references, strict=True):
@@ -73,7 +73,7 @@ def _pace(
         loader = replace(loader, source=cache, through_trunk=True)
 
     def loss(batch: PairBatch) -> Tensor:
-        return torch.stack(list(task.losses(batch).values())).sum()
+        return torch.stack(list(task.losses(batch).values()))
 
     flops = FlopCounterMode(display=False)
     with flops:  # this step is also the warm-up
@@ -101,33 +101,9 @@ def _step_seconds(
 ) -> float:
     started = time.perf_counter()
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-        value = loss(batch.to(device))
+        value = loss(batch.to(device)).sum()
     optimizer.zero_grad(set_to_none=True)
     value.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     synchronise(device)
     return time.perf_counter() - started
-
-
-def _for_each_use(batch: PairBatch) -> tuple[Regions, Regions, Tokens, Tokens]:
-    """Clicked and negative regions, queries and negative queries; products repeat."""
-    assert batch.negative_product_idx is not None
-    assert batch.negative_queries is not None
-    clicked = batch.regions.take(batch.product_idx)
-    negatives = batch.regions.take(batch.negative_product_idx)
-    return clicked, negatives, batch.queries, batch.negative_queries
-
-
-def _label_loss(model: LabelMatch, batch: PairBatch) -> Tensor:
-    regions, hardest = batch.regions.take(batch.product_idx), LabelMatchConfig.hardest_negatives
-    labels, caption = reference_models.label_match_loss(model, regions, batch.queries, hardest)
-    return labels + caption
-
-
-def _word_loss(model: WordMatch, batch: PairBatch) -> Tensor:
-    uses = _for_each_use(batch)
-    return reference_models.word_match_loss(model, *uses, margin=WordMatchConfig.margin)
-
-
-def _sentence_loss(model: SentenceMatch, batch: PairBatch) -> Tensor:
-    return reference_models.sentence_match_loss(model, *_for_each_use(batch))
