@@ -89,11 +89,11 @@ def read_while_writing(index: Path, datas: list[str], seconds: float) -> None:
         count = 0
         while running():
             try:
-                answer = searcher.search("red shoe", 55, candidates=60)
-                versions = {str(hit.fields["title"]).split()[0] for hit in answer.hits}
-                if len(versions) != 1 or len(answer.hits) < 50:
-                    wrong.append(f"torn: {versions}, {len(answer.hits)} hits")
-                first = answer.hits[0].product_id
+                results = searcher.search("red shoe", 55, candidates=60)
+                versions = {str(hit.fields["title"]).split()[0] for hit in results.hits}
+                if len(versions) != 1 or len(results.hits) < 50:
+                    wrong.append(f"torn: {versions}, {len(results.hits)} hits")
+                first = results.hits[0].product_id
                 searcher.similar(first, 3)
                 states.add(searcher.info()["generation"])
             except Exception as error:

@@ -12,7 +12,7 @@ import pytest
 
 from shopsight.search.errors import FilterError
 from shopsight.search.fields import FieldTable
-from shopsight.search.filters import TextFilter, parse_filter
+from shopsight.search.filters import parse_filter
 from shopsight.search.searcher import Searcher
 
 TABLE = pa.table(
@@ -93,30 +93,6 @@ def test_a_filter_is_split_at_its_first_comparison() -> None:
     assert parse_filter("a>=b") == ("a", ">=b")
     assert parse_filter("price=>=10") == ("price", ">=10")
     assert parse_filter("a < 3") == ("a", "<3")
-
-
-def test_missing_columns_are_null() -> None:
-    more = pa.table({"colour": ["green"], "size": ["L"]})
-    fields = FieldTable([TABLE, None, more], [5, 2, 1])
-    assert fields.names == ["colour", "price", "sold", "stars", "size"]
-    assert fields.record(0) == {"colour": "Red", "price": 10.0, "sold": True, "stars": 1}
-    assert fields.record(4) == {"colour": "Dark Red", "sold": False}
-    assert fields.record(5) == {}
-    assert fields.record(7) == {"colour": "green", "size": "L"}
-    met = fields.mask([TextFilter("size", "l")])
-    assert np.flatnonzero(met).tolist() == [7]
-
-
-def test_facets_describe_fields() -> None:
-    alive = np.array([True, True, True, True, False])
-    colour, price, sold, stars = FieldTable([TABLE], [5]).facets(alive)
-    assert (colour.kind, colour.values) == ("choice", {"Red": 1, "blue": 1, "RED": 1})
-    assert (price.kind, price.low, price.high) == ("number", 10.0, 30.0)
-    assert (sold.kind, sold.values) == ("flag", {"true": 2, "false": 1})
-    assert (stars.kind, stars.low, stars.high) == ("number", 1.0, 4.0)
-    titles = pa.table({"title": [f"t{i}" for i in range(200)], "none": pa.nulls(200, pa.float64())})
-    title, none = FieldTable([titles], [200]).facets()
-    assert (title.kind, title.values, none.low) == ("text", {}, None)
 
 
 @pytest.mark.parametrize(

@@ -79,33 +79,33 @@ def test_a_batch_equals_single_queries(index: Path, shop_data: PreparedData) -> 
     searcher = Searcher.open(index)
     queries = shop_data.queries("valid").texts[:12]
     together = searcher.search_many(queries, 5, candidates=60)
-    for query, answer in zip(queries, together, strict=True):
+    for query, results in zip(queries, together, strict=True):
         alone = searcher.search(query, 5, candidates=60)
-        assert [item.product_id for item in alone.hits] == [item.product_id for item in answer.hits]
-        assert [item.score for item in alone.hits] == pytest.approx(
-            [item.score for item in answer.hits], abs=3e-3
+        assert [hit.product_id for hit in alone.hits] == [hit.product_id for hit in results.hits]
+        assert [hit.score for hit in alone.hits] == pytest.approx(
+            [hit.score for hit in results.hits], abs=3e-3
         )
 
 
 def test_an_exhaustive_search_ranks_every_product(index: Path) -> None:
     searcher = Searcher.open(index)
     count = searcher.info()["products"]
-    answer = searcher.search("red shoe", count, candidates=count)
-    assert len(answer.hits) == count == answer.total
-    scores = [item.score for item in answer.hits]
+    results = searcher.search("red shoe", count, candidates=count)
+    assert len(results.hits) == count == results.total
+    scores = [hit.score for hit in results.hits]
     assert scores == sorted(scores, reverse=True)
-    assert searcher.search("red shoe", 7, candidates=count).hits == answer.hits[:7]
+    assert searcher.search("red shoe", 7, candidates=count).hits == results.hits[:7]
 
 
 def test_without_reranking_scores_are_cosines(index: Path) -> None:
     searcher = Searcher.open(index)
-    answer = searcher.search("red shoe", 9, rerank=False)
+    results = searcher.search("red shoe", 9, rerank=False)
     snapshot = Snapshot.current(index)
     cosines = snapshot.vectors(np.arange(len(snapshot))) @ searcher.query_vectors(["red shoe"])[0]
     order = np.argsort(-cosines, kind="stable")[:9]
-    assert [item.product_id for item in answer.hits] == snapshot.ids(order)
-    assert [item.score for item in answer.hits] == pytest.approx(cosines[order].tolist(), abs=1e-5)
-    assert set(answer.seconds) == {"encode", "retrieve"}
+    assert [hit.product_id for hit in results.hits] == snapshot.ids(order)
+    assert [hit.score for hit in results.hits] == pytest.approx(cosines[order].tolist(), abs=1e-5)
+    assert set(results.seconds) == {"encode", "retrieve"}
 
 
 def test_a_run_without_ensemble_uses_its_last_model(
@@ -117,9 +117,9 @@ def test_a_run_without_ensemble_uses_its_last_model(
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     build_index(RunFolder.read(tmp_path / "run"), shop_data, tmp_path / "index")
     searcher = Searcher.open(tmp_path / "index")
-    answer = searcher.search("red shoe", 5, explain=True)
+    results = searcher.search("red shoe", 5, explain=True)
     alone = searcher.search("red shoe", 5, rerank=False)
-    assert [item.product_id for item in answer.hits] == [item.product_id for item in alone.hits]
-    assert answer.hits[0].contributions == {"dual": pytest.approx(answer.hits[0].score)}
-    assert [item.word for item in answer.hits[0].explanation.words] == ["red", "shoe"]
-    assert answer.hits[0].explanation.boxes
+    assert [hit.product_id for hit in results.hits] == [hit.product_id for hit in alone.hits]
+    assert results.hits[0].contributions == {"dual": pytest.approx(results.hits[0].score)}
+    assert [item.word for item in results.hits[0].explanation.words] == ["red", "shoe"]
+    assert results.hits[0].explanation.boxes

@@ -1,28 +1,23 @@
-"""Searcher: unusual queries, explanations, similar products, photo queries."""
+"""Searcher: unusual queries, explanations, similar products, threads."""
 
 from __future__ import annotations
 
-import io
 import json
-import sys
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from shopsight import scoring
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import UsageError
 from shopsight.inference.attention import AttentionWeights
 from shopsight.inference.run_folder import RunFolder
-from shopsight.search.errors import PhotoError, UnknownProductError
+from shopsight.search.errors import UnknownProductError
 from shopsight.search.searcher import Searcher
 from shopsight.search.snapshot import Snapshot
 
@@ -40,10 +35,10 @@ def searcher(index: Path) -> Searcher:
 
 @pytest.mark.parametrize("query", UNUSUAL, ids=range(len(UNUSUAL)))
 def test_unusual_queries(query: str, searcher: Searcher) -> None:
-    answer = searcher.search(query, 3, candidates=20, explain=True)
-    assert len(answer.hits) == 3
-    assert np.isfinite([hit.score for hit in answer.hits]).all()
-    json.dumps(answer.to_dict(), allow_nan=False, ensure_ascii=False).encode()
+    results = searcher.search(query, 3, candidates=20, explain=True)
+    assert len(results.hits) == 3
+    assert np.isfinite([hit.score for hit in results.hits]).all()
+    json.dumps(results.to_dict(), allow_nan=False, ensure_ascii=False).encode()
 
 
 @settings(
@@ -51,9 +46,9 @@ def test_unusual_queries(query: str, searcher: Searcher) -> None:
 )
 @given(st.one_of(st.text(), st.binary().map(lambda b: b.decode("utf-8", "surrogateescape"))))
 def test_any_text_is_a_query(searcher: Searcher, query: str) -> None:
-    answer = searcher.search(query, 2, candidates=5, explain=True)
-    assert len(answer.hits) == 2
-    json.dumps(answer.to_dict(), allow_nan=False, ensure_ascii=False).encode()
+    results = searcher.search(query, 2, candidates=5, explain=True)
+    assert len(results.hits) == 2
+    json.dumps(results.to_dict(), allow_nan=False, ensure_ascii=False).encode()
 
 
 @pytest.mark.parametrize(
@@ -70,23 +65,22 @@ def test_no_queries_give_no_results(searcher: Searcher) -> None:
 
 def test_unknown_words_are_named(searcher: Searcher, shop_data: PreparedData) -> None:
     known = shop_data.queries("train").texts[0].split()[-1]
-    answer = searcher.search(f"{known} zzyzx Qwrtpl the 😀 zzyzx", 1, explain=True)
-    assert answer.unknown_words == ("zzyzx", "Qwrtpl")
-    words = answer.hits[0].explanation.words
+    results = searcher.search(f"{known} zzyzx Qwrtpl the 😀 zzyzx", 1, explain=True)
+    assert results.unknown_words == ("zzyzx", "Qwrtpl")
+    words = results.hits[0].explanation.words
     assert [word.word for word in words] == [known, "zzyzx", "Qwrtpl", "the", "😀", "zzyzx"]
     assert [word.known for word in words[:4]] == [True, False, False, True]
 
 
-def test_an_explanation_is_what_word_match_sees(
+def test_explanations_are_those_of_training(
     searcher: Searcher, index: Path, mixed_run: RunFolder, shop_data: PreparedData
 ) -> None:
-    """Weights as training shows them; matches summed over regions give back the heads' own."""
     query = shop_data.queries("valid").texts[1]
-    answer = searcher.search(query, 6, explain=True)
-    looks = AttentionWeights(mixed_run, shop_data, "cpu")
+    results = searcher.search(query, 6, explain=True)
+    attention = AttentionWeights(mixed_run, shop_data, "cpu")
     snapshot = Snapshot.current(index)
-    for hit in answer.hits:
-        shown = looks.words(query, hit.product_id)
+    for hit in results.hits:
+        shown = attention.words(query, hit.product_id)
         words = hit.explanation.words
         assert [word.word for word in words] == [text for text, _ in shown]
         assert [word.weight for word in words] == pytest.approx([w for _, w in shown], abs=1e-5)
@@ -98,7 +92,7 @@ def test_an_explanation_is_what_word_match_sees(
                 assert 0 <= word.region < len(hit.explanation.boxes)
 
 
-def test_regions_add_up_to_the_match(searcher: Searcher, index: Path) -> None:
+def test_regions_sum_to_the_match(searcher: Searcher, index: Path) -> None:
     snapshot, rows = Snapshot.current(index), np.array([3, 40, 7])
     model, products = searcher._models.model("word-match"), snapshot.encodings("word-match", rows)
     with torch.inference_mode():
@@ -113,11 +107,11 @@ def test_regions_add_up_to_the_match(searcher: Searcher, index: Path) -> None:
 def test_similar_products_exclude_the_product(searcher: Searcher, index: Path) -> None:
     snapshot = Snapshot.current(index)
     first = snapshot.ids(np.array([5]))[0]
-    found = searcher.similar(first, 4)
+    similar = searcher.similar(first, 4)
     cosines = snapshot.vectors(np.arange(len(snapshot))) @ snapshot.vectors(np.array([5]))[0]
     cosines[5] = -2
     order = np.argsort(-cosines, kind="stable")[:4]
-    assert [hit.product_id for hit in found.hits] == snapshot.ids(order)
+    assert [hit.product_id for hit in similar.hits] == snapshot.ids(order)
     assert first not in [hit.product_id for hit in searcher.similar(first, 1000).hits]
     with pytest.raises(UnknownProductError):
         searcher.similar("nothing")
@@ -127,102 +121,10 @@ def test_similar_products_exclude_the_product(searcher: Searcher, index: Path) -
 
 def test_threads_share_a_searcher(searcher: Searcher, shop_data: PreparedData) -> None:
     queries = shop_data.queries("valid").texts[:8]
-    expected = [[h.product_id for h in searcher.search(q, 5).hits] for q in queries]
-    found: dict[int, list[str]] = {}
 
-    def ask(number: int) -> None:
-        found[number] = [h.product_id for h in searcher.search(queries[number], 5).hits]
+    def search(query: str) -> list[str]:
+        return [hit.product_id for hit in searcher.search(query, 5).hits]
 
-    threads = [threading.Thread(target=ask, args=[i]) for i in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [found[i] for i in range(8)] == expected
-
-
-class Extractor:
-    """Returns the regions of one product for any photo."""
-
-    def __init__(self, data: PreparedData, row: int) -> None:
-        batch, height_width = data.store.read([row]), [8, 6, 8, 6]
-        self.regions = SimpleNamespace(
-            boxes=batch.boxes[:, :4] * height_width,
-            features=batch.features.astype(np.float32),
-            labels=batch.labels,
-        )
-        self.seen: list[tuple[int, ...]] = []
-
-    def extract(self, photos: list[Any]) -> list[Any]:
-        self.seen += [photo.shape for photo in photos]
-        return [self.regions] * len(photos)
-
-
-@pytest.fixture
-def photo_searcher(
-    own_index: Path, shop_data: PreparedData, monkeypatch: pytest.MonkeyPatch
-) -> tuple[Searcher, Extractor]:
-    extractor, module = Extractor(shop_data, 11), ModuleType("shopsight.regions")
-    module.load_extractor = lambda folder: extractor  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "shopsight.regions", module)
-    (own_index / "extractor").mkdir()
-    return Searcher.open(own_index), extractor
-
-
-def jpeg(kind: str = "JPEG", mode: str = "RGB", **options: Any) -> bytes:
-    file = io.BytesIO()
-    Image.new(mode, (6, 8)).save(file, kind, **options)
-    return file.getvalue()
-
-
-def test_a_photo_finds_its_own_product(
-    photo_searcher: tuple[Searcher, Extractor], shop_data: PreparedData
-) -> None:
-    searcher, extractor = photo_searcher
-    assert searcher.info()["extractor"]
-    first = shop_data.store.product_ids[11]
-    for photo in (jpeg(), jpeg("PNG", "RGBA"), jpeg("PNG", "L"), np.zeros((8, 6, 3), np.uint8)):
-        found = searcher.search_photo(photo, 3)
-        assert found.hits[0].product_id == first
-        assert found.hits[0].score == pytest.approx(1, abs=1e-3)
-        assert found.query == ""
-    turned = Image.Exif()
-    turned[0x0112] = 6
-    searcher.search_photo(jpeg(exif=turned.tobytes()), 3)
-    assert extractor.seen == [(8, 6, 3)] * 4 + [(6, 8, 3)]
-
-
-@pytest.mark.parametrize(
-    ("photo", "sentence"),
-    [
-        (b"", "the photo is empty"),
-        (b"<svg/>", "not a photo"),
-        (jpeg()[:150], "photo"),
-        (np.zeros((8, 6), np.uint8), r"\(H, W, 3\) uint8"),
-        (np.zeros((0, 6, 3), np.uint8), r"\(H, W, 3\) uint8"),
-        (np.zeros((8, 6, 3), np.float32), r"\(H, W, 3\) uint8"),
-    ],
-)
-def test_invalid_photos(
-    photo: Any, sentence: str, photo_searcher: tuple[Searcher, Extractor]
-) -> None:
-    with pytest.raises(PhotoError, match=sentence):
-        photo_searcher[0].search_photo(photo)
-
-
-def test_a_huge_photo_is_rejected_before_decoding(
-    photo_searcher: tuple[Searcher, Extractor],
-) -> None:
-    header = jpeg("PNG")
-    size = (50_000).to_bytes(4, "big")
-    body = header[:16] + size + size + header[24:29]
-    import zlib
-
-    crc = zlib.crc32(body[12:29]).to_bytes(4, "big")
-    with pytest.raises(PhotoError, match="the photo is too large"):
-        photo_searcher[0].search_photo(body + crc + header[33:])
-
-
-def test_an_index_without_extractor(searcher: Searcher) -> None:
-    with pytest.raises(PhotoError, match="this index does not support photo queries"):
-        searcher.search_photo(jpeg())
+    expected = [search(query) for query in queries]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(search, queries)) == expected

@@ -92,20 +92,6 @@ def test_an_unreachable_server(url: str, index: Path, monkeypatch: pytest.Monkey
     assert "secret" not in str(caught.value)
 
 
-def test_unknown_engines(index: Path) -> None:
-    with pytest.raises(UsageError, match="unknown engine 'qdrant://x': expected"):
-        Searcher.open(index, "qdrant://x")
-    assert Searcher.open(index, "embedded").info()["engine"] == "embedded"
-
-
-def test_a_missing_client_names_the_package(
-    index: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setitem(sys.modules, "pymilvus", None)
-    with pytest.raises(UsageError, match=r"pip install 'shopsight\[milvus\]'"):
-        Searcher.open(index, str(tmp_path / "engine.db"))
-
-
 @pytest.mark.slow
 def test_a_real_server_equals_the_embedded_retriever(index: Path, tmp_path: Path) -> None:
     """PyPI's ``milvus`` contains the server, which runs in a network namespace of its own."""
