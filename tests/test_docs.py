@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-REFERENCE = re.compile(r"method(?:\.md)?,?\s+(?:#\s+)?[Ss]ections?\s+(\d+)|\(method\s+(\d+)\)")
+MENTION = re.compile(r"method\.md|\bmethod\s+sections?\b|\(method\s+\d")
+REFERENCE = re.compile(r"docs/method\.md, sections? (\d+)(?: to (\d+))?")
 HEADING = re.compile(r"^## (\d+)\. ", re.M)
 
 
@@ -24,18 +25,21 @@ def documents(repository: Path) -> Iterator[tuple[Path, str]]:
 
 
 def test_references_to_the_method_resolve(repository: Path) -> None:
-    sections = [
-        int(number) for number in HEADING.findall((repository / "docs/method.md").read_text())
-    ]
-    assert sections == list(range(1, 10))
-    references = [
-        (path, int(match[1] or match[2]))
-        for path, text in documents(repository)
-        for match in REFERENCE.finditer(text)
-    ]
+    method = (repository / "docs/method.md").read_text()
+    sections = {int(number) for number in HEADING.findall(method)}
+    assert sections == set(range(1, 10))
+    sources, references, malformed = set(), [], []
+    for path, text in documents(repository):
+        found = [int(number) for match in REFERENCE.findall(text) for number in match if number]
+        references += [(path, number) for number in found]
+        if path.parts[0] == "src":
+            sources |= {path} if found else set()
+            if len(MENTION.findall(text)) != len(REFERENCE.findall(text)):
+                malformed.append(path)
     assert [(path, number) for path, number in references if number not in sections] == []
-    assert len({path for path, _ in references if path.parts[0] == "src"}) >= 10
-    assert len(references) >= 16
+    assert malformed == [], "write: docs/method.md, section N"
+    assert len(sources) >= 16
+    assert len(references) >= 19
 
 
 def test_the_site_has_every_page(repository: Path) -> None:

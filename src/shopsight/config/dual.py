@@ -27,7 +27,7 @@ def _train() -> TrainConfig:
 
 @dataclass(frozen=True)
 class DualConfig(ModelConfig):
-    """The dual encoder: one vector per side, cosine, softmax over the batch (docs/method.md, 9).
+    """The dual encoder: one vector per side, compared by cosine (docs/method.md, section 9).
 
     Args:
         train: training of the first phase.

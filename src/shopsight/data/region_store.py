@@ -144,7 +144,7 @@ def normalised_boxes(boxes: NDArray[np.float32], sizes: NDArray[np.int32]) -> ND
         sizes: (R, 2) height and width of the photo of each region.
 
     Returns:
-        (R, 5) float32 in [0, 1]; see `docs/method.md`, section 2.
+        (R, 5) float32 in [0, 1] (docs/method.md, section 1).
 
     >>> box, size = np.array([[0, 10, 50, 20]], np.float32), np.array([[100, 40]], np.int32)
     >>> normalised_boxes(box, size).tolist()

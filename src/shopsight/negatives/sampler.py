@@ -1,8 +1,8 @@
 """Hard-negative sampling: for each clicked (query, product), a negative query and product.
 
-Negatives come from queries of the same group (`shopsight.negatives.groups`) and are never
-positives. The time is bounded: a few random tries, then a scan of the group, then the next wider
-group.
+Negatives come from queries of the same group (docs/method.md, section 2) and are never positives.
+The groups are those of `shopsight.negatives.groups`. The time is bounded: a few random tries, then
+a scan of the group, then the next wider group.
 """
 
 from __future__ import annotations
