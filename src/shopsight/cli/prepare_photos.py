@@ -21,7 +21,6 @@ from shopsight.config import (
 )
 from shopsight.errors import UsageError
 from shopsight.prepare.photos.extract_regions import RegionSource
-from shopsight.prepare.photos.ingest import learning_on_a_shard
 from shopsight.prepare.photos.settings import PhotosSettings
 from shopsight.prepare.photos.shards import prepare_shard
 
@@ -35,8 +34,6 @@ def run(argv: list[str]) -> None:
     shard = _parse_shard(args.shard) if args.shard else None
     if shard and args.clicks:
         raise UsageError("--clicks belongs to shopsight prepare merge, which sees all products")
-    if shard and args.learn:
-        raise learning_on_a_shard()
     with progress_bar(quiet=args.quiet) as bar:
         reporter = ThroughputReporter(bar, "photos", quiet=args.quiet)
         how = {"force": args.force, "progress": reporter}
@@ -120,7 +117,8 @@ def _region_source(args: Any) -> RegionSource:
     # The extractors need packages that the other prepare commands do without.
     from shopsight.regions.factory import region_source
 
-    return region_source(args.extractor, config_from(RegionsConfig, args))
+    learning = LearnConfig(**args.learning.as_dict()) if args.learn else None
+    return region_source(args.extractor, config_from(RegionsConfig, args), learning)
 
 
 def _parse_shard(text: str) -> tuple[int, int]:

@@ -16,7 +16,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from shopsight.formats.images import decode_photo
-from shopsight.formats.processes import Pool, process_pool
+from shopsight.formats.processes import process_pool
 from shopsight.prepare.photos.writers import ExtractedRegions
 from shopsight.types import IntArray
 
@@ -111,33 +111,19 @@ class StoredPhotos(Sequence[Pixels]):
 def extract_all(
     extractor: RegionExtractor, photos: StoredPhotos, start: int, workers: int
 ) -> Iterator[list[ExtractedRegions]]:
-    """The regions of all photos from ``start`` (a multiple of `BATCH`), batch by batch."""
-    starts = range(start, len(photos), BATCH)
+    """The regions of all photos from ``start`` on, some at a time, in their order."""
     if not extractor.in_workers:
-        for first in starts:
+        for first in range(start, len(photos), BATCH):
             yield list(extractor.extract(photos[first : first + BATCH]))
         return
+    # Workers extract photo by photo, so their tasks need no alignment.
+    tasks = (
+        (None, [photos.jpeg(i) for i in range(first, min(first + _TASK, len(photos)))])
+        for first in range(start, len(photos), _TASK)
+    )
     with process_pool(_extract, workers, _set_extractor, (extractor,)) as pool:
-        yield from _batches(pool, photos, starts)
-
-
-def _batches(
-    pool: Pool[list[bytes], list[ExtractedRegions]], photos: StoredPhotos, starts: range
-) -> Iterator[list[ExtractedRegions]]:
-    def tasks() -> Iterator[tuple[bool, list[bytes]]]:
-        for first in starts:
-            stop = min(first + BATCH, len(photos))
-            for task_start in range(first, stop, _TASK):
-                task_stop = min(task_start + _TASK, stop)
-                jpegs = [photos.jpeg(i) for i in range(task_start, task_stop)]
-                yield task_stop == stop, jpegs
-
-    batch: list[ExtractedRegions] = []
-    for is_last, regions in pool.map(tasks()):
-        batch += regions
-        if is_last:
-            yield batch
-            batch = []
+        for _, regions in pool.map(tasks):
+            yield regions
 
 
 # A worker process receives the extractor once, not with every task: weights are large.

@@ -16,7 +16,7 @@ from typing import Any
 
 from shopsight.data.dataset import PREPARED, PreparedData
 from shopsight.data.photo_store import PHOTOS
-from shopsight.errors import InputError, UsageError
+from shopsight.errors import InputError
 from shopsight.formats.atomic import atomic_folder
 from shopsight.formats.checksums import file_fingerprint
 from shopsight.formats.click_logs import Click, read_clicks
@@ -178,7 +178,7 @@ class PhotoIngest:
     def extract(self, queries: QueriesAndSplits | None) -> None:
         """Store the regions of the products whose regions are not stored yet.
 
-        A shard has no ``queries``, so an extractor cannot be trained on it.
+        Only an extractor that has to be trained needs ``queries``.
         """
         if not self._inputs.region_source.precomputed:
             extractor = self._saved_extractor(queries)
@@ -231,8 +231,7 @@ class PhotoIngest:
     def _learn(self, queries: QueriesAndSplits | None) -> RegionExtractor:
         learn = self._inputs.region_source.learn
         assert learn is not None
-        if queries is None:
-            raise learning_on_a_shard()
+        assert queries is not None
         products, words = queries.training_words()
         self._progress("learning", 0, 0)
         return learn(
@@ -241,12 +240,6 @@ class PhotoIngest:
             self._inputs.settings.seed,
             lambda message: self._progress(f"learning: {message}", 0, 0),
         )
-
-
-def learning_on_a_shard() -> UsageError:
-    """The error of ``--learn`` with ``--shard``."""
-    reason = "--learn needs the whole catalogue, and a shard is a part of it"
-    return UsageError(f"{reason}: learn first, then prepare the shards with --extractor FOLDER")
 
 
 @contextmanager

@@ -65,6 +65,9 @@ def prepare_shard(
     Returns:
         The shard's manifest.
     """
+    if region_source.learn:
+        reason = "--learn needs the whole catalogue, and a shard is a part of it"
+        raise UsageError(f"{reason}: learn first, then prepare the shards with --extractor FOLDER")
     inputs = PhotoInputs(str(table), settings or PhotosSettings(), region_source)
     out, (number, count) = Path(out), shard
     check_output_dir(out, inputs.path)

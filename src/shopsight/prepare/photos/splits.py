@@ -91,14 +91,8 @@ def warn_of_shared_photos(splits: IntArray, photos: Sequence[bytes], warnings: l
 class EvalQuerySelector:
     """Selects the queries of evaluation splits; a query is used in one split at most.
 
-    Args:
-        queries: every query of the catalogue.
-        splits: (P,) the split of each product.
-        words: the words of the products.
-        by_text: whether every product with all words of a query is relevant; else only the
-            products of the query are, and the others are merely excluded from its pool.
-        config: number of queries and of relevant products.
-        seed: of the order in which queries are tried.
+    With ``by_text`` every product with all words of a query is relevant. Otherwise only the
+    products of the query are, and the others are merely excluded from its pool.
 
     Attributes:
         taken: keys of the selected queries.
