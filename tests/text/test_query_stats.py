@@ -7,22 +7,22 @@ from shopsight.text.query_stats import EXAMPLES, ODDITIES, REPEATED, describe_qu
 ONE_OF_EACH = {
     "empty": " \t",
     "control or format characters": "red\u200bdress",
-    "outside ASCII": "appliqués tape",
-    "another script than Latin": "瑞格布恩 boots",
+    "non-ASCII characters": "appliqués tape",
+    "non-Latin script": "瑞格布恩 boots",
     "upper case": "Chanel bag",
-    "white space to collapse": "red  dress",
-    "begins with punctuation": ", books",
+    "repeated white space": "red  dress",
+    "starts with punctuation": ", books",
     "ends with punctuation": "glasses frame ms.",
-    "punctuation standing alone": "lotion & cream",
+    "isolated punctuation": "lotion & cream",
     "unpaired bracket or quote": "bright side) vest",
-    "no word at all": ")",
+    "no word": ")",
     "function words only": "of the",
     "ends with a function word": "fresh notes this",
     "ends with a number": "shoes 42",
     "one word": "fender",
-    "a word of one letter": "vitamin c cream",
-    "a number": "7 up glass",
-    "the same word twice": "dress red dress",
+    "one-letter word": "vitamin c cream",
+    "number": "7 up glass",
+    "repeated word": "dress red dress",
     "more than 12 words": "a b c d e f g h i j k l m",
 }
 
@@ -42,7 +42,7 @@ def test_queries_that_normalise_alike_are_counted_once_each():
 
 def test_examples_are_the_first_few_and_all_is_json():
     described = describe_queries(f"lamp {i}" for i in range(10))
-    assert described["odd"]["a number"] == {
+    assert described["odd"]["number"] == {
         "count": 10,
         "examples": [f"lamp {i}" for i in range(EXAMPLES)],
     }
@@ -61,8 +61,8 @@ def test_the_real_queries(shared_data):
     described = describe_queries(texts)
     assert described["queries"] == described["distinct"] == 22_271
     counts = {kind: odd["count"] for kind, odd in described["odd"].items()}
-    assert counts["begins with punctuation"] == 165
-    assert counts["no word at all"] == 1
+    assert counts["starts with punctuation"] == 165
+    assert counts["no word"] == 1
     assert counts["empty"] == 0
 
 

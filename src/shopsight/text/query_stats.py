@@ -15,7 +15,7 @@ LONG = 12
 EXAMPLES = 3
 """Number of queries that are shown of each kind."""
 
-REPEATED = "same as an earlier one once normalised"
+REPEATED = "duplicate after normalisation"
 
 
 class Query(NamedTuple):
@@ -29,22 +29,22 @@ class Query(NamedTuple):
 ODDITIES: dict[str, Callable[[Query], bool]] = {
     "empty": lambda q: not q.normal,
     "control or format characters": lambda q: not q.text.isprintable() and _has_control(q.text),
-    "outside ASCII": lambda q: not q.text.isascii(),
-    "another script than Latin": lambda q: not q.text.isascii() and any(map(_is_foreign, q.text)),
+    "non-ASCII characters": lambda q: not q.text.isascii(),
+    "non-Latin script": lambda q: not q.text.isascii() and any(map(_is_foreign, q.text)),
     "upper case": lambda q: q.text != q.text.lower(),
-    "white space to collapse": lambda q: q.text != " ".join(q.text.split()),
-    "begins with punctuation": lambda q: _is_mark(q.normal[:1]),
+    "repeated white space": lambda q: q.text != " ".join(q.text.split()),
+    "starts with punctuation": lambda q: _is_mark(q.normal[:1]),
     "ends with punctuation": lambda q: _is_mark(q.normal[-1:]),
-    "punctuation standing alone": lambda q: any(map(_is_only_marks, q.normal.split())),
+    "isolated punctuation": lambda q: any(map(_is_only_marks, q.normal.split())),
     "unpaired bracket or quote": lambda q: _is_unpaired(q.normal),
-    "no word at all": lambda q: bool(q.normal) and not q.words,
+    "no word": lambda q: bool(q.normal) and not q.words,
     "function words only": lambda q: bool(q.words) and stop_words().issuperset(q.words),
     "ends with a function word": lambda q: q.words[-1:] != [] and q.words[-1] in stop_words(),
     "ends with a number": lambda q: any(map(_is_number, q.words[-1:])),
     "one word": lambda q: len(q.words) == 1,
-    "a word of one letter": lambda q: any(len(w) == 1 and w.isalpha() for w in q.words),
-    "a number": lambda q: any(map(_is_number, q.words)),
-    "the same word twice": lambda q: len(set(q.words)) < len(q.words),
+    "one-letter word": lambda q: any(len(w) == 1 and w.isalpha() for w in q.words),
+    "number": lambda q: any(map(_is_number, q.words)),
+    "repeated word": lambda q: len(set(q.words)) < len(q.words),
     f"more than {LONG} words": lambda q: len(q.words) > LONG,
 }
 """Predicates by kind; a query can be of several kinds."""
@@ -61,9 +61,9 @@ def describe_queries(texts: Iterable[str]) -> dict[str, Any]:
     >>> described = describe_queries(["red dress", "Red  dress", ", lamp", "of the"])
     >>> {kind: odd["count"] for kind, odd in described["odd"].items() if odd["count"] > 0}
     ... # doctest: +NORMALIZE_WHITESPACE
-    {'upper case': 1, 'white space to collapse': 1, 'begins with punctuation': 1,
-     'punctuation standing alone': 1, 'function words only': 1, 'ends with a function word': 1,
-     'one word': 1, 'same as an earlier one once normalised': 1}
+    {'upper case': 1, 'repeated white space': 1, 'starts with punctuation': 1,
+     'isolated punctuation': 1, 'function words only': 1, 'ends with a function word': 1,
+     'one word': 1, 'duplicate after normalisation': 1}
     """
     odd: dict[str, dict[str, Any]] = {
         kind: {"count": 0, "examples": []} for kind in (*ODDITIES, REPEATED)
