@@ -67,6 +67,7 @@ def build_index(
             )
         copy_models(run, data, list(models), folder / MODELS)
         extractor = _copy_extractor(data, folder)
+        # The checksums of the models identify the partial segment that a killed build left.
         empty = Generation(
             number=0,
             identity=uuid.uuid4().hex,
@@ -134,6 +135,7 @@ def compact_index(path: str | Path, progress: Progress = no_progress) -> Generat
         DataError: not an index.
         OutputError: another process changes the index.
     """
+    # Reading comes first, since taking the lock would create a missing folder.
     read_generation(path)
     with folder_lock(Path(path)):
         return compact(Path(path), progress)

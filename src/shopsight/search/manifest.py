@@ -103,6 +103,7 @@ def read_generation(folder: str | Path) -> Generation:
 def write_generation(folder: Path, generation: Generation) -> None:
     """Make a generation the current one in one rename, and delete what only older ones used."""
     path = folder / INDEX_FILE
+    # Kept for a reader that read the old manifest and is still opening its segments.
     if path.exists():
         with atomic_write(folder / _PREVIOUS) as file:
             file.write(path.read_text(encoding="utf-8"))

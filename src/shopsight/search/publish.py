@@ -35,6 +35,7 @@ def publish(
 
     ``new_files`` are the files and folders that the previous generation does not list.
     """
+    # Files of earlier generations never change, so their checksums are carried over.
     progress("checksums", 0, 1)
     kept = {MODELS, EXTRACTOR}
     kept.update(name for segment in segments for name in (segment.name, segment.removed_file))

@@ -139,6 +139,7 @@ class Searcher:
         snapshot, timer = self._current(), Timer(self._clock)
         conditions = snapshot.fields.parse(filters or {})
         vector = snapshot.vectors(np.array([snapshot.row_of(product_id)]))
+        # One more, since the product itself is its nearest, unless the filters exclude it.
         results = self._nearest(snapshot, vector, k + 1, conditions, timer)
         others = tuple(hit for hit in results.hits if hit.product_id != product_id)[:k]
         return replace(results, query=product_id, hits=others)

@@ -80,6 +80,7 @@ class SegmentWriter:
 
     def checkpoint(self) -> None:
         """Sync everything written, so that a later process resumes here."""
+        # Arrays first: the state must never count rows that are not on disk.
         for file in self._files.values():
             file.sync()
         write_json(self.folder / _STATE, {"products": self.done, "regions": self._lengths}, None)

@@ -184,6 +184,7 @@ class Snapshot:
         scores = [np.empty((len(queries), 0), np.float32)]
         for start, segment in zip(self.bounds, self.segments, strict=False):
             mask = None if allowed is None else allowed[start : start + segment.rows]
+            # Without a mask the segment is searched with its tuned nprobe and no selector.
             if mask is not None and mask.all():
                 mask = None
             local, cosines = segment.faiss.search(queries, k, mask)

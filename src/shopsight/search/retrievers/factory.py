@@ -46,6 +46,7 @@ def load_retriever(url: str, path: str | Path, progress: Progress = no_progress)
     """
     snapshot = Snapshot.current(path)
     with closing(_connect(url, snapshot)) as retriever:
+        # Removal first: an updated product has the same id in its old and its new segment.
         retriever.remove(snapshot)
         retriever.add(snapshot, progress)
         return _check_count(retriever, snapshot, "try again")

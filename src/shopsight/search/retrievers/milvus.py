@@ -173,6 +173,7 @@ class MilvusRetriever:
             {_ID: product_id, _VECTOR: vector.tolist(), _SEGMENT: segment}
             for product_id, vector in zip(snapshot.ids(rows), snapshot.vectors(rows), strict=True)
         ]
+        # Long texts are left out: filters compare whole values, which are short in practice.
         for name in snapshot.fields.names:
             values = snapshot.fields.milvus_values(name, rows)
             for entity, value in zip(entities, values, strict=True):
