@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MARKER = ".shopsight-demo"
 SHOP, REGIONS = "shop", "regions"
-_QUERIES = {SHOP: "striped tie in red", REGIONS: "red dress"}
+_QUERIES = {SHOP: "red dress with dots", REGIONS: "red dress"}
 MIN_PRODUCTS = 300  # fewer leave too little to train and evaluate on
 
 
