@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+import shopsight
+
 MENTION = re.compile(r"method\.md|\bmethod\s+sections?\b|\(method\s+\d")
 REFERENCE = re.compile(r"docs/method\.md, sections? (\d+)(?: to (\d+))?")
 HEADING = re.compile(r"^## (\d+)\. ", re.M)
@@ -50,6 +52,13 @@ def test_the_site_has_every_page(repository: Path) -> None:
     assert len(pages) >= 10
     assert {page for page in pages if page not in site} == set()
     assert yaml.compose(site) is not None
+
+
+def test_the_reference_has_every_name_of_the_front_door(repository: Path) -> None:
+    page = (repository / "docs/api/index.md").read_text()
+    documented = set(re.findall(r"^::: shopsight\.[\w.]+\.(\w+)$", page, re.M))
+    assert documented == set(shopsight.__all__) - {"__version__"}
+    assert len(documented) >= 20
 
 
 @pytest.mark.slow
