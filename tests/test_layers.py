@@ -20,6 +20,7 @@ LAYERS = (
     ("data", "ranking"),
     ("metrics",),
     ("negatives", "prepare"),
+    ("device",),
     ("regions", "batches", "scoring"),
     ("losses",),
     ("models",),
@@ -33,7 +34,7 @@ LAYERS = (
     ("bench", "__main__"),
 )
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
-FIRST_WITH_TENSORS = LEVEL["regions"]
+FIRST_WITH_TENSORS = LEVEL["device"]
 NEURAL = {"torch", "torchvision", "transformers", "safetensors"}
 
 

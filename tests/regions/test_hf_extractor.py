@@ -207,7 +207,7 @@ def test_unusable_models_are_rejected(folders: dict[str, str]) -> None:
         make_extractor(RegionsConfig(f"hf:{folders['bert']}"))
     with pytest.raises(UsageError, match="not a vision model"):
         make_extractor(RegionsConfig(f"hf:{folders['bert']}", size=32))
-    with pytest.raises(UsageError, match="device not available"):
+    with pytest.raises(UsageError, match="unknown device 'nowhere'"):
         make_extractor(RegionsConfig(f"hf:{folders['resnet']}", device="nowhere"))
     with pytest.raises(DataError, match=r"cannot load model|not an object detector"):
         make_extractor(RegionsConfig(f"hf:{folders['resnet']}", detector=folders["bert"]))

@@ -45,8 +45,8 @@ def _tag(argv: list[str]) -> None:
         raise UsageError("--tags, --beam and --max-tokens must be at least 1")
     data = PreparedData.open(args.data)
 
+    from shopsight.device import choose_device
     from shopsight.inference.captioner import Captioner
-    from shopsight.inference.device import choose_device
     from shopsight.inference.run_folder import RunFolder
 
     captioner = Captioner(RunFolder.read(args.run), data, choose_device(args.device))

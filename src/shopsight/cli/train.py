@@ -100,7 +100,7 @@ def _print_plan(args: Any) -> None:
     data, out = PreparedData.open(args.data), Path(args.out)
     check(data, recipe, stages, out)
     # Importing torch takes seconds: a mistake is reported before that.
-    from shopsight.inference.device import choose_device
+    from shopsight.device import choose_device
     from shopsight.training.dry_run import make_plan
 
     plan = make_plan(data, recipe, stages, out, choose_device(args.device))

@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from shopsight.data.dataset import PreparedData
+from shopsight.device import choose_device
 from shopsight.errors import DataError, UsageError, unknown_name
 from shopsight.formats.runs import read_run, write_run
 from shopsight.inference.captioner import Captioner, Description
-from shopsight.inference.device import choose_device
 from shopsight.inference.encode import encode_texts, rank_split, read_regions
 from shopsight.inference.ensemble import ENSEMBLE, Ensemble, load_ensembles
 from shopsight.inference.load import load_model, trained_models

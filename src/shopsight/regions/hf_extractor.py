@@ -20,13 +20,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from shopsight.config import RegionsConfig
+from shopsight.device import choose_device
 from shopsight.errors import UsageError
 from shopsight.regions.detector import Detector
 from shopsight.regions.extractor import SETTINGS, Photo, PhotoRegions, extract_in_batches
 from shopsight.regions.hf_models import (
     ImageProcessor,
     autocast,
-    device_of,
     image_processor,
     open_model,
     save_model,
@@ -63,7 +63,7 @@ class HFExtractor:
     ) -> None:
         self.config, self._processor = config, processor
         self._signed, self._detector = signed, detector
-        self._device = device_of(config)
+        self._device = choose_device(config.device)
         self._model = model.to(self._device)
         self.name = config.extractor
         self.label_names = LABELS + (detector.names if detector else ())
@@ -96,7 +96,7 @@ class HFExtractor:
         if settings["detector_processor"]:
             network = open_model("AutoModelForObjectDetection", str(folder / _DETECTOR))
             processor = ImageProcessor(**settings["detector_processor"])
-            device = device_of(config)
+            device = choose_device(config.device)
             detector = Detector(network.to(device), processor, config, device)
         model = open_model("AutoModel", str(folder / _BACKBONE))
         processor = ImageProcessor(**settings["processor"])
@@ -154,7 +154,7 @@ def _vision_part(model: Any) -> Any:
 
 
 def _open_detector(source: str, config: RegionsConfig) -> Detector:
-    device = device_of(config)
+    device = choose_device(config.device)
     model = open_model("AutoModelForObjectDetection", source)
     return Detector(model.to(device), image_processor(source, model, 0), config, device)
 

@@ -104,18 +104,6 @@ def image_processor(source: str, model: Any, side: int) -> ImageProcessor:
     return ImageProcessor(side or own, tuple(map(float, mean)), tuple(map(float, std)))
 
 
-def device_of(config: RegionsConfig) -> torch.device:
-    """Device of a model. Raises UsageError for an unavailable device."""
-    if config.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(config.device)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"--device {config.device}: device not available") from error
-    return device
-
-
 @contextmanager
 def autocast(config: RegionsConfig, device: torch.device) -> Iterator[None]:
     """Inference mode with autocast at the configured precision."""

@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import load_file, save
 
 from shopsight.config import RegionsConfig
+from shopsight.device import choose_device
 from shopsight.formats.atomic import atomic_write
 from shopsight.regions.extractor import SETTINGS, Photo, PhotoRegions, extract_in_batches
-from shopsight.regions.hf_models import device_of
 from shopsight.regions.letterbox import letterbox
 from shopsight.regions.network import RegionNetwork, normalise_pixels
 from shopsight.regions.propose import LABELS, propose
@@ -47,7 +47,7 @@ class LearnedExtractor:
     ) -> None:
         self.config, self.width = config, shape["width"]
         self._shape, self._canvas = shape, canvas
-        self._device = device_of(config)
+        self._device = choose_device(config.device)
         network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._network = network.eval().requires_grad_(False)
 

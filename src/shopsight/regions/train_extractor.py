@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from shopsight.config import LearnConfig
+from shopsight.device import choose_device
 from shopsight.errors import UsageError
 from shopsight.regions.extractor import Photo
-from shopsight.regions.hf_models import device_of
 from shopsight.regions.learned_extractor import LearnedExtractor
 from shopsight.regions.letterbox import letterbox
 from shopsight.regions.network import RegionNetwork, normalise_pixels
@@ -115,7 +115,7 @@ def _train(
     config: LearnConfig,
     progress: Callable[[str], None],
 ) -> RegionNetwork:
-    device = device_of(config.regions)
+    device = choose_device(config.regions.device)
     network = RegionNetwork(config.channels, config.width)
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     head = nn.Sequential(nn.Dropout(_DROPOUT), nn.Linear(config.width, labels.shape[1])).to(device)

@@ -19,7 +19,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from shopsight.inference.device import choose_device
+from shopsight.device import choose_device
 
 # The other processes wait while the first one ranks, validates and fills caches.
 _TIMEOUT = timedelta(days=1)

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from shopsight.device import choose_device
 from shopsight.errors import UsageError
-from shopsight.inference.device import choose_device
 
 
 @pytest.mark.parametrize(
