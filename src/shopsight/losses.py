@@ -16,15 +16,8 @@ from shopsight.scoring import at_least_float32
 def bce_with_hard_negatives(logits: Tensor, labels: Tensor, hardest: int) -> Tensor:
     """Binary cross entropy of all labels and of the hardest negatives (docs/method.md, section 3).
 
-    mean_b [sum_{v in labels_b} -log sigmoid(x_bv) + sum_{v in hardest_b} -log sigmoid(-x_bv)]
-
-    Args:
-        logits: (B, V) x.
-        labels: (B, V) bool.
-        hardest: number of negatives per row; all if there are fewer.
-
-    Returns:
-        () loss.
+    mean_b [sum_{v in labels_b} -log sigmoid(x_bv) + sum_{v in hardest_b} -log sigmoid(-x_bv)] of
+    logits x (B, V) and bool labels (B, V); all negatives of a row if there are fewer.
 
     >>> labels = torch.tensor([[True, False, False]])
     >>> logits = torch.tensor([[0.0, 0.0, -9.0]])
@@ -43,10 +36,7 @@ def bce_with_hard_negatives(logits: Tensor, labels: Tensor, hardest: int) -> Ten
 def caption_cross_entropy(logits: Tensor, targets: Tensor, rows: int) -> Tensor:
     """() cross entropy summed over tokens, averaged over captions (docs/method.md, section 3).
 
-    Args:
-        logits: (N, V).
-        targets: (N,) int64; -1 is ignored.
-        rows: B captions, to which the N tokens belong.
+    Of logits (N, V) and int64 targets (N,), of which -1 is ignored, in ``rows`` captions.
     """
     logits = at_least_float32(logits)
     return functional.cross_entropy(logits, targets, ignore_index=-1, reduction="sum") / rows
@@ -64,15 +54,8 @@ def margin_ranking(positive: Tensor, negative: Tensor, margin: float) -> Tensor:
 def max_hinge(scores: Tensor, positive: Tensor, margin: float) -> Tensor:
     """Hinge with the hardest in-batch negative, in both directions (VSE++, Faghri et al., 2018).
 
-    mean_i max_j [margin + S_ij - S_ii]_+ + mean_j max_i [margin + S_ij - S_jj]_+
-
-    Args:
-        scores: (B, B) S; the diagonal is clicked.
-        positive: (B, B) bool, pairs that are not negatives; the diagonal never is.
-        margin: required lead of the clicked pair.
-
-    Returns:
-        () loss.
+    mean_i max_j [margin + S_ij - S_ii]_+ + mean_j max_i [margin + S_ij - S_jj]_+ of scores S
+    (B, B), whose diagonal is clicked.
 
     >>> scores = torch.tensor([[1.0, 0.8], [0.0, 2.0]])
     >>> round(max_hinge(scores, torch.zeros(2, 2, dtype=torch.bool), 0.5).item(), 4)
@@ -109,15 +92,8 @@ def info_nce(
     the score of the clicked pair (additive margin softmax, Wang et al., 2018). Radford et al.,
     "CLIP", 2021.
 
-    Args:
-        scores: (Q, U) S; the first B queries are clicked, any others are negatives only.
-        product_idx: (B,) clicked product of each of the B queries.
-        positive: (Q, U) bool, pairs that are not negatives.
-        scale: s, the inverse temperature.
-        margin: additive margin.
-
-    Returns:
-        () loss.
+    Of the queries of S (Q, U), the first B are clicked, with the products ``product_idx`` (B,); any
+    others are negatives only.
 
     >>> scores, rows = torch.zeros(2, 2), torch.arange(2)
     >>> clicked = torch.eye(2, dtype=torch.bool)

@@ -66,15 +66,9 @@ def token_weights(logits: Tensor, mask: Tensor) -> Tensor:
 
 
 def weighted_sum(similarities: Tensor, logits: Tensor, mask: Tensor) -> Tensor:
-    """Word match scores: weighted sums of token similarities (docs/method.md, section 4).
+    """(...,) sums of token similarities (..., T), weighted by a softmax over real tokens.
 
-    Args:
-        similarities: (..., T) of each token to the photo.
-        logits: (..., T) token weights before the softmax.
-        mask: (..., T), at least one True per row.
-
-    Returns:
-        (...,) float32.
+    Each row has one; docs/method.md, section 4.
 
     >>> similarities, mask = torch.tensor([-2.0, -4.0, 5.0]), torch.tensor([True, True, False])
     >>> weighted_sum(similarities, torch.zeros(3), mask).item()
@@ -102,18 +96,15 @@ def score_in_chunks(
     lengths: Tensor,
     size: int,
 ) -> Tensor:
-    """Score pairs in chunks of queries of similar length, to bound memory and padding.
+    """(N,) scores of pairs in chunks of similar query length, to bound memory and padding.
 
     Args:
         score: from query indices (n,), product indices (n,) and the longest query among them to
             scores (n,).
-        query_idx: (N,).
-        product_idx: (N,).
+        query_idx: (N,) of the pairs.
+        product_idx: (N,) of the pairs.
         lengths: (Q,) tokens of each query.
         size: most pairs per chunk.
-
-    Returns:
-        (N,) scores in the order of the pairs.
     """
     tokens, order = lengths[query_idx].sort(stable=True)
     if not len(order):

@@ -59,8 +59,10 @@ def test_a_score_by_hand():
 
 
 def test_word_weights_sum_to_one_over_real_words():
-    model, mask = make_model(), tiny.tokens().mask
-    weights = model.word_weights(*tiny.encode(model), ALL, ALL)
-    same(weights.sum(1), torch.ones(5, dtype=torch.float64))
-    assert (weights[~mask] == 0).all()
-    assert (weights[mask] > 0).all()
+    model = make_model()
+    queries, products = tiny.encode(model)
+    for query, mask in zip(ALL[:, None], tiny.tokens().mask, strict=True):
+        weights = model.attribute(queries.take(query), products).weights
+        same(weights.sum(1), torch.ones(5, dtype=torch.float64))
+        assert (weights[:, ~mask] == 0).all()
+        assert (weights[:, mask] > 0).all()

@@ -9,12 +9,9 @@ from shopsight.batches.batch import Tokens
 
 
 def mask_token(tokens: Tokens, prob: float, unknown: int) -> Tokens:
-    """Replace at most one token of each query.
+    """Replace at most one token of each query by ``unknown``.
 
-    Args:
-        tokens: B queries.
-        prob: of each token, from 0 to 1; queries of more than 1 / prob tokens always lose one.
-        unknown: id of the replacement.
+    Each token has the probability ``prob``; queries of more than 1 / prob tokens always lose one.
     """
     if not prob:
         return tokens

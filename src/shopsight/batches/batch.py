@@ -34,20 +34,11 @@ class _ToDevice:
 
 @dataclass(frozen=True, eq=False)
 class Regions(_ToDevice):
-    """Regions of B products, packed in product order.
+    """Regions of B products, packed in product order, each with at least one."""
 
-    The torch counterpart of `shopsight.data.region_store.RegionBatch` (see `as_regions`).
-
-    Attributes:
-        features: (R, F) any float dtype; trunk outputs if ``through_trunk``.
-        boxes: (R, 5) float in [0, 1]: top, left, bottom, right, area.
-        lengths: (B,) int64 regions of each product, at least 1.
-        through_trunk: the features are outputs of the image encoder's trunk.
-    """
-
-    features: Tensor
-    boxes: Tensor
-    lengths: Tensor
+    features: Tensor  # (R, F) any float dtype; outputs of the trunk if ``through_trunk``
+    boxes: Tensor  # (R, 5) float in [0, 1]: top, left, bottom, right, area
+    lengths: Tensor  # (B,) int64 regions of each product
     through_trunk: bool = False
 
     @cached_property
@@ -90,27 +81,16 @@ class Tokens(_ToDevice):
 
 @dataclass(frozen=True, eq=False)
 class PairBatch(_ToDevice):
-    """B clicked pairs with their negatives; each product occurs once.
-
-    Attributes:
-        regions: of the U distinct products.
-        queries: the B clicked queries.
-        product_idx: (B,) int64 index of the clicked product among the U.
-        query_keys: (B,) int64, equal for equal queries.
-        product_keys: (U,) int64 catalogue index of each product.
-        negative_queries: B queries for which the clicked products are negatives.
-        negative_product_idx: (B,) int64 index of a negative product among the U.
-        product_words: for each of the U products, all words of the queries it was clicked for.
-    """
+    """B clicked pairs with their negatives, and U distinct products."""
 
     regions: Regions
     queries: Tokens
-    product_idx: Tensor
-    query_keys: Tensor
-    product_keys: Tensor
-    negative_queries: Tokens | None = None
-    negative_product_idx: Tensor | None = None
-    product_words: Tokens | None = None
+    product_idx: Tensor  # (B,) int64 clicked product among the U
+    query_keys: Tensor  # (B,) int64, equal for equal queries
+    product_keys: Tensor  # (U,) int64 catalogue index
+    negative_queries: Tokens | None = None  # for which the clicked products are negatives
+    negative_product_idx: Tensor | None = None  # (B,) int64 negative products among the U
+    product_words: Tokens | None = None  # all words of the queries each product was clicked for
 
     def __len__(self) -> int:
         return len(self.queries)

@@ -54,19 +54,12 @@ class ClickedPairs:
     """N clicked pairs of a query and a product.
 
     Equal queries share one of U distinct texts (see `shopsight.negatives.groups`).
-
-    Attributes:
-        queries: (N,) query of each pair.
-        texts: (N,) its text, 0 to U - 1.
-        products: (N,) its product, 0 to P - 1.
-        tokens: of each of the U texts.
-        groups: query groups, from which hard negatives are drawn.
     """
 
-    queries: IntArray
-    texts: IntArray
-    products: IntArray
-    tokens: TokenLists
+    queries: IntArray  # (N,) query of each pair
+    texts: IntArray  # (N,) its text, 0 to U - 1
+    products: IntArray  # (N,) its product, 0 to P - 1
+    tokens: TokenLists  # of each of the U texts
     groups: QueryGroups
 
     @classmethod

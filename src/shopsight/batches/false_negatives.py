@@ -35,10 +35,7 @@ def positive_mask(batch: PairBatch, rule: FalseNegatives, ignored: Tensor) -> Te
 def subset_mask(queries: Tokens, words: Tokens, ignored: Tensor) -> Tensor:
     """(Q, P) True where the words of a query are a subset of a product's.
 
-    Args:
-        queries: Q queries; one without any word is a subset of no product.
-        words: the words of each of P products.
-        ignored: (n,) token ids that are not words.
+    A query without any word is a subset of no product; ``ignored`` tokens (n,) are not words.
 
     >>> from shopsight.batches.batch import pad_tokens
     >>> queries, words = pad_tokens([[4], [4, 5]], 0), pad_tokens([[4, 6], [5, 4]], 0)

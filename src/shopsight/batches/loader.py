@@ -39,18 +39,11 @@ class Loader:
     """Batches of one stage.
 
     Args:
-        pairs: the clicked pairs.
-        source: where regions are read.
         batch: clicked pairs per global batch; fewer if there are fewer distinct queries.
-        seed: of the order and of the negatives.
         negatives: sampler of one negative query and product per pair; None for none.
         group_labels: (U,) group of each text, for batches of a single group.
-        hard_fraction: fraction of such batches.
-        hard_from_epoch: first epoch with such batches.
+        hard_fraction: fraction of such batches, from the epoch ``hard_from_epoch`` on.
         with_words: fill ``product_words``.
-        through_trunk: the source holds trunk outputs.
-        rank: of this process.
-        size: number of processes.
         workers: threads that read ahead; 0 reads on demand.
 
     Raises:

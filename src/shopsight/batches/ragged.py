@@ -15,18 +15,11 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Packing:
-    """Layout of R packed rows in B segments.
+    """Layout of R packed rows in B segments, of which the ``longest`` has that many rows."""
 
-    Attributes:
-        lengths: (B,) int64 rows of each segment.
-        segment_ids: (R,) int64 segment of each row.
-        position_ids: (R,) int64 index of each row within its segment.
-        longest: rows of the longest segment.
-    """
-
-    lengths: Tensor
-    segment_ids: Tensor
-    position_ids: Tensor
+    lengths: Tensor  # (B,) int64 rows of each segment
+    segment_ids: Tensor  # (R,) int64 segment of each row
+    position_ids: Tensor  # (R,) int64 index of each row within its segment
     longest: int
 
     @classmethod

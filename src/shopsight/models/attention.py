@@ -55,22 +55,14 @@ def _by_head(qkv: Tensor, heads: int) -> tuple[Tensor, ...]:
 def encode_by_length(
     encode: Callable[[Batch], Output], batch: Batch, take: Callable[[Output, Tensor], Output]
 ) -> Output:
-    """Encode a batch sorted by length, if that is faster; outputs keep the order of the batch.
-
-    Args:
-        encode: from B products or queries to their encodings.
-        batch: the B products or queries.
-        take: reorders an output by indices (B,).
-    """
-    if isinstance(batch, Regions) and not benefits_from_length_sort(batch.packing):
-        return encode(batch)
+    """Encode a batch sorted by length, if that is faster, and ``take`` outputs back in order."""
+    if isinstance(batch, Regions):
+        packing = batch.packing
+        # Sorted by length, `attend_runs` has at most as many blocks as there are lengths.
+        if packing.segment_ids.is_cuda or len(packing.runs) <= packing.longest:
+            return encode(batch)
     order = batch.lengths.argsort(stable=True)
     return take(encode(batch.take(order)), order.argsort())
-
-
-def benefits_from_length_sort(packing: Packing) -> bool:
-    """Report whether sorting the segments by length would leave `attend_runs` fewer blocks."""
-    return not packing.segment_ids.is_cuda and len(packing.runs) > packing.longest
 
 
 class PackedLayer(nn.Module):

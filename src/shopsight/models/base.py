@@ -36,6 +36,10 @@ class Encodings:
         """The encodings at indices (n,)."""
         return replace(self, **{name: tensor[idx] for name, tensor in self.tensors().items()})
 
+    def cut(self, length: int) -> Self:
+        """The first ``length`` tokens of queries, all of whose tensors are (Q, T, ...)."""
+        return replace(self, **{name: part[:, :length] for name, part in self.tensors().items()})
+
     def __len__(self) -> int:
         return len(next(iter(self.tensors().values())))
 
@@ -60,31 +64,20 @@ class RankingModel(Protocol[Queries, Products]):
     def score_pairs(
         self, queries: Queries, products: Products, query_idx: Tensor, product_idx: Tensor
     ) -> Tensor:
-        """(N,) float32 scores of pairs, higher is better.
-
-        Args:
-            queries: encodings of Q queries.
-            products: encodings of P products.
-            query_idx: (N,) index of each pair's query.
-            product_idx: (N,) index of each pair's product.
-        """
+        """(N,) float32 scores of pairs of a query and a product, given by index (N,)."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class WordAttribution:
-    """Contribution of each of T words of a query to its scores with N products.
-
-    Attributes:
-        weights: (N, T) weights of the words, which sum to 1 for each product.
-        matches: (N, T) similarity of each word and the product.
-        by_region: for each product (T, R), the contribution of each region to the match; R is 0
-            where regions are not known.
-    """
+    """Contribution of each of T words of a query to its scores with N products."""
 
     weights: Tensor
+    """(N, T) weights of the words, which sum to 1 for each product."""
     matches: Tensor
+    """(N, T) similarity of each word and the product."""
     by_region: Sequence[Tensor]
+    """By product (T, R), the contribution of each region to the match; R is 0 if not known."""
 
 
 class Explainable(Protocol[Queries, Products]):
@@ -93,13 +86,7 @@ class Explainable(Protocol[Queries, Products]):
     def attribute(
         self, queries: Queries, products: Products, regions: Regions | None = None
     ) -> WordAttribution:
-        """Attribute the scores of a single query with N products to words and regions.
-
-        Args:
-            queries: encodings of one query.
-            products: encodings of N products.
-            regions: the regions of these products, if they are known.
-        """
+        """Attribute the scores of a single query with N products to words and known regions."""
         ...
 
     def region_weights(self, regions: Regions) -> Tensor:

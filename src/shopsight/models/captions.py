@@ -44,13 +44,10 @@ def tag(model: LabelMatch, encoding: ImageEncoding, count: int) -> list[list[Tag
 def beam_search(
     model: LabelMatch, starts: Tensor, beam: int = 5, depth: int = 15
 ) -> list[list[Caption]]:
-    """Search the most likely captions of B photos, all photos at once.
+    """At most ``beam`` different captions of each of B photos, most likely first.
 
-    Each step keeps the ``beam`` most likely prefixes and finished captions of each photo. The end
-    token or the depth finishes a caption.
-
-    Returns at most ``beam`` different captions of each photo, most likely first. The model must be
-    in eval mode; ``starts`` are the caption heads (B, E). A beam of 1 is greedy search.
+    The model must be in eval mode; ``starts`` are the caption heads (B, E). The end token or the
+    depth finishes a caption. A beam of 1 is greedy search.
     """
     search = _Beams.initial(model, starts, beam)
     for _ in range(depth):
@@ -62,21 +59,13 @@ def beam_search(
 
 @dataclass(frozen=True, eq=False)
 class _Beams:
-    """B photos with K prefixes each; an unused slot has the score -inf.
+    """B photos with K prefixes each; an unused slot has the score -inf."""
 
-    Attributes:
-        states: (B, K, E) decoder states.
-        last: (B, K) token id to read next.
-        scores: (B, K) log probabilities.
-        finished: (B, K) bool.
-        columns: (B, K, steps) output columns so far; the end token's column is also the padding.
-    """
-
-    states: Tensor
-    last: Tensor
-    scores: Tensor
-    finished: Tensor
-    columns: Tensor
+    states: Tensor  # (B, K, E) of the decoder
+    last: Tensor  # (B, K) token id to read next
+    scores: Tensor  # (B, K) log probabilities
+    finished: Tensor  # (B, K) bool
+    columns: Tensor  # (B, K, steps) of the output so far, padded with that of the end token
 
     @classmethod
     def initial(cls, model: LabelMatch, starts: Tensor, beam: int) -> _Beams:
@@ -85,13 +74,8 @@ class _Beams:
         scores = states.new_full((len(starts), beam), -torch.inf)
         scores[:, 0] = 0
         last = torch.full_like(scores, model.special.start, dtype=torch.int64)
-        return cls(
-            states,
-            last,
-            scores,
-            torch.zeros_like(last, dtype=torch.bool),
-            last.new_zeros(*last.shape, 0),
-        )
+        finished = torch.zeros_like(last, dtype=torch.bool)
+        return cls(states, last, scores, finished, last.new_zeros(*last.shape, 0))
 
     def step(self, model: LabelMatch) -> _Beams:
         photos, beam = self.scores.shape

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +31,6 @@ from shopsight.models.word_vectors import WordVectors
 
 _BOX_HIDDEN = 64
 _POSITIONS = 64
-_PAIRS = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,12 +89,9 @@ class ImageTower(nn.Module):
 
 
 class TextTower(nn.Module):
-    """Queries to vectors, from ``shared`` frozen word vectors or learned ones.
+    """Queries to vectors, from ``shared`` frozen word vectors or learned ones."""
 
-    The buffer ``frequent`` (V,) is False at ids that are read as the unknown token.
-    """
-
-    frequent: Tensor
+    frequent: Tensor  # (V,) False at ids that are read as the unknown token
 
     def __init__(
         self, vocabulary_size: int, config: DualConfig, unknown: int, shared: WordVectors | None
@@ -157,6 +152,8 @@ class Dual(nn.Module):
     ``config.vectors`` = "shared".
     """
 
+    pairs_per_chunk = 1 << 16
+
     def __init__(
         self,
         feature_width: int,
@@ -167,7 +164,8 @@ class Dual(nn.Module):
         shared: WordVectors | None = None,
     ) -> None:
         super().__init__()
-        self.unknown, self.towers = unknown, nn.ModuleList()
+        self.unknown = unknown
+        self.towers: Any = nn.ModuleList()
         for _ in range(config.towers):
             words = copy.deepcopy(shared) if config.vectors == "shared" else None
             image = ImageTower(feature_width, config)
@@ -208,27 +206,18 @@ class Dual(nn.Module):
         return scoring.dot(queries.vectors, products.vectors)
 
     def score_pairs(
-        self,
-        queries: DualEncodings,
-        products: DualEncodings,
-        query_idx: Tensor,
-        product_idx: Tensor,
+        self, queries: DualEncodings, products: DualEncodings, query: Tensor, product: Tensor
     ) -> Tensor:
         """(N,) float32 cosines of pairs."""
-        parts = zip(torch.split(query_idx, _PAIRS), torch.split(product_idx, _PAIRS), strict=True)
-        scores = [(queries.vectors[q] * products.vectors[p]).sum(1) for q, p in parts]
-        return torch.cat(scores)
+        size = self.pairs_per_chunk
+        parts = zip(query.split(size), product.split(size), strict=True)
+        return torch.cat([(queries.vectors[q] * products.vectors[p]).sum(1) for q, p in parts])
 
     def _encode_products(self, regions: Regions) -> DualEncodings:
-        return _concatenate([tower.image(regions) for tower in self._towers()])
+        return _concatenate([tower.image(regions) for tower in self.towers])
 
     def _encode_queries(self, tokens: Tokens) -> DualEncodings:
-        return _concatenate([tower.text(tokens) for tower in self._towers()])
-
-    def _towers(self) -> Iterator[DualTower]:
-        for tower in self.towers:
-            assert isinstance(tower, DualTower)
-            yield tower
+        return _concatenate([tower.text(tokens) for tower in self.towers])
 
 
 def _concatenate(vectors: list[Tensor]) -> DualEncodings:

@@ -6,8 +6,8 @@ PyTorch's `nn.GRU`, which could not share the input projections of a query among
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,18 +22,12 @@ class TimeMajorPacking:
     """Layout of the M tokens of N rows by time step, like `nn.utils.rnn.PackedSequence`.
 
     The first tokens of all rows, then the second tokens of the rows that have one, and so on.
-
-    Attributes:
-        row_ids: (M,) row of each token.
-        position_ids: (M,) its position in the row.
-        sorted_indices: (N,) the rows, longest first.
-        batch_sizes: rows that still run at each step, a prefix of ``sorted_indices``.
     """
 
-    row_ids: Tensor
-    position_ids: Tensor
-    sorted_indices: Tensor
-    batch_sizes: list[int]
+    row_ids: Tensor  # (M,) row of each token
+    position_ids: Tensor  # (M,) its position in the row
+    sorted_indices: Tensor  # (N,) the rows, longest first
+    batch_sizes: list[int]  # rows that still run at each step, a prefix of ``sorted_indices``
 
     @classmethod
     def of(cls, lengths: Tensor) -> TimeMajorPacking:
@@ -43,10 +37,6 @@ class TimeMajorPacking:
         running = torch.arange(longest, device=lengths.device)[:, None] < ordered  # (T, N)
         position_ids, rank = running.nonzero(as_tuple=True)
         return cls(indices[rank], position_ids, indices, running.sum(1).tolist())
-
-    def unsort(self, states: Tensor) -> Tensor:
-        """(N, ...) states in the order of ``sorted_indices``, back in the order of rows."""
-        return states[self.sorted_indices.argsort()]
 
 
 class GRUDirection(nn.Module):
@@ -69,12 +59,9 @@ class GRUDirection(nn.Module):
     def scan_forward(
         self, gates: Tensor, packing: TimeMajorPacking, start: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """(M, H) states after each token, and (N, H) sorted final states.
+        """(M, H) states after each token and (N, H) sorted final states.
 
-        Args:
-            gates: (M, 3H) input gates.
-            packing: layout of the tokens.
-            start: (N, H) initial states, sorted.
+        From input gates (M, 3H) and sorted initial states (N, H).
         """
         state, outputs, finished = start, [], []
         for step in torch.split(gates, packing.batch_sizes):
@@ -138,7 +125,8 @@ class BiGRU(nn.Module):
         start = at_least_float32(start)[packing.sorted_indices]
         word_idx = offsets[packing.row_ids] + packing.position_ids  # (M,)
         inputs, finals = words, start
-        for depth, (ahead, back) in enumerate(self._layers()):
+        layers: Any = zip(self.forward_layers, self.backward_layers, strict=True)
+        for depth, (ahead, back) in enumerate(layers):
             gates = [direction.inputs(inputs) for direction in (ahead, back)]
             if depth == 0:
                 # (L, 3H) to (M, 3H): rows of the same query share the projections of its words.
@@ -148,13 +136,7 @@ class BiGRU(nn.Module):
             outputs = torch.cat([forward_out, backward_out], 1)  # (M, 2H)
             finals = torch.cat([forward_final, backward_final], 1)  # (N, 2H)
             inputs = functional.dropout(outputs, self.dropout, self.training)
-        return outputs, packing.unsort(finals), packing
-
-    def _layers(self) -> Iterator[tuple[GRUDirection, GRUDirection]]:
-        for ahead, back in zip(self.forward_layers, self.backward_layers, strict=True):
-            assert isinstance(ahead, GRUDirection)
-            assert isinstance(back, GRUDirection)
-            yield ahead, back
+        return outputs, finals[packing.sorted_indices.argsort()], packing
 
 
 def mean_of_directions(states: Tensor) -> Tensor:

@@ -8,32 +8,28 @@ sum_i w_i (A h_i + b) = A (sum_i w_i h_i) + b.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
 
+from shopsight import scoring
 from shopsight.batches.batch import Regions
 from shopsight.batches.ragged import Packing
 from shopsight.config import EncoderConfig
 from shopsight.errors import UsageError
 from shopsight.models.attention import attend, encode_by_length
 from shopsight.models.region_features import RegionFeatures
+from shopsight.models.registry import ModelInputs
 from shopsight.models.word_vectors import WordVectors
 from shopsight.scoring import at_least_float32
 
 
 @dataclass(frozen=True, eq=False)
 class ImageEncoding:
-    """Encoder output for B photos with R regions in all.
+    """Encoder output for B photos with R regions in all."""
 
-    Attributes:
-        heads: (B, 1 + H, E).
-        weights: (R,) weight of each region; those of a photo sum to 1.
-        packing: layout of the regions by photo.
-    """
-
-    heads: Tensor
-    weights: Tensor
+    heads: Tensor  # (B, 1 + H, E)
+    weights: Tensor  # (R,) of the regions; those of a photo sum to 1
     packing: Packing
 
     @property
@@ -160,19 +156,39 @@ class ImageEncoder(nn.Module):
         return encode_by_length(self._encode, regions, ImageEncoding.take)
 
     def _encode(self, regions: Regions) -> ImageEncoding:
-        encoding: ImageEncoding = self.heads(self.through_trunk(regions), regions.packing)
-        return encoding
+        return self.heads(self.through_trunk(regions), regions.packing)  # type: ignore[no-any-return]
 
 
 class MatchingModel(nn.Module):
     """Base of label, word and sentence match: word vectors and an image encoder."""
+
+    pairs_per_chunk: ClassVar[int]
 
     def __init__(self, feature_width: int, words: WordVectors, encoder: EncoderConfig) -> None:
         super().__init__()
         self.words = words
         self.encoder = ImageEncoder(feature_width, words.width, encoder)
 
+    @classmethod
+    def build(cls, config: Any, inputs: ModelInputs) -> Self:
+        """The network of a recipe."""
+        return cls(inputs.feature_width, inputs.words, inputs.recipe.encoder, config)  # type: ignore[call-arg]
+
     def encode_photos(self, regions: Regions) -> ImageEncoding:
         """Run the image encoder on B photos."""
-        encoding: ImageEncoding = self.encoder(regions)
-        return encoding
+        return self.encoder(regions)  # type: ignore[no-any-return]
+
+    def score_chunk(self, queries: Any, products: Any, query: Tensor, product: Tensor) -> Tensor:
+        """(n,) scores of pairs; queries are cut to the longest among them."""
+        raise NotImplementedError
+
+    def score_pairs(
+        self, queries: Any, products: Any, query_idx: Tensor, product_idx: Tensor
+    ) -> Tensor:
+        """(N,) float32 scores of pairs."""
+
+        def score(query: Tensor, product: Tensor, length: int) -> Tensor:
+            return self.score_chunk(queries.cut(length), products, query, product)
+
+        lengths, size = queries.mask.sum(1), self.pairs_per_chunk
+        return scoring.score_in_chunks(score, query_idx, product_idx, lengths, size)

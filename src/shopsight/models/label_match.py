@@ -22,8 +22,6 @@ from shopsight.models.image_encoder import ImageEncoding, MatchingModel
 from shopsight.models.registry import ModelInputs
 from shopsight.models.word_vectors import WordVectors
 
-_PAIRS = 4096
-
 
 class SpecialIds(NamedTuple):
     """Token ids that are not words (see `shopsight.text.vocabulary.Vocabulary`)."""
@@ -56,6 +54,7 @@ class LabelMatch(MatchingModel):
     """
 
     label_ids: Tensor
+    pairs_per_chunk = 4096
 
     def __init__(
         self,
@@ -117,12 +116,10 @@ class LabelMatch(MatchingModel):
     def caption_logits(
         self, starts: Tensor, tokens: Tokens, read: Tokens | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Logits of the next token, at the start and after each token of a query.
+        """Logits of the next token, at the start and after each of M tokens of B queries.
 
-        Args:
-            starts: (B, E) caption heads of the photos, the decoder's initial states.
-            tokens: B queries to predict, M tokens in all.
-            read: decoder input instead of ``tokens``, such as queries with a masked token.
+        The decoder starts from caption heads (B, E) and may read other tokens than it predicts,
+        such as queries with a masked token.
 
         Returns:
             (M + B, V + 1) logits over ``output_ids`` and (M + B,) target columns, -1 for tokens
@@ -151,15 +148,9 @@ class LabelMatch(MatchingModel):
         """Encodings of B queries."""
         return LabelQueries(self.words.raw(tokens.ids), tokens.mask)
 
-    def score_pairs(
-        self, queries: LabelQueries, products: LabelProducts, query_idx: Tensor, product_idx: Tensor
+    def score_chunk(
+        self, queries: LabelQueries, products: LabelProducts, query: Tensor, product: Tensor
     ) -> Tensor:
-        """(N,) mean log likelihood of the words of each query as labels of the photo."""
-
-        def score(query: Tensor, product: Tensor, length: int) -> Tensor:
-            words = queries.words[query, :length]
-            logits = scoring.max_sim(words, products.heads[product])  # (n, length)
-            return scoring.mean_log_likelihood(logits, queries.mask[query, :length])
-
-        lengths = queries.mask.sum(1)
-        return scoring.score_in_chunks(score, query_idx, product_idx, lengths, _PAIRS)
+        """(n,) mean log likelihood of the words of each query as labels of the photo."""
+        logits = scoring.max_sim(queries.words[query], products.heads[product])  # (n, T)
+        return scoring.mean_log_likelihood(logits, queries.mask[query])

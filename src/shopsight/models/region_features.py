@@ -13,8 +13,7 @@ from shopsight.errors import UsageError
 class RegionFeatures(nn.Module):
     """Feature preprocessing, whose fitted statistics are saved with the model.
 
-    Principal components (Pearson, 1901) are divided by one factor for all, so that their mean
-    variance over the sample is 1 and their order of size is kept.
+    One factor for all principal components (Pearson, 1901) makes their mean variance 1.
 
     Raises:
         UsageError: more components than features.

@@ -1,9 +1,7 @@
 """The models that shopsight trains, ranks and indexes with: one `ModelSpec` each.
 
-Every other part reads this list, so that a new model is its network, its settings, its task and
-one `register` call, from this package or from outside of it. Classes are named by their import
-path and loaded on first use: the command line lists models without importing torch, and the
-training task of a model lies in a layer above this one.
+Classes are named by their import path and loaded on first use: the command line lists models
+without importing torch, and the training task of a model lies in a layer above this one.
 """
 
 from __future__ import annotations
@@ -36,9 +34,6 @@ class ModelInputs:
     """Everything that the data and the recipe contribute to a network.
 
     Attributes:
-        recipe: all settings.
-        feature_width: F.
-        vocabulary: the tokens.
         words: the recipe's word vectors; of a saved network, empty ones of the saved size.
         counts: (V,) distinct training queries that hold each token; None for a saved network.
         shapes: the shape of every saved weight by name; empty for a new network.

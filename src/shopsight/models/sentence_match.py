@@ -7,7 +7,6 @@ up, normalised and projected once for all its products.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -18,10 +17,7 @@ from shopsight.config import EncoderConfig, SentenceMatchConfig
 from shopsight.models.base import Encodings
 from shopsight.models.gru import BiGRU, mean_of_directions
 from shopsight.models.image_encoder import MatchingModel
-from shopsight.models.registry import ModelInputs
 from shopsight.models.word_vectors import WordVectors
-
-_PAIRS = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +38,8 @@ class SentenceProducts(Encodings):
 class SentenceMatch(MatchingModel):
     """score = Linear(mean of the final states of a bidirectional GRU, started from the photo)."""
 
+    pairs_per_chunk = 1024
+
     def __init__(
         self,
         feature_width: int,
@@ -56,11 +54,6 @@ class SentenceMatch(MatchingModel):
         self.gru = BiGRU(words.width, hidden, config.gru_layers, config.dropout)
         self.out = nn.Linear(hidden, 1)
 
-    @classmethod
-    def build(cls, config: SentenceMatchConfig, inputs: ModelInputs) -> Self:
-        """The network of a recipe."""
-        return cls(inputs.feature_width, inputs.words, inputs.recipe.encoder, config)
-
     def encode_products(self, regions: Regions) -> SentenceProducts:
         """Encodings of B products."""
         caption = self.encode_photos(regions).caption
@@ -70,21 +63,12 @@ class SentenceMatch(MatchingModel):
         """Encodings of B queries, which are their tokens."""
         return SentenceQueries(tokens.ids, tokens.mask)
 
-    def score_pairs(
-        self,
-        queries: SentenceQueries,
-        products: SentenceProducts,
-        query_idx: Tensor,
-        product_idx: Tensor,
+    def score_chunk(
+        self, queries: SentenceQueries, products: SentenceProducts, query: Tensor, product: Tensor
     ) -> Tensor:
-        """(N,) float32 logits of pairs."""
-
-        def score(query: Tensor, product: Tensor, length: int) -> Tensor:
-            distinct, row = torch.unique(query, return_inverse=True)
-            tokens = Tokens(queries.ids[distinct, :length], queries.mask[distinct, :length])
-            words = self.words.normalised(tokens.ids[tokens.mask])  # (L, E)
-            _, finals, _ = self.gru(words, tokens, row, products.start[product])  # (n, 2H)
-            return scoring.at_least_float32(self.out(mean_of_directions(finals)))[:, 0]
-
-        lengths = queries.mask.sum(1)
-        return scoring.score_in_chunks(score, query_idx, product_idx, lengths, _PAIRS)
+        """(n,) float32 logits of pairs of similar length."""
+        distinct, row = torch.unique(query, return_inverse=True)
+        tokens = Tokens(queries.ids[distinct], queries.mask[distinct])
+        words = self.words.normalised(tokens.ids[tokens.mask])  # (L, E)
+        _, finals, _ = self.gru(words, tokens, row, products.start[product])  # (n, 2H)
+        return scoring.at_least_float32(self.out(mean_of_directions(finals)))[:, 0]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -21,10 +20,7 @@ from shopsight.models.base import Encodings, WordAttribution
 from shopsight.models.gru import BiGRU, mean_of_directions
 from shopsight.models.image_encoder import MatchingModel
 from shopsight.models.pairwise import PairwiseLogits
-from shopsight.models.registry import ModelInputs
 from shopsight.models.word_vectors import WordVectors
-
-_PAIRS = 2048
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,10 +30,6 @@ class WordQueries(Encodings):
     words: Tensor
     hidden: Tensor
     mask: Tensor
-
-    def cut(self, length: int) -> WordQueries:
-        """The first ``length`` tokens."""
-        return WordQueries(self.words[:, :length], self.hidden[:, :length], self.mask[:, :length])
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +42,8 @@ class WordProducts(Encodings):
 
 class WordMatch(MatchingModel):
     """score = sum_t weight_t * max_h <word_t, head_h>."""
+
+    pairs_per_chunk = 2048
 
     def __init__(
         self,
@@ -64,11 +58,6 @@ class WordMatch(MatchingModel):
         self.text_half = nn.Linear(config.gru_hidden, config.match_hidden)
         self.photo_half = nn.Linear(words.width, config.match_hidden, bias=False)
         self.logits = PairwiseLogits(config.match_hidden)
-
-    @classmethod
-    def build(cls, config: WordMatchConfig, inputs: ModelInputs) -> Self:
-        """The network of a recipe."""
-        return cls(inputs.feature_width, inputs.words, inputs.recipe.encoder, config)
 
     def encode_products(self, regions: Regions) -> WordProducts:
         """Encodings of B products."""
@@ -95,28 +84,14 @@ class WordMatch(MatchingModel):
         weights = packing.softmax(self.logits(hidden, products.hidden))  # (L, P)
         return packing.sum(weights * similarities)
 
-    def score_pairs(
-        self, queries: WordQueries, products: WordProducts, query_idx: Tensor, product_idx: Tensor
+    def score_chunk(
+        self, queries: WordQueries, products: WordProducts, query: Tensor, product: Tensor
     ) -> Tensor:
-        """(N,) float32 scores of pairs."""
-
-        def score(query: Tensor, product: Tensor, length: int) -> Tensor:
-            taken = queries.cut(length).take(query)
-            similarities = scoring.max_sim(taken.words, products.heads[product])  # (n, length)
-            logits = self._pair_logits(taken, products.hidden[product])
-            return scoring.weighted_sum(similarities, logits, taken.mask)
-
-        lengths = queries.mask.sum(1)
-        return scoring.score_in_chunks(score, query_idx, product_idx, lengths, _PAIRS)
-
-    def word_weights(
-        self, queries: WordQueries, products: WordProducts, query_idx: Tensor, product_idx: Tensor
-    ) -> Tensor:
-        """(N, T) token weights of pairs, 0 at padding."""
-        taken = queries.take(query_idx)
-        return scoring.token_weights(
-            self._pair_logits(taken, products.hidden[product_idx]), taken.mask
-        )
+        """(n,) float32 scores of pairs of similar length."""
+        taken = queries.take(query)
+        similarities = scoring.max_sim(taken.words, products.heads[product])  # (n, T)
+        logits = self._pair_logits(taken, products.hidden[product])
+        return scoring.weighted_sum(similarities, logits, taken.mask)
 
     def region_weights(self, regions: Regions) -> Tensor:
         """(R,) weights of regions in the heads of their photos."""
@@ -126,8 +101,8 @@ class WordMatch(MatchingModel):
         self, queries: WordQueries, products: WordProducts, regions: Regions | None = None
     ) -> WordAttribution:
         """Attribute the scores of one query with N products to its words and to their regions."""
-        products_idx = torch.arange(len(products), device=products.heads.device)
-        weights = self.word_weights(queries, products, torch.zeros_like(products_idx), products_idx)
+        logits = self._pair_logits(queries, products.hidden)  # (N, T)
+        weights = scoring.token_weights(logits, queries.mask)
         words = queries.words[0]
         matches, heads = scoring.dot(words, products.heads).max(2)  # (N, T) out of (N, T, H)
         by_region: Sequence[Tensor] = [weights.new_zeros(len(words), 0)] * len(products)
