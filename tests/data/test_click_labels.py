@@ -91,7 +91,7 @@ def test_pairs_are_written_as_a_table(tmp_path: Path) -> None:
         ("query,product_id\nx,a\n", "line 1: no column clicks"),
         (
             "query,product_id,clicks\nx,a,-1\n",
-            "line 2: clicks '-1' is not a non-negative whole number",
+            "line 2: clicks '-1' is below 0",
         ),
         ("query,product_id,clicks\nx,a,1.5\n", "line 2: clicks '1.5' is not"),
         ("query,product_id,clicks\nx,a\n", "line 2: 2 columns, but the header has 3"),

@@ -30,7 +30,7 @@ def test_without_clicks_each_row_is_one(tmp_path):
         ("query,id\n,1\n", "line 2, column query: empty query"),
         ("query,id\nx,\n", "line 2, column id: empty product id"),
         ("query,id,clicks\nx,1,many\n", "line 2, column clicks: clicks 'many' is not a whole"),
-        ("query,id,clicks\nx,1,-1\n", "line 2, column clicks: clicks '-1' is not a whole"),
+        ("query,id,clicks\nx,1,-1\n", "line 2, column clicks: clicks '-1' is below 0"),
         ("query,id\nx\n", "line 2: 1 column, where the header has 2"),
         ("query,id,clicks\nx,1,0\n", "no click in the log"),
         ("query,id\n", "no click in the log"),

@@ -23,7 +23,7 @@ from shopsight.config import ClickLabelConfig
 from shopsight.errors import InputError
 from shopsight.formats.atomic import atomic_write
 from shopsight.formats.content import numbered_lines, read_text
-from shopsight.formats.fields import normalised_name, parse_id, shortened
+from shopsight.formats.fields import normalised_name, parse_count, parse_id, shortened
 from shopsight.text.normalise import normalise
 
 Grades = dict[str, dict[str, int]]
@@ -162,10 +162,10 @@ def _add(log: ClickLog, row: dict[str, Any]) -> None:
         raise ValueError(f"event {shortened(event)} is neither search nor click")
     else:
         pair = products[parse_id(_first(row, _PRODUCT), "product id")]
-        pair.clicks += 1 if event else _count(row.get("clicks"), "clicks")
+        pair.clicks += 1 if event else parse_count(row.get("clicks"), "clicks")
         if not event and row.get("impressions") not in (None, ""):
             log.has_impressions = True
-            pair.impressions += _count(row["impressions"], "impressions")
+            pair.impressions += parse_count(row["impressions"], "impressions")
 
 
 def _first(row: dict[str, Any], names: tuple[str, ...]) -> Any:
@@ -173,14 +173,6 @@ def _first(row: dict[str, Any], names: tuple[str, ...]) -> Any:
         if name in row:
             return row[name]
     raise ValueError(f"no column {names[0]}; expected {_COLUMNS}, or events")
-
-
-def _count(value: Any, noun: str) -> int:
-    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
-        value = int(value.strip()[:12])
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 10**12:
-        raise ValueError(f"{noun} {shortened(value)} is not a non-negative whole number")
-    return value
 
 
 def _json_rows(text: str, path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -32,11 +32,7 @@ def map_npy(path: Path, remedy: str) -> AnyArray:
 class AppendableArray:
     """An ``.npy`` file (format 1.0) that grows by rows; valid after every `sync`.
 
-    Args:
-        path: the file; an existing one is continued.
-        dtype: number format.
-        row_shape: shape of a row.
-        rows: rows to keep of an existing file; the rest is truncated.
+    An existing file is continued after its first ``rows`` rows; the rest is truncated.
     """
 
     # Fixed, unlike numpy's, so that more rows never move the data.
@@ -87,12 +83,7 @@ class AppendableArray:
 
 
 class AppendableBytes(AppendableArray):
-    """A file of bare bytes that grows.
-
-    Args:
-        path: the file; an existing one is continued.
-        size: bytes to keep of an existing file; the rest is truncated.
-    """
+    """A file of bare bytes that grows; an existing one is continued after ``size`` bytes."""
 
     header_bytes = 0
 

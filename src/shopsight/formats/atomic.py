@@ -23,15 +23,11 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     r"""Open a temporary file that replaces ``path`` when the block succeeds.
 
     The content is synced to disk before the rename, so a crash leaves either the old file or the
-    new one. Of a symbolic link, the target is replaced.
-
-    Args:
-        path: the file to create or replace.
-        mode: "w" for text (UTF-8, ``\n`` line ends) or "wb" for bytes.
+    new one. Of a symbolic link, the target is replaced. Mode "w" is for text (UTF-8, ``\n`` line
+    ends), "wb" for bytes.
 
     Raises:
         OutputError: see `resolve_output`; also a missing folder, no permission, a full disk.
-        ValueError: another mode.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:

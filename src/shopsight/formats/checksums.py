@@ -11,17 +11,13 @@ from typing import Any
 from shopsight.errors import DataError
 
 Entries = Mapping[str, Mapping[str, Any]]
-"""Size and SHA-256 of files by path inside their folder, as manifests hold them."""
+"""``{path inside its folder: {"bytes": size, "sha256": hex digest}}``, as manifests hold them."""
 
 _SAMPLE = 1 << 16
 
 
 def checksums(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Size and SHA-256 of files, and of every file below folders, by path inside ``folder``.
-
-    Returns:
-        ``{name: {"bytes": size, "sha256": hex digest}}``.
-    """
+    """Size and SHA-256 of files, and of every file below folders, by path inside ``folder``."""
     paths: list[Path] = []
     for path in (folder / name for name in names):
         below = sorted(file for file in path.rglob("*") if file.is_file())

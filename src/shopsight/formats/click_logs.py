@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from shopsight.errors import InputError
-from shopsight.formats.fields import match_column, parse_id, shortened
+from shopsight.formats.fields import match_column, parse_count, parse_id, shortened
 from shopsight.formats.tables import TableRow, open_file
 
 _QUERIES = ("query", "query_text", "search_term", "search_query", "keywords", "text", "q")
@@ -57,20 +56,13 @@ def _parse(
         if not isinstance(text, str) or not text.strip():
             raise ValueError("empty query" if not text else f"query {shortened(text)} is not text")
         column = product
-        product_id = parse_id(row.values.get(product) or "", "product id")
+        cell = row.values.get(product)
+        product_id = parse_id("" if cell is None else cell, "product id")
         column = clicks
-        count = _count(row.values.get(clicks)) if clicks else 1
+        count = parse_count(row.values.get(clicks), "clicks") if clicks else 1
         return " ".join(text.split()), product_id, count
     except ValueError as error:
         row_number = None if row.line else row.number
         raise InputError(
             str(error), path=path, column=column, line=row.line, row=row_number
         ) from error
-
-
-def _count(value: Any) -> int:
-    if isinstance(value, str) and value.strip().isdecimal() and len(value) <= 12:
-        return int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    raise ValueError(f"clicks {shortened(value)} is not a whole number")

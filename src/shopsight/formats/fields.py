@@ -33,6 +33,8 @@ def parse_id(value: Any, noun: str) -> str:
     >>> parse_id(103020398, "product id")
     '103020398'
     """
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):
@@ -75,13 +77,30 @@ def parse_score(value: Any) -> float:
     return number
 
 
+def parse_whole(value: Any, noun: str) -> int:
+    """A whole number below 1e12; "3.0" and 3.0 are whole numbers. Raises ValueError otherwise.
+
+    >>> parse_whole("3.0", "grade")
+    3
+    """
+    if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,12}(\.0*)?", value.strip()):
+        return int(value.strip().partition(".")[0])
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and abs(value) < 10**12 and value == int(value):
+        return int(value)
+    raise ValueError(f"{noun} {shortened(value)} is not a whole number")
+
+
+def parse_count(value: Any, noun: str) -> int:
+    """A whole number of at least 0. Raises ValueError otherwise."""
+    if (count := parse_whole(value, noun)) < 0:
+        raise ValueError(f"{noun} {shortened(value)} is below 0")
+    return count
+
+
 def parse_grade(value: Any) -> int:
     """A relevance grade. Raises ValueError for anything but a whole number."""
-    if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,9}", value):
-        return int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**9:
-        return value
-    raise ValueError(f"grade {shortened(value)} is not a whole number")
+    return parse_whole(value, "grade")
 
 
 def shortened(value: Any) -> str:

@@ -63,10 +63,6 @@ def small_photo(source: bytes | Path, config: SmallPhotoConfig) -> SmallPhoto:
     Transparent pixels become white, of an animation the first frame is taken, and the EXIF
     orientation is applied. A JPEG that is small, upright and not CMYK is kept byte by byte.
 
-    Args:
-        source: the file's bytes or path.
-        config: size limits, and size and quality of the result.
-
     Raises:
         PhotoError: no such file, not a photo, broken, or too large.
         UsageError: Pillow is not installed.
@@ -94,11 +90,7 @@ def decode_photo(jpeg: bytes) -> NDArray[np.uint8]:
 
 
 def read_photo(source: bytes | Path, config: SmallPhotoConfig) -> NDArray[np.uint8]:
-    """The pixels (H, W, 3) of a new photo, exactly as a prepared folder would store them.
-
-    Raises:
-        PhotoError: see `small_photo`.
-    """
+    """The pixels (H, W, 3) of a new photo, as a prepared folder stores them; see `small_photo`."""
     return decode_photo(small_photo(source, config).jpeg)
 
 

@@ -18,11 +18,8 @@ class ManifestFormat:
     """A kind of manifest; its file begins with format, version and the shopsight that wrote it.
 
     Attributes:
-        file: file name inside the folder.
         noun: what the folder is, such as "index".
-        version: of the format; a manifest of another version is rejected.
-        remedy: how to get a good one, for messages: "build the index again".
-        keys: that every manifest has.
+        remedy: how to get a good manifest, for messages: "build the index again".
         stamped: whether the shopsight version is recorded. Off for files whose checksum
             identifies data, which must not change from release to release.
     """

@@ -41,12 +41,8 @@ class Pool(Generic[Task, Result]):
     def map(self, tasks: Iterable[tuple[Kept, Task]]) -> Iterator[tuple[Kept, Result]]:
         """The result of every task, in order; tasks are consumed only as results are taken.
 
-        Args:
-            tasks: (kept, task) pairs; ``kept`` stays in this process and comes back with the
-                result.
-
-        Raises:
-            ShopsightError: a process died.
+        Of each (kept, task) pair, ``kept`` stays in this process and comes back with the result.
+        Raises ShopsightError if a process died.
         """
         if self._executor is None:
             for kept, task in tasks:
@@ -80,8 +76,7 @@ def process_pool(
     Args:
         function: applied to each task; a module-level function, so that it can be pickled.
         workers: number of processes; 0 takes every core this process may use.
-        prepare: called once in each process, before its first task.
-        arguments: arguments of ``prepare``.
+        prepare: called with ``arguments`` once in each process, before its first task.
         fork: fork the processes, so that they share memory mapped by this process.
     """
     count = workers or len(os.sched_getaffinity(0))

@@ -24,11 +24,7 @@ def read_run(path: str | Path, name: str | None = None) -> Run:
     Formats: JSON ``{"q": [["p", score], ...]}`` or ``{"q": {"p": score}}``; a TREC run of six
     columns; query, product and score in three columns (tab, comma or blank) or under a header
     that names them; ``submission.csv``, scored by rank. Any of them gzipped; "-" is standard
-    input.
-
-    Args:
-        path: the file.
-        name: name of the run in tables; by default the file name without its endings.
+    input. The run's default name is the file name without its endings.
 
     Raises:
         InputError: unreadable, an unknown format, an invalid id or score, a duplicate pair.

@@ -34,13 +34,9 @@ ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
 @dataclass(frozen=True)
 class TableRow:
-    """A row of a table.
+    """A row by number (from 1, without the header) and first line, if the file has lines.
 
-    Attributes:
-        number: row number from 1, the header not counted.
-        line: number of its first line from 1, in a file of lines.
-        values: value of each column; empty for an invalid row.
-        fault: the error of an invalid row.
+    An invalid row has a fault and no values.
     """
 
     number: int

@@ -32,14 +32,9 @@ class Estimate:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Evaluation(Tabular):
-    """The scores of a run on Q queries.
+    """The scores of a run on the Q queries with judgements; ``per_query`` is ``{metric: (Q,)}``.
 
     Attributes:
-        name: the run's name.
-        query_ids: (Q,) the queries with judgements.
-        per_query: ``{metric: (Q,)}``.
-        estimates: ``{metric: Estimate}``.
-        confidence: of the intervals.
         unranked: queries with judgements that the run does not rank; they count as 0.
         ignored: queries of the run that have no judgements.
         without_relevant: queries without a relevant product; they count as 0.
@@ -84,7 +79,7 @@ class Evaluator:
     def __init__(self, qrels: Qrels) -> None:
         self.query_ids = tuple(qrels.relevance)
         self._qrels = qrels
-        self._cache: WeakKeyDictionary[Pools, _RelevantCandidates] = WeakKeyDictionary()
+        self._cache: WeakKeyDictionary[Pools, IntArray] = WeakKeyDictionary()
         ideal = [
             sorted((grade for grade in grades.values() if grade > 0), reverse=True)
             for grades in qrels.relevance.values()
@@ -101,20 +96,14 @@ class Evaluator:
 
     def hits(self, run: Run) -> Hits:
         """The ranks of the relevant products."""
-        relevant = self._cache.get(run.pools)
-        if relevant is None:
-            relevant = self._cache[run.pools] = _relevant_candidates(run.pools, self._qrels)
-        rank = ranks(run)[relevant.position]
-        order = np.lexsort((rank, relevant.query))
-        return Hits(
-            relevant.query[order],
-            rank[order],
-            relevant.gain[order],
-            self.relevant,
-            self._ideal_query,
-            self._ideal_rank,
-            self._ideal_gain,
-        )
+        if run.pools not in self._cache:
+            self._cache[run.pools] = _relevant_candidates(run.pools, self._qrels)
+        position, query, grade = self._cache[run.pools]
+        rank = ranks(run)[position]
+        order = np.lexsort((rank, query))
+        hits = query[order], rank[order], grade[order].astype(np.float64)
+        ideal = self._ideal_query, self._ideal_rank, self._ideal_gain
+        return Hits(*hits, self.relevant, *ideal)
 
 
 def evaluate(
@@ -126,10 +115,7 @@ def evaluate(
 ) -> Evaluation:
     """Score a run; means are over all queries of the judgements, ranked or not.
 
-    Args:
-        config: metrics, bootstrap resamples, confidence.
-        seed: of the bootstrap.
-        evaluator: an evaluator of the same ``qrels``, to share its cache among runs.
+    ``evaluator``, of the same ``qrels``, shares its cache among runs.
 
     Raises:
         UsageError: an unknown metric; settings out of range.
@@ -192,16 +178,8 @@ def bootstrap_interval(
     return interval.low, interval.high
 
 
-@dataclass(frozen=True, eq=False)
-class _RelevantCandidates:
-    """The relevant candidates of pools: position, query index in the judgements, grade."""
-
-    position: IntArray
-    query: IntArray
-    gain: FloatArray
-
-
-def _relevant_candidates(pools: Pools, qrels: Qrels) -> _RelevantCandidates:
+def _relevant_candidates(pools: Pools, qrels: Qrels) -> IntArray:
+    """(3, H) position, query index in the judgements and grade of the relevant candidates."""
     query_idx = {query: i for i, query in enumerate(qrels.relevance)}
     products, bounds = pools.product_ids.tolist(), pools.offsets.tolist()
     rows: list[tuple[int, int, int]] = []
@@ -213,8 +191,7 @@ def _relevant_candidates(pools: Pools, qrels: Qrels) -> _RelevantCandidates:
                 for position in range(start, end)
                 if grades.get(products[position], 0) > 0
             ]
-    table = np.array(rows, np.int64).reshape(-1, 3)
-    return _RelevantCandidates(table[:, 0], table[:, 1], table[:, 2].astype(np.float64))
+    return np.array(rows, np.int64).reshape(-1, 3).T
 
 
 def _bootstrap(

@@ -22,14 +22,8 @@ from shopsight.types import FloatArray, IntArray
 class Hits:
     """Ranks of the relevant products of Q queries: H hits, sorted by query, then by rank.
 
-    Attributes:
-        query: (H,) query index, 0 to Q - 1.
-        rank: (H,) rank, from 1.
-        gain: (H,) grade, above 0.
-        relevant: (Q,) number of relevant products, retrieved or not.
-        ideal_query: (G,) query index of every relevant product.
-        ideal_rank: (G,) its rank in the ideal ranking.
-        ideal_gain: (G,) its grade.
+    Of each hit (H,): query index, rank from 1, grade above 0; ``relevant`` (Q,) counts the relevant
+    products, retrieved or not; the same of all G relevant products in their ideal ranking.
     """
 
     query: IntArray
@@ -54,12 +48,7 @@ class Hits:
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric and its cut-off.
-
-    Attributes:
-        kind: ndcg, recall, precision, mrr, map or hit.
-        k: lowest rank that counts; None for all.
-    """
+    """A metric and its cut-off: the lowest rank that counts, or None for all."""
 
     kind: str
     k: int | None = None

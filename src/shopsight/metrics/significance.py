@@ -21,14 +21,9 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison(Tabular):
-    """R runs on the same queries.
+    """R runs on the same queries: two-sided p-values of all pairs, ``{metric: (R, R)}``.
 
-    Attributes:
-        evaluations: one per run.
-        p_values: ``{metric: (R, R)}`` uncorrected two-sided p-value of each pair.
-        adjusted: ``{metric: (R, R)}`` corrected p-values.
-        alpha: significance level of the letters.
-        correction: "holm" or "none".
+    ``adjusted`` has them corrected for multiple tests; ``alpha`` is the level of the letters.
     """
 
     evaluations: tuple[Evaluation, ...]
@@ -112,13 +107,7 @@ def compare(
     evaluation: EvaluateConfig | None = None,
     seed: int = 0,
 ) -> Comparison:
-    """Compare runs pair by pair with `randomisation_test`.
-
-    Args:
-        runs: at least two.
-        config: significance level, sign flips, correction (over the pairs of a metric).
-        evaluation: metrics and intervals.
-        seed: of bootstrap and sign flips.
+    """Compare runs pair by pair with `randomisation_test`, corrected over the pairs of a metric.
 
     Raises:
         UsageError: fewer than two runs; an unknown metric; settings out of range.
@@ -154,10 +143,6 @@ def randomisation_test(
 
     Source: Smucker, Allan, Carterette, *A comparison of statistical significance tests for
     information retrieval evaluation*, CIKM 2007.
-
-    Args:
-        first: (Q,) values of a run.
-        second: (Q,) values of the other run on the same queries.
 
     >>> randomisation_test(np.array([1.0, 1.0, 1.0]), np.zeros(3))  # 2 of 8 sign patterns
     0.25
@@ -205,13 +190,9 @@ def letter(run_idx: int) -> str:
     >>> letter(0), letter(25), letter(26)
     ('a', 'z', 'aa')
     """
-    name = ""
-    number = run_idx + 1
     # Bijective base 26 has no zero digit, hence the - 1.
-    while number:
-        number, digit = divmod(number - 1, 26)
-        name = chr(ord("a") + digit) + name
-    return name
+    before, digit = divmod(run_idx, 26)
+    return (letter(before - 1) if before else "") + chr(ord("a") + digit)
 
 
 def _symmetric(values: Sequence[float], pairs: list[tuple[int, int]], size: int) -> FloatArray:

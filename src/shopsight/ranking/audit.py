@@ -28,16 +28,13 @@ Interval = Callable[[FloatArray], tuple[float, float]]
 
 @dataclass(frozen=True)
 class PoolStatistics:
-    """Pool statistics that need no relevance judgements.
+    """Pool statistics that need no relevance judgements; query texts are optional.
 
     Attributes:
         pool_sizes: smallest, mean and largest pool.
         products_by_pool_count: ``{pools that offer it: products}``.
-        repeated_in_pool: (query id, product id) pairs that occur more than once.
-        empty_pools: queries without candidates.
-        empty_queries: queries without text; None if texts are not available.
-        duplicate_queries: groups of queries with the same normalised text; None if texts are not
-            available.
+        empty_queries: queries without text.
+        duplicate_queries: groups of queries with the same normalised text.
     """
 
     queries: int
@@ -65,10 +62,8 @@ class PoolStatistics:
         ]
         if self.empty_queries is not None and self.duplicate_queries is not None:
             groups = [" = ".join(group) for group in self.duplicate_queries]
-            rows += [
-                ("empty queries", abbreviated(self.empty_queries)),
-                ("texts of several queries", abbreviated(groups)),
-            ]
+            rows.append(("empty queries", abbreviated(self.empty_queries)))
+            rows.append(("texts of several queries", abbreviated(groups)))
         return Grid(("pools", ""), tuple(rows))
 
 
@@ -79,11 +74,6 @@ class RelevanceCount:
     candidates: int
     relevant: int
 
-    @property
-    def rate(self) -> float:
-        """Fraction of candidates that are relevant."""
-        return self.relevant / self.candidates if self.candidates else 0.0
-
 
 @dataclass(frozen=True)
 class LabelLeak:
@@ -93,11 +83,9 @@ class LabelLeak:
         queries: queries with judgements; all means are over these.
         count_only: nDCG@5 of ranking by how few pools offer the product.
         random: nDCG@5 of random order.
-        difference: low and high of the 95% interval of count_only - random over queries.
+        difference: 95% interval of count_only - random.
         relevance_by_pool_count: ``{pools that offer it: RelevanceCount}``.
         unreachable: ``{query id: relevant products that are not in its pool}``.
-        without_pool: queries with judgements and no pool.
-        without_answers: queries with a pool and no judgements.
     """
 
     queries: int
@@ -130,16 +118,15 @@ class LabelLeak:
 
     def relevance_grid(self) -> Grid:
         """The fraction of relevant candidates by the number of pools that offer the product."""
-        groups: dict[str, RelevanceCount] = {}
+        groups: dict[str, list[int]] = {}
         for count, relevance in self.relevance_by_pool_count.items():
             name = str(count) if count < _MANY_POOLS else f"{_MANY_POOLS} or more"
-            total = groups.get(name, RelevanceCount(0, 0))
-            groups[name] = RelevanceCount(
-                total.candidates + relevance.candidates, total.relevant + relevance.relevant
-            )
+            total = groups.setdefault(name, [0, 0])
+            total[0] += relevance.candidates
+            total[1] += relevance.relevant
         rows = tuple(
-            (name, f"{group.candidates:,}", f"{group.relevant:,}", f"{group.rate:.1%}")
-            for name, group in groups.items()
+            (name, f"{candidates:,}", f"{relevant:,}", f"{relevant / candidates:.1%}")
+            for name, (candidates, relevant) in groups.items()
         )
         return Grid(("offered by pools", "candidates", "relevant", "rate"), rows)
 
@@ -156,17 +143,13 @@ class Audit(Tabular):
         """The result in one sentence."""
         if self.leak is None:
             return "A label leak can only be measured with relevance judgements."
+        method = "ranking products by how few pools offer them"
         ours, chance = self.leak.count_only, self.leak.random
         scores = f"scores nDCG@{DEPTH} {ours:.3f}, random order {chance:.3f}"
         if self.leak.leaks:
-            return (
-                "These pools LEAK: ranking products by how few pools offer them, without any"
-                f" model, {scores}."
-            )
-        return (
-            f"No leak found: ranking products by how few pools offer them {scores}; that is not"
-            f" reliably more than {LEAK_MARGIN} better."
-        )
+            return f"These pools LEAK: {method}, without any model, {scores}."
+        unsure = f"that is not reliably more than {LEAK_MARGIN} better"
+        return f"No leak found: {method} {scores}; {unsure}."
 
     def grids(self) -> list[Grid]:
         """All statistics."""
@@ -176,17 +159,12 @@ class Audit(Tabular):
 
     def to_dict(self) -> dict[str, Any]:
         """The verdict and all statistics as JSON-serialisable values."""
-        leak = self.leak and {
-            **plain(self.leak),
-            "relevance_by_pool_count": self._relevance(self.leak),
-        }
+        leak = plain(self.leak)
+        for group in leak["relevance_by_pool_count"].values() if leak else ():
+            group["rate"] = group["relevant"] / group["candidates"]
         leaks = self.leak and self.leak.leaks
-        return {**plain({"verdict": self.verdict, "leaks": leaks, "structure": self.structure}),
-                "leak": leak}  # fmt: skip
-
-    def _relevance(self, leak: LabelLeak) -> dict[str, dict[str, Any]]:
-        by_count = leak.relevance_by_pool_count.items()
-        return {str(count): {**plain(group), "rate": group.rate} for count, group in by_count}
+        structure = plain(self.structure)
+        return {"verdict": self.verdict, "leaks": leaks, "structure": structure, "leak": leak}
 
     def __repr__(self) -> str:
         return f"Audit({self.verdict!r})"
@@ -198,14 +176,12 @@ def audit(
     interval: Interval,
     texts: Mapping[str, str] | None = None,
 ) -> Audit:
-    """Audit candidate pools.
+    """Audit candidate pools, in which a product may occur twice.
 
     Args:
-        pools: the candidates; a product may occur twice in a pool.
-        qrels: relevance judgements, if available.
         interval: low and high of the mean of (Q,) values, such as
             `shopsight.metrics.evaluate.bootstrap_interval`.
-        texts: ``{query id: text}``, if available.
+        texts: ``{query id: text}``.
     """
     unique, repeated = _without_repeats(pools)
     structure = _structure(unique, repeated, texts)
@@ -213,11 +189,7 @@ def audit(
 
 
 def expected_dcg(gains: FloatArray, keys: IntArray, k: int = DEPTH) -> float:
-    """Expected DCG@k of ordering by ``keys`` ascending, ties in random order.
-
-    Args:
-        gains: (C,) gain of each candidate.
-        keys: (C,) sort keys.
+    """Expected DCG@k of ordering (C,) gains by (C,) keys ascending, ties in random order.
 
     >>> round(expected_dcg(np.array([1.0, 0.0, 0.0]), np.array([1, 1, 2]), 2), 4)  # (1 + .6309) / 2
     0.8155
@@ -239,10 +211,7 @@ def _structure(
     pools: Pools, repeated: list[tuple[str, str]], texts: Mapping[str, str] | None
 ) -> PoolStatistics:
     counts = Counter(Counter(pools.product_ids.tolist()).values())
-    sizes = pools.sizes
-    spread = (
-        (int(sizes.min()), float(sizes.mean()), int(sizes.max())) if len(pools) else (0, 0.0, 0)
-    )
+    sizes = pools.sizes.tolist() or [0]
     empty = duplicate = None
     if texts is not None:
         by_text: dict[str, list[str]] = {}
@@ -254,10 +223,10 @@ def _structure(
         queries=len(pools),
         candidates=len(pools.product_ids),
         products=sum(counts.values()),
-        pool_sizes=spread,
+        pool_sizes=(min(sizes), sum(sizes) / len(sizes), max(sizes)),
         products_by_pool_count=dict(sorted(counts.items())),
         repeated_in_pool=repeated,
-        empty_pools=[q for q, size in zip(pools.query_ids, sizes, strict=True) if not size],
+        empty_pools=[q for q, size in zip(pools.query_ids, sizes, strict=False) if not size],
         empty_queries=empty,
         duplicate_queries=duplicate,
     )
@@ -265,12 +234,12 @@ def _structure(
 
 def _leak(pools: Pools, qrels: Qrels, interval: Interval) -> LabelLeak:
     pool_count = Counter(pools.product_ids.tolist())
-    with_pool = set(pools.query_ids)
+    offered = pools.to_dict()
     by_count: dict[int, list[float]] = {}
     unreachable: dict[str, list[str]] = {}
     count_only, random = [], []
     for query, grades in qrels.relevance.items():
-        products = pools.of(query) if query in with_pool else []
+        products = offered.get(query, [])
         gains = np.array([max(grades.get(product, 0), 0) for product in products], float)
         counts = np.array([pool_count[product] for product in products], np.int64)
         ideal = _ideal_dcg(grades)
@@ -279,7 +248,7 @@ def _leak(pools: Pools, qrels: Qrels, interval: Interval) -> LabelLeak:
         for count, gain in zip(counts.tolist(), gains.tolist(), strict=True):
             by_count.setdefault(count, []).append(gain)
         missing = {product for product, grade in grades.items() if grade > 0} - set(products)
-        if missing and query in with_pool:
+        if missing and query in offered:
             unreachable[query] = sorted(missing)
     ours, chance = np.array(count_only), np.array(random)
     return LabelLeak(
@@ -292,7 +261,7 @@ def _leak(pools: Pools, qrels: Qrels, interval: Interval) -> LabelLeak:
             for count, gains in sorted(by_count.items())
         },
         unreachable=unreachable,
-        without_pool=[query for query in qrels.relevance if query not in with_pool],
+        without_pool=[query for query in qrels.relevance if query not in offered],
         without_answers=[query for query in pools.query_ids if query not in qrels.relevance],
     )
 

@@ -27,14 +27,7 @@ _CHUNK = 4096  # candidates scored at a time
 
 @dataclass(frozen=True, eq=False)
 class WordCentroids:
-    """Centroids of V words in F dimensions.
-
-    Attributes:
-        words: row of each word.
-        vectors: (V, F) unit vectors; zero for a word without a direction.
-        idf: (V,) weight of each word.
-        mean: (F,) mean of all clicked products.
-    """
+    """Unit vectors (V, F) and idf (V,) of V words, by row; the mean (F,) of clicked products."""
 
     words: dict[str, int]
     vectors: Vectors
@@ -45,11 +38,7 @@ class WordCentroids:
 def pool_regions(
     features: Vectors, lengths: IntArray, reduction: Literal["mean", "max"]
 ) -> Vectors:
-    """(B, F) mean or maximum over the regions of each product.
-
-    Args:
-        features: (R, F) packed regions of B products.
-        lengths: (B,) regions of each product, at least one.
+    """(B, F) mean or maximum over (R, F) packed regions, ``lengths`` (B,) of each product.
 
     >>> pool_regions(np.array([[1, 4], [3, 2], [5, 5]], np.float32), np.array([2, 1]), "mean")
     array([[2., 3.],
@@ -59,23 +48,18 @@ def pool_regions(
     features = features.astype(np.float32, copy=False)  # the store's float16 is too coarse to sum
     if reduction == "max":
         return np.maximum.reduceat(features, starts)
-    sums = np.add.reduceat(features, starts)
-    sums /= lengths[:, None]
-    return sums
+    return np.add.reduceat(features, starts) / lengths[:, None].astype(np.float32)
 
 
 def word_centroids(
     batches: Iterable[tuple[Sequence[Sequence[str]], Vectors]], min_pairs: int = 4
 ) -> WordCentroids:
-    """Compute the centroids in one pass over clicked pairs.
+    """Compute the centroids in one pass over clicked pairs. Raises ValueError without pairs.
 
     Args:
         batches: for each batch of B pairs, the words of each query and the (B, F) vectors of
             the clicked products. A word counts once per query.
         min_pairs: rarer words are dropped: the mean of so few products is an accident.
-
-    Raises:
-        ValueError: no pairs.
     """
     sums: _Sums | None = None
     for tokens, vectors in batches:
@@ -103,10 +87,10 @@ def score_pools(
     product_idx: IntArray,
     name: str = "word centroids",
 ) -> Run:
-    """Score every candidate of Q pools, N in all.
+    """Score every candidate of Q pools, N in all; unknown words are ignored.
 
     Args:
-        tokens: the words of each of the Q queries; unknown words are ignored.
+        tokens: the words of each of the Q queries.
         vectors: (P, F) vectors of distinct products, pooled as in training.
         product_idx: (N,) row of ``vectors`` of each candidate.
     """
@@ -140,21 +124,13 @@ class _Sums:
             for word in dict.fromkeys(query)
         ]
         row, word = np.array(occurrences, np.int64).reshape(-1, 2).T
-        self.of_word = _extended(self.of_word, len(self.words))
-        self.pairs_of_word = _extended(self.pairs_of_word, len(self.words))
-        order = np.argsort(word, kind="stable")
-        present, starts, counts = np.unique(word[order], return_index=True, return_counts=True)
-        if len(present):
-            clicked = vectors[row[order]]
-            self.of_word[present] += np.add.reduceat(clicked, starts, dtype=np.float64)
-            self.pairs_of_word[present] += counts
+        new = len(self.words) - len(self.pairs_of_word)
+        self.of_word = np.pad(self.of_word, ((0, new), (0, 0)))
+        self.pairs_of_word = np.pad(self.pairs_of_word, (0, new))
+        np.add.at(self.of_word, word, vectors[row])
+        np.add.at(self.pairs_of_word, word, 1)
         self.total += vectors.sum(0, dtype=np.float64)
         self.pairs += len(tokens)
-
-
-def _extended(array: FloatArray, length: int) -> FloatArray:
-    """``array`` with zero rows appended up to ``length`` rows."""
-    return np.concatenate([array, np.zeros((length - len(array), *array.shape[1:]))])
 
 
 def _unit(vectors: FloatArray | Vectors) -> Vectors:

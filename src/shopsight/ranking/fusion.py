@@ -9,20 +9,16 @@ import numpy as np
 from shopsight.config import FusionConfig
 from shopsight.errors import UsageError, unknown_name
 from shopsight.formats.fields import LARGEST_SCORE
-from shopsight.ranking.run import align, ranks
+from shopsight.ranking.run import align, group_starts, lowest_scores, ranks
 from shopsight.types import FloatArray, Pools, Run
 
 
 def normalise(run: Run, method: str = "none") -> Run:
     """Normalise the scores of each query; constant scores become 0.
 
-    Args:
-        method: "none"; "minmax", (s - min) / (max - min); "zscore", (s - mean) / standard
-            deviation; "rank", the fraction of the query's other candidates that score lower, ties
-            counting half, so that the best gets 1 and the worst 0.
-
-    Raises:
-        UsageError: an unknown method.
+    Methods: "none"; "minmax", (s - min) / (max - min); "zscore", (s - mean) / standard deviation;
+    "rank", the fraction of the query's other candidates that score lower, ties counting half, so
+    that the best gets 1 and the worst 0.
 
     >>> normalise(Run.from_dict({"q": {"a": 2.0, "b": 4.0, "c": 3.0}}), "minmax").scores.tolist()
     [0.0, 1.0, 0.5]
@@ -40,15 +36,9 @@ def fuse(
     config: FusionConfig | None = None,
     name: str = "fused",
 ) -> Run:
-    """Align, normalise and sum runs.
+    """Align, normalise and sum runs, by default with equal weights; see `weighted_sum`.
 
-    Args:
-        runs: at least one; a pair that a run lacks gets its lowest score of the query.
-        weights: one per run (`shopsight.ranking.weights.fit_weights` finds them); default: equal.
-        config: the terms of the sum: scores, normalised scores, or reciprocal ranks ("rrf").
-
-    Raises:
-        UsageError: see `weighted_sum`.
+    A pair that a run lacks gets its lowest score of the query.
 
     >>> first, second = Run.from_dict({"q": {"a": 1.0}}), Run.from_dict({"q": {"a": 3.0}})
     >>> fuse([first, second], [0.25, 0.75]).scores.tolist()
@@ -123,26 +113,18 @@ def _rank(pools: Pools, scores: FloatArray) -> FloatArray:
     query = pools.query_idx
     order = np.lexsort((scores, query))
     position = np.arange(len(scores)) - pools.offsets[:-1][query]  # (N,) from 0, worst first
-    ordered, query_ordered = scores[order], query[order]
-    starts = np.ones(len(scores), bool)
-    starts[1:] = (ordered[1:] != ordered[:-1]) | (query_ordered[1:] != query_ordered[:-1])
-    group = np.cumsum(starts) - 1
+    group = np.cumsum(group_starts(query[order], scores[order])) - 1
     tied = np.bincount(group, position) / np.bincount(group)  # mean position of each tie group
-    fraction = tied[group] / np.maximum(pools.sizes[query_ordered] - 1, 1)
+    fraction = tied[group] / np.maximum(pools.sizes[query] - 1, 1)
     low, high = _extremes(pools, scores)
     result = np.empty_like(scores)
-    result[order] = np.where((high > low)[query_ordered], fraction, 0.0)
+    result[order] = np.where((high > low)[query], fraction, 0.0)
     return result
 
 
 def _extremes(pools: Pools, scores: FloatArray) -> tuple[FloatArray, FloatArray]:
     """(Q,) lowest and highest score of each query; 0 and 0 for one without candidates."""
-    low, high = np.full(len(pools), np.inf), np.full(len(pools), -np.inf)
-    np.minimum.at(low, pools.query_idx, scores)
-    np.maximum.at(high, pools.query_idx, scores)
-    empty = pools.sizes == 0
-    low[empty] = high[empty] = 0.0
-    return low, high
+    return lowest_scores(pools, scores), -lowest_scores(pools, -scores)
 
 
 _NORMALISERS: dict[str, Callable[[Pools, FloatArray], FloatArray]] = {

@@ -10,21 +10,16 @@ from __future__ import annotations
 import numpy as np
 
 from shopsight.errors import UsageError
+from shopsight.ranking.run import group_starts, lowest_scores
 from shopsight.types import BoolArray, FloatArray, IntArray, Run
 
 
 def rerank_exclusive(run: Run, margin: float | None = None) -> Run:
     """Keep each product for its best query only; in other queries, demote it below all kept ones.
 
-    Kept candidates keep their scores; demoted ones keep their order.
-
-    Args:
-        margin: keep a product that several queries score only if its best query leads the second
-            best by more than this; otherwise demote it in all of them. Products of a single
-            query are always kept.
-
-    Raises:
-        UsageError: a margin that is not finite.
+    Kept candidates keep their scores; demoted ones keep their order. With a (finite) margin, a
+    product that several queries score is kept only if its best query leads the second best by more
+    than the margin, and otherwise demoted in all of them.
 
     >>> run = Run.from_dict({"q1": {"a": 0.9, "b": 0.5}, "q2": {"a": 0.7, "c": 0.1}})
     >>> rerank_exclusive(run).scores.tolist()
@@ -43,9 +38,8 @@ def exclusive(run: Run, margin: float | None = None) -> BoolArray:
     pools = run.pools
     query_rank = np.argsort(np.argsort(np.array(pools.query_ids, object)))[pools.query_idx]
     order = np.lexsort((-query_rank, -run.scores, pools.id_rank))
-    product, score = pools.id_rank[order], run.scores[order]
-    first = np.ones(len(order), bool)
-    first[1:] = product[1:] != product[:-1]
+    score = run.scores[order]
+    first = group_starts(pools.id_rank[order])
     kept = first.copy()
     if margin is not None:
         contested = np.zeros(len(order), bool)  # best of several
@@ -61,14 +55,13 @@ def exclusive(run: Run, margin: float | None = None) -> BoolArray:
 def _demoted(run: Run, kept: BoolArray) -> FloatArray:
     """Scores with all candidates that are not kept below the kept ones, in unchanged order."""
     pools = run.pools
-    lowest = np.full(len(pools), np.inf)
-    np.minimum.at(lowest, pools.query_idx[kept], run.scores[kept])
-    floor = np.where(np.isfinite(lowest), lowest, 0.0)
+    floor = lowest_scores(pools, run.scores, kept)
     # Beyond 2**53 a step of 1 would vanish in rounding: floor - step must stay below floor.
     step = np.maximum(1.0, 4.0 * np.spacing(np.abs(floor)))
     below = floor[pools.query_idx] - step[pools.query_idx] * _levels(run, ~kept)
     # A query of which nothing is kept has no floor; its scores stay.
-    return np.where(kept | np.isinf(lowest)[pools.query_idx], run.scores, below)
+    has_floor = np.bincount(pools.query_idx[kept], minlength=len(pools)) > 0
+    return np.where(kept | ~has_floor[pools.query_idx], run.scores, below)
 
 
 def _levels(run: Run, mask: BoolArray) -> IntArray:
@@ -77,12 +70,8 @@ def _levels(run: Run, mask: BoolArray) -> IntArray:
     Equal scores share a level, so that ties stay ties.
     """
     order = np.flatnonzero(mask)[np.lexsort((-run.scores[mask], run.pools.query_idx[mask]))]
-    score, query = run.scores[order], run.pools.query_idx[order]
-    new_query = np.ones(len(order), bool)
-    new_query[1:] = query[1:] != query[:-1]
-    new_level = new_query.copy()
-    new_level[1:] |= score[1:] != score[:-1]
-    count = np.cumsum(new_level)
+    query = run.pools.query_idx[order]
+    count = np.cumsum(group_starts(query, run.scores[order]))
     levels = np.zeros(len(mask), np.int64)
-    levels[order] = count - np.maximum.accumulate(np.where(new_query, count - 1, 0))
+    levels[order] = count - np.maximum.accumulate(np.where(group_starts(query), count - 1, 0))
     return levels

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from shopsight.types import FloatArray, IntArray, Pools, Run
+from shopsight.types import AnyArray, BoolArray, FloatArray, IntArray, Pools, Run
 
 
 def ranks(run: Run) -> IntArray:
@@ -26,28 +27,39 @@ def ranks(run: Run) -> IntArray:
     return result + 1
 
 
+def group_starts(*keys: AnyArray) -> BoolArray:
+    """(N,) mask of the positions where a new group begins: any of the (N,) sorted keys changes.
+
+    >>> group_starts(np.array([1, 1, 2, 2]), np.array([5, 5, 5, 6])).tolist()
+    [True, False, True, True]
+    """
+    starts = np.ones(len(keys[0]), bool)
+    starts[1:] = np.any([key[1:] != key[:-1] for key in keys], axis=0)
+    return starts
+
+
+def lowest_scores(pools: Pools, scores: FloatArray, mask: Any = slice(None)) -> FloatArray:
+    """(Q,) lowest score of the candidates of each query inside a mask; 0 where there is none."""
+    lowest: FloatArray = np.full(len(pools), np.inf)
+    np.minimum.at(lowest, pools.query_idx[mask], scores[mask])
+    return np.where(np.isinf(lowest), 0.0, lowest)
+
+
 def top_k(run: Run, k: int | None = None) -> dict[str, list[str]]:
     """The best ``k`` products of each query (default: all), best first.
 
     >>> top_k(Run.from_dict({"q": {"a": 0.1, "b": 0.9, "c": 0.9}}), 2)
     {'q': ['c', 'b']}
     """
-    products = run.pools.product_ids[run.order].tolist()
-    bounds = run.pools.offsets.tolist()
-    return {
-        query: products[start : end if k is None else min(end, start + k)]
-        for query, start, end in zip(run.pools.query_ids, bounds[:-1], bounds[1:], strict=True)
-    }
+    return {query: list(scores)[:k] for query, scores in run.to_dict().items()}
 
 
 @dataclass(frozen=True, eq=False)
 class Aligned:
-    """Runs over the same candidates.
+    """Runs over the same candidates, which share one ``pools`` object.
 
-    Attributes:
-        runs: the runs; they share one ``pools`` object.
-        filled: for each run, the number of (query, product) pairs it lacked. They received its
-            lowest score of the query (0 if it does not score the query at all).
+    ``filled`` counts the (query, product) pairs that each run lacked; they received its lowest
+    score of the query (0 if it does not score the query at all).
     """
 
     runs: tuple[Run, ...]
@@ -95,8 +107,5 @@ def _filled(run: Run, keys: IntArray, union: IntArray, pools: Pools) -> Run:
     scores = np.full(len(union), np.nan)
     scores[np.searchsorted(union, keys)] = run.scores
     missing = np.isnan(scores)
-    lowest: FloatArray = np.full(len(pools), np.inf)
-    np.minimum.at(lowest, pools.query_idx[~missing], scores[~missing])
-    lowest[np.isinf(lowest)] = 0.0
-    scores[missing] = lowest[pools.query_idx[missing]]
+    scores[missing] = lowest_scores(pools, scores, ~missing)[pools.query_idx[missing]]
     return Run(pools, scores, run.name)

@@ -26,13 +26,9 @@ Search = Callable[["_Trials", BoolArray], Steps]
 
 @dataclass(frozen=True, eq=False)
 class FittedWeights:
-    """Fusion weights with their scores on Q queries.
+    """Fusion weights, which sum to 1, with their (Q,) values on the queries they were fitted on.
 
-    Attributes:
-        weights: one per run, summing to 1.
-        in_sample: (Q,) values of the queries the weights were fitted on.
-        held_out: (Q,) value of each query under weights fitted without its fold.
-        fold_weights: the weights of each fold.
+    ``held_out`` has the value of each query under the weights that were fitted without its fold.
     """
 
     weights: tuple[float, ...]
@@ -53,10 +49,7 @@ def fit_weights(
     taking the first best t. ``coordinate`` moves weight from one run to another as long as that
     helps, in ever smaller steps down to 1/steps, starting from every single run and from equal
     weights; in sample, the result is therefore never worse than the best single run. ``rrf`` fits
-    nothing: its weights are equal.
-
-    Args:
-        seed: of the assignment of queries to folds.
+    nothing: its weights are equal. ``seed`` assigns queries to folds.
 
     Raises:
         UsageError: fewer than two runs or two queries, or a grid over more than two runs.
@@ -97,9 +90,6 @@ class _Trials:
     def weights(self, steps: Steps) -> tuple[float, ...]:
         return tuple(step / sum(steps) for step in steps)
 
-    def single(self, run_idx: int) -> Steps:
-        return tuple(self.steps if i == run_idx else 0 for i in range(len(self.runs)))
-
     def equal(self) -> Steps:
         return (1,) * len(self.runs)
 
@@ -107,16 +97,11 @@ class _Trials:
 def _search(config: FusionConfig, runs: int) -> Search:
     if runs < 2:
         raise UsageError("fusion needs at least two runs")
-    method = config.method
-    if method == "auto":
-        method = "grid" if runs == 2 else "coordinate"
-    if method == "grid" and runs != 2:
+    if config.method == "grid" and runs != 2:
         raise UsageError(f"the grid is for two runs, not {runs}; use --method coordinate")
-    return {"grid": _grid, "coordinate": _coordinate, "rrf": _equal}[method]
-
-
-def _equal(trials: _Trials, queries: BoolArray) -> Steps:  # noqa: ARG001
-    return trials.equal()
+    automatic = _grid if runs == 2 else _coordinate
+    searches: dict[str, Search] = {"grid": _grid, "coordinate": _coordinate, "auto": automatic}
+    return searches.get(config.method, lambda trials, _: trials.equal())
 
 
 def _grid(trials: _Trials, queries: BoolArray) -> Steps:
@@ -127,7 +112,10 @@ def _grid(trials: _Trials, queries: BoolArray) -> Steps:
 def _coordinate(trials: _Trials, queries: BoolArray) -> Steps:
     # The objective is piecewise constant: several starts and coarse steps first, because small
     # steps alone get stuck where no ranking changes.
-    starts = [trials.single(i) for i in range(len(trials.runs))] + [_near_equal(trials)]
+    runs = len(trials.runs)
+    quotient, rest = divmod(trials.steps, runs)
+    starts = [tuple(trials.steps * (i == best) for i in range(runs)) for best in range(runs)]
+    starts.append(tuple(quotient + (i < rest) for i in range(runs)))
     step = max(trials.steps // 10, 1)
     ends = [_climb(trials, queries, start, step) for start in starts]
     best = max(ends, key=lambda steps: trials.mean(steps, queries))
@@ -158,11 +146,6 @@ def _moved(weights: Steps, source: int, target: int, step: int) -> Steps:
     changed[source] -= step
     changed[target] += step
     return tuple(changed)
-
-
-def _near_equal(trials: _Trials) -> Steps:
-    quotient, rest = divmod(trials.steps, len(trials.runs))
-    return tuple(quotient + (i < rest) for i in range(len(trials.runs)))
 
 
 def _folds(queries: int, folds: int, seed: int) -> IntArray:
