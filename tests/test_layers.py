@@ -20,7 +20,7 @@ LAYERS = (
     ("data", "ranking"),
     ("metrics",),
     ("negatives", "prepare"),
-    ("device",),
+    ("device", "weights"),
     ("regions", "batches", "scoring"),
     ("losses",),
     ("models",),

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from shopsight.text.normalise import last_word, normalise, words
+from shopsight.text.normalise import last_word, normalise, singular, words
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()))
 
@@ -100,3 +100,9 @@ def test_words_takes_any_number_of_possessive_endings():
 )
 def test_last_word(text, last):
     assert last_word(text) == last
+
+
+@given(st.text("abcehiosxz", max_size=8))
+def test_singulars_are_shorter_by_an_ending_at_most(word):
+    assert word.startswith(singular(word))
+    assert len(word) - len(singular(word)) <= 2

@@ -10,9 +10,9 @@ from torch import nn
 
 from shopsight.errors import DataError, unknown_name
 from shopsight.inference.run_folder import RunFolder
-from shopsight.inference.weights import load_weights
 from shopsight.models.registry import ModelInputs, model_names, model_spec
 from shopsight.models.word_vectors import WordVectors
+from shopsight.weights import load_weights
 
 _PREFIX = "model."  # of weights in a file, as `save_weights` writes them
 

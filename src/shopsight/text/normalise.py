@@ -16,6 +16,8 @@ _UNIFIED = str.maketrans(
 )
 _DROPPED = frozenset({"Cc", "Cf", "Co", "Cs"})
 _REPLACEMENT = "\ufffd"
+_KEPT_S = ("ss", "us", "is")
+_ES = ("sses", "xes", "ches", "shes", "zes")
 _BETWEEN_WORDS = re.compile(r"[\s,;:!?()\[\]{}<>\"/|\\]+")
 
 
@@ -60,6 +62,17 @@ def last_word(text: str) -> str:
     ('shoes', '$')
     """
     return (words(text) or [normalise(text)])[-1]
+
+
+def singular(word: str) -> str:
+    """A word without an English plural ending, judged by its letters alone.
+
+    >>> [singular(word) for word in ("shoes", "dresses", "dress", "watches", "jeans", "bus", "as")]
+    ['shoe', 'dress', 'dress', 'watch', 'jean', 'bus', 'as']
+    """
+    if len(word) <= 3 or not word.endswith("s") or word.endswith(_KEPT_S):
+        return word
+    return word[:-2] if word.endswith(_ES) else word[:-1]
 
 
 def _fold(text: str) -> str:

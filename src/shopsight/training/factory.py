@@ -13,7 +13,6 @@ from shopsight.batches.click_dataset import ClickedPairs
 from shopsight.batches.loader import Loader, RegionReader
 from shopsight.config import Recipe
 from shopsight.data.region_store import RegionStore
-from shopsight.inference.weights import load_part
 from shopsight.models.image_encoder import ImageEncoder
 from shopsight.models.region_features import RegionFeatures
 from shopsight.models.registry import ModelInputs, model_spec
@@ -21,6 +20,7 @@ from shopsight.models.word_vectors import WordVectors, make_word_vectors
 from shopsight.text.vocabulary import Vocabulary
 from shopsight.training.distributed import DistributedContext
 from shopsight.training.tasks.base import Task
+from shopsight.weights import load_part
 
 _SAMPLE = 4096  # products from whose regions feature statistics are computed
 

@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from shopsight.batches.batch import PairBatch
 from shopsight.config import TrainConfig
 from shopsight.inference.run_folder import StageFolder
-from shopsight.inference.weights import load_weights
 from shopsight.training.callbacks import Callback, NullCallback, Status
 from shopsight.training.distributed import DistributedContext, average_gradients, broadcast_weights
 from shopsight.training.optim import lr_factor, make_optimizer, set_lr
@@ -30,6 +29,7 @@ from shopsight.training.recorder import Recorder, TrainingError
 from shopsight.training.signals import Interrupts
 from shopsight.training.state import StageResult, TrainState
 from shopsight.training.tasks.base import Task
+from shopsight.weights import load_weights
 
 
 class Batches(Protocol):

@@ -13,9 +13,9 @@ from torch.optim import Optimizer
 from shopsight.config import TrainConfig
 from shopsight.errors import ShopsightError
 from shopsight.inference.run_folder import StageFolder
-from shopsight.inference.weights import load_checkpoint, load_weights, save_checkpoint, save_weights
 from shopsight.training.distributed import DistributedContext
 from shopsight.training.state import StageResult, TrainState
+from shopsight.weights import load_checkpoint, load_weights, save_checkpoint, save_weights
 
 _LINES_PER_EPOCH = 50
 

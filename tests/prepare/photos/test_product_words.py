@@ -10,7 +10,6 @@ from shopsight.prepare.photos.product_words import (
     ProductWords,
     generate_queries,
     query_key,
-    singular,
 )
 
 TEXTS = [
@@ -101,9 +100,3 @@ def test_keys_never_fail_and_keep_their_order_out(text):
     assert key
     assert key == tuple(sorted(key))
     assert query_key(" ".join(reversed(text.split()))) == key or not text.isascii()
-
-
-@given(st.text("abcehiosxz", max_size=8))
-def test_singulars_are_shorter_by_an_ending_at_most(word):
-    assert word.startswith(singular(word))
-    assert len(word) - len(singular(word)) <= 2

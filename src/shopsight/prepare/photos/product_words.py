@@ -15,23 +15,10 @@ from functools import cached_property
 import numpy as np
 
 from shopsight.config import QueryGenerationConfig
-from shopsight.text.normalise import normalise, words
+from shopsight.text.normalise import normalise, singular, words
 from shopsight.text.stopwords import stop_words
 
 _KEEP_LAST = 0.75
-_KEPT_S = ("ss", "us", "is")
-_ES = ("sses", "xes", "ches", "shes", "zes")
-
-
-def singular(word: str) -> str:
-    """A word without an English plural ending, judged by its letters alone.
-
-    >>> [singular(word) for word in ("shoes", "dresses", "dress", "watches", "jeans", "bus", "as")]
-    ['shoe', 'dress', 'dress', 'watch', 'jean', 'bus', 'as']
-    """
-    if len(word) <= 3 or not word.endswith("s") or word.endswith(_KEPT_S):
-        return word
-    return word[:-2] if word.endswith(_ES) else word[:-1]
 
 
 def query_key(text: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from safetensors import safe_open
 from torch import nn
 
 from shopsight.errors import DataError, OutputError
-from shopsight.inference.weights import (
+from shopsight.weights import (
     load_checkpoint,
     load_part,
     load_weights,
