@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from shopsight.errors import InputError
+from shopsight.formats.encoding import to_utf8
 from shopsight.formats.fields import parse_id
 
 STDIN = "-"
@@ -53,7 +54,7 @@ def decompressed(file: Any) -> IO[bytes]:
 
 
 def read_text(path: str | Path) -> str:
-    """Read a UTF-8 file, plain or gzipped, without its byte order mark; "-" is standard input.
+    """Read a UTF-8 or UTF-16 file, plain or gzipped; "-" is standard input.
 
     Raises:
         InputError: no such file, a folder, broken gzip, binary or otherwise not UTF-8, empty.
@@ -64,7 +65,12 @@ def read_text(path: str | Path) -> str:
 
 def decode_file(data: bytes, path: str | Path) -> str:
     """Decode the whole content of a file; see `read_text`."""
-    text = decode(data.removeprefix(BOM), path)
+    try:
+        data = to_utf8(data)
+    except UnicodeDecodeError as error:
+        reason = f"broken {error.encoding.upper()} text ({error.reason}); save it as UTF-8"
+        raise InputError(reason, path=path) from error
+    text = decode(data, path)
     if not text.strip():
         raise InputError("the file is empty", path=path)
     return text
@@ -80,7 +86,7 @@ def decode(data: bytes, path: str | Path, line: int = 1) -> str:
     except UnicodeDecodeError as error:
         before = data[: error.start]
         column = error.start - before.rfind(b"\n")
-        reason = f"not UTF-8 text (byte {column} of the line)"
+        reason = f"not UTF-8 text (byte {column} of the line); save the file as UTF-8"
         raise InputError(reason, path=path, line=line + before.count(b"\n")) from error
 
 
