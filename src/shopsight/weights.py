@@ -1,9 +1,4 @@
-"""Atomic safetensors checkpoints.
-
-A checkpoint holds the weights, the optimizer's moments and, as JSON in the file's header, the
-`TrainState`. There is no random state in it: everything random in a step follows from the seed,
-the step and the process (see `shopsight.training.loop`).
-"""
+"""Atomic safetensors checkpoints: weights, moments and, as JSON in the header, the `TrainState`."""
 
 from __future__ import annotations
 
@@ -11,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -22,9 +17,9 @@ from torch.optim import Optimizer
 from shopsight.errors import DataError, OutputError
 from shopsight.formats.atomic import atomic_path
 
+T = TypeVar("T")
 _HEADER = "shopsight"
 _MODEL, _MOMENTS = "model.", "optimizer."
-_CHUNK = 1 << 20  # elements checked at a time, which bounds the memory of the check
 
 
 def save_weights(path: Path, model: nn.Module, meta: Mapping[str, Any]) -> None:
@@ -79,6 +74,14 @@ def load_part(path: Path, prefix: str, part: nn.Module) -> None:
     _fill(part, _read(path, _MODEL + prefix)[0], path)
 
 
+def weight_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shape of every weight in a file by name, read without the weights."""
+    with _opened(path) as file:
+        names = list(file.keys())
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
+    return _with_prefix(shapes, _MODEL)
+
+
 def _weights(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """Every saved weight and buffer, tied ones once, under their first name."""
     saved = set(model.state_dict())
@@ -86,9 +89,8 @@ def _weights(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     yield from ((name, buffer) for name, buffer in model.named_buffers() if name in saved)
 
 
-def _with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    found = ((name, tensor) for name, tensor in tensors.items() if name.startswith(prefix))
-    return {name.removeprefix(prefix): tensor for name, tensor in found}
+def _with_prefix(values: Mapping[str, T], prefix: str) -> dict[str, T]:
+    return {name.removeprefix(prefix): v for name, v in values.items() if name.startswith(prefix)}
 
 
 def _fill(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
@@ -108,8 +110,7 @@ def _write(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     # A NaN that was saved could never be trained away, and would replace a good checkpoint.
     for name, tensor in plain.items():
-        chunks = torch.split(tensor.flatten(), _CHUNK) if tensor.is_floating_point() else ()
-        if not all(bool(chunk.isfinite().all()) for chunk in chunks):
+        if not bool(tensor.isfinite().all()):
             raise OutputError(f"{path}: not saved: '{name}' contains NaN or Inf")
     with atomic_path(path) as temporary:
         try:

@@ -2,11 +2,10 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from unittest.mock import Mock
 
 import huggingface_hub
 import pytest
-from huggingface_hub.errors import LocalEntryNotFoundError, RemoteEntryNotFoundError
+from huggingface_hub.errors import LocalEntryNotFoundError
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
@@ -237,7 +236,7 @@ def test_by_name_it_comes_from_the_hub(monkeypatch, tmp_path):
     bert_folder(tmp_path / "hub", do_lower_case=True)
     requested = publish(monkeypatch, tmp_path / "hub")
     bert = load_vocabulary("someone/bert-tiny")
-    assert requested == ["tokenizer.json", "vocab.txt", "tokenizer_config.json"]
+    assert requested == [["tokenizer.json", "vocab.txt", "tokenizer_config.json"]]
     assert (bert.tokens, bert.source) == (BERT, "someone/bert-tiny")
 
 
@@ -245,7 +244,7 @@ def test_saved_it_needs_the_hub_no_more(monkeypatch, tmp_path):
     publish(monkeypatch, bert_folder(tmp_path / "hub"))
     bert = load_vocabulary("someone/bert-tiny")
     bert.save(tmp_path / "mine")
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", None)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", None)
     assert load_vocabulary(tmp_path / "mine").encode(QUERIES) == bert.encode(QUERIES)
 
 
@@ -256,10 +255,10 @@ def test_a_hub_model_without_tokenizer_is_rejected(monkeypatch, tmp_path):
 
 
 def test_an_unreachable_hub_is_named(monkeypatch):
-    def download(name, file):
+    def download(name, allow_patterns):
         raise LocalEntryNotFoundError("no connection")
 
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     with pytest.raises(DataError, match="hub cannot be reached, and 'bert-tiny' is not in its"):
         load_vocabulary("bert-tiny")
 
@@ -283,17 +282,15 @@ def saved(folder: Path) -> Path:
     return folder
 
 
-def publish(monkeypatch, folder: Path) -> list[str]:
-    """Let the hub be a local folder; returns the list of files that it serves."""
+def publish(monkeypatch, folder: Path) -> list[list[str]]:
+    """Let the hub be a local folder; returns the lists of files that are asked of it."""
     requested = []
 
-    def download(name, file):
-        requested.append(file)
-        if not (folder / file).is_file():
-            raise RemoteEntryNotFoundError("404", response=Mock(headers={}))
-        return str(folder / file)
+    def download(name, allow_patterns):
+        requested.append(allow_patterns)
+        return str(folder)
 
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     return requested
 
 

@@ -15,11 +15,13 @@ from shopsight.api.search import Index
 from shopsight.api.settings import build_settings
 from shopsight.config import IndexConfig
 from shopsight.data.dataset import PreparedData
+from shopsight.device import choose_device
 from shopsight.errors import OutputError, UsageError
 from shopsight.inference import ranker
-from shopsight.inference.captioner import Description
+from shopsight.inference.captioner import Captioner, Description
 from shopsight.inference.ensemble import ENSEMBLE
 from shopsight.inference.evaluate import TrainingResults
+from shopsight.inference.run_folder import RunFolder
 from shopsight.models.registry import RETRIEVAL
 from shopsight.search.index import build_index
 from shopsight.tables import Grid, Tabular
@@ -110,7 +112,7 @@ class Ranker(ranker.Ranker):
             data, data.products if product_ids is None else product_ids, model
         )
 
-    def describe(  # type: ignore[override]
+    def describe(
         self,
         data: PreparedData | str | Path,
         product_ids: Sequence[str],
@@ -133,7 +135,8 @@ class Ranker(ranker.Ranker):
         """
         if min(tags, beam, depth) < 1:
             raise UsageError("--tags, --beam and --depth must be at least 1")
-        return Descriptions(super().describe(as_data(data), product_ids, tags, beam, depth))
+        captioner = Captioner(self.folder, as_data(data), self.device)
+        return Descriptions(captioner.describe(product_ids, tags, beam, depth))
 
     def build_index(
         self,
@@ -172,4 +175,4 @@ def open_ranker(path: str | Path, device: str = "auto") -> Ranker:
     Raises:
         DataError: the folder is not a run folder, or is damaged.
     """
-    return Ranker.open(path, device)
+    return Ranker(RunFolder.read(path), choose_device(device))

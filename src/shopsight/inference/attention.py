@@ -18,11 +18,6 @@ from shopsight.models.registry import explaining_model
 class AttentionWeights:
     """Weights of the words of a query and of the regions of a photo, as a model scores them.
 
-    Args:
-        folder: the run folder.
-        data: the prepared folder.
-        device: where the model runs.
-
     Raises:
         UsageError: no trained model is `shopsight.models.base.Explainable`.
     """
@@ -39,15 +34,14 @@ class AttentionWeights:
         """The words of a query with their weights for a product, which sum to 1."""
         tokens = pad_tokens(self._vocabulary.encode([text]), self._vocabulary.pad)
         queries = self._model.encode_queries(tokens.to(self._device))
-        products = self._model.encode_products(self._regions(product_id))
+        regions = one_product(self._data, product_id, self._device)
+        products = self._model.encode_products(regions)
         weights = self._model.attribute(queries, products).weights
         return word_weights(self._vocabulary, text, weights[0])
 
     @torch.inference_mode()
     def regions(self, product_id: str) -> list[float]:
         """The weights of the regions in the embedding of a photo, which sum to 1."""
-        weights: list[float] = self._model.region_weights(self._regions(product_id)).tolist()
+        regions = one_product(self._data, product_id, self._device)
+        weights: list[float] = self._model.region_weights(regions).tolist()
         return weights
-
-    def _regions(self, product_id: str) -> Any:
-        return one_product(self._data, product_id, self._device)

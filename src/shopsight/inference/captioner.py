@@ -20,10 +20,7 @@ _OVERSAMPLE = 4  # tags searched for each one shown, since pieces of words are d
 
 @dataclass(frozen=True)
 class Description:
-    """Tags of a product with their probabilities, and captions with log probabilities, best first.
-
-    A tag's probability is that of the word being a label of the photo.
-    """
+    """Tags of a product with the probabilities of being labels; captions with log probabilities."""
 
     product_id: str
     tags: tuple[tuple[str, float], ...]
@@ -45,13 +42,9 @@ class Captioner:
     def describe(
         self, product_ids: Sequence[str], tags: int, beam: int, depth: int
     ) -> list[Description]:
-        """Tags and captions of products.
+        """At most ``tags`` tags of each product, and captions of at most ``depth`` tokens.
 
-        Args:
-            product_ids: the products.
-            tags: maximum number of tags of each.
-            beam: beam width; 1 is greedy search.
-            depth: maximum number of tokens of a caption.
+        A ``beam`` of width 1 is greedy search.
 
         Raises:
             DataError: an unknown product id.

@@ -31,16 +31,11 @@ def rank_split(
     source: RegionReader | None = None,
     device: torch.device | str = "cpu",
 ) -> Run:
-    """Score the candidates of a split.
+    """Score the candidates of a split with a model in eval mode, on its device.
 
     Args:
-        model: in eval mode, on the device.
-        data: the prepared folder.
-        vocabulary: of the model.
-        split: the split of the queries.
         pools: candidates of its queries; all pools of the split if left out.
         source: where regions are read; the store of the data if left out.
-        device: the device of the model.
 
     Raises:
         DataError: an unknown split or candidate.
@@ -61,7 +56,7 @@ def score_pools(
     source: RegionReader | None,
     device: torch.device | str,
 ) -> Run:
-    """Score candidates of any queries, given by id and text; see `rank_split`."""
+    """Score candidates of queries given by id and text; see `rank_split`."""
     queries = encode_texts(model, vocabulary, [texts[query] for query in pools.query_ids], device)
     # A product in several pools is encoded once: encoding costs far more than scoring a pair.
     rows = store.index_of(pools.product_ids.tolist())
@@ -108,13 +103,7 @@ def one_product(data: PreparedData, product_id: str, device: torch.device | str)
 
 
 def word_weights(vocabulary: Vocabulary, text: str, weights: Tensor) -> list[tuple[str, float]]:
-    """The words of a query as written, with the summed weights of their tokens.
-
-    Args:
-        vocabulary: of the model.
-        text: the query.
-        weights: (T,) weights of its tokens in the order of `Vocabulary.encode`.
-    """
+    """The words of a query as written, with the summed ``weights`` (T,) of their tokens."""
     of_token = weights.tolist()
     return [
         (word, sum((of_token[position] for position in positions), 0.0))

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from shopsight.errors import DataError, unknown_name
+from shopsight.errors import unknown_name
 from shopsight.inference.run_folder import RunFolder
 from shopsight.models.registry import ModelInputs, model_names, model_spec
 from shopsight.models.word_vectors import WordVectors
-from shopsight.weights import load_weights
-
-_PREFIX = "model."  # of weights in a file, as `save_weights` writes them
+from shopsight.weights import load_weights, weight_shapes
 
 
 def trained_models(folder: RunFolder) -> list[str]:
@@ -33,7 +28,7 @@ def load_model(folder: RunFolder, name: str, device: torch.device | str = "cpu")
     if name not in trained:
         raise unknown_name(f"model of {folder.path}", name, trained)
     path, recipe = folder.stage(name).best, folder.recipe
-    shapes = _shapes(path)
+    shapes = weight_shapes(path)
     # Word vectors of a published model are as wide as they were, which only the file knows.
     tables = (shape for weight, shape in shapes.items() if weight.rpartition(".")[2] == "table")
     inputs = ModelInputs(
@@ -46,18 +41,3 @@ def load_model(folder: RunFolder, name: str, device: torch.device | str = "cpu")
     model: nn.Module = model_spec(name).network_class.build(recipe.model(name), inputs)
     load_weights(path, model)
     return model.requires_grad_(False).eval().to(device)
-
-
-def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """The shape of every weight in a file, by name."""
-    try:
-        with safe_open(path, "pt") as file:
-            names = [name for name in file.keys() if name.startswith(_PREFIX)]  # noqa: SIM118
-            return {
-                name.removeprefix(_PREFIX): tuple(file.get_slice(name).get_shape())
-                for name in names
-            }
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: missing; train that stage again") from error
-    except (SafetensorError, OSError) as error:
-        raise DataError(f"{path}: damaged; train that stage again") from error

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from shopsight.data.dataset import PreparedData
-from shopsight.device import choose_device
 from shopsight.errors import DataError, UsageError, unknown_name
 from shopsight.formats.runs import read_run, write_run
-from shopsight.inference.captioner import Captioner, Description
 from shopsight.inference.encode import encode_texts, rank_split, read_regions
 from shopsight.inference.ensemble import ENSEMBLE, Ensemble, load_ensembles
 from shopsight.inference.load import load_model, trained_models
@@ -29,15 +26,7 @@ from shopsight.types import Pools, Run
 
 
 class Ranker:
-    """The models and ensembles of a run folder.
-
-    Args:
-        folder: the run folder.
-        device: where models run.
-
-    Attributes:
-        models: names of the trained models.
-        ensembles: fitted ensembles by name.
+    """The trained ``models`` and fitted ``ensembles`` of a run folder.
 
     Raises:
         DataError: no stage is finished.
@@ -50,11 +39,6 @@ class Ranker:
             raise DataError(f"{folder.path}: no stage is finished yet; resume with train --resume")
         self.ensembles = {ensemble.name: ensemble for ensemble in load_ensembles(folder.path)}
         self._loaded: dict[str, Any] = {}
-
-    @classmethod
-    def open(cls, path: str | Path, device: str = "auto") -> Self:
-        """Open a run folder. Raises DataError unless it is one, UsageError for the device."""
-        return cls(RunFolder.read(path), choose_device(device))
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -73,12 +57,7 @@ class Ranker:
         return self._loaded[name]
 
     def rank(self, data: PreparedData, split: str, model: str | None = None) -> Run:
-        """Rank the candidates of a split.
-
-        Args:
-            data: a prepared folder.
-            split: one of its splits.
-            model: name of a model or an ensemble; `default` if left out.
+        """Rank the candidates of a split with a model or an ensemble, by default `default`.
 
         Raises:
             UsageError: an unknown model.
@@ -123,8 +102,7 @@ class Ranker:
     def encode_queries(self, queries: Sequence[str], model: str = RETRIEVAL) -> NDArray[np.float32]:
         """(Q, D) vectors of queries. Raises UsageError if the model has no vectors."""
         network = self._vector_model(model)
-        encoded = encode_texts(network, self.vocabulary, queries, self.device)
-        return _array([encoded.vectors])
+        return _array([encode_texts(network, self.vocabulary, queries, self.device).vectors])
 
     @torch.inference_mode()
     def encode_products(
@@ -137,24 +115,8 @@ class Ranker:
             DataError: an unknown product id.
         """
         network = self._vector_model(model)
-        products = data.store.index_of(product_ids)
-        return _array(
-            [
-                network.encode_products(regions.to(self.device)).vectors
-                for regions in read_regions(data.store, products)
-            ]
-        )
-
-    def describe(
-        self,
-        data: PreparedData,
-        product_ids: Sequence[str],
-        tags: int = 6,
-        beam: int = 5,
-        depth: int = 15,
-    ) -> list[Description]:
-        """Tags and captions of products; see `Captioner.describe`."""
-        return Captioner(self.folder, data, self.device).describe(product_ids, tags, beam, depth)
+        blocks = read_regions(data.store, data.store.index_of(product_ids))
+        return _array([network.encode_products(b.to(self.device)).vectors for b in blocks])
 
     def _vector_model(self, name: str) -> Any:
         fields = getattr(model_spec(name).encodings_class, "__annotations__", {})
@@ -166,7 +128,5 @@ class Ranker:
         return self.model(name)
 
 
-def _array(parts: Sequence[torch.Tensor]) -> NDArray[np.float32]:
-    vectors = torch.cat(list(parts)) if parts else torch.empty(0, 0)
-    array: NDArray[np.float32] = vectors.float().cpu().numpy()
-    return array
+def _array(parts: list[torch.Tensor]) -> NDArray[np.float32]:
+    return np.asarray((torch.cat(parts) if parts else torch.empty(0, 0)).float().cpu())

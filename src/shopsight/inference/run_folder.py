@@ -33,12 +33,7 @@ FREE_SETTINGS = frozenset({"workers", "keep", "checkpoint_steps", "threads"})
 
 
 class RunFolder:
-    """The folder of a training: `open` it to train, `read` it to use the trained models.
-
-    Attributes:
-        path: the folder.
-        manifest: the content of ``run.json``.
-    """
+    """The folder of a training: `open` it to train, `read` it to use the trained models."""
 
     def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
         self.path, self.manifest = path, manifest
@@ -48,8 +43,8 @@ class RunFolder:
         """Create a run folder, or resume one of the same recipe and data.
 
         Raises:
-            UsageError: it has another recipe; the sentence names the key.
-            DataError: it has other data, or is damaged; the sentence names the file.
+            UsageError: it has another recipe.
+            DataError: it has other data, or is damaged.
             OutputError: it cannot be written, or holds something else.
         """
         folder = Path(path)
@@ -95,7 +90,7 @@ class RunFolder:
 
     def _check_same(self, recipe: Recipe, data: PreparedData) -> None:
         # Settings of a later version are missing in the file; `self.recipe` has their defaults.
-        old, new = dict(_flat(asdict(self.recipe))), dict(_flat(asdict(recipe)))
+        old, new = dict(flattened(asdict(self.recipe))), dict(flattened(asdict(recipe)))
         for key in sorted(old.keys() | new.keys()):
             if old.get(key) != new.get(key) and key.rpartition(".")[2] not in FREE_SETTINGS:
                 raise UsageError(
@@ -153,8 +148,13 @@ class StageFolder:
             old.unlink(missing_ok=True)
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Every record of ``metrics.jsonl``."""
-        return list(self.log.read())
+        """Every complete record of ``metrics.jsonl``."""
+        records = list[dict[str, Any]]()
+        if self.log.size():
+            for line in self.log.path.read_text(encoding="utf-8").splitlines():
+                with suppress(ValueError):  # the last line of a killed process may be cut off
+                    records.append(json.loads(line))
+        return records
 
     def done(self) -> dict[str, Any] | None:
         """The content of ``done.json``; None while the stage is not finished."""
@@ -172,32 +172,25 @@ class StageFolder:
         write_json(self.path / "done.json", dict(result))
 
 
+@dataclass(frozen=True)
 class MetricsLog:
     """Append-only JSONL log, truncated on resume."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    path: Path
 
     def size(self) -> int:
         """Size in bytes."""
-        return self._path.stat().st_size if self._path.exists() else 0
+        return self.path.stat().st_size if self.path.exists() else 0
 
     def truncate(self, size: int) -> None:
         """Drop everything after the first `size` bytes."""
         if self.size() > size:
-            os.truncate(self._path, size)
+            os.truncate(self.path, size)
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Add a record. Raises OutputError, such as on a full disk."""
-        with write_errors(self._path), open(self._path, "a", encoding="utf-8") as file:
+        with write_errors(self.path), open(self.path, "a", encoding="utf-8") as file:
             file.write(json.dumps(dict(record)) + "\n")
-
-    def read(self) -> Iterator[dict[str, Any]]:
-        """Every complete record."""
-        if self._path.exists():
-            for line in self._path.read_text(encoding="utf-8").splitlines():
-                with suppress(ValueError):  # the last line of a killed process may be cut off
-                    yield json.loads(line)
 
 
 def run_vocabulary(data: PreparedData, recipe: Recipe) -> Vocabulary:
@@ -210,10 +203,10 @@ def _checksums(data: PreparedData) -> dict[str, str]:
     return {name: entry["sha256"] for name, entry in data.manifest["files"].items()}
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flattened(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Nested values, with keys joined by dots."""
     for key, value in values.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from flattened(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value

@@ -24,12 +24,9 @@ class Timings:
 
     @contextmanager
     def measure(self, step: str, resumed: bool = False) -> Iterator[None]:
-        """Time a step.
+        """Time a step, and add the time of earlier calls if this one resumes their work.
 
-        Args:
-            step: its name.
-            resumed: add the time of earlier calls, whose work this one continues; else the
-                longest call counts, since later ones only read its result.
+        Else the longest call counts, since later ones only read its result.
         """
         before, started = self.seconds.get(step, 0.0), time.perf_counter()
         try:

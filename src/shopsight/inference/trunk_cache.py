@@ -1,9 +1,4 @@
-"""The frozen trunk's output for every region of a catalogue, computed once and read back.
-
-Word and sentence match leave the encoder's box layers, norm and attention block as they are, so
-the output of these for a product never changes. It is written to a file, as large as the features
-unless the encoder reduces them, and read like them.
-"""
+"""The frozen trunk's output for every region of a catalogue, computed once and read back."""
 
 from __future__ import annotations
 
@@ -55,11 +50,8 @@ class TrunkCache(RegionStore):
         """Build or resume the trunk cache; open it if it is complete.
 
         Args:
-            folder: the folder of the file.
-            store: the catalogue.
             trunk: from regions to (R, G); called in no-gradient mode.
             key: identifies trunk and data; another key is another file.
-            device: the device of the trunk.
             width: G, if it differs from the store's F.
 
         Raises:

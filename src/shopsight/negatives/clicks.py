@@ -1,7 +1,6 @@
 """Clicks as sorted arrays for fast lookup, and pools of similar clicked texts.
 
-Equal queries share one of U texts (see `shopsight.negatives.groups`). N is the number of distinct
-clicked (text, product) pairs.
+N is the number of distinct clicked pairs of a text (`shopsight.negatives.groups`) and a product.
 """
 
 from __future__ import annotations
@@ -93,11 +92,6 @@ class NegativePool:
         kept = (neighbours >= 0) & (clicks.counts > 0)[neighbours]
         sizes = kept.sum(axis=1)
         return cls(neighbours[kept], np.cumsum(sizes) - sizes, sizes)
-
-    @classmethod
-    def of_all(cls, clicks: ClickIndex) -> NegativePool:
-        """Pool all clicked texts."""
-        return cls.by_label(np.zeros(len(clicks.counts), np.int32), clicks)
 
     def sample_member(self, texts: IntArray, rng: np.random.Generator) -> IntArray:
         """(n,) a random pool member for each text; each pool must have one."""

@@ -1,7 +1,6 @@
 """K-means clusters of queries, over TF-IDF vectors reduced by truncated SVD.
 
-SVD and K-means are fitted to a seeded sample and applied to all queries in blocks, so that time and
-memory stay bounded at millions of queries.
+Both are fitted to a seeded sample and applied in blocks, which bounds time and memory.
 """
 
 from __future__ import annotations
@@ -31,11 +30,7 @@ def cluster_count(queries: int, clusters: int) -> int:
 
 
 def cluster_queries(
-    queries: QueryWords,
-    clusters: int,
-    dimensions: int,
-    seed: int,
-    progress: Progress = no_progress,
+    queries: QueryWords, clusters: int, dimensions: int, seed: int, progress: Progress = no_progress
 ) -> NDArray[np.int32]:
     """(U,) cluster of each query, from 0, repeatable by seed.
 

@@ -1,14 +1,12 @@
-"""Query groups, from which hard negatives are drawn.
+"""Query groups, from which hard negatives are drawn: last words, clusters and shared words.
 
-Three kinds: queries with the same last word, queries in the same cluster, and the queries that
-share the most words. Queries that are equal after normalisation are one text, so that neither can
-become a negative of the other.
+Queries that are equal after normalisation are one text: neither is a negative of the other.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +26,7 @@ from shopsight.negatives.clusters import cluster_queries
 from shopsight.negatives.overlap import overlap_neighbours
 from shopsight.negatives.words import index_words
 from shopsight.text.normalise import normalise
-from shopsight.types import IntArray, Progress, no_progress
+from shopsight.types import Progress, no_progress
 
 GROUPS = ManifestFormat(
     "negatives.json",
@@ -46,8 +44,7 @@ class QueryGroups:
     Attributes:
         text: (Q,) text of each query, 0 to U - 1.
         query: (U,) first query with each text.
-        last_word: (U,) last-word group of each text.
-        cluster: (U,) cluster of each text.
+        last_word, cluster: (U,) group of each text.
         neighbours: (U, M) the texts that share the most words with each, best first; -1 is
             padding. M is at most U - 1, and at least 1.
         manifest: settings, counts, seed and fingerprint, the content of ``negatives.json``.
@@ -65,16 +62,11 @@ ARRAYS = ("text", "query", "last_word", "cluster", "neighbours")
 
 
 def build_query_groups(
-    texts: Sequence[str],
-    config: NegativesConfig,
-    seed: int,
-    workers: int = 0,
-    progress: Progress = no_progress,
+    texts: Sequence[str], config: NegativesConfig, seed: int, progress: Progress = no_progress
 ) -> QueryGroups:
     """Group queries by last word, cluster and shared words, repeatably by seed.
 
-    Progress has the stages "words", "clusters" and "overlap". Threads (``workers``, 0 for all cores
-    of this process) do not change the result.
+    Progress has the stages "words", "clusters" and "overlap".
 
     Raises:
         DataError: there are no queries.
@@ -89,21 +81,24 @@ def build_query_groups(
         min(config.neighbours, max(len(distinct) - 1, 1)),
         config.postings,
         np.random.default_rng(seed),
-        workers or len(os.sched_getaffinity(0)),
+        len(os.sched_getaffinity(0)),
         progress,
     )
+    sizes, names = np.bincount(words.last_words), words.last_word_names
     manifest = {
         "queries": len(texts),
         "texts": len(distinct),
         "words": len(words.frequency),
-        "last_words": len(words.last_word_names),
-        "last_words_of_one_text": int((np.bincount(words.last_words) == 1).sum()),
-        "largest_last_words": _largest(words.last_word_names, words.last_words),
+        "last_words": len(names),
+        "last_words_of_one_text": int((sizes == 1).sum()),
+        "largest_last_words": {
+            names[i]: int(sizes[i]) for i in np.argsort(-sizes, kind="stable")[:10]
+        },
         "clusters": len(np.unique(cluster)),
         "without_neighbours": int((neighbours < 0).all(axis=1).sum()),
         "settings": asdict(config),
         "seed": seed,
-        "fingerprint": queries_fingerprint(texts),
+        "fingerprint": fingerprint(map(normalise, texts)),
     }
     last_word = words.last_words.astype(np.int32)
     return QueryGroups(text, query, last_word, cluster, neighbours, manifest)
@@ -129,15 +124,6 @@ def _distinct_texts(
     text = np.fromiter(numbers, np.int32, len(texts))
     _, first = np.unique(text, return_index=True)
     return text, first.astype(np.int32), list(ids)
-
-
-def queries_fingerprint(texts: Iterable[str]) -> str:
-    """Checksum of normalised queries in their order.
-
-    >>> queries_fingerprint(["Red  dress"]) == queries_fingerprint(["red dress"])
-    True
-    """
-    return fingerprint(map(normalise, texts))
 
 
 def save_query_groups(groups: QueryGroups, folder: str | Path) -> None:
@@ -170,19 +156,15 @@ def load_query_groups(folder: str | Path, texts: Sequence[str] | None = None) ->
             raise DataError(
                 f"{folder / name}.npy: does not fit {GROUPS.file}; build the groups again"
             )
-    if texts is not None and queries_fingerprint(texts) != manifest["fingerprint"]:
+    if texts is not None and fingerprint(map(normalise, texts)) != manifest["fingerprint"]:
         raise DataError(f"{folder}: built from other queries than these; {GROUPS.remedy}")
     return QueryGroups(**arrays, manifest=manifest)
 
 
 def query_groups(data: PreparedData, config: NegativesConfig, seed: int, own: Path) -> QueryGroups:
-    """The query groups of the prepared folder or of the run if they fit, else new ones.
+    """The query groups of the run (``own``) or of the prepared folder if they fit, else new ones.
 
-    Args:
-        data: the prepared folder.
-        config: groups and drawing; groups fit also if only the drawing differs.
-        seed: of the clusters.
-        own: the folder for new groups.
+    They fit also if only the drawing differs.
     """
     texts = data.queries(TRAIN).texts
     for folder in (own, data.path / "negatives"):
@@ -200,9 +182,3 @@ def query_groups(data: PreparedData, config: NegativesConfig, seed: int, own: Pa
 
 # Settings of the sampler, which the groups do not depend on.
 _DRAWING = dict.fromkeys(("last_word_fraction", "tries"), 0)
-
-
-def _largest(names: list[str], groups: IntArray, count: int = 10) -> dict[str, int]:
-    """Names and sizes of the largest groups."""
-    sizes = np.bincount(groups, minlength=len(names))
-    return {names[i]: int(sizes[i]) for i in np.argsort(-sizes, kind="stable")[:count]}

@@ -1,7 +1,6 @@
 """Overlap neighbours: for each query, the queries that share the most words, weighted by IDF.
 
-Such negatives are the idea of the first-place team of KDD Cup 2020 (Multimodalities Recall). The
-weight of a word is its inverse document frequency, log(1 + U / df).
+Such negatives are the idea of the first-place team of KDD Cup 2020 (Multimodalities Recall).
 
 All pairs of a million queries are out of reach, so candidates are proposed and then scored exactly.
 Each word proposes a sample of its queries, and so does each pair of words: pairs find the queries
@@ -44,15 +43,11 @@ def overlap_neighbours(
     workers: int = 1,
     progress: Progress = no_progress,
 ) -> NDArray[np.int32]:
-    """Find the queries with the largest weight of shared words, for each query.
+    """(U, M) queries with the largest weight of shared words, then by index; -1 is padding.
 
     The result is exact if no word is in more than ``postings`` queries, and otherwise exact among
-    the proposed candidates.
-
-    Threads (``workers``) do not change the result. Progress has the stage "overlap".
-
-    Returns:
-        (U, M) query indices, largest overlap first, then by index; -1 is padding.
+    the proposed candidates. Threads (``workers``) do not change it. Progress has the stage
+    "overlap".
     """
     total = len(queries)
     nearest = np.full((total, neighbours), -1, np.int32)

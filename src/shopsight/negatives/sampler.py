@@ -1,8 +1,6 @@
 """Hard-negative sampling: for each clicked (query, product), a negative query and product.
 
-Negatives come from queries of the same group (docs/method.md, section 2) and are never positives.
-The groups are those of `shopsight.negatives.groups`. The time is bounded: a few random tries, then
-a scan of the group, then the next wider group.
+The time is bounded: a few random tries, then a scan of the group, then the next wider group.
 """
 
 from __future__ import annotations
@@ -68,7 +66,7 @@ class NegativeSampler:
         self._pools = [
             NegativePool.by_label(groups.last_word, self._clicks),
             NegativePool.by_label(groups.cluster, self._clicks),
-            NegativePool.of_all(self._clicks),
+            NegativePool.by_label(np.zeros_like(groups.cluster), self._clicks),
         ]
         if source == "overlap":
             self._pools.insert(0, NegativePool.by_neighbours(groups.neighbours, self._clicks))
@@ -106,7 +104,8 @@ class NegativeSampler:
             for _ in range(self._config.tries):
                 if not len(rows):
                     break
-                values, is_negative = draw.guess(pool, rows, rng)
+                values = draw.sample(pool, rows, rng)
+                is_negative = draw.is_negative(rows, values)
                 negatives[rows[is_negative]] = values[is_negative]
                 rows = rows[~is_negative]
             for row in rows:
@@ -122,34 +121,31 @@ class _QueryDraw:
     def __init__(self, clicks: ClickIndex, texts: IntArray, products: IntArray) -> None:
         self.clicks, self.texts, self.products = clicks, texts, products
 
-    def guess(
-        self, pool: NegativePool, rows: IntArray, rng: np.random.Generator
-    ) -> tuple[IntArray, BoolArray]:
-        """(n,) a random value for each row, and (n,) True where it is a negative."""
-        texts, products = self.texts[rows], self.products[rows]
-        others = pool.sample_member(texts, rng)
-        return others, (others != texts) & ~self.clicks.contains(others, products)
+    def sample(self, pool: NegativePool, rows: IntArray, rng: np.random.Generator) -> IntArray:
+        """(n,) a random value from the pool of each row."""
+        return pool.sample_member(self.texts[rows], rng)
 
-    def negatives(self, row: int, members: IntArray) -> IntArray:
-        """All negatives of a row among pool members."""
-        is_negative = members != self.texts[row]
-        is_negative &= ~self.clicks.contains(members, self.products[row])
-        return members.compress(is_negative)
+    def values(self, members: IntArray) -> IntArray:
+        """All values of pool members."""
+        return members
+
+    def is_negative(self, rows: IntArray | int, values: IntArray) -> BoolArray:
+        """(n,) True where a value is a negative of its row."""
+        clicked: BoolArray = self.clicks.contains(values, self.products[rows])
+        return ~clicked & np.not_equal(values, self.texts[rows])
 
 
 class _ProductDraw(_QueryDraw):
     """Draws of negative products."""
 
-    def guess(
-        self, pool: NegativePool, rows: IntArray, rng: np.random.Generator
-    ) -> tuple[IntArray, BoolArray]:
-        texts = self.texts[rows]
-        products = self.clicks.sample_product(pool.sample_member(texts, rng), rng)
-        return products, ~self.clicks.contains(texts, products)
+    def sample(self, pool: NegativePool, rows: IntArray, rng: np.random.Generator) -> IntArray:
+        return self.clicks.sample_product(super().sample(pool, rows, rng), rng)
 
-    def negatives(self, row: int, members: IntArray) -> IntArray:
-        products = self.clicks.all_products(members)
-        return products.compress(~self.clicks.contains(self.texts[row], products))
+    def values(self, members: IntArray) -> IntArray:
+        return self.clicks.all_products(members)
+
+    def is_negative(self, rows: IntArray | int, values: IntArray) -> BoolArray:
+        return ~self.clicks.contains(self.texts[rows], values)
 
 
 def _scan(draw: _QueryDraw, pool: NegativePool, row: int, rng: np.random.Generator) -> int:
@@ -157,9 +153,9 @@ def _scan(draw: _QueryDraw, pool: NegativePool, row: int, rng: np.random.Generat
     members = pool.all_members(int(draw.texts[row]))
     members = np.roll(members, -int(rng.integers(len(members))))
     for start in range(0, len(members), _BLOCK):
-        negatives = draw.negatives(row, members[start : start + _BLOCK])
-        if len(negatives):
-            return int(negatives[0])
+        values = draw.values(members[start : start + _BLOCK])
+        if (is_negative := draw.is_negative(row, values)).any():
+            return int(values[is_negative.argmax()])
     return -1
 
 

@@ -20,10 +20,8 @@ _STEP = 50_000
 class QueryWords:
     """Distinct words of U texts over a vocabulary of W words.
 
-    Attributes:
-        incidence: (U, W) scipy CSR matrix of float32 ones, indices sorted.
-        last_words: (U,) index in ``last_word_names`` of each text's last word.
-        last_word_names: the distinct last words, in order of first appearance.
+    ``incidence`` (U, W) is a scipy CSR matrix of float32 ones with sorted indices, ``last_words``
+    (U,) the index of each text's last word in ``last_word_names``.
     """
 
     incidence: Any

@@ -99,13 +99,5 @@ def _bare(piece: str) -> str:
 def _stripped(piece: str) -> str:
     if piece.isalnum():
         return piece
-    start, stop = 0, len(piece)
-    while start < stop and not _is_word_part(piece[start]):
-        start += 1
-    while stop > start and not _is_word_part(piece[stop - 1]):
-        stop -= 1
-    return piece[start:stop]
-
-
-def _is_word_part(ch: str) -> bool:
-    return unicodedata.category(ch)[0] in "LNM"
+    kept = [i for i, ch in enumerate(piece) if unicodedata.category(ch)[0] in "LNM"]
+    return piece[kept[0] : kept[-1] + 1] if kept else ""

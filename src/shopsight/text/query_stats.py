@@ -9,12 +9,8 @@ from typing import Any, NamedTuple
 from shopsight.text.normalise import normalise, words
 from shopsight.text.stopwords import stop_words
 
-LONG = 12
-"""Number of words beyond which a query is long."""
-
-EXAMPLES = 3
-"""Number of queries that are shown of each kind."""
-
+LONG = 12  # words beyond which a query is long
+EXAMPLES = 3  # queries that are shown of each kind
 REPEATED = "duplicate after normalisation"
 
 
@@ -28,14 +24,16 @@ class Query(NamedTuple):
 
 ODDITIES: dict[str, Callable[[Query], bool]] = {
     "empty": lambda q: not q.normal,
-    "control or format characters": lambda q: not q.text.isprintable() and _has_control(q.text),
+    "control or format characters": lambda q: any(
+        unicodedata.category(c)[0] == "C" for c in q.text
+    ),
     "non-ASCII characters": lambda q: not q.text.isascii(),
     "non-Latin script": lambda q: not q.text.isascii() and any(map(_is_foreign, q.text)),
     "upper case": lambda q: q.text != q.text.lower(),
     "repeated white space": lambda q: q.text != " ".join(q.text.split()),
     "starts with punctuation": lambda q: _is_mark(q.normal[:1]),
     "ends with punctuation": lambda q: _is_mark(q.normal[-1:]),
-    "isolated punctuation": lambda q: any(map(_is_only_marks, q.normal.split())),
+    "isolated punctuation": lambda q: any(all(map(_is_mark, p)) for p in q.normal.split()),
     "unpaired bracket or quote": lambda q: _is_unpaired(q.normal),
     "no word": lambda q: bool(q.normal) and not q.words,
     "function words only": lambda q: bool(q.words) and stop_words().issuperset(q.words),
@@ -51,12 +49,7 @@ ODDITIES: dict[str, Callable[[Query], bool]] = {
 
 
 def describe_queries(texts: Iterable[str]) -> dict[str, Any]:
-    """Count queries by kind; no kind is an error.
-
-    Returns:
-        For JSON: ``queries`` and ``distinct`` (after normalisation) are counts, ``words_mean`` and
-        ``words_max`` are words per query, and ``odd`` has the ``count`` and the first
-        ``examples`` of each kind, also of kinds that do not occur.
+    """Count queries, distinct ones (after normalisation), words and oddities; none is an error.
 
     >>> described = describe_queries(["red dress", "Red  dress", ", lamp", "of the"])
     >>> {kind: odd["count"] for kind, odd in described["odd"].items() if odd["count"] > 0}
@@ -89,22 +82,12 @@ def describe_queries(texts: Iterable[str]) -> dict[str, Any]:
     }
 
 
-def _has_control(text: str) -> bool:
-    return any(unicodedata.category(character)[0] == "C" for character in text)
+def _is_mark(ch: str) -> bool:
+    return ch != "" and not ch.isalnum() and unicodedata.category(ch)[0] in "PS"
 
 
-def _is_mark(character: str) -> bool:
-    return (
-        character != "" and not character.isalnum() and unicodedata.category(character)[0] in "PS"
-    )
-
-
-def _is_only_marks(piece: str) -> bool:
-    return not piece[0].isalnum() and all(map(_is_mark, piece))
-
-
-def _is_foreign(character: str) -> bool:
-    return character.isalpha() and not unicodedata.name(character, "LATIN").startswith("LATIN")
+def _is_foreign(ch: str) -> bool:
+    return ch.isalpha() and not unicodedata.name(ch, "LATIN").startswith("LATIN")
 
 
 def _is_number(word: str) -> bool:

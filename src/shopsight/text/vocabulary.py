@@ -36,20 +36,12 @@ _BATCH = 8192
 
 
 class Vocabulary:
-    """V tokens, and the encoding of queries as token ids.
-
-    Made by `train_vocabulary` or `load_vocabulary`.
+    """V ``tokens`` by id, and the encoding of queries as token ids.
 
     Args:
-        tokenizer: a WordPiece tokenizer.
-        source: where it came from, for people.
+        source: where the tokenizer came from, for people.
         stop: tokens that `encode` leaves out; by default `stop_words`.
         merge_plurals: encode English plurals as their singular where both are tokens.
-
-    Attributes:
-        tokens: the V tokens by id.
-        pad, unk: ids of the padding and the unknown token.
-        start, end: ids of the tokens around a generated sequence.
 
     Raises:
         DataError: the tokenizer is not WordPiece, or lacks one of the four special tokens.
@@ -83,11 +75,9 @@ class Vocabulary:
         return len(self.tokens)
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Encode texts; at least one token each, without start and end.
+        """The tokens of each text, without those that are stop words as whole words.
 
-        A text is normalised and split into WordPieces; those that are stop words, as whole words,
-        are left out. A text of stop words only keeps them, and a text without any token becomes
-        the unknown token.
+        A text of stop words only keeps them, and a text without any token becomes the unknown one.
         """
         encoded: list[list[int]] = []
         for start in range(0, len(texts), _BATCH):
@@ -158,12 +148,7 @@ class Vocabulary:
 
 
 def train_vocabulary(queries: Iterable[str], size: int) -> Vocabulary:
-    """Train a WordPiece vocabulary on queries, deterministically.
-
-    Args:
-        queries: the training queries.
-        size: maximum number of tokens, special tokens included; single characters are kept beyond
-            it.
+    """Train a WordPiece vocabulary of at most ``size`` tokens, repeatably; see `wordpiece.train`.
 
     Raises:
         DataError: no query contains a word.
@@ -177,9 +162,7 @@ def train_vocabulary(queries: Iterable[str], size: int) -> Vocabulary:
 def load_vocabulary(name_or_folder: str | Path) -> Vocabulary:
     """Load a vocabulary from a local folder or, by name, from the Hugging Face hub.
 
-    A folder holds what `Vocabulary.save` wrote, or a ``tokenizer.json``, or BERT's ``vocab.txt``
-    with an optional ``tokenizer_config.json``; only WordPiece is supported. Once saved, a
-    vocabulary from the hub needs no network.
+    A folder holds what `Vocabulary.save` wrote, or a tokenizer (see `wordpiece.read_folder`).
 
     Raises:
         DataError: no tokenizer there, another kind of tokenizer, or the hub cannot be reached.
@@ -194,10 +177,9 @@ def load_vocabulary(name_or_folder: str | Path) -> Vocabulary:
 
 
 def _singulars(tokens: Sequence[str]) -> IntArray:
-    """(V,) id of the singular for each plural, and the own id for all other tokens.
+    """(V,) id of the singular for each plural that begins with it, else the own id.
 
-    Only plurals that begin with their singular count, so that a word still shows what it is
-    encoded as: "shoes" is "shoe", "dresses" is "dress", and "ladies" stays what it is.
+    So a word still shows what it is encoded as: "shoes" is "shoe", and "ladies" stays.
     """
     ids = {token: i for i, token in enumerate(tokens)}
     singulars = np.arange(len(tokens))
@@ -209,10 +191,10 @@ def _singulars(tokens: Sequence[str]) -> IntArray:
 
 
 def _special_ids(ids: dict[str, int], source: str) -> list[int]:
-    special = []
-    for role, names in _SPECIAL_TOKENS.items():
-        present = [ids[name] for name in names if name in ids]
+    special = {role: [ids[name] for name in names if name in ids]
+               for role, names in _SPECIAL_TOKENS.items()}  # fmt: skip
+    for role, present in special.items():
         if not present:
-            raise DataError(f"{source}: the tokenizer has no token for {role}, such as {names[0]}")
-        special.append(present[0])
-    return special
+            example = _SPECIAL_TOKENS[role][0]
+            raise DataError(f"{source}: the tokenizer has no token for {role}, such as {example}")
+    return [present[0] for present in special.values()]

@@ -48,8 +48,14 @@ def read_folder(folder: Path) -> Tokenizer:
     Raises:
         DataError: neither file exists, it is damaged, or it is another kind of tokenizer.
     """
-    if (folder / TOKENIZER).is_file():
-        return _read_tokenizer(folder / TOKENIZER)
+    path = folder / TOKENIZER
+    if path.is_file():
+        try:
+            return bare(Tokenizer.from_file(str(path)), str(path))
+        except DataError:
+            raise
+        except Exception as error:  # the library raises nothing narrower
+            raise DataError(f"{path}: not a tokenizer file ({error})") from error
     if (folder / BERT).is_file():
         return _read_bert(folder)
     raise DataError(f"{folder}: no tokenizer here, neither {TOKENIZER} nor {BERT}")
@@ -63,16 +69,23 @@ def fetch(name: str) -> Tokenizer:
     """
     if name.startswith((".", "/", "~")):
         raise DataError(f"{name}: no such folder")
-    for file in (TOKENIZER, BERT):
-        path = _download(name, file)
-        if path is not None:
-            break
-    else:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        wanted = [TOKENIZER, BERT, BERT_SETTINGS]
+        folder = Path(snapshot_download(name, allow_patterns=wanted))
+    except LocalEntryNotFoundError as error:
+        raise DataError(
+            f"the Hugging Face hub cannot be reached, and '{name}' is not in its cache; "
+            "give a local folder with a tokenizer instead"
+        ) from error
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise DataError(f"no tokenizer '{name}' on the Hugging Face hub ({reason})") from error
+    if not any((folder / file).is_file() for file in wanted[:2]):
         raise DataError(f"'{name}' on the Hugging Face hub has neither {TOKENIZER} nor {BERT}")
-    if file == BERT:
-        # The hub's cache keeps the files of a model in one folder.
-        _download(name, BERT_SETTINGS)
-    return read_folder(path.parent)
+    return read_folder(folder)
 
 
 def bare(tokenizer: Tokenizer, source: str) -> Tokenizer:
@@ -113,23 +126,13 @@ def _trained(texts: list[str], size: int, special: list[str]) -> Tokenizer:
     return tokenizer
 
 
-def _read_tokenizer(path: Path) -> Tokenizer:
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    # The library raises nothing narrower.
-    except Exception as error:
-        raise DataError(f"{path}: not a tokenizer file ({error})") from error
-    return bare(tokenizer, str(path))
-
-
 def _read_bert(folder: Path) -> Tokenizer:
     try:
         lines = (folder / BERT).read_text(encoding="utf-8").split("\n")
     except UnicodeDecodeError as error:
         raise DataError(f"{folder / BERT}: not a list of tokens in UTF-8") from error
     settings = _read_settings(folder / BERT_SETTINGS)
-    tokens = [line.rstrip("\r") for line in lines]
-    vocabulary = {token: i for i, token in enumerate(tokens) if token}
+    vocabulary = {token: i for i, line in enumerate(lines) if (token := line.rstrip("\r"))}
     tokenizer = Tokenizer(WordPiece(vocabulary, unk_token=settings.get("unk_token", "[UNK]")))
     tokenizer.normalizer = BertNormalizer(
         lowercase=settings.get("do_lower_case", True),
@@ -150,22 +153,3 @@ def _read_settings(path: Path) -> dict[str, Any]:
     if not isinstance(settings, dict):
         raise DataError(f"{path}: not a JSON object")
     return settings
-
-
-def _download(name: str, file: str) -> Path | None:
-    """The local copy of a file; None if the model has no such file."""
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
-
-    try:
-        return Path(hf_hub_download(name, file))
-    except LocalEntryNotFoundError as error:
-        raise DataError(
-            f"the Hugging Face hub cannot be reached, and '{name}' is not in its cache; "
-            "give a local folder with a tokenizer instead"
-        ) from error
-    except EntryNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise DataError(f"no tokenizer '{name}' on the Hugging Face hub ({reason})") from error

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -13,17 +11,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 @dataclass(frozen=True)
 class Status:
-    """Progress of a stage after a step.
+    """Progress of a stage after a step, times without validation.
 
-    Attributes:
-        stage: its name.
-        epoch: the current epoch, from 0, of `epochs`.
-        step: finished steps of the epoch, of `steps`.
-        parts: mean loss parts since the last line of metrics.
-        pairs_per_second: clicked pairs per second, without validation.
-        seconds_left: time to the end of the last epoch, without validation.
-        wait_fraction: fraction of the time spent waiting for data.
-        best: best validation score so far.
+    ``epoch`` counts from 0; ``parts`` are mean loss parts since the last line of metrics.
     """
 
     stage: str
@@ -38,8 +28,8 @@ class Status:
     best: float | None = None
 
 
-class Callback(Protocol):
-    """Callback protocol of a training."""
+class Callback:
+    """Receiver of the progress of a training; ignores it unless overridden."""
 
     def step(self, status: Status) -> None:
         """Receive the status after a step."""
@@ -48,32 +38,16 @@ class Callback(Protocol):
         """Receive a message that is worth keeping, such as a validation score."""
 
 
-class NullCallback:
-    """No-op callback."""
-
-    def step(self, status: Status) -> None:
-        """Do nothing."""
-
-    def note(self, text: str) -> None:
-        """Do nothing."""
-
-
-class ProgressLine:
+class ProgressLine(Callback):
     """A progress line on stderr, redrawn in place on a terminal; elsewhere only notes are written.
 
-    Args:
-        quiet: write nothing at all.
-        console: the console; stderr by default.
+    Nothing at all is written if it is `quiet`.
     """
 
     def __init__(self, quiet: bool = False, console: Console | None = None) -> None:
         self._quiet = quiet
         self._console = console or Console(stderr=True)
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(20),
-            TextColumn("{task.fields[text]}"),
-        )
+        columns = TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.fields[text]}")
         shown = self._console.is_terminal and not quiet
         self._bar = Progress(*columns, console=self._console, transient=True, disable=not shown)
         self._task: TaskID | None = None
@@ -82,12 +56,7 @@ class ProgressLine:
         self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._bar.stop()
 
     def step(self, status: Status) -> None:

@@ -1,10 +1,8 @@
 """Processes that train one model together: rank, gathered rows, averaged gradients.
 
-``torchrun`` starts them and sets their environment; one process needs none of it. The rule that
-makes any number of processes equal to one: every process takes an equal slice of the global
-batch, its loss is a mean over its rows (or the loss of the whole gathered batch), and gradients
-are averaged. The gradient of `gather_rows` is summed over processes, which makes the average
-right for both kinds of loss.
+What makes any number of processes equal to one: each takes an equal slice of the global batch, its
+loss is a mean over its rows (or the loss of the whole gathered batch), and gradients are averaged.
+The gradient of `gather_rows` is summed over processes, which makes the average right for both.
 """
 
 from __future__ import annotations
@@ -28,13 +26,7 @@ _BUCKET = 1 << 24  # elements that are averaged in one message
 
 @dataclass(frozen=True)
 class DistributedContext:
-    """A process among those that train together.
-
-    Args:
-        rank: its number, from 0.
-        size: number of processes, torch's world size.
-        device: the device of its tensors.
-    """
+    """Process `rank`, from 0, of the `size` processes that train together, and its device."""
 
     rank: int = 0
     size: int = 1
@@ -47,8 +39,7 @@ class DistributedContext:
 
     def barrier(self) -> None:
         """Wait for all processes."""
-        if self.size > 1:
-            self.mean([0.0])
+        self.mean([0.0])
 
     def broadcast(self, value: float) -> float:
         """The value of the first process, in every process."""
@@ -74,11 +65,7 @@ class DistributedContext:
 
 @contextmanager
 def init_distributed(device: str = "auto") -> Iterator[DistributedContext]:
-    """Join the processes that ``torchrun`` started, if any; the context of this one.
-
-    Args:
-        device: see `choose_device`, which also lists the errors.
-    """
+    """Join the processes that ``torchrun`` started, if any; see `choose_device` for errors."""
     size, local = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("LOCAL_RANK", "0"))
     chosen = choose_device(device, local)
     if size == 1:
@@ -94,11 +81,7 @@ def init_distributed(device: str = "auto") -> Iterator[DistributedContext]:
 
 
 def gather_rows(rows: Tensor, context: DistributedContext) -> Tensor:
-    """(size * B, ...) rows of all processes in rank order; gradients flow back to their owners.
-
-    Args:
-        rows: (B, ...) rows of this process; every process has the same number.
-    """
+    """(size * B, ...) from the B rows of each process, in rank order; gradients flow back."""
     if context.size == 1:
         return rows
     from torch.distributed.nn.functional import all_gather

@@ -8,14 +8,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 
 from shopsight.batches.click_dataset import ClickedPairs
-from shopsight.batches.loader import Loader, RegionReader
+from shopsight.batches.loader import Loader
 from shopsight.config import Recipe, TrainConfig
 from shopsight.data.dataset import PreparedData
-from shopsight.data.region_store import RegionBatch, RegionStore
 from shopsight.data.split_names import TRAIN
 from shopsight.inference.run_folder import run_vocabulary
 from shopsight.negatives.groups import ungrouped
@@ -23,9 +23,8 @@ from shopsight.training.distributed import DistributedContext
 from shopsight.training.factory import make_loader, make_task
 from shopsight.training.optim import make_optimizer
 from shopsight.training.tasks.base import Task
-from shopsight.types import IntArray
 
-_STEPS, _SECONDS = 3, 10.0  # most steps of a rehearsal, and most time
+_STEPS, _SECONDS = 3, 10.0  # limits of a rehearsal
 _NOTE = (
     "Times are those of training steps, measured on this machine; ranking the validation split,"
     " grouping queries and caching trunks come on top. Memory is the peak of this process so far."
@@ -34,18 +33,9 @@ _NOTE = (
 
 @dataclass(frozen=True)
 class StagePlan:
-    """Estimate of one stage.
+    """Estimate of one stage, all phases together; without speed and time if it is finished.
 
-    Attributes:
-        stage: its name.
-        parameters: weights of its model.
-        trained: weights that it changes.
-        epochs: passes over the clicked pairs, of all phases.
-        steps: batches of all epochs.
-        pairs_per_second: measured; 0 for a finished stage.
-        seconds: of all its steps; 0 for a finished stage.
-        memory_mib: peak memory.
-        finished: it is trained already.
+    ``parameters`` are the weights of its model, ``trained`` those that it changes.
     """
 
     stage: str
@@ -72,12 +62,7 @@ def make_plan(
 ) -> Plan:
     """Rehearse a few steps of each stage on real rows with random negatives; write nothing.
 
-    Args:
-        data: the prepared folder.
-        recipe: all settings.
-        stages: the stages to estimate.
-        out: the run folder, which may hold finished stages.
-        device: where steps run.
+    Stages that are finished in the run folder ``out`` are not rehearsed.
     """
     vocabulary = run_vocabulary(data, recipe)
     pairs = ClickedPairs.of(data, vocabulary, ungrouped(data.queries(TRAIN).texts))
@@ -86,7 +71,8 @@ def make_plan(
     for stage in stages:
         task = make_task(stage, recipe, vocabulary, pairs, data.store, context=context)
         config = recipe.model(stage)
-        source: RegionReader = _AsIfCached(data.store) if config.cache_trunk else data.store
+        # The rows of a trunk cache have the size of the store's, which stands in for it.
+        source = SimpleNamespace(read=data.store.read, through_trunk=config.cache_trunk)
         loaders = [
             make_loader(task, stage, recipe, pairs, source, context, number)
             for number in range(1, len(config.phases) + 1)
@@ -134,18 +120,6 @@ def _step_seconds(task: Task, config: TrainConfig, loader: Loader) -> float:
             torch.cuda.synchronize(device)
         times.append(time.perf_counter() - started)
     return min(times)
-
-
-class _AsIfCached:
-    """The region store in place of a trunk cache, whose rows have the same size."""
-
-    through_trunk = True
-
-    def __init__(self, store: RegionStore) -> None:
-        self._store = store
-
-    def read(self, indices: IntArray) -> RegionBatch:
-        return self._store.read(indices)
 
 
 def _memory_mib(device: torch.device) -> float:

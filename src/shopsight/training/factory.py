@@ -44,14 +44,7 @@ def make_task(
 ) -> Task:
     """The task of a stage before its first step, on the device of the process.
 
-    Args:
-        stage: name of a registered model.
-        recipe: all settings.
-        vocabulary: the tokens.
-        pairs: the clicked pairs, which decide the words that occur.
-        store: the catalogue, which decides the feature width.
-        pretrained: label-match weights, whose encoder and word vectors are loaded.
-        context: the processes that train together.
+    The encoder and the word vectors come from the label-match weights ``pretrained``, if given.
 
     Raises:
         UsageError: the recipe does not fit the data.
@@ -62,8 +55,11 @@ def make_task(
     # vectors are made for every model, needed or not: the numbers after them depend on it.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stage_seed(recipe, stage, "weights"))
-        cooccurring = _cooccurring(pairs) if recipe.words.start == "cooccurrence" else ()
-        words = make_word_vectors(recipe.words, vocabulary.size, cooccurring)
+        clicked = pairs.product_words if recipe.words.start == "cooccurrence" else None
+        cooccurring = np.split(clicked.ids, clicked.offsets[1:-1]) if clicked else []
+        words = make_word_vectors(
+            recipe.words, vocabulary.size, [ids.tolist() for ids in cooccurring]
+        )
         counts = _token_counts(pairs, vocabulary)
         inputs = ModelInputs(recipe, store.width, vocabulary, words, counts)
         model = spec.network_class.build(recipe.model(stage), inputs)
@@ -89,16 +85,7 @@ def make_loader(
     context: DistributedContext,
     phase: int = 1,
 ) -> Loader:
-    """The batches of one phase of a stage.
-
-    Args:
-        task: of the stage; it decides what the batches hold.
-        stage: its name.
-        recipe: all settings.
-        pairs: the clicked pairs.
-        source: the region store, or a cache of trunk outputs.
-        context: the processes that train together.
-        phase: its number, from 1.
+    """The batches of one phase, from 1, of a stage, whose task decides what they hold.
 
     Raises:
         UsageError: the processes cannot divide the batch equally.
@@ -116,12 +103,6 @@ def make_loader(
         size=context.size,
         workers=train.workers,
     )
-
-
-def _cooccurring(pairs: ClickedPairs) -> list[list[int]]:
-    """For each product, the words of all queries that it was clicked for."""
-    words = pairs.product_words
-    return [part.tolist() for part in np.split(words.ids, words.offsets[1:-1])]
 
 
 def _token_counts(pairs: ClickedPairs, vocabulary: Vocabulary) -> Tensor:

@@ -18,13 +18,10 @@ ProductEncodings = TypeVar("ProductEncodings", bound=Encodings)
 
 @dataclass(frozen=True, eq=False)
 class GlobalBatch:
-    """B clicked pairs of all processes, and their U distinct products.
+    """B clicked pairs of all processes, without their regions, and their U distinct products.
 
-    Attributes:
-        batch: the pairs, without the content of regions and without negative queries.
-        first: (U,) index of the first occurrence of each product among the gathered ones; None
-            for one process, whose products are distinct already.
-        context: the processes.
+    ``first`` (U,) is the first occurrence of each product among the gathered ones; None for one
+    process, whose products are distinct already.
     """
 
     batch: PairBatch
@@ -55,7 +52,7 @@ class GlobalBatch:
             product_idx=torch.searchsorted(distinct, clicked),
             query_keys=gather_ragged(batch.query_keys, context),
             product_keys=distinct,
-            product_words=None if words is None else _take(_gather_tokens(words, context), first),
+            product_words=words and _gather_tokens(words, context).take(first),
         )
         return cls(gathered, first, context)
 
@@ -82,7 +79,3 @@ def _gather_tokens(tokens: Tokens, context: DistributedContext) -> Tokens:
     ids = gather_ragged(functional.pad(tokens.ids, (0, missing)), context)
     mask = gather_ragged(functional.pad(tokens.mask, (0, missing)), context)
     return Tokens(ids, mask)
-
-
-def _take(tokens: Tokens, rows: Tensor) -> Tokens:
-    return Tokens(tokens.ids[rows], tokens.mask[rows])

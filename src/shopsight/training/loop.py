@@ -1,8 +1,7 @@
 """The training loop, top to bottom.
 
-It resumes exactly where it was, in the middle of an epoch too, because a step depends on nothing
-but the weights, the optimizer's moments and the `TrainState`: its batch and all its random
-numbers follow from the seed, the step and the process.
+It resumes exactly, in the middle of an epoch too: a step depends on nothing but the weights, the
+moments and the `TrainState`. Its batch and random numbers follow from seed, step and process.
 """
 
 from __future__ import annotations
@@ -10,19 +9,19 @@ from __future__ import annotations
 import math
 import time
 import zlib
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from shopsight.batches.batch import PairBatch
+from shopsight.batches.loader import Loader
 from shopsight.config import TrainConfig
 from shopsight.inference.run_folder import StageFolder
-from shopsight.training.callbacks import Callback, NullCallback, Status
+from shopsight.training.callbacks import Callback, Status
 from shopsight.training.distributed import DistributedContext, average_gradients, broadcast_weights
 from shopsight.training.optim import lr_factor, make_optimizer, set_lr
 from shopsight.training.recorder import Recorder, TrainingError
@@ -32,45 +31,25 @@ from shopsight.training.tasks.base import Task
 from shopsight.weights import load_weights
 
 
-class Batches(Protocol):
-    """A source of batches; see `shopsight.batches.loader.Loader`."""
-
-    @property
-    def batch(self) -> int:
-        """Clicked pairs in a batch, over all processes together."""
-
-    def steps(self, epoch: int) -> int:
-        """Batches of an epoch."""
-
-    def epoch(self, epoch: int, start: int = 0) -> Generator[PairBatch]:
-        """Slices that this process takes of an epoch's batches, from batch `start` on."""
-
-
 @dataclass(frozen=True, eq=False)
 class Phase:
     """Everything that one phase of a stage is trained with.
 
     Args:
-        task: model and losses, on the device.
-        loader: batches by epoch and step.
-        config: epochs, optimizer and schedule.
-        folder: receives checkpoints, metrics and the best weights.
         seed: of dropout.
         validate: scores the task, higher is better; called in the first process only, in
             evaluation mode. Without it the last weights count as the best.
         validate_first: score the initial weights too, as epoch 0.
-        callback: receives the progress of every step.
-        context: the processes that train together.
     """
 
     task: Task
-    loader: Batches
+    loader: Loader
     config: TrainConfig
     folder: StageFolder
     seed: int = 0
     validate: Callable[[Task], float] | None = None
     validate_first: bool = False
-    callback: Callback = field(default_factory=NullCallback)
+    callback: Callback = field(default_factory=Callback)
     context: DistributedContext = field(default_factory=DistributedContext)
 
 
@@ -120,7 +99,8 @@ def fit(phase: Phase) -> StageResult:
                         state.add(means, waited + time.perf_counter() - began, waited)
                         phase.callback.step(_status(phase, state, steps))
                         recorder.log_step(state, steps, config.lr * factor, loader.batch)
-                        if recorder.checkpoint_due(state):
+                        every = config.checkpoint_steps
+                        if every and state.steps % every == 0:
                             recorder.save(state)
                         if stop:
                             break
@@ -156,18 +136,18 @@ def _backward(phase: Phase, parts: Mapping[str, Tensor]) -> None:
 
 
 def _end_epoch(phase: Phase, state: TrainState, recorder: Recorder, interrupts: Interrupts) -> None:
-    config = phase.config
-    score = _score(phase) if _validation_due(phase, state.epoch) else None
+    config, epoch = phase.config, state.epoch + 1
+    due = epoch == config.epochs or epoch % config.eval_every_epochs == 0
+    score = _score(phase) if phase.validate and due else None
     # The score and the end of the epoch are recorded together, or the epoch is validated again.
     with interrupts.deferred():
         if score is not None:
             recorder.score(state, score)
             phase.callback.note(
-                f"{phase.folder.name}, epoch {state.epoch + 1}: {score:.4f} (best {state.best:.4f})"
+                f"{phase.folder.name}, epoch {epoch}: {score:.4f} (best {state.best:.4f})"
             )
-        state.epoch, state.step = state.epoch + 1, 0
-        patience = config.patience
-        if patience and state.worse >= patience and state.epoch < config.epochs:
+        state.epoch, state.step = epoch, 0
+        if config.patience and state.worse >= config.patience and epoch < config.epochs:
             state.stopped = f"no better for {state.worse} validations"
         recorder.save(state)
 
@@ -207,12 +187,6 @@ def _check_finite(means: Mapping[str, float], folder: StageFolder, state: TrainS
                 f"{folder.name}: the loss '{name}' is {value} at step {state.steps + 1} (epoch"
                 f" {state.epoch + 1}); lower the stage's train.lr or set train.clip; {last}"
             )
-
-
-def _validation_due(phase: Phase, epoch: int) -> bool:
-    config = phase.config
-    last = epoch + 1 == config.epochs
-    return phase.validate is not None and (last or (epoch + 1) % config.eval_every_epochs == 0)
 
 
 def _score(phase: Phase) -> float:

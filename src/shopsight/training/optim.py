@@ -12,12 +12,7 @@ from shopsight.config import TrainConfig
 
 
 def make_optimizer(groups: list[dict[str, Any]], config: TrainConfig) -> Optimizer:
-    """Adam (Kingma & Ba, 2015) or AdamW (Loshchilov & Hutter, 2019) over parameter groups.
-
-    Args:
-        groups: each with "params" and "lr", and with "weight_decay" where it differs.
-        config: which of the two.
-    """
+    """Adam (Kingma & Ba, 2015) or AdamW (Loshchilov & Hutter, 2019) over parameter groups."""
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
     trained = [group for group in groups if group["params"]]
     # Fused: one pass over the weights instead of one per operation, a seventh of the time.
@@ -34,13 +29,9 @@ def set_lr(optimizer: Optimizer, factor: float) -> None:
 
 
 def lr_factor(config: TrainConfig, epoch: int, progress: float, steps: int) -> float:
-    """The factor on the full learning rate at a step.
+    """The factor on the full learning rate after `epoch` epochs and a fraction of the next.
 
-    Args:
-        config: the schedule.
-        epoch: finished epochs.
-        progress: finished fraction of the current epoch, from 0 to 1.
-        steps: finished steps of all epochs.
+    ``steps`` are those of all epochs.
 
     >>> config = TrainConfig(epochs=2, schedule="cosine", final_lr_fraction=0.0, warmup_steps=4)
     >>> [round(lr_factor(config, e, p, s), 3) for e, p, s in [(0, 0, 0), (0, 0.5, 50), (1, 0, 99)]]

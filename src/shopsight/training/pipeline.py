@@ -19,7 +19,7 @@ from shopsight.inference.ranker import Ranker
 from shopsight.inference.run_folder import RunFolder
 from shopsight.inference.timings import Timings
 from shopsight.models.registry import model_names
-from shopsight.training.callbacks import Callback, NullCallback
+from shopsight.training.callbacks import Callback
 from shopsight.training.distributed import DistributedContext
 from shopsight.training.reuse import take_over
 from shopsight.training.session import TrainingSession
@@ -35,8 +35,6 @@ class TrainOptions:
         stages: names of the models to train.
         baselines: runs of the validation split to compare with.
         reuse: other run folders, whose finished stages are copied where they would be the same.
-        context: the processes that train together.
-        callback: receives the progress of every step.
         step_done: called after every finished step with its name and a summary.
     """
 
@@ -44,7 +42,7 @@ class TrainOptions:
     baselines: Mapping[str, Run] = field(default_factory=dict)
     reuse: Sequence[Path] = ()
     context: DistributedContext = field(default_factory=DistributedContext)
-    callback: Callback = field(default_factory=NullCallback)
+    callback: Callback = field(default_factory=Callback)
     step_done: StepDone = no_progress
 
 
@@ -53,14 +51,7 @@ def train(
 ) -> TrainingResults | None:
     """Train stages, then rank, fuse, compare and submit with every trained model of the folder.
 
-    Args:
-        data: the prepared folder.
-        recipe: all settings.
-        out: the run folder, new or of the same recipe and data.
-        options: everything else.
-
-    Returns:
-        The results; None in all processes but the first, which alone ranks.
+    All processes but the first, which alone ranks, get None.
 
     Raises:
         ShopsightError: see `check`, `RunFolder.open` and `TrainingSession.train_stage`.

@@ -5,6 +5,7 @@ Only the first process writes; every process reads when training resumes.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from torch import nn
@@ -25,15 +26,7 @@ class TrainingError(ShopsightError):
 
 
 class Recorder:
-    """Writer and reader of the files of a stage.
-
-    Args:
-        folder: the folder of the stage.
-        model: its weights are saved.
-        optimizer: its moments are saved.
-        config: number and interval of checkpoints.
-        context: the processes that train together.
-    """
+    """Writer and reader of the files of a stage."""
 
     def __init__(
         self,
@@ -76,12 +69,7 @@ class Recorder:
         loss = sum(parts.values())
         speed = round(state.speed(batch), 2)
         self._log(state, "train", loss=loss, parts=parts, lr=lr, pairs_per_second=speed)
-        state.reset_sums()
-
-    def checkpoint_due(self, state: TrainState) -> bool:
-        """True if a checkpoint is due after this step, in the middle of an epoch."""
-        every = self._config.checkpoint_steps
-        return bool(every) and state.steps % every == 0
+        state.sums, state.summed = {}, 0
 
     def score(self, state: TrainState, score: float) -> None:
         """Record a validation score, and the weights if it is the best so far."""
@@ -95,7 +83,7 @@ class Recorder:
         """Write a checkpoint and delete all but the newest ones."""
         if self._context.main:
             path = self._folder.checkpoint(state.steps)
-            save_checkpoint(path, self._model, self._optimizer, state.to_dict())
+            save_checkpoint(path, self._model, self._optimizer, asdict(state))
             self._folder.keep_last(self._config.keep)
 
     def finish(self, state: TrainState, batch: int) -> StageResult:
@@ -114,7 +102,7 @@ class Recorder:
         if self._context.main:
             if state.best is None:  # no validation: the last weights count as the best
                 save_weights(self._folder.best, self._model, {"epoch": state.epoch})
-            self._folder.finish(result.to_dict())
+            self._folder.finish(asdict(result))
         self._context.barrier()
         load_weights(self._folder.best, self._model)
         return result

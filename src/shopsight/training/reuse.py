@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
 from dataclasses import asdict
 from functools import reduce
 from pathlib import Path
@@ -12,20 +11,17 @@ from typing import Any
 from shopsight.config import Recipe
 from shopsight.errors import DataError
 from shopsight.formats.atomic import atomic_folder
-from shopsight.inference.run_folder import FREE_SETTINGS, RunFolder
+from shopsight.inference.run_folder import FREE_SETTINGS, RunFolder, flattened
 from shopsight.models.registry import model_names
 
 _COPIED = ("best.safetensors", "metrics.jsonl", "done.json")
 
 
 def take_over(run: RunFolder, other: RunFolder) -> list[str]:
-    """Copy the finished stages of another run that this run's recipe would train identically.
+    """Copy, and return, the stages of another run that this run would train identically.
 
     A stage is identical if all settings that its weights depend on are. Stages that this run has
     begun are left alone.
-
-    Returns:
-        The stages that were copied.
 
     Raises:
         DataError: the other run has other data, or lacks a file of a stage.
@@ -35,13 +31,8 @@ def take_over(run: RunFolder, other: RunFolder) -> list[str]:
         raise DataError(f"{other.path}: trained on other data; its stages cannot be taken over")
     copied: list[str] = []
     for stage in model_names():
-        begun = run.stage(stage).path.exists()
-        finished = other.stage(stage).done() is not None
-        if (
-            finished
-            and not begun
-            and _decisive(run.recipe, stage) == _decisive(other.recipe, stage)
-        ):
+        possible = other.stage(stage).done() is not None and not run.stage(stage).path.exists()
+        if possible and _decisive(run.recipe, stage) == _decisive(other.recipe, stage):
             _copy(other.stage(stage).path, run.stage(stage).path)
             copied.append(stage)
     return copied
@@ -52,15 +43,8 @@ def _decisive(recipe: Recipe, stage: str) -> dict[str, Any]:
     values, config = asdict(recipe), recipe.model(stage)
     shared = {key: reduce(lambda part, name: part[name], key.split("."), values)
               for key in config.depends_on}  # fmt: skip
-    return _without_free({"own": asdict(config), **shared})
-
-
-def _without_free(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: _without_free(value) if isinstance(value, Mapping) else value
-        for key, value in settings.items()
-        if key not in FREE_SETTINGS
-    }
+    flat = flattened({"own": asdict(config), **shared})
+    return {key: value for key, value in flat if key.rpartition(".")[2] not in FREE_SETTINGS}
 
 
 def _copy(source: Path, target: Path) -> None:

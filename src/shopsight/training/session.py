@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from shopsight.batches.click_dataset import ClickedPairs
 from shopsight.batches.loader import RegionReader
-from shopsight.config import Recipe
 from shopsight.data.dataset import PreparedData
 from shopsight.data.split_names import VALID
 from shopsight.errors import UsageError
@@ -22,7 +21,7 @@ from shopsight.metrics.evaluate import Evaluator
 from shopsight.models.registry import PRETRAINING, model_spec
 from shopsight.negatives.groups import query_groups
 from shopsight.text.vocabulary import Vocabulary
-from shopsight.training.callbacks import Callback, NullCallback
+from shopsight.training.callbacks import Callback
 from shopsight.training.distributed import DistributedContext
 from shopsight.training.factory import make_loader, make_task, stage_seed
 from shopsight.training.loop import Phase, fit
@@ -33,26 +32,13 @@ from shopsight.types import Pools
 
 @dataclass(frozen=True, eq=False)
 class TrainingSession:
-    """Everything that the stages of a training share; what is read from disk is read once.
-
-    Args:
-        data: the prepared folder.
-        folder: the run folder, whose recipe decides everything.
-        context: the processes that train together.
-        callback: receives the progress of every step.
-        step_done: called after every finished step of the training.
-    """
+    """Everything that the stages of a training share; what is read from disk is read once."""
 
     data: PreparedData
     folder: RunFolder
     context: DistributedContext = field(default_factory=DistributedContext)
-    callback: Callback = field(default_factory=NullCallback)
+    callback: Callback = field(default_factory=Callback)
     step_done: StepDone = no_progress
-
-    @property
-    def recipe(self) -> Recipe:
-        """All settings."""
-        return self.folder.recipe
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -62,7 +48,7 @@ class TrainingSession:
     @cached_property
     def pairs(self) -> ClickedPairs:
         """The clicked pairs with their query groups, which the first process builds."""
-        recipe, own = self.recipe, self.folder.path / "negatives"
+        recipe, own = self.folder.recipe, self.folder.path / "negatives"
         if self.context.main:
             with Timings(self.folder.path).measure("negatives"):
                 groups = query_groups(self.data, recipe.negatives, recipe.seed, own)
@@ -77,34 +63,20 @@ class TrainingSession:
         return ClickedPairs.of(self.data, self.vocabulary, groups)
 
     @cached_property
-    def evaluator(self) -> Evaluator:
-        """Metrics on the validation split."""
-        return Evaluator(self.data.qrels(VALID))
-
-    @cached_property
-    def pools(self) -> Pools:
-        """The candidates of the validation split."""
-        return self.data.pools(VALID)
+    def _valid(self) -> tuple[Evaluator, Pools]:
+        """Metrics on the validation split, and its candidates."""
+        return Evaluator(self.data.qrels(VALID)), self.data.pools(VALID)
 
     def validate(self, model: Any, source: RegionReader) -> float:
         """The headline metric of a model, in evaluation mode, on the validation split."""
+        (evaluator, pools), device = self._valid, self.context.device
         run = rank_split(
-            model,
-            self.data,
-            self.vocabulary,
-            VALID,
-            pools=self.pools,
-            source=source,
-            device=self.context.device,
+            model, self.data, self.vocabulary, VALID, pools=pools, source=source, device=device
         )
-        return float(self.evaluator.per_query(run, HEADLINE).mean())
+        return float(evaluator.per_query(run, HEADLINE).mean())
 
     def train_stage(self, stage: str) -> StageResult:
-        """Train a stage, or resume it where it was interrupted.
-
-        Returns:
-            The result, also of a stage that is finished already; its weights are
-            ``folder.stage(stage).best``.
+        """Train a stage, or resume it where it was interrupted, to ``folder.stage(stage).best``.
 
         Raises:
             UsageError: the stage starts from label match, which was not trained; see `make_task`.
@@ -121,15 +93,10 @@ class TrainingSession:
         return result
 
     def _train(self, stage: str, pairs: ClickedPairs) -> StageResult:
-        recipe, folder = self.recipe, self.folder.stage(stage)
+        recipe, folder = self.folder.recipe, self.folder.stage(stage)
+        start, context, store = self._pretrained_weights(stage), self.context, self.data.store
         task = make_task(
-            stage,
-            recipe,
-            self.vocabulary,
-            pairs,
-            self.data.store,
-            pretrained=self._pretrained_weights(stage),
-            context=self.context,
+            stage, recipe, self.vocabulary, pairs, store, pretrained=start, context=context
         )
         source = self._region_source(stage, task)
         configs = recipe.model(stage).phases
@@ -139,21 +106,21 @@ class TrainingSession:
             result = fit(
                 Phase(
                     task,
-                    make_loader(task, stage, recipe, pairs, source, self.context, number),
+                    make_loader(task, stage, recipe, pairs, source, context, number),
                     config,
                     folder if last else folder.phase(number),
                     seed=stage_seed(recipe, stage, f"dropout {number}"),
                     validate=lambda task: self.validate(task.model, source),
                     validate_first=number > 1,
                     callback=self.callback,
-                    context=self.context,
+                    context=context,
                 )
             )
         return result
 
     def _pretrained_weights(self, stage: str) -> Path | None:
         """The file of the weights that a stage starts from; None for random ones."""
-        if not self.recipe.model(stage).pretrained:
+        if not self.folder.recipe.model(stage).pretrained:
             return None
         if self.folder.stage(PRETRAINING).done() is None:
             raise UsageError(
@@ -164,21 +131,12 @@ class TrainingSession:
 
     def _region_source(self, stage: str, task: Task) -> RegionReader:
         """The region store, or the cached outputs of the frozen trunk."""
-        if not (model_spec(stage).uses_trunk and self.recipe.model(stage).cache_trunk):
+        if not (model_spec(stage).uses_trunk and self.folder.recipe.model(stage).cache_trunk):
             return self.data.store
         encoder, context, store = task.model.encoder.eval(), self.context, self.data.store
         key = trunk_key(encoder.trunk, self.data)
-
-        def build() -> TrunkCache:
-            return TrunkCache.build(
-                self.folder.path / "cache",
-                store,
-                encoder.through_trunk,
-                key,
-                context.device,
-                width=encoder.trunk.width,
-            )
-
+        trunk, width, cache = encoder.through_trunk, encoder.trunk.width, self.folder.path / "cache"
+        build = partial(TrunkCache.build, cache, store, trunk, key, context.device, width)
         if context.main:
             self.callback.note(f"{stage}: the frozen trunk over {len(store):,} products")
             build()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 
 @dataclass
@@ -13,15 +12,11 @@ class TrainState:
 
     Attributes:
         epoch: finished epochs, validation included.
-        step: finished steps of the current epoch.
-        steps: finished steps of all epochs.
-        best: best validation score.
-        best_epoch: its epoch, from 1; 0 is before the first.
+        step: finished steps of the current epoch; ``steps`` counts those of all epochs.
+        best_epoch: epoch of the best validation score, from 1; 0 is before the first.
         worse: validations since then.
-        seconds: time spent in steps, waiting for data included.
-        waited: time spent waiting for data.
-        sums: sums of the loss parts since the last line of metrics.
-        summed: steps in these sums.
+        seconds: time spent in steps, ``waited`` for data included.
+        sums: sums of the loss parts of ``summed`` steps, those since the last line of metrics.
         logged: size of ``metrics.jsonl`` in bytes.
         stopped: the reason to stop; empty while training.
     """
@@ -56,10 +51,6 @@ class TrainState:
         for name, value in parts.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
 
-    def reset_sums(self) -> None:
-        """Begin the next line of metrics."""
-        self.sums, self.summed = {}, 0
-
     def record_score(self, score: float, epoch: int) -> bool:
         """Record a validation score; True if it is the best so far."""
         if self.best is None or score > self.best:
@@ -82,26 +73,10 @@ class TrainState:
         """Clicked pairs per second, in steps of `batch`."""
         return self.steps * batch / self.seconds if self.seconds else 0.0
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values; ``TrainState(**state.to_dict())`` is equal to the state."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class StageResult:
-    """Result of a finished stage, the content of its ``done.json``.
-
-    Attributes:
-        stage: its name.
-        epochs: epochs that were run.
-        steps: steps that were run.
-        best: best validation score; None without validation.
-        best_epoch: its epoch, from 1.
-        seconds: time spent in steps.
-        wait_fraction: fraction of it spent waiting for data.
-        pairs_per_second: clicked pairs per second.
-        stopped: the reason why it ended.
-    """
+    """Result of a finished stage, the content of its ``done.json``; see `TrainState`."""
 
     stage: str
     epochs: int
@@ -112,7 +87,3 @@ class StageResult:
     wait_fraction: float
     pairs_per_second: float
     stopped: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values; ``StageResult(**result.to_dict())`` is equal to the result."""
-        return asdict(self)

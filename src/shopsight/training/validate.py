@@ -16,12 +16,6 @@ from shopsight.text.normalise import normalise
 def check(data: PreparedData, recipe: Recipe, stages: Sequence[str], out: Path) -> None:
     """Raise an error for a training that cannot work, at the cost of reading the queries.
 
-    Args:
-        data: the prepared folder.
-        recipe: all settings.
-        stages: the stages to train.
-        out: the run folder, in which earlier stages may be finished already.
-
     Raises:
         DataError: a missing training or validation split, missing qrels, or a single query.
         UsageError: widths that do not fit the data, or a stage without the one it starts from.

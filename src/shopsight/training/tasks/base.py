@@ -1,7 +1,7 @@
 """A training task: a model, its losses on a batch, and what the optimizer changes.
 
-With several processes each loss part is a mean over the rows of this process or, where rows
-compete in the batch, the loss of the global batch (see `shopsight.training.distributed`).
+With several processes each loss part is that of this process's rows or, where rows compete in the
+batch, of the global batch (see `shopsight.training.distributed`).
 """
 
 from __future__ import annotations
@@ -18,15 +18,13 @@ from shopsight.config import NegativesConfig, TrainConfig
 from shopsight.config.matching import MatchingConfig
 from shopsight.training.distributed import DistributedContext
 
+Options = dict[str, Any]
+
 
 class Task(nn.Module):
     """A model with its losses and its contract with the loader.
 
-    Args:
-        model: the network whose weights are trained and saved.
-        config: its settings.
-        context: the processes that train together.
-        special_ids: token ids that are not words; they never make a pair a false negative.
+    ``special_ids`` are token ids that are not words: they never make a pair a false negative.
     """
 
     special_ids: Tensor
@@ -47,12 +45,7 @@ class Task(nn.Module):
         """The parts of the loss by name; training minimises their sum."""
         raise NotImplementedError
 
-    def batch_options(
-        self,
-        pairs: ClickedPairs,  # noqa: ARG002
-        negatives: NegativesConfig,  # noqa: ARG002
-        phase: int,  # noqa: ARG002
-    ) -> dict[str, Any]:
+    def batch_options(self, pairs: ClickedPairs, negatives: NegativesConfig, phase: int) -> Options:  # noqa: ARG002
         """Keyword arguments of the `Loader` of a phase, from 1: negatives, groups, words."""
         return {}
 
@@ -69,12 +62,7 @@ class MatchingTask(Task):
 
     config: MatchingConfig
 
-    def batch_options(
-        self,
-        pairs: ClickedPairs,
-        negatives: NegativesConfig,
-        phase: int,  # noqa: ARG002
-    ) -> dict[str, Any]:
+    def batch_options(self, pairs: ClickedPairs, negatives: NegativesConfig, phase: int) -> Options:  # noqa: ARG002
         """A hard negative query and product for every pair."""
         return {"negatives": pairs.sampler(self.config.negatives, negatives)}
 
@@ -104,8 +92,8 @@ def weights_and_scalars(
     """
     trained = list(_trained(parameters))
     return [
-        _group((weight for weight in trained if weight.dim()), config.lr, config.weight_decay),
-        _group((weight for weight in trained if not weight.dim()), config.lr, 0.0),
+        _group([weight for weight in trained if weight.dim()], config.lr, config.weight_decay),
+        _group([weight for weight in trained if not weight.dim()], config.lr, 0.0),
     ]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -16,7 +14,7 @@ from shopsight.config import DualConfig, NegativesConfig
 from shopsight.models.dual import Dual
 from shopsight.training.distributed import gather_rows
 from shopsight.training.global_batch import GlobalBatch
-from shopsight.training.tasks.base import Task
+from shopsight.training.tasks.base import Options, Task
 
 
 class DualTask(Task):
@@ -42,12 +40,7 @@ class DualTask(Task):
         ]
         return {"softmax": torch.stack(towers).mean()}
 
-    def batch_options(
-        self,
-        pairs: ClickedPairs,
-        negatives: NegativesConfig,  # noqa: ARG002
-        phase: int,
-    ) -> dict[str, Any]:
+    def batch_options(self, pairs: ClickedPairs, negatives: NegativesConfig, phase: int) -> Options:  # noqa: ARG002
         """Groups of like queries, which make all batches of the second phase."""
         config, groups = self.config, pairs.groups
         return {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor
 
 from shopsight import losses
@@ -12,7 +10,7 @@ from shopsight.batches.batch import PairBatch
 from shopsight.batches.click_dataset import ClickedPairs
 from shopsight.config import LabelMatchConfig, NegativesConfig
 from shopsight.models.label_match import LabelMatch
-from shopsight.training.tasks.base import Task
+from shopsight.training.tasks.base import Options, Task
 
 
 class LabelMatchTask(Task):
@@ -42,11 +40,6 @@ class LabelMatchTask(Task):
             parts["caption"] = config.caption_weight * loss
         return parts
 
-    def batch_options(
-        self,
-        pairs: ClickedPairs,  # noqa: ARG002
-        negatives: NegativesConfig,  # noqa: ARG002
-        phase: int,  # noqa: ARG002
-    ) -> dict[str, Any]:
+    def batch_options(self, pairs: ClickedPairs, negatives: NegativesConfig, phase: int) -> Options:  # noqa: ARG002
         """The words of all queries of a product, where these are its labels."""
         return {"with_words": self.config.labels == "product"}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -16,7 +14,7 @@ from shopsight.config import NegativesConfig, WordMatchConfig
 from shopsight.models.word_match import WordMatch, WordProducts, WordQueries
 from shopsight.training.distributed import gather_rows
 from shopsight.training.global_batch import GlobalBatch
-from shopsight.training.tasks.base import MatchingTask
+from shopsight.training.tasks.base import MatchingTask, Options
 
 
 class WordMatchTask(MatchingTask):
@@ -66,9 +64,7 @@ class WordMatchTask(MatchingTask):
             "query": losses.margin_ranking(clicked, wrong_query, margin),
         }
 
-    def batch_options(
-        self, pairs: ClickedPairs, negatives: NegativesConfig, phase: int
-    ) -> dict[str, Any]:
+    def batch_options(self, pairs: ClickedPairs, negatives: NegativesConfig, phase: int) -> Options:
         """Drawn negatives, and the words that identify false negatives."""
         options = super().batch_options(pairs, negatives, phase)
         return {**options, "with_words": self.config.false_negatives == "subset"}
