@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections import defaultdict
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from shopsight.config import DedupeConfig
 from shopsight.errors import UsageError
@@ -71,11 +72,7 @@ def find_duplicates(
 
 
 def difference_hash(photo: bytes) -> int | None:
-    """64-bit difference hash: 8 x 8 comparisons of a cell with its right neighbour.
-
-    Args:
-        photo: a JPEG or PNG file; a broken one gives None.
-    """
+    """64-bit difference hash (each of 8 x 8 cells > its right neighbour); None if undecodable."""
     try:
         from PIL import Image
     except ImportError as error:
@@ -93,28 +90,19 @@ def difference_hash(photo: bytes) -> int | None:
 
 
 def _groups(snapshot: Snapshot, pairs: list[tuple[int, int, float]]) -> list[DuplicateGroup]:
-    """Connected components of the pairs."""
-    parent: dict[int, int] = {}
-
-    def root(row: int) -> int:
-        while parent.setdefault(row, row) != row:
-            # Path halving keeps the trees shallow.
-            parent[row] = parent[parent[row]]
-            row = parent[row]
-        return row
-
-    for row, other, _ in pairs:
-        parent[root(row)] = root(other)
-    members: dict[int, list[int]] = defaultdict(list)
-    for row in sorted(parent):
-        members[root(row)].append(row)
-    smallest: dict[int, float] = {}
-    for row, _, cosine in pairs:
-        smallest[root(row)] = min(smallest.get(root(row), 1.0), cosine)
+    """Connected components of the pairs (row, row, cosine)."""
+    if not pairs:
+        return []
+    rows, idx = np.unique(np.array([pair[:2] for pair in pairs]), return_inverse=True)
+    first, second = idx.reshape(-1, 2).T
+    edges = coo_array((np.ones(len(pairs)), (first, second)), shape=(len(rows), len(rows)))
+    count, component = connected_components(edges, directed=False)
+    smallest = np.ones(count)
+    np.minimum.at(smallest, component[first], [cosine for _, _, cosine in pairs])
     groups = []
-    for head, rows in members.items():
-        photos = {snapshot.photo(row) for row in rows}
+    for group, cosine in enumerate(smallest.tolist()):
+        members = rows[component == group]
+        photos = {snapshot.photo(row) for row in members.tolist()}
         same = len(photos) == 1 and None not in photos
-        ids = snapshot.ids(np.array(rows, np.int64))
-        groups.append(DuplicateGroup(tuple(ids), smallest[head], same))
+        groups.append(DuplicateGroup(tuple(snapshot.ids(members)), cosine, same))
     return sorted(groups, key=lambda group: (-len(group.product_ids), group.product_ids))

@@ -38,15 +38,7 @@ _CHARACTERS_PER_TOKEN = 64
 
 
 class SearchModels:
-    """Models that encode products and queries.
-
-    Args:
-        folder: an index's ``models``, or a run folder.
-        names: models to load.
-
-    Raises:
-        DataError: missing or damaged.
-    """
+    """Models that encode products and queries, of an index's ``models`` or of a run folder."""
 
     def __init__(self, folder: Path, names: Sequence[str]) -> None:
         self.folder = RunFolder.read(folder)
@@ -58,14 +50,17 @@ class SearchModels:
     @cached_property
     def known_words(self) -> frozenset[str] | None:
         """Words of the training queries; None if they are not stored."""
-        path = self.folder.path / WORDS
-        return frozenset(json.loads(path.read_bytes())) if path.exists() else None
+        stored = self._stored(WORDS)
+        return None if stored is None else frozenset(stored)
 
     @cached_property
     def sample(self) -> list[str]:
         """A sample of training queries; empty without a training split."""
-        path = self.folder.path / QUERIES
-        return list(json.loads(path.read_bytes())) if path.exists() else []
+        return self._stored(QUERIES) or []
+
+    def _stored(self, name: str) -> list[str] | None:
+        path = self.folder.path / name
+        return list(json.loads(path.read_bytes())) if path.exists() else None
 
     def model(self, name: str) -> Any:
         """A loaded model, in evaluation mode."""
@@ -138,11 +133,7 @@ class SearchModels:
 
 
 def models_of(run: RunFolder) -> dict[str, float]:
-    """The models that an index of a run stores, with their ensemble weights.
-
-    Raises:
-        UsageError: the run has no dual encoder, which retrieval needs.
-    """
+    """The models that an index of a run stores, with their ensemble weights."""
     trained = trained_models(run)
     if DUAL not in trained:
         raise UsageError(f"{run.path}: retrieval needs the dual encoder; train the stage {DUAL}")

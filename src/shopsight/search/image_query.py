@@ -45,12 +45,7 @@ class PhotoEncoder:
         return self._folder.is_dir()
 
     def vector(self, photo: bytes | Photo) -> Vectors:
-        """(1, D) the vector of a photo, given as file content or pixels.
-
-        Raises:
-            PhotoError: not a photo, too large, or without regions; or the index has no region
-                extractor.
-        """
+        """(1, D) the vector of a photo, given as file content or pixels. Raises PhotoError."""
         if not self.available:
             raise PhotoError(
                 "this index does not support photo queries: its data has no region extractor"
@@ -62,12 +57,9 @@ class PhotoEncoder:
         if not len(boxes):
             raise PhotoError("no region found on the photo")
         sizes = np.repeat(np.array([pixels.shape[:2]], np.int32), len(boxes), axis=0)
-        batch = RegionBatch(
-            np.asarray(regions.features, np.float32),
-            normalised_boxes(boxes, sizes),
-            np.asarray(regions.labels, np.int16),
-            np.array([len(boxes)]),
-        )
+        features, labels = np.asarray(regions.features, np.float32), np.asarray(regions.labels)
+        boxes, lengths = normalised_boxes(boxes, sizes), np.array([len(boxes)])
+        batch = RegionBatch(features, boxes, labels.astype(np.int16), lengths)
         if batch.features.shape[1] != self._models.folder.manifest["feature_width"]:
             raise DataError("the feature dimension of the index's extractor and models differ")
         with torch.inference_mode():

@@ -1,4 +1,8 @@
-"""Build an index of a trained run, change it while others search it, and check it."""
+"""Build an index of a trained run, change it while others search it, and check it.
+
+All functions raise DataError if a folder is not an index or does not fit it, and OutputError while
+another process changes it.
+"""
 
 from __future__ import annotations
 
@@ -48,11 +52,6 @@ def build_index(
     """Build an index of a prepared folder's products with a run's models.
 
     A killed build resumes when it is called again with the same arguments.
-
-    Raises:
-        OutputError: ``out`` is in use, or cannot be written.
-        DataError: the data do not have the run's feature dimension.
-        UsageError: the run lacks the dual encoder, or faiss is not installed.
     """
     faiss_module()
     folder = Path(out)
@@ -84,40 +83,23 @@ def build_index(
 def add_products(
     path: str | Path, data: PreparedData, progress: Progress = no_progress
 ) -> Generation:
-    """Add a prepared folder's products to an index.
-
-    Raises:
-        UsageError: the index already holds a product.
-        DataError: not an index; data of another feature dimension, or incompatible fields.
-        OutputError: another process changes the index.
-    """
+    """Add a prepared folder's products to an index; UsageError if it holds one already."""
     return _add(Path(path), data, replace=False, progress=progress)
 
 
 def update_products(
     path: str | Path, data: PreparedData, progress: Progress = no_progress
 ) -> Generation:
-    """Add a prepared folder's products to an index, or replace those that it already holds.
-
-    Raises:
-        DataError: not an index; data of another feature dimension, or incompatible fields.
-        OutputError: another process changes the index.
-    """
+    """Add a prepared folder's products to an index, or replace those that it already holds."""
     return _add(Path(path), data, replace=True, progress=progress)
 
 
 def remove_products(
     path: str | Path, product_ids: Sequence[str], progress: Progress = no_progress
 ) -> Generation:
-    """Remove products from an index; all of them, or none if one is unknown.
-
-    Raises:
-        UnknownProductError: the index does not hold a product.
-        DataError: not an index.
-        OutputError: another process changes the index.
-    """
+    """Remove products from an index: all of them, or none if one is unknown."""
     folder = Path(path)
-    read_generation(folder)
+    read_generation(folder)  # first, since taking the lock would create a missing folder
     with folder_lock(folder):
         snapshot = Snapshot.current(folder)
         rows = snapshot.rows_of(product_ids)
@@ -129,24 +111,14 @@ def remove_products(
 
 
 def compact_index(path: str | Path, progress: Progress = no_progress) -> Generation:
-    """Rewrite an index as one segment without removed products.
-
-    Raises:
-        DataError: not an index.
-        OutputError: another process changes the index.
-    """
-    # Reading comes first, since taking the lock would create a missing folder.
+    """Rewrite an index as one segment without removed products."""
     read_generation(path)
     with folder_lock(Path(path)):
         return compact(Path(path), progress)
 
 
 def check_index(path: str | Path, progress: Progress = no_progress) -> Generation:
-    """Verify every file of an index against its checksum, and the files against each other.
-
-    Raises:
-        DataError: names the first file that is missing, changed or inconsistent.
-    """
+    """Verify every file of an index against its checksum, and the files against each other."""
     folder = Path(path)
     generation = read_generation(folder)
     check_contents(folder, generation.files, INDEX.remedy, progress)
@@ -194,9 +166,8 @@ def _add(folder: Path, data: PreparedData, *, replace: bool, progress: Progress)
             )
         segment = write_segment(folder, generation, from_data(folder, generation, data), progress)
         segments, files = mark_removed(folder, snapshot, rows[rows >= 0])
-        generation = publish(
-            folder, generation, [*segments, segment], [segment.name, *files], progress
-        )
+        new_files = [segment.name, *files]
+        generation = publish(folder, generation, [*segments, segment], new_files, progress)
         return compact_if_needed(folder, generation, progress)
 
 
@@ -216,9 +187,8 @@ def _check_fields(snapshot: Snapshot, data: PreparedData) -> None:
         pa.unify_schemas(schemas, promote_options="permissive")
     except (pa.ArrowTypeError, pa.ArrowInvalid) as error:
         reason = str(error).split(". ")[0].replace("\n", " ")
-        raise DataError(
-            f"{data.path}: field types are incompatible with the index ({reason})"
-        ) from error
+        message = f"{data.path}: field types are incompatible with the index ({reason})"
+        raise DataError(message) from error
 
 
 def _check_unused(folder: Path) -> None:

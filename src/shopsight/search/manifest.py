@@ -34,10 +34,8 @@ class SegmentInfo:
     """Entry of a segment in ``index.json``.
 
     Attributes:
-        name: folder name.
-        rows: products in the segment, including removed ones.
-        removed: number of removed rows.
-        removed_file: file that lists them, or "".
+        rows: number of products, including removed ones.
+        removed_file: file that lists the removed rows, or "".
         faiss: parameters of the segment's Faiss index.
     """
 
@@ -55,7 +53,6 @@ class Generation:
     Attributes:
         number: incremented by every change.
         identity: random id of the index, constant over its changes.
-        settings: index settings.
         models: ensemble weight by name of the model.
         normalise: score normalisation of the ensemble.
         feature_width: feature dimension F of its data.
@@ -85,11 +82,7 @@ class Generation:
 
 
 def read_generation(folder: str | Path) -> Generation:
-    """Read ``index.json``.
-
-    Raises:
-        DataError: missing, damaged or of another format version.
-    """
+    """Read ``index.json``."""
     folder = Path(folder)
     if not (folder / INDEX_FILE).exists() and any(folder.glob(f"{_PENDING}*")):
         raise DataError(f"{folder}: unfinished index; run the same `index build` again")

@@ -31,19 +31,15 @@ def publish(
     new_files: Sequence[str],
     progress: Progress,
 ) -> Generation:
-    """Write the next generation with these segments.
-
-    ``new_files`` are the files and folders that the previous generation does not list.
-    """
+    """Write the next generation; ``new_files`` are those that the previous one does not list."""
     # Files of earlier generations never change, so their checksums are carried over.
     progress("checksums", 0, 1)
     kept = {MODELS, EXTRACTOR}
     kept.update(name for segment in segments for name in (segment.name, segment.removed_file))
     files = {name: entry for name, entry in previous.files.items() if name.split("/")[0] in kept}
     files.update(checksums(folder, new_files))
-    generation = replace(
-        previous, number=previous.number + 1, segments=tuple(segments), files=files
-    )
+    number = previous.number + 1
+    generation = replace(previous, number=number, segments=tuple(segments), files=files)
     write_generation(folder, generation)
     drop_pending(folder)
     return generation
@@ -52,11 +48,7 @@ def publish(
 def mark_removed(
     folder: Path, snapshot: Snapshot, rows: IntArray
 ) -> tuple[list[SegmentInfo], list[str]]:
-    """Remove rows (n,) from their segments.
-
-    Returns:
-        The segments, without those that became empty, and the files written.
-    """
+    """Remove rows (n,); returns the segments that are not empty, and the files written."""
     alive = snapshot.alive.copy()
     alive[rows] = False
     segments, files = [], []

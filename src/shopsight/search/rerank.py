@@ -27,13 +27,7 @@ _BATCH = 8192  # pairs scored at once
 
 @dataclass(frozen=True, eq=False)
 class Ranked:
-    """Candidates of Q queries with their scores.
-
-    Attributes:
-        run: the scores; queries are named "0", "1", ...
-        rows: (N,) row of each candidate in the index.
-        contributions: by model, (N,) its part of the score.
-    """
+    """Candidates of Q queries, named "0", "1", ...: scores, rows (N,) and scores by model (N,)."""
 
     run: Run
     rows: IntArray
@@ -68,13 +62,7 @@ def rerank_pools(
     pools: Pools,
     rows: IntArray,
 ) -> Ranked:
-    """Score candidates with every model of the ensemble.
-
-    Args:
-        queries: encodings of the Q queries by model.
-        pools: the candidates.
-        rows: (N,) their rows.
-    """
+    """Score candidates, at rows (N,), with every model of the ensemble."""
 
     def score(name: str, candidates: IntArray) -> FloatArray:
         """(n,) scores of candidates (n,), which are positions in the pools."""
@@ -84,11 +72,10 @@ def rerank_pools(
         for start in range(0, len(order), _BATCH):
             batch = candidates[order[start : start + _BATCH]]
             distinct, product_idx = np.unique(rows[batch], return_inverse=True)
+            products = snapshot.encodings(name, distinct)
+            pairs = (pools.query_idx[batch], product_idx.reshape(-1))
             values = models.model(name).score_pairs(
-                queries[name],
-                snapshot.encodings(name, distinct),
-                torch.from_numpy(pools.query_idx[batch]),
-                torch.from_numpy(product_idx.reshape(-1)),
+                queries[name], products, *map(torch.from_numpy, pairs)
             )
             scores[order[start : start + _BATCH]] = values.double().numpy()
         return scores
@@ -101,24 +88,15 @@ def rerank_pools(
         first, depth = model_spec(name).shortlist_by, models.folder.recipe.model(name).depth
         if not depth or first not in models.names:
             return Run(pools, score_all(name), name)
-        chosen = _shortlist(Run(pools, score_all(first)), depth)
+        ranks = np.arange(len(rows)) - pools.offsets[pools.query_idx]
+        chosen: IntArray = Run(pools, score_all(first)).order[ranks < depth]
         return Run(pools, _fill_lowest(pools, chosen, score(name, chosen)), name)
 
     weights = models.ensemble.weights
     with torch.inference_mode():
         terms = fusion_terms([run_of(name) for name in weights], models.ensemble.config)
-    contributions = {
-        name: weight * term.scores
-        for (name, weight), term in zip(weights.items(), terms, strict=True)
-    }
-    return Ranked(weighted_sum(terms, list(weights.values())), rows, contributions)
-
-
-def _shortlist(run: Run, depth: int) -> IntArray:
-    """Positions of each query's ``depth`` best candidates."""
-    ranks = np.arange(len(run.scores)) - run.pools.offsets[run.pools.query_idx]
-    chosen: IntArray = run.order[ranks < depth]
-    return chosen
+    scores = {name: weights[name] * term.scores for name, term in zip(weights, terms, strict=True)}
+    return Ranked(weighted_sum(terms, list(weights.values())), rows, scores)
 
 
 def _fill_lowest(pools: Pools, chosen: IntArray, scores: FloatArray) -> FloatArray:

@@ -44,9 +44,7 @@ class WordMatched(_Plain):
 class Explanation(_Plain):
     """Why a product was found.
 
-    Attributes:
-        words: every word of the query, in order.
-        boxes: the photo's regions as fractions of its sides: (top, left, bottom, right).
+    ``boxes`` are the photo's regions as fractions of its sides: (top, left, bottom, right).
     """
 
     words: tuple[WordMatched, ...]
@@ -58,9 +56,7 @@ class Hit(_Plain):
     """A product found by a search.
 
     Attributes:
-        product_id: its id.
         score: higher is better; comparable within one result only.
-        fields: its fields (title, price, ...).
         contributions: by model, its part of the score; they sum to it.
         explanation: present if requested.
     """
@@ -95,11 +91,7 @@ class Results(_Plain):
 class Product(_Plain):
     """A product of the index.
 
-    Attributes:
-        product_id: its id.
-        fields: its fields.
-        boxes: its photo's regions as fractions of the sides; empty if the index holds none.
-        has_photo: whether `Searcher.photo` returns a photo.
+    ``boxes`` are its photo's regions as fractions of the sides; empty if the index holds none.
     """
 
     product_id: str
@@ -113,12 +105,10 @@ class Facet(_Plain):
     """A field that filters accept.
 
     Attributes:
-        name: of the field.
         kind: "choice" (one of ``values``), "text" (any text), "number" (a number or a range) or
             "flag" (true or false).
         values: of a choice or flag: number of products by value, the most frequent first.
-        low: of a number: the smallest value.
-        high: of a number: the largest value.
+        low, high: of a number: the smallest and the largest value.
     """
 
     name: str

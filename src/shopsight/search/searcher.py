@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from shopsight.search.retrievers.base import QueryBatch, Retriever, Vectors
 from shopsight.search.retrievers.factory import open_retriever
 from shopsight.search.segment import DUAL
 from shopsight.search.snapshot import Snapshot, as_vectors
-from shopsight.search.timer import Clock, Timer
+from shopsight.search.timer import timed
 
 Filters = Mapping[str, str]
 """By field: ``"red"`` (equal; text in any case), ``"10..20"``, ``"10.."``, ``"..20"`` (bounds
@@ -38,38 +37,18 @@ class Searcher:
     sees one state from beginning to end.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        snapshot: Snapshot,
-        retriever: Retriever,
-        clock: Clock = time.perf_counter,
-    ) -> None:
+    def __init__(self, folder: Path, snapshot: Snapshot, retriever: Retriever) -> None:
         self._folder, self._snapshot, self._retriever = folder, snapshot, retriever
-        self._clock = clock
         self._version = _version(folder)
         self._models = SearchModels(folder / MODELS, snapshot.models)
         self._photos = PhotoEncoder(folder / EXTRACTOR, self._models)
         self._opening = threading.Lock()
 
     @classmethod
-    def open(
-        cls, path: str | Path, engine: str | None = None, clock: Clock = time.perf_counter
-    ) -> Searcher:
-        """Open an index.
-
-        Args:
-            path: the index folder.
-            engine: URL of the retriever (default: the embedded one); see `open_retriever`.
-            clock: source of the seconds in results.
-
-        Raises:
-            DataError: not an index, or an incomplete or damaged one.
-            UsageError: unknown engine, or a missing package.
-        """
-        folder = Path(path)
-        snapshot = Snapshot.current(folder)
-        return cls(folder, snapshot, open_retriever(engine, snapshot), clock)
+    def open(cls, path: str | Path, engine: str | None = None) -> Searcher:
+        """Open an index; ``engine`` is the retriever's URL, see `open_retriever`."""
+        snapshot = Snapshot.current(path)
+        return cls(Path(path), snapshot, open_retriever(engine, snapshot))
 
     def search(self, query: str, k: int = 10, **options: Any) -> Results:
         """Search with one query; see `search_many` for the options."""
@@ -90,14 +69,10 @@ class Searcher:
         Args:
             queries: any texts.
             k: maximum number of hits per query.
-            filters: conditions on fields, all of which must be met.
+            filters: conditions on fields, all of which must be met, else FilterError.
             candidates: products to retrieve for re-ranking (default: the index's setting).
             rerank: if False, hits are ordered and scored by the dual encoder's cosine.
             explain: add an explanation to every hit.
-
-        Raises:
-            FilterError: unknown field, or a value that does not fit it.
-            UsageError: ``k`` or ``candidates`` is below 1.
         """
         snapshot, queries = self._current(), [_sanitise(query) for query in queries]
         _check_positive(k=k, candidates=1 if candidates is None else candidates)
@@ -105,42 +80,36 @@ class Searcher:
         conditions = snapshot.fields.parse(filters or {})
         if not queries:
             return []
-        timer = Timer(self._clock)
-        with timer.stage("encode"):
+        seconds: dict[str, float] = {}
+        with timed(seconds, "encode"):
             tokens = self._models.tokens(queries)
             encodings = self._models.encode_queries(tokens, self._models.names)
             batch = QueryBatch(as_vectors(encodings[DUAL]), queries)
-        ranked = self._retrieve(snapshot, batch, count, conditions, timer)
+        ranked = self._retrieve(snapshot, batch, count, conditions, seconds)
         if rerank:
-            with timer.stage("rerank"):
+            with timed(seconds, "rerank"):
                 pools = ranked.run.pools
                 ranked = rerank_pools(self._models, snapshot, encodings, pools, ranked.rows)
         hits = [self._hits(snapshot, ranked, i, k) for i in range(len(queries))]
         if explain:
-            with timer.stage("explain"):
-                hits = [
-                    self._explained(snapshot, query, query_hits)
-                    for query, query_hits in zip(queries, hits, strict=True)
-                ]
+            with timed(seconds, "explain"):
+                pairs = zip(queries, hits, strict=True)
+                hits = [self._explained(snapshot, query, found) for query, found in pairs]
         total = _count(snapshot, conditions)
         return [
-            Results(query, query_hits, self._models.unknown_words(query), timer.seconds, total)
+            Results(query, query_hits, self._models.unknown_words(query), seconds, total)
             for query, query_hits in zip(queries, hits, strict=True)
         ]
 
     def similar(self, product_id: str, k: int = 10, *, filters: Filters | None = None) -> Results:
-        """Find products similar to a product of the index; scores are cosines.
-
-        Raises:
-            UnknownProductError: the index does not hold the product.
-            FilterError: see `search`.
-        """
+        """Find products similar to a product of the index; scores are cosines."""
         _check_positive(k=k)
-        snapshot, timer = self._current(), Timer(self._clock)
-        conditions = snapshot.fields.parse(filters or {})
-        vector = snapshot.vectors(np.array([snapshot.row_of(product_id)]))
         # One more, since the product itself is its nearest, unless the filters exclude it.
-        results = self._nearest(snapshot, vector, k + 1, conditions, timer)
+        results = self._nearest(
+            lambda snapshot: snapshot.vectors(np.array([snapshot.row_of(product_id)])),
+            k + 1,
+            filters,
+        )
         others = tuple(hit for hit in results.hits if hit.product_id != product_id)[:k]
         return replace(results, query=product_id, hits=others)
 
@@ -149,18 +118,10 @@ class Searcher:
     ) -> Results:
         """Find products similar to a photo; scores are cosines.
 
-        The photo is the content of a JPEG or PNG file, or (H, W, 3) uint8 RGB.
-
-        Raises:
-            PhotoError: invalid or too large, or the index has no region extractor.
-            FilterError: see `search`.
+        The photo is the content of a JPEG or PNG file, or (H, W, 3) uint8 RGB; else PhotoError.
         """
         _check_positive(k=k)
-        snapshot, timer = self._current(), Timer(self._clock)
-        conditions = snapshot.fields.parse(filters or {})
-        with timer.stage("encode"):
-            vector = self._photos.vector(photo)
-        return self._nearest(snapshot, vector, k, conditions, timer)
+        return self._nearest(lambda _: self._photos.vector(photo), k, filters)
 
     def product(self, product_id: str) -> Product:
         """A product's fields and regions. Raises UnknownProductError."""
@@ -179,11 +140,7 @@ class Searcher:
         return self._current().facets
 
     def info(self) -> dict[str, Any]:
-        """Counts, models, settings and versions of the index, without any path.
-
-        Keys: "products", "generation", "models" (weight by name), "candidates", "precision",
-        "engine", "photos", "fields", "regions", "extractor" (booleans), "shopsight" (version).
-        """
+        """Counts, models, settings and versions of the index, without any path."""
         snapshot = self._current()
         generation = snapshot.generation
         return {
@@ -230,26 +187,25 @@ class Searcher:
         batch: QueryBatch,
         k: int,
         conditions: Sequence[Filter],
-        timer: Timer,
+        seconds: dict[str, float],
     ) -> Ranked:
-        with timer.stage("retrieve"):
+        with timed(seconds, "retrieve"):
             candidates = self._retriever.search(snapshot, batch, k, conditions)
             pools, rows = candidate_pools(snapshot, [found.rows for found in candidates])
         cosines = np.concatenate([*(found.scores for found in candidates), np.empty(0)])
         return retrieved_only(pools, rows, cosines.astype(np.float64), DUAL)
 
     def _nearest(
-        self,
-        snapshot: Snapshot,
-        vector: Vectors,
-        k: int,
-        conditions: Sequence[Filter],
-        timer: Timer,
+        self, vector_of: Callable[[Snapshot], Vectors], k: int, filters: Filters | None
     ) -> Results:
-        """The nearest products of one vector (1, D)."""
-        ranked = self._retrieve(snapshot, QueryBatch(vector), k, conditions, timer)
+        """The nearest products of a vector (1, D)."""
+        snapshot, seconds = self._current(), dict[str, float]()
+        conditions = snapshot.fields.parse(filters or {})
+        with timed(seconds, "encode"):
+            vector = vector_of(snapshot)
+        ranked = self._retrieve(snapshot, QueryBatch(vector), k, conditions, seconds)
         hits = self._hits(snapshot, ranked, 0, k)
-        return Results("", hits, (), timer.seconds, _count(snapshot, conditions))
+        return Results("", hits, (), seconds, _count(snapshot, conditions))
 
     def _hits(self, snapshot: Snapshot, ranked: Ranked, query: int, k: int) -> tuple[Hit, ...]:
         return tuple(
@@ -265,10 +221,8 @@ class Searcher:
     def _explained(self, snapshot: Snapshot, query: str, hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
         rows = snapshot.rows_of([hit.product_id for hit in hits])
         explanations = explain_rows(self._models, snapshot, query, rows)
-        return tuple(
-            replace(hit, explanation=explanation)
-            for hit, explanation in zip(hits, explanations, strict=True)
-        )
+        pairs = zip(hits, explanations, strict=True)
+        return tuple(replace(hit, explanation=explanation) for hit, explanation in pairs)
 
 
 def _sanitise(text: str) -> str:

@@ -44,11 +44,7 @@ def scale_file(model: str, tensor: str) -> str:
 
 
 class Segment:
-    """The files of a segment; rows are its own, from 0, and include removed products.
-
-    Raises:
-        DataError: a file is missing or damaged, or the files do not fit each other.
-    """
+    """The files of a segment; rows are its own, from 0, and include removed products."""
 
     def __init__(self, folder: Path, models: Sequence[str], info: SegmentInfo) -> None:
         self.folder, self.rows, self._params = folder, info.rows, info.faiss
@@ -66,10 +62,8 @@ class Segment:
         self.has_regions = (folder / OFFSETS).exists()
         if self.has_regions:
             self._offsets: IntArray = map_npy(folder / OFFSETS, INDEX.remedy)
-            self._boxes, self._features = (
-                map_npy(folder / BOXES, INDEX.remedy),
-                map_npy(folder / FEATURES, INDEX.remedy),
-            )
+            self._boxes = map_npy(folder / BOXES, INDEX.remedy)
+            self._features = map_npy(folder / FEATURES, INDEX.remedy)
         self._check(len(order))
 
     @cached_property
@@ -89,10 +83,8 @@ class Segment:
 
     def encodings(self, model: str, rows: IntArray) -> Encodings:
         """A model's encodings of products (n,), in float32."""
-        tensors = {
-            name: torch.from_numpy(array.read(rows))
-            for name, array in self._encodings[model].items()
-        }
+        arrays = self._encodings[model].items()
+        tensors = {name: torch.from_numpy(array.read(rows)) for name, array in arrays}
         encodings: Encodings = model_spec(model).encodings_class(**tensors)
         return encodings
 

@@ -38,7 +38,6 @@ class SegmentSource:
     Attributes:
         stage: name of the work for the progress callback.
         content: identifies the products; a partial segment of the same content is resumed.
-        read: returns encodings by model and regions of products (n,).
         queries: (Q, D) vectors of queries to tune nprobe on.
     """
 
@@ -74,20 +73,18 @@ def from_snapshot(snapshot: Snapshot) -> SegmentSource:
     def read(rows: IntArray) -> Batch:
         rows = alive[rows]
         encodings = {name: snapshot.encodings(name, rows) for name in snapshot.models}
-        return encodings, _region_batch(snapshot, rows) if snapshot.has_regions else None
+        if not snapshot.has_regions:
+            return encodings, None
+        regions = snapshot.regions(rows)
+        features, labels = regions.features.numpy(), np.zeros(len(regions.features), np.int16)
+        batch = RegionBatch(features, regions.boxes.numpy(), labels, regions.lengths.numpy())
+        return encodings, batch
 
-    photos, table = None, snapshot.fields.table
-    if snapshot.has_photos:
-        photos = (snapshot.photo(row) for row in alive.tolist())
-    return SegmentSource(
-        "compact",
-        {"rows": snapshot.generation.number},
-        snapshot.ids(alive),
-        read,
-        table.take(pa.array(alive)) if table.column_names else None,
-        photos,
-        models.sample_vectors(),
-    )
+    content, table = {"rows": snapshot.generation.number}, snapshot.fields.table
+    fields = table.take(pa.array(alive)) if table.column_names else None
+    photos = (snapshot.photo(row) for row in alive.tolist()) if snapshot.has_photos else None
+    queries = models.sample_vectors()
+    return SegmentSource("compact", content, snapshot.ids(alive), read, fields, photos, queries)
 
 
 def write_segment(
@@ -100,10 +97,7 @@ def write_segment(
         saved = writer.done
         while writer.done < rows:
             progress(source.stage, writer.done, rows)
-            encodings, regions = source.read(
-                np.arange(writer.done, min(writer.done + _BATCH, rows))
-            )
-            writer.append(encodings, regions)
+            writer.append(*source.read(np.arange(writer.done, min(writer.done + _BATCH, rows))))
             if writer.done - saved >= _CHECKPOINT:
                 writer.checkpoint()
                 saved = writer.done
@@ -121,14 +115,6 @@ def finish_segment(
     name = segment_name(folder)
     partial.rename(folder / name)
     return SegmentInfo(name, rows, faiss=params)
-
-
-def _region_batch(snapshot: Snapshot, rows: IntArray) -> RegionBatch:
-    regions = snapshot.regions(rows)
-    labels = np.zeros(len(regions.features), np.int16)
-    return RegionBatch(
-        regions.features.numpy(), regions.boxes.numpy(), labels, regions.lengths.numpy()
-    )
 
 
 def _key(generation: Generation, content: object) -> str:

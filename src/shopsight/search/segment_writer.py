@@ -18,36 +18,18 @@ from shopsight.errors import OutputError
 from shopsight.formats.append_npy import AppendableArray
 from shopsight.formats.atomic import atomic_write, write_json
 from shopsight.models.base import Encodings
+from shopsight.search import segment
 from shopsight.search.retrievers.base import Vectors
 from shopsight.search.retrievers.faiss import build_faiss_index
-from shopsight.search.segment import (
-    BOXES,
-    DUAL,
-    DUAL_PART,
-    FAISS,
-    FEATURES,
-    ID_ORDER,
-    IDS,
-    OFFSETS,
-    EncodingArray,
-    encoding_file,
-    quantise,
-    scale_file,
-)
 from shopsight.types import AnyArray
 
 _STATE = "state.json"
 
 
 class SegmentWriter:
-    """Writes encodings and regions batch by batch, then everything else.
+    """Writes encodings and regions of `done` products batch by batch, then everything else.
 
-    Args:
-        folder: where the segment grows; what an earlier process checkpointed there is kept.
-        config: of the index.
-
-    Attributes:
-        done: number of products written.
+    What an earlier process checkpointed in the folder is kept.
     """
 
     def __init__(self, folder: Path, config: IndexConfig) -> None:
@@ -62,18 +44,14 @@ class SegmentWriter:
             self._regions = sum(self._lengths)
 
     def append(self, encodings: Mapping[str, Encodings], regions: RegionBatch | None) -> None:
-        """Write B products' encodings by model, and regions if the index stores them.
-
-        Raises:
-            OutputError: the disk is full, or a value overflows the number format.
-        """
+        """Write B products' encodings by model, and regions if the index stores them."""
         for model, encoded in encodings.items():
             for tensor, values in encoded.tensors().items():
                 self._store(model, tensor, values.float().numpy())
         if regions is not None:
             boxes = regions.boxes.astype(np.float32)
-            self._array(BOXES, boxes, self._regions).append(boxes)
-            self._array(FEATURES, regions.features, self._regions).append(regions.features)
+            self._array(segment.BOXES, boxes, self._regions).append(boxes)
+            self._array(segment.FEATURES, regions.features, self._regions).append(regions.features)
             self._lengths += regions.lengths.tolist()
             self._regions += len(regions.features)
         self.done += len(next(iter(encodings.values())))
@@ -100,37 +78,36 @@ class SegmentWriter:
     ) -> dict[str, Any]:
         """Write ids, fields, photos and the Faiss index, tuned on query vectors (Q, D).
 
-        Returns:
-            Parameters of the Faiss index.
+        Returns the parameters of the Faiss index.
         """
         self.checkpoint()
         self.close()
         ids = np.array([product_id.encode() for product_id in product_ids], np.bytes_)
-        np.save(self.folder / IDS, ids)
-        np.save(self.folder / ID_ORDER, np.argsort(ids, kind="stable"))
+        np.save(self.folder / segment.IDS, ids)
+        np.save(self.folder / segment.ID_ORDER, np.argsort(ids, kind="stable"))
         if self._lengths:
-            np.save(self.folder / OFFSETS, np.cumsum([0, *self._lengths], dtype=np.int64))
+            offsets = np.cumsum([0, *self._lengths], dtype=np.int64)
+            np.save(self.folder / segment.OFFSETS, offsets)
         if fields is not None:
             pq.write_table(fields, self.folder / FIELDS)
         if photos is not None:
             _write_photos(self.folder, photos)
-        vectors = EncodingArray(self.folder, DUAL, DUAL_PART)
-        params = build_faiss_index(
-            len(ids), vectors.read, self.folder / FAISS, self._config, queries
-        )
+        vectors = segment.EncodingArray(self.folder, segment.DUAL, segment.DUAL_PART)
+        path = self.folder / segment.FAISS
+        params = build_faiss_index(len(ids), vectors.read, path, self._config, queries)
         (self.folder / _STATE).unlink()
         return params
 
     def _store(self, model: str, tensor: str, values: Any) -> None:
-        stored, scale = quantise(values, self._config.precision)
+        stored, scale = segment.quantise(values, self._config.precision)
         if not np.isfinite(stored).all():
             raise OutputError(
                 f"{self.folder.parent}: encodings of {model} overflow {self._config.precision};"
                 " build the index with --precision float32"
             )
-        self._array(encoding_file(model, tensor), stored, self.done).append(stored)
+        self._array(segment.encoding_file(model, tensor), stored, self.done).append(stored)
         if scale is not None:
-            self._array(scale_file(model, tensor), scale, self.done).append(scale)
+            self._array(segment.scale_file(model, tensor), scale, self.done).append(scale)
 
     def _array(self, name: str, block: AnyArray, rows: int) -> AppendableArray:
         if name not in self._files:

@@ -32,9 +32,6 @@ class Snapshot:
     """An opened state. Rows are numbered across all segments, from 0.
 
     Unchanged segments of an ``opened`` earlier snapshot are reused.
-
-    Raises:
-        DataError: a file is missing or damaged.
     """
 
     def __init__(
@@ -81,10 +78,8 @@ class Snapshot:
     @cached_property
     def fields(self) -> FieldTable:
         """The fields of every row."""
-        return FieldTable(
-            [segment.fields for segment in self.segments],
-            [segment.rows for segment in self.segments],
-        )
+        tables = [segment.fields for segment in self.segments]
+        return FieldTable(tables, [segment.rows for segment in self.segments])
 
     @cached_property
     def facets(self) -> tuple[Facet, ...]:
@@ -135,11 +130,7 @@ class Snapshot:
     def encodings(self, model: str, rows: IntArray) -> Encodings:
         """A model's encodings of rows (n,), in float32."""
         join: Callable[[Sequence[Encodings]], Encodings] = model_spec(model).encodings_class.join
-        return self._gather(
-            rows,
-            lambda segment, local: segment.encodings(model, local),
-            join,
-        )
+        return self._gather(rows, lambda segment, local: segment.encodings(model, local), join)
 
     def vectors(self, rows: IntArray) -> Vectors:
         """(n, D) dual-encoder vectors of rows."""
@@ -175,11 +166,7 @@ class Snapshot:
     def nearest(
         self, queries: Vectors, k: int, allowed: BoolArray | None
     ) -> tuple[IntArray, Vectors]:
-        """The nearest rows of queries (Q, D) through the segments' Faiss indexes.
-
-        Returns:
-            (Q, n) rows, best first, padded with -1, and their cosines; n is at most ``k``.
-        """
+        """The (Q, n <= k) rows nearest to queries (Q, D), best first, padded with -1; cosines."""
         rows = [np.empty((len(queries), 0), np.int64)]
         scores = [np.empty((len(queries), 0), np.float32)]
         for start, segment in zip(self.bounds, self.segments, strict=False):
@@ -240,8 +227,6 @@ def as_vectors(encodings: Encodings) -> Vectors:
 
 
 def _join_regions(pieces: Sequence[Regions]) -> Regions:
-    return Regions(
-        torch.cat([piece.features for piece in pieces]),
-        torch.cat([piece.boxes for piece in pieces]),
-        torch.cat([piece.lengths for piece in pieces]),
-    )
+    features = torch.cat([piece.features for piece in pieces])
+    boxes = torch.cat([piece.boxes for piece in pieces])
+    return Regions(features, boxes, torch.cat([piece.lengths for piece in pieces]))

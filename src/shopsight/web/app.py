@@ -28,15 +28,9 @@ _SUMMARY = (
 def create_app(
     searcher: Searcher, config: ServeConfig, token: str | None = None, log: QueryLog | None = None
 ) -> FastAPI:
-    """Build the ASGI application that serves an opened index.
+    """Build the ASGI application that serves an opened index, which the caller closes afterwards.
 
-    The caller opens the searcher before and closes it after serving.
-
-    Args:
-        searcher: the opened index.
-        config: addresses and limits.
-        token: bearer token that clients must send; None disables authentication.
-        log: log of queries and clicks; None disables logging.
+    Without a ``token`` every client is served; without a ``log`` nothing is logged.
     """
     service = SearchService(searcher, config, Token(token), log)
     app = FastAPI(
@@ -50,13 +44,9 @@ def create_app(
         responses=problem_docs(400, 401, 422, 429, 503),
         lifespan=service.lifespan,
     )
-    for router in (
-        search_router(service),
-        products_router(service),
-        service_router(service),
-        page_router(app.openapi),
-    ):
-        app.include_router(router)
+    for router in (search_router, products_router, service_router):
+        app.include_router(router(service))
+    app.include_router(page_router(app.openapi))
     add_exception_handlers(app)
     app.add_middleware(GuardMiddleware, config=config, token=service.token, metrics=service.metrics)
     return app

@@ -37,13 +37,8 @@ class ClosedError(RuntimeError):
 class Batcher:
     """Queue of queries that a thread searches in batches.
 
-    While a batch is searched the next one accumulates, so batches grow with the load.
-
-    Args:
-        search_many: `Searcher.search_many`.
-        batch_size: maximum number of queries in a batch.
-        wait: seconds that the first query of a batch waits for others.
-        observe: callback for the size of every batch.
+    The first query of a batch waits some seconds for others. While a batch is searched the next one
+    accumulates, so batches grow with the load. ``observe`` receives the size of every batch.
     """
 
     def __init__(
@@ -62,11 +57,7 @@ class Batcher:
         self._thread.start()
 
     def submit(self, query: str, options: SearchOptions) -> Future[Results]:
-        """Queue a query; it is skipped if its future is cancelled before its batch starts.
-
-        Raises:
-            ClosedError: after `close`.
-        """
+        """Queue a query; it is skipped if its future is cancelled before its batch starts."""
         request = _Request(query, options, Future())
         with self._changed:
             if self._closed:

@@ -19,12 +19,7 @@ _SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Metrics:
-    """Counters, histograms and gauges in a registry of their own.
-
-    Args:
-        products: reads the number of products in the index.
-        waiting: reads the number of queued queries.
-    """
+    """Counters, histograms and gauges; two read the numbers of products and of queued queries."""
 
     def __init__(self, products: Callable[[], float], waiting: Callable[[], float]) -> None:
         # The global registry rejects duplicate names, and a process may serve several indexes.

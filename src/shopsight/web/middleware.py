@@ -39,6 +39,7 @@ _SECURITY_HEADERS = {
     "x-frame-options": "DENY",
 }
 _METHODS = ("GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE")
+_RETRY = ("retry-after", "1")
 _log = logging.getLogger("shopsight")
 
 
@@ -93,7 +94,10 @@ class GuardMiddleware:
             async with asyncio.timeout(self._config.timeout):
                 await self._app(scope, exchange.receive, exchange.send)
         except TimeoutError:
-            rejection = _timed_out(exchange.reading, self._config.timeout)
+            limit = f"within {self._config.timeout:g} s"
+            rejection = _Rejection("timeout", 503, f"no answer {limit}; try again", _RETRY)
+            if exchange.reading:
+                rejection = _Rejection("slow", 408, f"the request did not arrive {limit}")
         except Exception:
             # The message may name files of this machine: it goes to the log, not to the client.
             _log.exception("a request failed")
@@ -107,23 +111,21 @@ class GuardMiddleware:
         if not self._hosts.allows(headers.get("host", "")):
             return _Rejection("host", 421, "host not allowed (see --allowed-hosts)")
         if self._in_flight > self._config.pending:
-            detail = "too many requests at once; try again in a second"
-            return _Rejection("busy", 503, detail, ("retry-after", "1"))
+            return _Rejection("busy", 503, "too many requests at once; try again later", _RETRY)
         # The rate comes before the token, so that guesses of the token are limited as well.
-        wait = self._limiter.wait(client_key((scope.get("client") or ("",))[0]), _cost(path))
+        photo = path.startswith("/products/") and path.endswith("/photo")
+        cost = _LIGHT_COST if photo or path.startswith(_STATIC) else 1.0
+        wait = self._limiter.wait(client_key((scope.get("client") or ("",))[0]), cost)
         if wait:
             seconds = str(math.ceil(wait))
             detail = f"too many requests; try again in {seconds} s"
             return _Rejection("rate", 429, detail, ("retry-after", seconds))
+        cookie = cookie_parser(headers.get("cookie", "")).get(Token.COOKIE, "")
         public = path in _PUBLIC or path.startswith(_STATIC)
-        if not public and not self._authenticated(headers):
+        if not public and not self._token.allows(headers.get("authorization", ""), cookie):
             detail = "a bearer token is required"
             return _Rejection("token", 401, detail, ("www-authenticate", "Bearer"))
         return None
-
-    def _authenticated(self, headers: Headers) -> bool:
-        cookie = cookie_parser(headers.get("cookie", "")).get(Token.COOKIE, "")
-        return self._token.allows(headers.get("authorization", ""), cookie)
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         # Route templates and known methods only: labels from the request itself would let a
@@ -157,15 +159,3 @@ class _Exchange:
                 headers.setdefault(name, value)
             headers.setdefault("cache-control", "no-store")
         await self._send(message)
-
-
-def _timed_out(reading: bool, timeout: float) -> _Rejection:
-    if reading:
-        return _Rejection("slow", 408, f"the request did not arrive within {timeout:g} s")
-    detail = f"no answer within {timeout:g} s; try again"
-    return _Rejection("timeout", 503, detail, ("retry-after", "1"))
-
-
-def _cost(path: str) -> float:
-    photo = path.startswith("/products/") and path.endswith("/photo")
-    return _LIGHT_COST if photo or path.startswith(_STATIC) else 1.0

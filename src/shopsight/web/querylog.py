@@ -13,14 +13,7 @@ from shopsight.errors import OutputError
 
 
 class QueryLog:
-    """Append-only log of searches and clicks; contains no data about the client.
-
-    Args:
-        path: the file; created if missing.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
+    """Append-only log of searches and clicks; contains no data about the client."""
 
     def __init__(self, path: str | Path) -> None:
         self._lock = threading.Lock()

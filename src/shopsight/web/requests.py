@@ -16,11 +16,7 @@ _MAX_ID_CHARS = 1_000
 
 
 def checked_id(product_id: str) -> str:
-    """The id, unless it is too long to be one.
-
-    Raises:
-        HTTPException: 404; the id is never looked up.
-    """
+    """The id; one that is too long is answered with 404 without a look-up."""
     if len(product_id) > _MAX_ID_CHARS:
         raise HTTPException(404, f"a product id has at most {_MAX_ID_CHARS:,} characters")
     return product_id
@@ -54,11 +50,7 @@ async def read_photo(request: Request, max_bytes: int) -> bytes:
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
-    """The request's body.
-
-    Raises:
-        HTTPException: 413, as soon as the body is known to exceed ``max_bytes``.
-    """
+    """The request's body; 413 as soon as it is known to exceed ``max_bytes``."""
     too_large = HTTPException(413, f"the body is larger than {max_bytes:,} bytes")
     length = request.headers.get("content-length", "")
     # int() raises on more than 4,300 digits and accepts non-ASCII ones; 20 digits decide.

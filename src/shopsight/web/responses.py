@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -36,15 +37,12 @@ class Json(JSONResponse):
 
     def render(self, content: Any) -> bytes:
         """Encode a value."""
+        dumps = partial(json.dumps, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         try:
-            return _dumps(content)
+            text = dumps(content)
         except ValueError:
-            return _dumps(json.loads(json.dumps(content), parse_constant=lambda _: None))
-
-
-def _dumps(content: Any) -> bytes:
-    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode("utf-8", "replace")
+            text = dumps(json.loads(json.dumps(content), parse_constant=lambda _: None))
+        return text.encode("utf-8", "replace")
 
 
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Json:
@@ -80,7 +78,9 @@ def add_exception_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
-        return problem(422, _first_error(error.errors()))
+        first = error.errors()[0]
+        location = ".".join(str(part) for part in first["loc"][1:]) or "request"
+        return problem(422, f"{location}: {first['msg'][:1].lower()}{first['msg'][1:]}")
 
     @app.exception_handler(ClosedError)
     async def stopping(_: Request, __: ClosedError) -> Response:
@@ -96,14 +96,3 @@ def add_exception_handlers(app: FastAPI) -> None:
         raise error
 
     app.add_exception_handler(ShopsightError, user_error)
-
-
-def _first_error(errors: Sequence[Any]) -> str:
-    """The first validation error as a sentence.
-
-    >>> _first_error([{"loc": ("query", "k"), "msg": "Input should be less than or equal to 100"}])
-    'k: input should be less than or equal to 100'
-    """
-    location = ".".join(str(part) for part in errors[0]["loc"][1:]) or "request"
-    message = str(errors[0]["msg"])
-    return f"{location}: {message[:1].lower()}{message[1:]}"

@@ -33,13 +33,7 @@ def client_key(address: str) -> str:
 
 
 class RateLimiter:
-    """Token bucket per client.
-
-    Args:
-        rate: tokens that a client gains per second; 0 disables the limit.
-        burst: capacity of a bucket.
-        clock: monotonic clock in seconds.
-    """
+    """Token bucket per client: ``burst`` tokens at most, ``rate`` more per second (0: no limit)."""
 
     def __init__(
         self, rate: float, burst: float, clock: Callable[[], float] = time.monotonic
@@ -72,8 +66,7 @@ class RateLimiter:
 class Token:
     """Shared secret of the API, sent as a bearer token or, by the page, as a derived cookie.
 
-    Args:
-        secret: the token; None allows every request.
+    None allows every request.
     """
 
     COOKIE = "shopsight"
@@ -104,14 +97,10 @@ class Token:
 
 
 class AllowedHosts:
-    """Accepted values of the Host header.
+    """Accepted values of the Host header: those of the listening address, and further names.
 
     Protects a server on loopback from DNS rebinding: a foreign page whose domain resolves to
     127.0.0.1 is same-origin with this server and could otherwise read its answers.
-
-    Args:
-        host: the address that the server listens on.
-        names: additional host names; ``"*"`` allows any.
     """
 
     def __init__(self, host: str, names: tuple[str, ...] = ()) -> None:
@@ -129,7 +118,8 @@ class AllowedHosts:
         >>> own.allows("localhost:8000"), own.allows("evil.example")
         (True, False)
         """
-        return self._any or _without_port(host).lower() in self._names
+        name = f"{host.partition(']')[0]}]" if host.startswith("[") else host.partition(":")[0]
+        return self._any or name.lower() in self._names
 
 
 def is_loopback(host: str) -> bool:
@@ -142,9 +132,3 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host.lower() == "localhost"
-
-
-def _without_port(host: str) -> str:
-    if host.startswith("["):
-        return host.partition("]")[0] + "]"
-    return host.partition(":")[0]

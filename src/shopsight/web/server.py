@@ -23,29 +23,20 @@ _MIN_TOKEN_CHARS = 16
 
 
 def listen(config: ServeConfig) -> socket.socket:
-    """Bind and listen on the configured address; connections queue until a server runs.
-
-    Raises:
-        UsageError: the host cannot be resolved.
-        OutputError: the address cannot be listened on.
-    """
+    """Bind and listen on the configured address; connections queue until a server runs."""
     name = f"{config.host}:{config.port}"
     try:
         addresses = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError):
         raise UsageError(f"--host {config.host}: no such address") from None
-    family, kind, protocol, _, address = addresses[0]
-    listener = socket.socket(family, kind, protocol)
+    family, _, _, _, address = addresses[0]
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(_BACKLOG)
+        return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
     except OSError as error:
-        listener.close()
         if error.errno == errno.EADDRINUSE:
             raise OutputError(f"{name} is in use; choose another --port (0: any free)") from None
-        raise OutputError(f"cannot listen on {name}: {(error.strerror or '').lower()}") from None
-    return listener
+        reason = (error.strerror or "").partition(" (")[0].lower()
+        raise OutputError(f"cannot listen on {name}: {reason}") from None
 
 
 def url_of(listener: socket.socket) -> str:
@@ -106,11 +97,7 @@ class _Server(uvicorn.Server):
 
 
 def read_token(path: str) -> str:
-    """Read a token from a file with one line.
-
-    Raises:
-        InputError: not a single line of ASCII text, or too short to be a secret.
-    """
+    """Read a token from a file with one line."""
     try:
         token = Path(path).read_text("ascii").strip()
     except UnicodeDecodeError:

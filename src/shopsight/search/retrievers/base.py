@@ -46,34 +46,26 @@ class Retriever(Protocol):
 
     Every call receives the snapshot to work on, because an open retriever outlives the states of
     an index that others change.
-
-    Attributes:
-        name: shown by `Searcher.info`.
     """
 
     name: str
 
     def add(self, snapshot: Snapshot, progress: Progress = no_progress) -> None:
         """Add the snapshot's products that the retriever lacks."""
-        ...
 
     def remove(self, snapshot: Snapshot) -> None:
         """Remove the products that the snapshot does not hold."""
-        ...
 
     def search(
         self, snapshot: Snapshot, queries: QueryBatch, k: int, filters: Sequence[Filter]
     ) -> list[Candidates]:
         """Retrieve at most ``k`` products per query among those that meet all filters."""
-        ...
 
     def count(self, snapshot: Snapshot) -> int:
         """Number of products held of the snapshot's index."""
-        ...
 
     def close(self) -> None:
         """Release resources."""
-        ...
 
 
 def without_password(url: str) -> str:

@@ -13,16 +13,10 @@ from shopsight.types import Progress, no_progress
 
 
 def open_retriever(url: str | None, snapshot: Snapshot) -> Retriever:
-    """Open the retriever of a URL for searching.
+    """Open the retriever of a URL for searching an index, whose products it must hold.
 
-    Args:
-        url: None or "embedded"; ``http://[user:password@]host:port`` of a Milvus server; or a
-            Milvus Lite file ``name.db``.
-        snapshot: the index to search.
-
-    Raises:
-        UsageError: unknown URL, missing client package, or no answer.
-        DataError: the retriever does not hold the index's products.
+    ``url`` is None or "embedded"; ``http://[user:password@]host:port`` of a Milvus server; or a
+    Milvus Lite file ``name.db``. UsageError: unknown, its package is missing, or no answer.
     """
     retriever = _connect(url, snapshot)
     try:
@@ -35,15 +29,7 @@ def open_retriever(url: str | None, snapshot: Snapshot) -> Retriever:
 
 
 def load_retriever(url: str, path: str | Path, progress: Progress = no_progress) -> int:
-    """Bring a retriever to the current state of an index.
-
-    Returns:
-        The number of products it then holds.
-
-    Raises:
-        UsageError: unknown URL, missing client package, or no answer.
-        DataError: not an index, or products were lost on the way.
-    """
+    """Bring a retriever to the current state of an index; returns its number of products."""
     snapshot = Snapshot.current(path)
     with closing(_connect(url, snapshot)) as retriever:
         # Removal first: an updated product has the same id in its old and its new segment.

@@ -9,7 +9,7 @@ products than requested are taken and rescored with the stored vectors.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,6 +56,9 @@ class FaissRetriever:
     def remove(self, snapshot: Snapshot) -> None:
         """Do nothing: a search skips removed rows."""
 
+    def close(self) -> None:
+        """Do nothing: the snapshot owns the files."""
+
     def search(
         self, snapshot: Snapshot, queries: QueryBatch, k: int, filters: Sequence[Filter]
     ) -> list[Candidates]:
@@ -70,19 +73,14 @@ class FaissRetriever:
         """See `Retriever.count`."""
         return snapshot.generation.products
 
-    def close(self) -> None:
-        """Do nothing: the snapshot owns the files."""
-
 
 def build_faiss_index(
     rows: int, read: ReadVectors, path: Path, config: IndexConfig, queries: Vectors | None
 ) -> dict[str, Any]:
     """Write the Faiss index of a segment of P = ``rows`` products.
 
-    nprobe is tuned on ``queries`` (Q, D), or on products without any.
-
-    Returns:
-        The parameters that `FaissIndex.open` needs, and the recall measured.
+    nprobe is tuned on ``queries`` (Q, D), or on products without any. Returns the parameters that
+    `FaissIndex.open` needs, and the recall measured.
     """
     faiss = faiss_module()
     dim = read(np.zeros(1, np.int64)).shape[1]
@@ -93,10 +91,11 @@ def build_faiss_index(
         )
         nlist = 0
     else:
-        nlist = min(config.nlist or _default_nlist(rows), rows)
+        # About 4 * sqrt(rows) lists balance comparisons with centroids and with products.
+        nlist = min(config.nlist or 1 << round(math.log2(4 * math.sqrt(rows))), rows)
         index = _trained_ivf(faiss, rows, read, nlist, dim)
-    for block in _blocks(np.arange(rows)):
-        index.add(np.ascontiguousarray(read(block)))
+    for start in range(0, rows, _BLOCK):
+        index.add(np.ascontiguousarray(read(np.arange(start, min(start + _BLOCK, rows)))))
     faiss.write_index(index, str(path))
     if not nlist:
         return {"kind": "flat"}
@@ -123,11 +122,7 @@ class FaissIndex:
     def open(
         cls, path: Path, params: Mapping[str, Any], rows: int, read: ReadVectors
     ) -> FaissIndex:
-        """Open what `build_faiss_index` wrote; it returned ``params``.
-
-        Raises:
-            DataError: the file is missing or damaged.
-        """
+        """Open what `build_faiss_index` wrote; it returned ``params``."""
         faiss = faiss_module()
         flags = faiss.IO_FLAG_MMAP_IFC if params.get("kind") == "ivf" else 0
         try:
@@ -143,16 +138,10 @@ class FaissIndex:
     def search(
         self, queries: Vectors, k: int, allowed: BoolArray | None = None, nprobe: int = 0
     ) -> tuple[IntArray, Vectors]:
-        """Find the nearest products.
+        """Find the products nearest to queries (Q, D) of length 1, among those ``allowed`` (P,).
 
-        Args:
-            queries: (Q, D) of length 1.
-            k: products per query.
-            allowed: (P,) products that may be found; None for all.
-            nprobe: lists to search; 0 uses the tuned number.
-
-        Returns:
-            (Q, min(k, allowed products)) rows, best first, padded with -1; and their cosines.
+        ``nprobe`` 0 is the tuned one. Returns (Q, min(k, allowed products)) rows, best first,
+        padded with -1; and their cosines.
         """
         count = self.rows if allowed is None else int(allowed.sum())
         k = min(k, count)
@@ -224,7 +213,8 @@ def exact(queries: Vectors, rows: IntArray, read: ReadVectors, k: int) -> tuple[
     """Exhaustive search among rows (n,); see `FaissIndex.search`."""
     best_rows = np.empty((len(queries), 0), np.int64)
     best = np.empty((len(queries), 0), np.float32)
-    for block in _blocks(rows):
+    for start in range(0, len(rows), _BLOCK):
+        block = rows[start : start + _BLOCK]
         best = np.concatenate([best, queries @ read(block).T], axis=1)
         tiled = np.broadcast_to(block, (len(queries), len(block)))
         best_rows = np.concatenate([best_rows, tiled], axis=1)
@@ -250,16 +240,6 @@ def overlap(rows: IntArray, expected: IntArray) -> float:
     pairs = zip(rows, expected, strict=True)
     fractions = [len(np.intersect1d(row, wanted)) / len(wanted) for row, wanted in pairs]
     return float(np.mean(fractions)) if fractions else 1.0
-
-
-def _blocks(rows: IntArray) -> Iterator[IntArray]:
-    for start in range(0, len(rows), _BLOCK):
-        yield rows[start : start + _BLOCK]
-
-
-def _default_nlist(rows: int) -> int:
-    """4 * sqrt(rows), which balances comparisons with centroids and with products."""
-    return max(1, 1 << round(math.log2(4 * math.sqrt(rows))))
 
 
 def _trained_ivf(faiss: Any, rows: int, read: ReadVectors, nlist: int, dim: int) -> Any:

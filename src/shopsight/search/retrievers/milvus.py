@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -31,18 +31,13 @@ _BATCH = 1_000  # entities per request
 _MAX_TEXT = 1_000
 _MAX_CANDIDATES = 16_384  # Milvus's own limit
 _TIMEOUT = 30.0
+_INSTALL = "pip install 'shopsight[milvus]'"
 _HNSW = {"M": 24, "efConstruction": 300}
 _EF_FACTOR = 3  # graph nodes visited, as a multiple of the candidates
 
 
 class MilvusRetriever:
-    """An index's products in a Milvus server or a Milvus Lite file; see `Retriever`.
-
-    Args:
-        client: a ``pymilvus.MilvusClient``.
-        url: for messages.
-        collection: the collection of the index.
-    """
+    """An index's products in a Milvus server or a Milvus Lite file; see `Retriever`."""
 
     name = "milvus"
 
@@ -53,23 +48,15 @@ class MilvusRetriever:
 
     @classmethod
     def connect(cls, url: str, snapshot: Snapshot) -> MilvusRetriever:
-        """Connect to a server or open a file.
-
-        Raises:
-            UsageError: pymilvus is not installed, or nothing answers at the URL.
-        """
+        """Connect to a server or open a file. Raises UsageError."""
         try:
             from pymilvus import MilvusClient
         except ImportError as error:
-            raise UsageError(
-                "this engine needs pymilvus: pip install 'shopsight[milvus]'"
-            ) from error
+            raise UsageError(f"this engine needs pymilvus: {_INSTALL}") from error
         host, token = url, ""
         if _is_file(url):
             if find_spec("milvus_lite") is None:
-                raise UsageError(
-                    "a Milvus Lite file needs milvus-lite: pip install 'shopsight[milvus]'"
-                )
+                raise UsageError(f"a Milvus Lite file needs milvus-lite: {_INSTALL}")
             # Its server prints errors about an optional call that it does not implement.
             logging.getLogger("grpc._server").setLevel(logging.CRITICAL)
         elif (parts := urlsplit(url)).username:
@@ -112,8 +99,10 @@ class MilvusRetriever:
         self._call("delete", filter=outside)
         for i, name in enumerate(names):
             rows = np.arange(snapshot.bounds[i], snapshot.bounds[i + 1])
-            for ids in _batches(snapshot.ids(rows[~snapshot.alive[rows]])):
-                self._call("delete", filter=f"{_SEGMENT} == {name} and {_ID} in {json.dumps(ids)}")
+            removed = snapshot.ids(rows[~snapshot.alive[rows]])
+            for start in range(0, len(removed), _BATCH):
+                ids = json.dumps(removed[start : start + _BATCH])
+                self._call("delete", filter=f"{_SEGMENT} == {name} and {_ID} in {ids}")
 
     def search(
         self, snapshot: Snapshot, queries: QueryBatch, k: int, filters: Sequence[Filter]
@@ -182,10 +171,8 @@ class MilvusRetriever:
         self._call("upsert", data=entities)
 
     def _count(self, condition: str) -> int:
-        result = self._call(
-            "query", filter=condition, output_fields=["count(*)"], consistency_level="Strong",
-            timeout=_TIMEOUT,
-        )  # fmt: skip
+        options = {"output_fields": ["count(*)"], "consistency_level": "Strong"}
+        result = self._call("query", filter=condition, timeout=_TIMEOUT, **options)
         return int(result[0]["count(*)"])
 
     def _call(self, method: str, **arguments: Any) -> Any:
@@ -203,11 +190,6 @@ def column(field: str) -> str:
     'f_7072696365'
     """
     return f"f_{field.encode('utf-8', 'surrogatepass').hex()}"
-
-
-def _batches(product_ids: list[str]) -> Iterator[list[str]]:
-    for start in range(0, len(product_ids), _BATCH):
-        yield product_ids[start : start + _BATCH]
 
 
 def _is_file(url: str) -> bool:
