@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from shopsight.bench.measure import peak_mib, timed
+from shopsight.bench.measure import peak_mib, show, timed
 from shopsight.cli.options import config_from
-from shopsight.cli.output import print_grid, print_json
 from shopsight.cli.parser import Parser
 from shopsight.config import KddcupConfig, NegativesConfig, WorldConfig
 from shopsight.data.dataset import PreparedData
@@ -48,11 +47,8 @@ def run(argv: list[str]) -> None:
         raise OutputError(f"{args.folder}: no such folder")
     with tempfile.TemporaryDirectory(prefix="shopsight-bench-", dir=args.folder) as folder:
         figures = _measure(Path(folder), args)
-    if args.json:
-        print_json(figures)
-    else:
-        rows = tuple((name, f"{value:,.0f}", unit) for name, (value, unit) in figures.items())
-        print_grid(Grid(("data", "figure", "unit"), rows))
+    rows = tuple((name, f"{value:,.0f}", unit) for name, (value, unit) in figures.items())
+    show(figures, [Grid(("data", "figure", "unit"), rows)], as_json=args.json)
 
 
 def _measure(folder: Path, args: Any) -> Figures:

@@ -1,22 +1,38 @@
-"""Time and memory of this machine's work."""
+"""Time and memory of this machine's work, and the printing of figures."""
 
 from __future__ import annotations
 
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from shopsight.cli.output import print_grid, print_json
+from shopsight.tables import Grid
 
 Result = TypeVar("Result")
 
 
-def timed(work: Callable[[], Result]) -> tuple[Result, float]:
-    """Call a function and return its result with the seconds it took."""
+def timed(work: Callable[[], Result], device: str = "cpu") -> tuple[Result, float]:
+    """Call a function and return its result with the seconds until the device has finished."""
     started = time.perf_counter()
     result = work()
+    if device.startswith("cuda"):
+        import torch
+
+        torch.cuda.synchronize(device)
     return result, time.perf_counter() - started
+
+
+def show(figures: Any, grids: Sequence[Grid], *, as_json: bool) -> None:
+    """Print figures as JSON or as tables."""
+    if as_json:
+        print_json(figures)
+        return
+    for grid in grids:
+        print_grid(grid)
 
 
 def peak_mib(*, children: bool = False) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import torch
 
 from shopsight.bench.fixtures import SIZES, BenchData
-from shopsight.cli.output import print_grid, print_json
+from shopsight.bench.measure import show, timed
 from shopsight.cli.parser import Parser
 from shopsight.tables import Grid
 
@@ -21,24 +20,14 @@ _MATRIX, _REPEATS = 2048, 12
 
 @dataclass(frozen=True)
 class Pace:
-    """One line of the table.
-
-    Attributes:
-        name: stage or model.
-        reference: pairs per second of the unoptimised reference.
-        ours: pairs per second.
-        ratio: ours / reference.
-        utilisation: fraction of the machine's matrix throughput that ours reaches; only matrix
-            products count as work.
-        waiting: fraction of the time that ours waits for data.
-    """
+    """Pairs per second of a model and of its unoptimised reference."""
 
     name: str
     reference: float
     ours: float
     ratio: float
-    utilisation: float
-    waiting: float
+    utilisation: float  # fraction of the machine's matrix throughput; only products count as work
+    waiting: float  # fraction of the time that ours waits for data
 
 
 def pace_parser(command: str, summary: str) -> Parser:
@@ -68,9 +57,6 @@ def run_paces(
         data = BenchData(Path(folder), SIZES[args.size], products, queries, args.seed)
         rate = _matrix_throughput(args)
         paces = list(measure(data, args, rate))
-    if args.json:
-        print_json({"matrix_rate": rate, "lines": paces})
-        return
     rows = tuple(
         (
             pace.name,
@@ -87,24 +73,12 @@ def run_paces(
         f" operations per second in {args.precision} ({torch.get_num_threads()} threads)."
     )
     columns = ("", "reference", "ours", "ratio", "of matrix rate", "waiting for data")
-    print_grid(Grid(columns, rows, note))
-
-
-def synchronise(device: torch.device) -> None:
-    """Wait until the device has finished."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    show({"matrix_rate": rate, "lines": paces}, [Grid(columns, rows, note)], as_json=args.json)
 
 
 def _matrix_throughput(args: Any) -> float:
     """FLOP/s of a large matrix product in the chosen precision, the best of several."""
     dtype = torch.bfloat16 if args.precision == "bf16" else torch.float32
-    device = torch.device(args.device)
-    left, right = (torch.randn(_MATRIX, _MATRIX, device=device).to(dtype) for _ in range(2))
-    best = 0.0
-    for _ in range(_REPEATS):
-        started = time.perf_counter()
-        left @ right
-        synchronise(device)
-        best = max(best, 2 * _MATRIX**3 / (time.perf_counter() - started))
-    return best
+    left, right = (torch.randn(_MATRIX, _MATRIX, device=args.device).to(dtype) for _ in range(2))
+    quickest = min(timed(lambda: left @ right, args.device)[1] for _ in range(_REPEATS))
+    return 2.0 * _MATRIX**3 / quickest

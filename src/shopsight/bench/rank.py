@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from shopsight.batches.batch import Regions, Tokens, as_regions, pad_tokens
 from shopsight.bench import reference_models
 from shopsight.bench.fixtures import BenchData
-from shopsight.bench.pace import Pace, pace_parser, run_paces, synchronise
+from shopsight.bench.measure import timed
+from shopsight.bench.pace import Pace, pace_parser, run_paces
 from shopsight.data.region_store import RegionStore
 from shopsight.inference.encode import score_pools
 from shopsight.inference.trunk_cache import TrunkCache
@@ -75,10 +76,9 @@ def _our_seconds(
     texts = {str(i): text for i, text in enumerate(data.texts)}
     counter, bf16 = FlopCounterMode(display=False), args.precision == "bf16"
     with counter, torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-        started = time.perf_counter()
-        score_pools(model, data.store, data.vocabulary, pools, texts, source, device)
-        synchronise(device)
-        return time.perf_counter() - started, counter.get_total_flops()
+        score = partial(score_pools, model, data.store, data.vocabulary, pools, texts)
+        _, seconds = timed(lambda: score(source, device), args.device)
+    return seconds, counter.get_total_flops()
 
 
 def _reference_seconds(
@@ -86,15 +86,15 @@ def _reference_seconds(
 ) -> float:
     """Seconds per pair, each pair read and encoded anew."""
     count = min(_REFERENCE_PAIRS, len(pools.product_ids))
-    started = time.perf_counter()
-    with torch.inference_mode():
+
+    @torch.inference_mode()
+    def rank() -> None:
         products = data.store.index_of(pools.product_ids[:count].tolist())
         ids = data.vocabulary.encode([data.texts[i] for i in pools.query_idx[:count]])
         tokens = pad_tokens(ids, data.vocabulary.pad).to(device)
-        regions = as_regions(data.store.read(products)).to(device)
-        score(model, regions, tokens)
-    synchronise(device)
-    return (time.perf_counter() - started) / count
+        score(model, as_regions(data.store.read(products)).to(device), tokens)
+
+    return timed(rank, device.type)[1] / count
 
 
 def _reference_label_match(model: LabelMatch, regions: Regions, tokens: Tokens) -> Tensor:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shopsight.bench.measure import peak_mib, resident_bytes
-from shopsight.cli.output import print_grid, print_json
+from shopsight.bench.measure import peak_mib, resident_bytes, show, timed
 from shopsight.cli.parser import Parser
 from shopsight.cli.progress import progress_bar, progress_callback
 from shopsight.config import WorldConfig
@@ -58,24 +55,27 @@ def run(argv: list[str]) -> None:
     args = parser.read(argv)
     if min(args.queries, args.judged) < 1 or args.products < 0:
         raise UsageError("--queries and --judged must be at least 1, and --products at least 0")
-    with tempfile.TemporaryDirectory(prefix="shopsight-bench-") as folder, _single_thread():
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    from shopsight.search.retrievers.faiss import faiss_module
+
+    faiss_module()  # loaded, like torch, before the threads of its library are limited
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory(prefix="shopsight-bench-") as folder, threadpool_limits(1):
         figures = _measure(args, Path(folder))
-    if args.json:
-        print_json(figures)
-    else:
-        _print(figures)
+    torch.set_num_threads(threads)
+    show(figures, _grids(figures), as_json=args.json)
 
 
 def _measure(args: Any, folder: Path) -> Figures:
     from shopsight.search.searcher import Searcher
     from shopsight.search.snapshot import Snapshot
 
-    started = time.perf_counter()
-    path = Path(args.index) if args.index else _small_index(folder, args.seed)
+    path, built = timed(lambda: Path(args.index) if args.index else _small_index(folder, args.seed))
     if args.products:
-        started = time.perf_counter()
-        path = _grown_index(path, args, folder)
-    built = time.perf_counter() - started
+        path, built = timed(lambda: _grown_index(path, args, folder))
     snapshot = Snapshot.current(path)
     searcher = Searcher.open(
         path, clock=time.thread_time if args.clock == "cpu" else time.perf_counter
@@ -116,26 +116,17 @@ def _grown_index(source: Path, args: Any, folder: Path) -> Path:
 
 def _small_index(folder: Path, seed: int) -> Path:
     """Index of a small data set and barely trained models, which are as fast as good ones."""
-    from shopsight.config.recipes import load_recipe
+    from shopsight.api.data import prepare_kddcup
+    from shopsight.api.training import train
     from shopsight.demo.world import make_world
-    from shopsight.inference.run_folder import RunFolder
-    from shopsight.prepare.kddcup.ingest import prepare_kddcup
-    from shopsight.search.index import build_index
-    from shopsight.training.pipeline import train
 
-    world = WorldConfig(
-        train_rows=1_500,
-        train_products=800,
-        eval_queries=40,
-        eval_products=300,
-        feature_width=64,
-        seed=seed,
-    )
+    rows, products, queries, candidates = 1_500, 800, 40, 300
+    world = WorldConfig(rows, products, queries, candidates, feature_width=64, seed=seed)
     make_world(folder / "raw", world)
-    data = prepare_kddcup(folder / "raw", folder / "data")
     short = [f"{name}.train.epochs=1" for name in model_names()]
-    train(data, load_recipe("tiny", [*short, "dual.phase2_epochs=0"]), folder / "run")
-    build_index(RunFolder.read(folder / "run"), data, folder / "index")
+    data = prepare_kddcup(folder / "raw", folder / "data")
+    ranker = train(data, "tiny", folder / "run", [*short, "dual.phase2_epochs=0"])
+    ranker.build_index(data, folder / "index").close()
     return folder / "index"
 
 
@@ -229,7 +220,7 @@ def _purpose(path: str) -> str:
     return f"codes of {model}" if len(rest) > 1 else "records"
 
 
-def _print(figures: Figures) -> None:
+def _grids(figures: Figures) -> list[Grid]:
     products, memory = figures["products"], figures["memory_mib"]
     times = [
         (name, f"{time['p50']:,.1f}", f"{time['p99']:,.1f}")
@@ -240,31 +231,15 @@ def _print(figures: Figures) -> None:
         f" {figures[f'recall@{_RECALL_AT}']:.2%}, built in {figures['seconds_built']:,.0f} s."
         f" Memory {memory['opened']:,.0f} MiB after opening, {memory['highest']:,.0f} MiB peak."
     )
-    print_grid(Grid(("milliseconds, one core", "p50", "p99"), tuple(times), note))
     sizes = {**figures["bytes"], "all": sum(figures["bytes"].values())}
     rows = [
         (name, f"{size / 2**20:,.1f}", f"{size / max(products, 1):,.0f}")
         for name, size in sizes.items()
     ]
-    print_grid(Grid(("on disk", "MiB", "bytes per product"), tuple(rows)))
-    if figures["ndcg@5"]:
-        values = tuple((name, f"{value:.4f}") for name, value in figures["ndcg@5"].items())
-        print_grid(Grid(("over the full catalogue", "ndcg@5"), values))
-
-
-@contextmanager
-def _single_thread() -> Iterator[None]:
-    """Limit torch and faiss to one thread, and restore their numbers afterwards."""
-    import torch
-
-    from shopsight.search.retrievers.faiss import faiss_module
-
-    faiss = faiss_module()
-    before = torch.get_num_threads(), faiss.omp_get_max_threads()
-    torch.set_num_threads(1)
-    faiss.omp_set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before[0])
-        faiss.omp_set_num_threads(before[1])
+    values = tuple((name, f"{value:.4f}") for name, value in figures["ndcg@5"].items())
+    grids = [
+        Grid(("milliseconds, one core", "p50", "p99"), tuple(times), note),
+        Grid(("on disk", "MiB", "bytes per product"), tuple(rows)),
+        Grid(("over the full catalogue", "ndcg@5"), values),
+    ]
+    return [grid for grid in grids if grid.rows]

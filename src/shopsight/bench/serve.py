@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,11 +12,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
+from urllib.request import urlopen
 
 import numpy as np
 
-from shopsight.bench.measure import resident_bytes
-from shopsight.cli.output import print_grid, print_json
+from shopsight.bench.measure import resident_bytes, show
 from shopsight.cli.parser import Parser
 from shopsight.cli.serve import check_installed
 from shopsight.data.dataset import PreparedData
@@ -60,12 +59,9 @@ def run(argv: list[str]) -> None:
     with _Server(args.index, args.threads) as server:
         load = asyncio.run(_send(server, queries, args))
         figures = _figures(load, args.seconds, server.mean_batch())
-    if args.json:
-        print_json(figures)
-    else:
-        rows = tuple((name, f"{value:,.6g}") for name, value in figures.items())
-        note = f"{args.clients} clients for {args.seconds:g} s, {len(queries):,} queries in turn."
-        print_grid(Grid(("serving", "figure"), rows, note))
+    rows = tuple((name, f"{value:,.6g}") for name, value in figures.items())
+    note = f"{args.clients} clients for {args.seconds:g} s, {len(queries):,} queries in turn."
+    show(figures, [Grid(("serving", "figure"), rows, note)], as_json=args.json)
 
 
 class _Server:
@@ -75,13 +71,13 @@ class _Server:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
         command = [sys.executable, "-m", "shopsight.cli.main", "serve", index, "--port", "0",
                    "--rate", "0", "--threads", str(threads)]  # fmt: skip
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._log)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._log)
 
     def __enter__(self) -> _Server:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline().decode()
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline().decode()
         if " at http://" not in line:
-            self._process.wait(_STARTUP)
+            self.process.wait(_STARTUP)
             self._log.seek(0)
             error = self._log.read().decode(errors="replace").strip().rpartition("shopsight: ")[2]
             self.__exit__()
@@ -91,29 +87,20 @@ class _Server:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process.poll() is None:
-            self._process.terminate()
-        self._process.wait(60)
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        if self.process.poll() is None:
+            self.process.terminate()
+        self.process.wait(60)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
         self._log.close()
-
-    def memory_mb(self) -> float:
-        """Resident memory of the server in MB; 0 where the system does not report it."""
-        return (resident_bytes(self._process.pid) or 0) / 1e6
 
     def mean_batch(self) -> float:
         """Mean number of queries that the server searched together."""
-        lines = [line for line in self._get("/metrics").splitlines() if line[:1] not in ("#", "")]
+        with urlopen(f"http://{self.host}:{self.port}/metrics", timeout=60) as answer:
+            lines = [line for line in answer.read().decode().splitlines() if line[:1] not in "#"]
         metrics = dict(line.rsplit(" ", 1) for line in lines)
         count = float(metrics["shopsight_batch_queries_count"])
         return float(metrics["shopsight_batch_queries_sum"]) / max(count, 1)
-
-    def _get(self, path: str) -> str:
-        with socket.create_connection((self.host, self.port), timeout=60) as connection:
-            connection.sendall(_request(path, "close"))
-            with connection.makefile("rb") as answer:
-                return answer.read().partition(b"\r\n\r\n")[2].decode()
 
 
 @dataclass
@@ -166,7 +153,7 @@ async def _request_once(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str
 ) -> int:
     """Send one request and return the status of its answer, whose body must be JSON."""
-    writer.write(_request(path, "keep-alive"))
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
     length = int(head.partition("content-length:")[2].split()[0])
     json.loads(await reader.readexactly(length))
@@ -175,12 +162,8 @@ async def _request_once(
 
 async def _watch_memory(server: _Server, until: float, load: _Load) -> None:
     while time.monotonic() < until:
-        load.memory.append(server.memory_mb())
+        load.memory.append((resident_bytes(server.process.pid) or 0) / 1e6)
         await asyncio.sleep(0.5)
-
-
-def _request(path: str, connection: str) -> bytes:
-    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: {connection}\r\n\r\n".encode()
 
 
 def _figures(load: _Load, seconds: float, batch: float) -> dict[str, float]:

@@ -31,11 +31,7 @@ _NOISE = 0.3  # length of the noise, relative to the distance of the neighbour
 
 
 def build_synthetic_index(
-    source: Snapshot,
-    products: int,
-    out: Path,
-    seed: int = 0,
-    progress: Progress = no_progress,
+    source: Snapshot, products: int, out: Path, seed: int = 0, progress: Progress = no_progress
 ) -> Generation:
     """Write an index of synthetic products with realistic vectors.
 

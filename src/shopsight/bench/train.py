@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -17,7 +16,8 @@ from shopsight.batches.batch import PairBatch
 from shopsight.batches.loader import Loader
 from shopsight.bench import reference_models
 from shopsight.bench.fixtures import BenchData
-from shopsight.bench.pace import Pace, pace_parser, run_paces, synchronise
+from shopsight.bench.measure import timed
+from shopsight.bench.pace import Pace, pace_parser, run_paces
 from shopsight.config import LabelMatchConfig, NegativesConfig, TrainConfig, WordMatchConfig
 from shopsight.inference.trunk_cache import TrunkCache
 from shopsight.models.registry import PRETRAINING, model_specs
@@ -81,9 +81,8 @@ def _pace(
     computing = waiting = 0.0
     with closing(loader.epoch(0)) as batches:
         for _ in range(args.steps):
-            started = time.perf_counter()
-            batch = next(batches)
-            waiting += time.perf_counter() - started
+            batch, seconds = timed(lambda: next(batches))
+            waiting += seconds
             computing += _step_seconds(batch, loss, optimizer, device, args.precision)
     quick = (computing + waiting) / args.steps
     return Pace(
@@ -99,11 +98,11 @@ def _pace(
 def _step_seconds(
     batch: PairBatch, loss: Loss, optimizer: Any, device: torch.device, precision: str
 ) -> float:
-    started = time.perf_counter()
-    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-        value = loss(batch.to(device)).sum()
-    optimizer.zero_grad(set_to_none=True)
-    value.backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
-    synchronise(device)
-    return time.perf_counter() - started
+    def step() -> None:
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            value = loss(batch.to(device)).sum()
+        optimizer.zero_grad(set_to_none=True)
+        value.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+    return timed(step, device.type)[1]

@@ -142,16 +142,10 @@ def boxes_chart(
     weights: Sequence[float] = (),
     photo: bytes = b"",
 ) -> Markup:
-    """Outlines of a product's regions, on its photo if there is one.
+    """Outlines of a product's regions, on its photo (a JPEG file) if there is one.
 
-    Args:
-        boxes: regions as fractions of the image's height and width.
-        labels: tooltips of the regions.
-        aspect: width of the image divided by its height.
-        size: longer side on the page, in pixels.
-        weights: attention weight of each region, drawn as the opacity of its fill, or on a photo,
-            of its outline; empty if unknown.
-        photo: a JPEG file.
+    ``aspect`` is width / height, ``size`` the longer side in pixels; ``labels`` are tooltips; the
+    attention ``weights`` are drawn as opacity of the fill, or on a photo, of the outline.
     """
     width, height = (size, size / aspect) if aspect >= 1 else (size * aspect, size)
     if photo:

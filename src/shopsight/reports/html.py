@@ -26,34 +26,22 @@ _PHOTO_SIZE = 144  # longer side of a product's photo
 
 @dataclass(frozen=True)
 class Report:
-    """Content of the report, in the order of the page.
-
-    Attributes:
-        comparison: of the runs; its first metric is the headline metric.
-        models: description of each run of the comparison, by name.
-        judged: name of the run that ``best`` and ``worst`` show.
-        best: examples of the queries with the highest values.
-        worst: examples of the queries with the lowest values.
-        learning: learning curves of the trained models.
-        ensemble: None if no runs were fused.
-        stages: names and seconds.
-        commands: suggested command lines.
-    """
+    """Content of the report, in the order of the page."""
 
     title: str
     summary: str
     figures: Sequence[Figure]
-    comparison: Comparison
-    models: dict[str, str]
-    judged: str
+    comparison: Comparison  # the first metric is the headline metric
+    models: dict[str, str]  # description of each run of the comparison
+    judged: str  # name of the run that ``best`` and ``worst`` show
     best: Sequence[QueryExample]
     worst: Sequence[QueryExample]
     learning: Sequence[LearningCurves]
-    ensemble: Ensemble | None
+    ensemble: Ensemble | None  # None if no runs were fused
     splits: Grid
     audit: Audit
-    stages: Sequence[tuple[str, float]]
-    commands: Sequence[str]
+    stages: Sequence[tuple[str, float]]  # names and seconds
+    commands: Sequence[str]  # suggested command lines
 
 
 def render(report: Report) -> str:

@@ -15,20 +15,13 @@ _MAX_POINTS = 60
 
 @dataclass(frozen=True)
 class LearningCurves:
-    """Learning curves of a stage; its phases are laid end to end.
-
-    Attributes:
-        caption: epochs, steps, speed and best score.
-        losses: training loss and its terms over epochs.
-        metric: label of ``validation``.
-        validation: the metric on the validation queries over epochs; empty if never evaluated.
-    """
+    """Learning curves of a stage over epochs; its phases are laid end to end."""
 
     stage: str
-    caption: str
-    losses: tuple[Series, ...]
-    metric: str
-    validation: tuple[Series, ...]
+    caption: str  # epochs, steps, speed and best score
+    losses: tuple[Series, ...]  # training loss and its terms
+    metric: str  # label of ``validation``
+    validation: tuple[Series, ...]  # empty if never evaluated
 
 
 def learning_curves(stage: StageFolder, metric: str) -> LearningCurves | None:

@@ -17,48 +17,32 @@ SHOWN = 6
 
 @dataclass(frozen=True)
 class Candidate:
-    """A ranked product.
-
-    Attributes:
-        rank: from 1.
-        boxes: its regions, as fractions of height and width.
-        labels: class names of the regions.
-        aspect: width of its image divided by the height.
-        weights: attention weight of each region; empty if no model provides them.
-        photo: a JPEG file; empty if the data has no photos.
-    """
+    """A ranked product."""
 
     product_id: str
-    rank: int
+    rank: int  # from 1
     relevant: bool
     caption: str
-    boxes: tuple[Box, ...]
-    labels: tuple[str, ...]
-    aspect: float
-    weights: tuple[float, ...] = ()
-    photo: bytes = b""
+    boxes: tuple[Box, ...]  # regions, as fractions of height and width
+    labels: tuple[str, ...]  # class names of the regions
+    aspect: float  # width of its image divided by the height
+    weights: tuple[float, ...] = ()  # attention weight of each region; empty if no model has them
+    photo: bytes = b""  # a JPEG file; empty if the data has no photos
 
 
 @dataclass(frozen=True)
 class QueryExample:
-    """A query and the head of its ranking.
-
-    Attributes:
-        value: its value of the headline metric.
-        relevant: number of relevant products.
-        candidates: the first products, best first.
-        missed: ranks of the relevant products below ``candidates``.
-        words: words with their attention weights for the first product; empty if no model
-            provides them.
-    """
+    """A query and the head of its ranking."""
 
     query_id: str
     text: str
-    value: float
-    relevant: int
-    candidates: tuple[Candidate, ...]
-    missed: tuple[int, ...]
-    words: tuple[tuple[str, float], ...] = ()
+    value: float  # of the headline metric
+    relevant: int  # number of relevant products
+    candidates: tuple[Candidate, ...]  # the first products, best first
+    missed: tuple[int, ...]  # ranks of the relevant products below ``candidates``
+    words: tuple[
+        tuple[str, float], ...
+    ] = ()  # attention weights for the first product; may be empty
 
 
 def best_and_worst(
@@ -83,16 +67,7 @@ def best_and_worst(
 
 
 class QueryExamples:
-    """Builds the examples of one run.
-
-    Args:
-        data: the prepared folder.
-        split: the ranked split.
-        run: the ranking.
-        qrels: relevance judgements.
-        caption: short description of a product, by id.
-        attention: weights of words and regions; None if no model provides them.
-    """
+    """Builds the examples of one run; ``caption`` describes a product, given its id."""
 
     def __init__(
         self,
@@ -121,17 +96,14 @@ class QueryExamples:
         grades = self._qrels.relevance[query_id]
         relevant = {product for product, grade in grades.items() if grade > 0}
         text = self.texts.get(query_id, "")
+        candidates = tuple(
+            self._candidate(product, rank, product in relevant)
+            for rank, product in enumerate(ranking[:SHOWN], 1)
+        )
+        missed = (i for i, product in enumerate(ranking, 1) if i > SHOWN and product in relevant)
+        words = self._attention.words(text, ranking[0]) if self._attention and ranking else ()
         return QueryExample(
-            query_id,
-            text,
-            value,
-            len(relevant),
-            tuple(
-                self._candidate(product, rank, product in relevant)
-                for rank, product in enumerate(ranking[:SHOWN], 1)
-            ),
-            tuple(i for i, product in enumerate(ranking, 1) if i > SHOWN and product in relevant),
-            tuple(self._attention.words(text, ranking[0])) if self._attention and ranking else (),
+            query_id, text, value, len(relevant), candidates, tuple(missed), tuple(words)
         )
 
     def _candidate(self, product_id: str, rank: int, relevant: bool) -> Candidate:

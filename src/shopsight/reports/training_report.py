@@ -40,16 +40,8 @@ def build_report(
 ) -> Report:
     """Collect the content of a finished training's report.
 
-    Args:
-        data: the prepared folder.
-        results: of the training.
-        title: the heading.
-        note: short description of a product, by id (default: its title, or else tags of the
-            label-match model).
-        device: device of the models that compute attention weights and tags.
-
-    Raises:
-        DataError: the validation split has no answers.
+    ``note`` describes a product, given its id; default: its title, or else tags of the label-match
+    model. Raises DataError if the validation split has no answers.
     """
     qrels = data.qrels(VALID)
     comparison = results.comparison
@@ -57,14 +49,9 @@ def build_report(
     evaluation = comparison.evaluations[-1]
     explaining = explaining_model(trained_models(results.folder))
     attention = AttentionWeights(results.folder, data, device) if explaining else None
-    examples = QueryExamples(
-        data,
-        VALID,
-        results.valid[evaluation.name],
-        qrels,
-        note or _titles(data) or _tags(data, results, device),
-        attention,
-    )
+    note = note or _titles(data) or _tags(data, results, device)
+    run = results.valid[evaluation.name]
+    examples = QueryExamples(data, VALID, run, qrels, note, attention)
     values = dict(zip(evaluation.query_ids, evaluation.per_query[HEADLINE].tolist(), strict=True))
     best, worst = (
         [examples.example(query, values[query]) for query in queries]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from shopsight.config import SyntheticShopConfig
@@ -34,10 +34,7 @@ def generate_shop(folder: Path, config: SyntheticShopConfig) -> None:
 
         {"products": {id: {"kind": "dress", ...}}, "queries": {text: {"kind": "dress", ...}}}
 
-    Deterministic. Existing files are replaced.
-
-    Raises:
-        OutputError: the folder cannot be written.
+    Deterministic. Existing files are replaced. Raises OutputError if the folder cannot be written.
     """
     rng = random.Random(config.seed)
     products = sample_products(config.products, rng)
@@ -58,25 +55,28 @@ def _photo(product: Product) -> str:
 
 
 def _write_table(path: Path, products: Sequence[Product]) -> None:
-    with atomic_write(path) as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(["id", "image", "title", "category", "colour", "price", "in_stock"])
-        for product in products:
-            colour, price = product.attributes["colour"], f"{product.price:.2f}"
-            head = [product.id, _photo(product), product.title, product.of.category]
-            rows.writerow([*head, colour, price, str(product.in_stock).lower()])
+    rows = (
+        (product.id, _photo(product), product.title, product.of.category,
+         product.attributes["colour"], f"{product.price:.2f}", str(product.in_stock).lower())
+        for product in products
+    )  # fmt: skip
+    _write_csv(path, ("id", "image", "title", "category", "colour", "price", "in_stock"), rows)
 
 
 def _write_clicks(
     path: Path, products: Sequence[Product], queries: Sequence[Query], rng: random.Random
 ) -> None:
+    rows = (
+        (query.text, products[number].id, 1 + int(rng.expovariate(0.5)))
+        for query in queries
+        for number in query.products
+    )
+    _write_csv(path, ("query", "product_id", "clicks"), rows)
+
+
+def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     with atomic_write(path) as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(["query", "product_id", "clicks"])
-        for query in queries:
-            for number in query.products:
-                clicks = 1 + int(rng.expovariate(0.5))
-                rows.writerow([query.text, products[number].id, clicks])
+        csv.writer(file, lineterminator="\n").writerows([columns, *rows])
 
 
 def _write_truth(path: Path, products: Sequence[Product], queries: Sequence[Query]) -> None:

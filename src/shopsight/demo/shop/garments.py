@@ -1,4 +1,4 @@
-"""Drawings of garments, shoes and accessories, some on a person."""
+"""Drawings of garments, some on a person, whose cut varies continuously."""
 
 from __future__ import annotations
 
@@ -133,92 +133,4 @@ def skirt(pen: Pen, style: str) -> None:
         pen.seam([(0.5 + share * 0.22, 0.1), (0.5 + share * wide, end - 0.02)], 0.7)
 
 
-def sneaker(pen: Pen, style: str) -> None:
-    """A sports shoe, low or up to the ankle."""
-    high = 0.0 if style == "high-top" else 0.2
-    pen.shape([(0.08, high + 0.12), (0.14, high), (0.38, high + 0.02), (0.46, 0.34), (0.7, 0.5),
-               (0.93, 0.62), (0.97, 0.8), (0.05, 0.8), (0.06, 0.5)])  # fmt: skip
-    pen.shape([(0.7, 0.5), (0.93, 0.62), (0.98, 0.8), (0.72, 0.8), (0.66, 0.64)], "pale")
-    pen.block((0.03, 0.76, 0.985, 0.9), "sole", 8)
-    pen.shape([(0.3, 0.72), (0.62, 0.6), (0.66, 0.66), (0.34, 0.78)], "trim")
-    for i in range(4):
-        x, y = 0.42 + i * 0.075, 0.32 + i * 0.055
-        pen.line([(x - 0.05, y + 0.06), (x + 0.03, y - 0.01)], 2.6, "sole")
-    pen.seam([(0.08, 0.8), (0.97, 0.8)], 1.2)
-
-
-def boot(pen: Pen, style: str) -> None:
-    """A boot, up to the ankle or the knee."""
-    top_edge = 0.28 if style == "ankle" else -0.02
-    pen.shape([(0.2, top_edge), (0.6, top_edge), (0.58, 0.55), (0.74, 0.68), (0.94, 0.75),
-               (0.96, 0.9), (0.2, 0.9), (0.18, 0.6)])  # fmt: skip
-    pen.block((0.18, 0.88, 0.97, 0.94), "dark", 3)
-    pen.block((0.18, 0.88, 0.42, 1.0), "dark", 2)
-    pen.seam([(0.2, top_edge + 0.06), (0.6, top_edge + 0.06)], 2)
-    pen.line([(0.52, top_edge + 0.1), (0.5, 0.74)], 1.6, "metal")
-
-
-def pump(pen: Pen, style: str) -> None:
-    """A shoe with a high heel, or a flat shoe with a bow."""
-    if style == "flat":
-        pen.shape([(0.04, 0.46), (0.12, 0.48), (0.3, 0.6), (0.62, 0.64), (0.78, 0.6), (0.92, 0.7),
-                   (1.0, 0.84), (0.94, 0.88), (0.05, 0.88), (0.03, 0.7)])  # fmt: skip
-        pen.shape(
-            [(0.08, 0.5), (0.3, 0.6), (0.62, 0.64), (0.7, 0.63), (0.6, 0.71), (0.25, 0.7)], "dark"
-        )
-        pen.block((0.05, 0.85, 0.97, 0.9), "dark", 1)
-        for side in (-1, 1):
-            pen.shape([(0.76, 0.64), (0.76 + side * 0.08, 0.58), (0.76 + side * 0.08, 0.7)], "trim")
-        return
-    pen.shape([(0.06, 0.44), (0.2, 0.48), (0.2, 0.6), (0.16, 0.94), (0.12, 0.94)], "deep", False)
-    pen.shape([(0.03, 0.24), (0.12, 0.26), (0.3, 0.42), (0.5, 0.58), (0.72, 0.58), (0.9, 0.74),
-               (1.01, 0.88), (0.96, 0.93), (0.7, 0.93), (0.52, 0.84), (0.36, 0.66), (0.2, 0.58),
-               (0.06, 0.54), (0.02, 0.4)])  # fmt: skip
-    pen.shape([(0.07, 0.28), (0.14, 0.29), (0.3, 0.43), (0.5, 0.58), (0.66, 0.6), (0.52, 0.66),
-               (0.3, 0.54)], "dark")  # fmt: skip
-    pen.line([(0.56, 0.88), (0.7, 0.935), (0.96, 0.935)], 2, "dark")
-
-
-def hat(pen: Pen, style: str) -> None:
-    """A cap, a hat with a brim, or a knitted hat."""
-    if style == "knitted":
-        pen.sides([(0.12, 0.1), (0.3, 0.22), (0.36, 0.72), (0.0, 0.76)])
-        pen.block((0.13, 0.62, 0.87, 0.84), "deep", 6)
-        pen.oval((0.4, 0.0, 0.6, 0.2), "pale")
-    elif style == "wide-brimmed":
-        pen.oval((0.0, 0.55, 1.0, 0.85), "deep")
-        pen.sides([(0.12, 0.16), (0.24, 0.2), (0.27, 0.66), (0.0, 0.72)])
-        pen.shape([(0.24, 0.53), (0.76, 0.53), (0.77, 0.66), (0.5, 0.72), (0.23, 0.66)], "trim")
-    else:
-        pen.sides([(0.14, 0.16), (0.33, 0.3), (0.36, 0.66), (0.0, 0.68)])
-        pen.shape([(0.3, 0.62), (0.8, 0.6), (1.05, 0.78), (0.9, 0.82), (0.5, 0.72)], "deep")
-        pen.oval((0.46, 0.13, 0.54, 0.19), "trim")
-        pen.seam([(0.5, 0.18), (0.42, 0.66)], 1)
-
-
-def watch(pen: Pen, style: str) -> None:
-    """A wristwatch, its face round or square."""
-    pen.block((0.34, -0.02, 0.66, 1.02), "main", 6)
-    for y in (0.06, 0.14, 0.84, 0.92):
-        pen.seam([(0.36, y), (0.64, y)], 1)
-    if style == "square":
-        pen.block((0.2, 0.26, 0.8, 0.74), "metal", 8)
-        pen.block((0.26, 0.31, 0.74, 0.69), "face", 5)
-    else:
-        pen.oval((0.16, 0.24, 0.84, 0.76), "metal")
-        pen.oval((0.23, 0.295, 0.77, 0.705), "face")
-    for x, y in ((0.5, 0.33), (0.5, 0.66), (0.28, 0.5), (0.72, 0.5)):
-        pen.oval((x - 0.02, y - 0.012, x + 0.02, y + 0.016), "dark")
-    pen.line([(0.5, 0.5), (0.5, 0.38)], 2.5, "dark")
-    pen.line([(0.5, 0.5), (0.64, 0.54)], 2, "dark")
-
-
-def tie(pen: Pen, style: str) -> None:
-    """A necktie, narrow or wide."""
-    wide = 0.1 if style == "narrow" else 0.17
-    pen.sides([(0.07, 0.1), (wide, 0.82), (0.0, 1.0)], smooth=False)
-    pen.sides([(0.11, 0.0), (0.07, 0.12), (0.0, 0.13)], "deep", smooth=False)
-
-
-_ALL = (top, shirt, jacket, dress, skirt, sneaker, boot, pump, hat, watch, tie)
-GARMENTS = {draw.__name__: draw for draw in _ALL}
+GARMENTS = {draw.__name__: draw for draw in (top, shirt, jacket, dress, skirt)}

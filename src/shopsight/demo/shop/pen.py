@@ -9,6 +9,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 Point = tuple[float, float]
 Colour = tuple[int, int, int]
+Box = tuple[float, float, float, float]  # left, top, right, bottom
 _Stroke = Callable[[ImageDraw.ImageDraw, Colour | int], None]
 
 FINE = 2  # supersampling factor for antialiased edges
@@ -19,20 +20,14 @@ class Pen:
     """Canvas for a product inside a frame of the photo.
 
     Coordinates are relative to the frame: (0, 0) is its top left corner, (1, 1) its bottom right.
-    A fill is a colour or a key of ``fills``; ``main`` includes the product's pattern.
-
-    Args:
-        size: width and height of the photo, in pixels.
-        frame: left, top, right, bottom of the product, in pixels.
-        fills: colours by name.
-        cloth: pattern at the supersampled size of the photo; None if plain.
-        rng: source of variation.
+    A fill is a colour or a key of ``fills``; ``main`` includes the product's pattern. ``cloth``
+    has the supersampled size of the photo.
     """
 
     def __init__(
         self,
         size: tuple[int, int],
-        frame: tuple[float, float, float, float],
+        frame: Box,
         fills: dict[str, Colour],
         cloth: Image.Image | None,
         rng: random.Random,
@@ -51,6 +46,11 @@ class Pen:
         left, top, right, bottom = self._frame
         return min(right - left, bottom - top) / 100
 
+    def colour(self, fill: str | Sequence[int]) -> Colour:
+        """The colour of a fill."""
+        red, green, blue = self.fills[fill] if isinstance(fill, str) else fill
+        return red, green, blue
+
     def shape(
         self, points: Sequence[Point], fill: str | Colour = "main", smooth: bool = True
     ) -> None:
@@ -66,14 +66,12 @@ class Pen:
         left = [(0.5 - x, y) for x, y in reversed(half)]
         self.shape(right + left, fill, smooth)
 
-    def oval(self, box: tuple[float, float, float, float], fill: str | Colour = "main") -> None:
+    def oval(self, box: Box, fill: str | Colour = "main") -> None:
         """Draw an ellipse in a box (left, top, right, bottom)."""
         corners = self._placed([box[:2], box[2:]])
         self._fill(fill, lambda draw, ink: draw.ellipse([*corners[0], *corners[1]], fill=ink))
 
-    def block(
-        self, box: tuple[float, float, float, float], fill: str | Colour = "main", radius: float = 0
-    ) -> None:
+    def block(self, box: Box, fill: str | Colour = "main", radius: float = 0) -> None:
         """Draw a rectangle (left, top, right, bottom) with rounded corners (radius in units)."""
         corners = [*self._placed([box[:2]])[0], *self._placed([box[2:]])[0]]
         rounded = radius * self.unit
@@ -87,7 +85,7 @@ class Pen:
 
     def arc(
         self,
-        box: tuple[float, float, float, float],
+        box: Box,
         start: float,
         end: float,
         width: float,
@@ -113,10 +111,7 @@ class Pen:
     ) -> Image.Image:
         """Composite the shaded product and its shadow onto ``background``, in place.
 
-        Args:
-            background: image of the photo's size.
-            centred: centre the drawing vertically in the frame.
-            shadow: opacity of the shadow.
+        ``centred`` centres the drawing vertically in the frame; ``shadow`` is an opacity.
         """
         shift = round(-self._off_middle()) if centred else 0
         art, mask = self._art.reduce(FINE), self._mask.reduce(FINE)
@@ -140,7 +135,7 @@ class Pen:
         return [(left + x * (right - left), top + y * (bottom - top)) for x, y in points]
 
     def _fill(self, fill: str | Colour, drawn: _Stroke) -> None:
-        ink = self.fills[fill] if isinstance(fill, str) else fill
+        ink = self.colour(fill)
         drawn(self._draw_mask, 255)
         if fill == "main" and self._cloth is not None:
             area = Image.new("L", self._size)

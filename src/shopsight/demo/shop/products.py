@@ -22,31 +22,18 @@ _PATTERN_COLOURS = {"leopard": ("beige", "brown", "yellow", "orange", "grey", "w
 
 @dataclass(frozen=True)
 class Product:
-    """A product.
+    """A product; kind, style, colour and pattern are indices into the vocabulary."""
 
-    Attributes:
-        number: counter from 0.
-        kind: index into `KINDS`.
-        style: index into the kind's styles.
-        colour: index into `COLOURS`.
-        pattern: index into `PATTERNS`.
-        figure: index into `COLOURS` of the pattern's second colour.
-        title: the seller's title.
-        price: price.
-        in_stock: availability.
-        seed: seed of the photo.
-    """
-
-    number: int
+    number: int  # from 0
     kind: int
     style: int
     colour: int
     pattern: int
-    figure: int
+    figure: int  # index of the pattern's second colour
     title: str
     price: float
     in_stock: bool
-    seed: int
+    seed: int  # of the photo
 
     @property
     def id(self) -> str:

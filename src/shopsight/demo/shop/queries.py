@@ -17,17 +17,11 @@ _TRIES = 30
 
 @dataclass(frozen=True)
 class Query:
-    """A query with its ground truth.
-
-    Attributes:
-        text: query text.
-        wanted: required attributes.
-        products: numbers of all products that have them.
-    """
+    """A query with its ground truth."""
 
     text: str
-    wanted: dict[str, str]
-    products: tuple[int, ...]
+    wanted: dict[str, str]  # required attributes
+    products: tuple[int, ...]  # numbers of all products that have them
 
 
 def sample_queries(

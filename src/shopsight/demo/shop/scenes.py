@@ -7,41 +7,12 @@ import random
 from PIL import Image, ImageDraw, ImageFilter
 
 from shopsight.demo.shop.cloth import cloth
-from shopsight.demo.shop.pen import FINE, Colour, Pen, blend
+from shopsight.demo.shop.pen import FINE, Box, Colour, Pen, blend
 from shopsight.demo.shop.products import Product
-from shopsight.demo.shop.words import COLOURS, KINDS, PATTERNS, RGB
+from shopsight.demo.shop.words import COLOURS, FIXED, KINDS, PALETTES, PATTERNS, RGB
 
 _SIZES = {"square": (144, 144), "tall": (126, 160), "wide": (168, 126)}
-_PASTELS: tuple[Colour, ...] = (
-    (250, 250, 250),
-    (247, 247, 245),
-    (236, 238, 240),
-    (241, 233, 224),
-    (224, 234, 240),
-    (240, 226, 230),
-    (226, 236, 224),
-    (232, 226, 240),
-    (205, 210, 214),
-)
-_WOOD: tuple[Colour, ...] = ((176, 128, 82), (140, 96, 60), (206, 168, 120), (110, 84, 66))
-_SKIN: tuple[Colour, ...] = ((242, 206, 178), (222, 172, 134), (176, 122, 86), (120, 80, 56))
-_HAIR: tuple[Colour, ...] = (
-    (46, 34, 30),
-    (104, 68, 40),
-    (206, 160, 90),
-    (150, 62, 36),
-    (30, 30, 34),
-)
-_FIXED: dict[str, Colour] = {
-    "dark": (44, 42, 48),
-    "metal": (186, 190, 198),
-    "gold": (214, 176, 84),
-    "sole": (243, 242, 238),
-    "face": (250, 249, 244),
-    "glow": (255, 240, 190),
-    "coffee": (86, 56, 40),
-    "jeans": (74, 98, 140),
-}
+_PASTELS, _WOOD, _SKIN, _HAIR = (PALETTES[name] for name in ("pastels", "wood", "skin", "hair"))
 
 
 def render_photo(product: Product) -> Image.Image:
@@ -59,7 +30,7 @@ def render_photo(product: Product) -> Image.Image:
 def _drawn(
     product: Product,
     background: Image.Image,
-    frame: tuple[float, float, float, float],
+    frame: Box,
     worn: bool,
     rng: random.Random,
 ) -> Image.Image:
@@ -78,7 +49,7 @@ def _fills(
 ) -> dict[str, Colour]:
     dark = sum(ground) < 200
     fills = {
-        **_FIXED,
+        **FIXED,
         "main": ground,
         "deep": blend(ground, (255, 255, 255), 0.18) if dark else blend(ground, (20, 16, 28), 0.3),
         "pale": blend(ground, (255, 255, 255), 0.28),
@@ -96,9 +67,7 @@ def _size(aspect: float) -> tuple[int, int]:
     return _SIZES["tall" if aspect < 0.8 else "wide" if aspect > 1.3 else "square"]
 
 
-def _frame(
-    product: Product, size: tuple[int, int], worn: bool, rng: random.Random
-) -> tuple[float, float, float, float]:
+def _frame(product: Product, size: tuple[int, int], worn: bool, rng: random.Random) -> Box:
     """Bounding box of the product: large and roughly centred; furniture is on the floor."""
     of = product.of
     fraction = rng.uniform(0.58, 0.64) if worn else rng.uniform(0.68, 0.86)

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
 import yaml
 
+from shopsight.demo.shop.drawings import DRAWINGS, Drawing
 from shopsight.demo.shop.garments import GARMENTS
-from shopsight.demo.shop.pen import Colour, Pen
-from shopsight.demo.shop.things import THINGS
+from shopsight.demo.shop.pen import Colour
 
 PLAIN = "plain"
 
 
 @dataclass(frozen=True)
 class Value:
-    """An attribute value.
-
-    Attributes:
-        name: ground-truth name.
-        before: wordings that precede the noun.
-        after: wordings that follow the noun.
-    """
+    """An attribute value: ground-truth name, and wordings before and after the noun."""
 
     name: str
     before: tuple[str, ...]
@@ -33,47 +26,29 @@ class Value:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of product.
-
-    Attributes:
-        name: ground-truth name.
-        nouns: nouns used in queries and titles.
-        category: department.
-        draw: renders it in a style.
-        styles: possible styles; the first is the default and rarely mentioned.
-        price: lowest and highest price.
-        aspect: width divided by height.
-        patterned: probability of a pattern.
-        worn: probability that a person wears it on the photo.
-        on_floor: placed on the floor of a room.
-    """
+    """A kind of product."""
 
     name: str
-    nouns: tuple[str, ...]
-    category: str
-    draw: Callable[[Pen, str], None]
-    styles: tuple[Value, ...]
-    price: tuple[int, int]
-    aspect: float = 1.0
-    patterned: float = 0.6
-    worn: float = 0.0
-    on_floor: bool = False
+    nouns: tuple[str, ...]  # in queries and titles
+    category: str  # department
+    draw: Drawing
+    styles: tuple[Value, ...]  # the first is the default and rarely mentioned
+    price: tuple[int, int]  # lowest and highest
+    aspect: float = 1.0  # width divided by height
+    patterned: float = 0.6  # probability of a pattern
+    worn: float = 0.0  # probability that a person wears it on the photo
+    on_floor: bool = False  # placed on the floor of a room
 
 
-def _value(name: str, before: list[str], after: list[str] | None = None) -> Value:
-    return Value(name, tuple(before), tuple(after or ()))
+def _frozen(entry: dict[str, Any]) -> dict[str, Any]:
+    """The entry with tuples for lists."""
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in entry.items()}
 
 
-def _kind(settings: dict[str, Any]) -> Kind:
-    return Kind(
-        **{
-            **settings,
-            "nouns": tuple(settings["nouns"]),
-            "draw": {**GARMENTS, **THINGS}[settings["draw"]],
-            "styles": tuple(_value(**style) for style in settings["styles"]),
-            "price": tuple(settings["price"]),
-        }
-    )
+def _kind(entry: dict[str, Any]) -> Kind:
+    styles = tuple(Value(**_frozen(style)) for style in entry["styles"])
+    draw = {**GARMENTS, **DRAWINGS}[entry["draw"]]
+    return Kind(**{**_frozen(entry), "draw": draw, "styles": styles})
 
 
 _VOCABULARY = yaml.safe_load(files(__package__).joinpath("vocabulary.yaml").read_bytes())
@@ -83,5 +58,9 @@ COLOURS = tuple(
     Value(entry["name"], tuple(entry["before"]), (f"in {entry['name']}",))
     for entry in _VOCABULARY["colours"]
 )
-PATTERNS = tuple(_value(**entry) for entry in _VOCABULARY["patterns"])
+PATTERNS = tuple(Value(**_frozen(entry)) for entry in _VOCABULARY["patterns"])
 BRANDS, PRAISE = (tuple(_VOCABULARY[key]) for key in ("brands", "praise"))
+PALETTES: dict[str, tuple[Colour, ...]] = {
+    name: tuple(map(tuple, colours)) for name, colours in _VOCABULARY["palettes"].items()
+}
+FIXED: dict[str, Colour] = _frozen(_VOCABULARY["fixed_colours"])

@@ -24,17 +24,11 @@ _BLOCK_BYTES = 1 << 20  # bytes of features generated at a time; fits into a cor
 
 
 class Rows(NamedTuple):
-    """The N rows of a TSV file.
+    """The N rows of a TSV file."""
 
-    Attributes:
-        queries: queries; the index is the query id.
-        query_idx: (N,) index into ``queries``.
-        product_idx: (N,) product index.
-    """
-
-    queries: Sequence[Query]
-    query_idx: IntArray
-    product_idx: IntArray
+    queries: Sequence[Query]  # the index is the query id
+    query_idx: IntArray  # (N,) index into ``queries``
+    product_idx: IntArray  # (N,)
 
 
 def write_rows(path: Path, rows: Rows, products: Products, features: Features) -> None:

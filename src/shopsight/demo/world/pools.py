@@ -22,17 +22,11 @@ _SAME_TYPE, _SAME_COLOUR = 0.5, 0.2  # fractions of the distractors
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """The candidates of a query, as product indices.
-
-    Attributes:
-        query: the query.
-        relevant: all relevant candidates.
-        candidates: distinct products including the relevant ones, in random order.
-    """
+    """The candidates of a query, as product indices."""
 
     query: Query
-    relevant: IntArray
-    candidates: IntArray
+    relevant: IntArray  # all relevant candidates
+    candidates: IntArray  # distinct, including the relevant, in random order
 
 
 def sample_pools(

@@ -18,27 +18,16 @@ _COMMON_SIDES = (500, 750, 800)
 
 @dataclass(frozen=True, eq=False)
 class Products:
-    """P products with R regions in all; packed.
+    """P products with R regions in all; packed."""
 
-    Attributes:
-        ids: (P,) distinct ids.
-        attributes: (P, kinds) value index per attribute.
-        image_sizes: (P, 2) height and width in pixels.
-        offsets: (P + 1,) the regions of product ``i`` are ``offsets[i]:offsets[i + 1]``.
-        boxes: (R, 4) top, left, bottom, right in integer pixels.
-        labels: (R,) region classes.
-        strengths: (R, kinds) weight of the product's value in a region's feature.
-        noise_starts: (R,) start of the region's window in the noise bank.
-    """
-
-    ids: IntArray
-    attributes: NDArray[np.int8]
-    image_sizes: IntArray
-    offsets: IntArray
-    boxes: NDArray[np.float32]
-    labels: IntArray
-    strengths: NDArray[np.float32]
-    noise_starts: IntArray
+    ids: IntArray  # (P,) distinct
+    attributes: NDArray[np.int8]  # (P, kinds) value index per attribute
+    image_sizes: IntArray  # (P, 2) height and width in pixels
+    offsets: IntArray  # (P + 1,) regions of product ``i``: ``offsets[i]:offsets[i + 1]``
+    boxes: NDArray[np.float32]  # (R, 4) top, left, bottom, right in integer pixels
+    labels: IntArray  # (R,) region classes
+    strengths: NDArray[np.float32]  # (R, kinds) weight of the product's value in the feature
+    noise_starts: IntArray  # (R,) start of the window in the noise bank
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -77,12 +66,8 @@ class Features:
     """Mapping from attributes to region features.
 
     Every value has a random sparse non-negative direction; a region's feature is the rectified
-    sum of its values' directions and Gaussian noise.
-
-    Args:
-        width: feature dimension F, at most 2,097,152.
-        noise: standard deviation of the noise.
-        rng: source of directions and noise.
+    sum of its values' directions and Gaussian noise of standard deviation ``noise``. The dimension
+    ``width`` (F) is at most 2,097,152.
     """
 
     def __init__(self, width: int, noise: float, rng: np.random.Generator) -> None:

@@ -18,17 +18,11 @@ _SCANNED = 64  # products scanned per requested match; bounds the time in large 
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """A query.
+    """A query."""
 
-    Attributes:
-        text: query text, distinct within its split.
-        wanted: (kinds,) required value index, or `ANY`.
-        source: index of a relevant product.
-    """
-
-    text: str
-    wanted: NDArray[np.int8]
-    source: int
+    text: str  # distinct within its split
+    wanted: NDArray[np.int8]  # (kinds,) required value index, or `ANY`
+    source: int  # index of a relevant product
 
 
 class QuerySampler:

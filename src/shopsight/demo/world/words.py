@@ -15,21 +15,13 @@ HUMAN_LABELS = (29, 30, 31, 32)
 
 
 class Value(NamedTuple):
-    """An attribute value.
+    """An attribute value."""
 
-    Attributes:
-        name: ground-truth name.
-        before: wordings that precede the head noun; for a type, the head nouns.
-        after: wordings that follow the head noun.
-        label: region class of a type.
-        worn: people often wear products of this type on photos.
-    """
-
-    name: str
-    before: tuple[str, ...]
-    after: tuple[str, ...] = ()
-    label: int = OTHERS_LABEL
-    worn: bool = False
+    name: str  # in the ground truth
+    before: tuple[str, ...]  # wordings before the head noun; for a type, the head nouns
+    after: tuple[str, ...] = ()  # wordings after it
+    label: int = OTHERS_LABEL  # region class of a type
+    worn: bool = False  # people often wear products of this type on photos
 
 
 def _value(entry: dict[str, Any]) -> Value:
