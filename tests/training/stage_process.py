@@ -43,7 +43,13 @@ SMALL = {
         "encoder_lr": 1e-3,
         "dropout": 0.0,
     },
-    "sentence_match": {"train": _TRAIN, "gru_hidden": 6, "encoder_lr": 1e-3, "dropout": 0.0},
+    "sentence_match": {
+        "train": _TRAIN,
+        "gru_hidden": 6,
+        "encoder_lr": 1e-3,
+        "dropout": 0.0,
+        "false_negatives": "subset",
+    },
     "dual": {
         "train": {**_TRAIN, "warmup_steps": 4},
         "width": 8,

@@ -1,4 +1,4 @@
-"""Positive masks, which keep false negatives out of the in-batch losses."""
+"""Positive masks, which keep false negatives out of the losses: in-batch ones and drawn ones."""
 
 from __future__ import annotations
 
@@ -27,9 +27,46 @@ def positive_mask(batch: PairBatch, rule: FalseNegatives, ignored: Tensor) -> Te
     positive = (same_query.float() @ clicked.float()) > 0
     if rule == "duplicates":
         return positive
+    return positive | subset_mask(batch.queries, _product_words(batch), ignored)
+
+
+def drawn_positives(
+    batch: PairBatch, rule: FalseNegatives, ignored: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Which drawn negatives are none: (B,) of the queries, and (B,) of the products.
+
+    The sampler draws no clicked pair, so only "subset" marks any: a negative query all of whose
+    words are among those of the clicked product, and a negative product whose words include all of
+    the clicked query. See `positive_mask`.
+    """
+    assert batch.negative_queries is not None
+    assert batch.negative_product_idx is not None
+    if rule == "duplicates":
+        none = torch.zeros_like(batch.product_idx, dtype=torch.bool)
+        return none, none
+    words = _product_words(batch)
+    clicked, drawn = words.take(batch.product_idx), words.take(batch.negative_product_idx)
+    queries = subset_rows(batch.negative_queries, clicked, ignored)
+    return queries, subset_rows(batch.queries, drawn, ignored)
+
+
+def _product_words(batch: PairBatch) -> Tokens:
     if batch.product_words is None:
         raise ValueError("the rule 'subset' needs a batch with product_words")
-    return positive | subset_mask(batch.queries, batch.product_words, ignored)
+    return batch.product_words
+
+
+def subset_rows(queries: Tokens, words: Tokens, ignored: Tensor) -> Tensor:
+    """(B,) True where the words of a query are a subset of those in the same row of ``words``.
+
+    >>> from shopsight.batches.batch import pad_tokens
+    >>> queries, words = pad_tokens([[4], [4, 5]], 0), pad_tokens([[4, 6], [5, 6]], 0)
+    >>> subset_rows(queries, words, torch.tensor([0])).tolist()
+    [True, False]
+    """
+    is_word = queries.mask & ~torch.isin(queries.ids, ignored)  # (B, T)
+    found = (queries.ids[:, :, None] == words.ids[:, None]) & words.mask[:, None]  # (B, T, W)
+    return (found.any(2) | ~is_word).all(1) & is_word.any(1)
 
 
 def subset_mask(queries: Tokens, words: Tokens, ignored: Tensor) -> Tensor:

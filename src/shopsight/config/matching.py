@@ -63,6 +63,7 @@ class MatchingConfig(ModelConfig):
         gru_layers: layers of the text GRU.
         dropout: dropout between the layers of the GRU.
         negatives: where hard negatives are drawn.
+        false_negatives: pairs that are not negatives, drawn ones included.
         word_drop: probability that a query loses one of its words, per word.
     """
 
@@ -77,6 +78,7 @@ class MatchingConfig(ModelConfig):
     gru_layers: int = 2
     dropout: float = 0.1
     negatives: NegativesFrom = "cluster"
+    false_negatives: FalseNegatives = "duplicates"
     word_drop: float = 0.0
 
     def __post_init__(self) -> None:
@@ -102,7 +104,6 @@ class WordMatchConfig(MatchingConfig):
         margin: margin of the hinges.
         hardest: add the max hinge over the batch (VSE++, Faghri et al., 2018).
         scale: factor on scores before the softmax.
-        false_negatives: which pairs of a batch are not negatives.
     """
 
     train: TrainConfig = field(default_factory=_word_match)
@@ -114,7 +115,6 @@ class WordMatchConfig(MatchingConfig):
     margin: float = 0.9
     hardest: bool = True
     scale: float = 16.0
-    false_negatives: FalseNegatives = "duplicates"
 
     def __post_init__(self) -> None:
         """Check all ranges, and switches that exclude each other."""

@@ -11,8 +11,9 @@ Precision = Literal["float32", "bf16"]
 """Number format of matrix products; sums, losses and scores are always float32."""
 
 FalseNegatives = Literal["duplicates", "subset"]
-"""Pairs of a batch that are not negatives: those of the same query or product, or also those of
-a product whose clicked queries together contain all words of the query."""
+"""Pairs that are not negatives, neither within a batch nor drawn: those of the same query or
+product, or also those of a product whose clicked queries together contain all words of the query.
+"""
 
 NegativesFrom = Literal["cluster", "mixed", "overlap", "random"]
 """Sources of hard negatives; see `shopsight.negatives.sampler.NegativeSampler`."""

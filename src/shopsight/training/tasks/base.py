@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from shopsight.batches.batch import PairBatch
 from shopsight.batches.click_dataset import ClickedPairs
+from shopsight.batches.false_negatives import drawn_positives
 from shopsight.config import NegativesConfig, TrainConfig
 from shopsight.config.matching import MatchingConfig
 from shopsight.training.distributed import DistributedContext
@@ -63,8 +64,20 @@ class MatchingTask(Task):
     config: MatchingConfig
 
     def batch_options(self, pairs: ClickedPairs, negatives: NegativesConfig, phase: int) -> Options:  # noqa: ARG002
-        """A hard negative query and product for every pair."""
-        return {"negatives": pairs.sampler(self.config.negatives, negatives)}
+        """A hard negative query and product for every pair, and words that tell false ones."""
+        return {
+            "negatives": pairs.sampler(self.config.negatives, negatives),
+            "with_words": self.config.false_negatives == "subset",
+        }
+
+    def without_positives(
+        self, batch: PairBatch, wrong_query: Tensor, wrong_product: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Scores (B,) of drawn negatives, -inf for those that are none: they add no loss."""
+        rule = self.config.false_negatives
+        queries, products = drawn_positives(batch, rule, self.special_ids)
+        filled = wrong_query.masked_fill(queries, -torch.inf)
+        return filled, wrong_product.masked_fill(products, -torch.inf)
 
     def freeze(self) -> None:
         """Freeze the trunk and the word vectors unless the settings train them."""

@@ -39,4 +39,5 @@ class SentenceMatchTask(MatchingTask):
         )
         clicked, wrong_product = both.chunk(2)
         wrong_query = self.model.score_pairs(negative_queries, products, rows, batch.product_idx)
-        return {"pairs": losses.binary_cross_entropy(clicked, wrong_query, wrong_product)}
+        wrong = self.without_positives(batch, wrong_query, wrong_product)
+        return {"pairs": losses.binary_cross_entropy(clicked, *wrong)}

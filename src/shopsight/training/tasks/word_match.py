@@ -8,13 +8,12 @@ from torch import Tensor
 from shopsight import losses
 from shopsight.batches.augment import drop_token
 from shopsight.batches.batch import PairBatch
-from shopsight.batches.click_dataset import ClickedPairs
 from shopsight.batches.false_negatives import positive_mask
-from shopsight.config import NegativesConfig, WordMatchConfig
+from shopsight.config import WordMatchConfig
 from shopsight.models.word_match import WordMatch, WordProducts, WordQueries
 from shopsight.training.distributed import gather_rows
 from shopsight.training.global_batch import GlobalBatch
-from shopsight.training.tasks.base import MatchingTask, Options
+from shopsight.training.tasks.base import MatchingTask
 
 
 class WordMatchTask(MatchingTask):
@@ -59,12 +58,8 @@ class WordMatchTask(MatchingTask):
         clicked = score(queries, products, rows, batch.product_idx)
         wrong_product = score(queries, products, rows, batch.negative_product_idx)
         wrong_query = score(negative_queries, products, rows, batch.product_idx)
+        wrong_query, wrong_product = self.without_positives(batch, wrong_query, wrong_product)
         return {
             "product": losses.margin_ranking(clicked, wrong_product, margin),
             "query": losses.margin_ranking(clicked, wrong_query, margin),
         }
-
-    def batch_options(self, pairs: ClickedPairs, negatives: NegativesConfig, phase: int) -> Options:
-        """Drawn negatives, and the words that identify false negatives."""
-        options = super().batch_options(pairs, negatives, phase)
-        return {**options, "with_words": self.config.false_negatives == "subset"}
