@@ -28,7 +28,7 @@ DATA_FILE = "data.json"
 PREPARED = ManifestFormat(
     DATA_FILE, "prepared folder", 2, REMEDY, frozenset({"files", "settings", "splits"})
 )
-SHARD = ManifestFormat(DATA_FILE, "shard", 2, "prepare the shard again", frozenset({"files"}))
+SHARD = ManifestFormat(DATA_FILE, "shard", 3, "prepare the shard again", frozenset({"files"}))
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,10 @@ class QueryTable:
 
 @dataclass(frozen=True)
 class Pairs:
-    """N clicked pairs in the order of the raw file.
+    """N clicked pairs in the order of the raw file."""
 
-    Attributes:
-        queries: (N,) indices into the split's `QueryTable`.
-        products: (N,) indices into the region store.
-    """
-
-    queries: IntArray
-    products: IntArray
+    queries: IntArray  # (N,) indices into the split's `QueryTable`
+    products: IntArray  # (N,) indices into the region store
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -61,9 +56,7 @@ class Pairs:
 class PreparedData:
     """A prepared folder, read on demand; made by `open`.
 
-    Attributes:
-        path: the folder.
-        manifest: the content of ``data.json``: counts, settings, versions, checksums.
+    ``manifest`` is the content of ``data.json``: counts, settings, versions, checksums.
     """
 
     def __init__(self, path: Path, manifest: dict[str, Any]) -> None:

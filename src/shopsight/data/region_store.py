@@ -26,19 +26,12 @@ REMEDY = "prepare the folder again"
 
 @dataclass(frozen=True)
 class RegionBatch:
-    """The R regions of B products, packed.
+    """The R regions of B products, packed, in the order of the request."""
 
-    Attributes:
-        features: (R, F) in the store's dtype.
-        boxes: (R, 5) float32 in [0, 1]: top, left, bottom, right, area.
-        labels: (R,) int16 class labels.
-        lengths: (B,) int64 number of regions of each product, in the order of the request.
-    """
-
-    features: AnyArray
-    boxes: NDArray[np.float32]
+    features: AnyArray  # (R, F) in the store's dtype
+    boxes: NDArray[np.float32]  # (R, 5) in [0, 1]: top, left, bottom, right, area
     labels: NDArray[np.int16]
-    lengths: IntArray
+    lengths: IntArray  # (B,) number of regions of each product
 
 
 class RegionStore:
@@ -97,9 +90,10 @@ class RegionStore:
         # Pixels are stored, so that boxes can be drawn; models see fractions of the photo.
         sizes = np.repeat(self.image_sizes[products], lengths, axis=0)
         boxes = normalised_boxes(self.pixel_boxes[regions], sizes)
-        return RegionBatch(self._take(regions), boxes, self.labels[regions], lengths)
+        return RegionBatch(self.features(regions), boxes, self.labels[regions], lengths)
 
-    def _take(self, regions: IntArray) -> AnyArray:
+    def features(self, regions: IntArray) -> AnyArray:
+        """The features (n, F) of regions, by row (n,) of the concatenated shards."""
         # The usual case, without the copy through an output array.
         if len(self._shards) == 1:
             features: AnyArray = self._shards[0].take(regions, axis=0)

@@ -27,12 +27,19 @@ def open_input(path: str | Path) -> Iterator[IO[bytes]]:
         InputError: no such file, a folder, no permission; also for read errors inside the block,
             such as a truncated gzip stream.
     """
-    try:
+    with read_errors(path):
         if str(path) == STDIN:
             yield decompressed(standard_input())
             return
         with open(path, "rb") as file:
             yield decompressed(file)
+
+
+@contextmanager
+def read_errors(path: str | Path) -> Iterator[None]:
+    """Turn the errors of opening and reading in the block into an InputError."""
+    try:
+        yield
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"broken gzip stream ({error})", path=path) from error
     except OSError as error:

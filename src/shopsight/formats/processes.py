@@ -13,7 +13,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.context import SpawnContext, SpawnProcess
@@ -25,18 +25,17 @@ from shopsight.errors import ShopsightError
 Task = TypeVar("Task")
 Kept = TypeVar("Kept")
 Result = TypeVar("Result")
-PENDING = 3
-"""Tasks per process that wait or run."""
+_PENDING = 3  # tasks per worker that wait or run
 
 
 class Pool(Generic[Task, Result]):
-    """Applies one function to many tasks; made by `process_pool`."""
+    """Applies one function to many tasks; `process_pool` makes one of processes."""
 
     def __init__(
-        self, function: Callable[[Task], Result], executor: ProcessPoolExecutor | None, workers: int
+        self, function: Callable[[Task], Result], executor: Executor | None, workers: int
     ) -> None:
         self._function, self._executor = function, executor
-        self._pending = PENDING * workers
+        self._pending = _PENDING * workers
 
     def map(self, tasks: Iterable[tuple[Kept, Task]]) -> Iterator[tuple[Kept, Result]]:
         """The result of every task, in order; tasks are consumed only as results are taken.
@@ -68,8 +67,6 @@ def process_pool(
     workers: int,
     prepare: Callable[..., None] | None = None,
     arguments: tuple[object, ...] = (),
-    *,
-    fork: bool = False,
 ) -> Iterator[Pool[Task, Result]]:
     """A process pool that ends with the block; one worker runs in this process.
 
@@ -77,7 +74,6 @@ def process_pool(
         function: applied to each task; a module-level function, so that it can be pickled.
         workers: number of processes; 0 takes every core this process may use.
         prepare: called with ``arguments`` once in each process, before its first task.
-        fork: fork the processes, so that they share memory mapped by this process.
     """
     count = workers or len(os.sched_getaffinity(0))
     if count == 1:
@@ -85,8 +81,7 @@ def process_pool(
             prepare(*arguments)
         yield Pool(function, None, 1)
         return
-    context = multiprocessing.get_context("fork") if fork else _SpawnContext()
-    executor = ProcessPoolExecutor(count, context, _begin, (prepare, arguments))
+    executor = ProcessPoolExecutor(count, _SpawnContext(), _begin, (prepare, arguments))
     try:
         yield Pool(function, executor, count)
     finally:

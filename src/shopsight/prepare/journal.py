@@ -32,31 +32,29 @@ _INTERVAL = 1.0  # seconds between two writes of the journal
 
 @dataclass
 class PrepareState:
-    """Progress of a preparation, JSON-serialisable.
+    """Progress of a preparation, JSON-serialisable; ``fingerprint`` is of inputs and settings.
 
-    Attributes:
-        fingerprint: of the inputs and settings that the state belongs to.
-        feature_width: feature dimension F; 0 before the first region.
-        skipped: per group (split or table) and kind, the number of skipped rows and the first.
-        lengths: of the append-only files.
+    ``skipped`` has, per group (split or table) and kind, the number of skipped rows and the first.
     """
 
     fingerprint: str
-    feature_width: int = 0
+    feature_width: int = 0  # 0 before the first region
     skipped: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
-    lengths: dict[str, int] = field(default_factory=dict)
+    lengths: dict[str, int] = field(default_factory=dict)  # of the append-only files
 
     def skip(self, group: str, kind: str, message: str, count: int = 1) -> None:
         """Count skipped rows; the message of the first of a kind is kept."""
         kinds = self.skipped.setdefault(group, {})
         kinds.setdefault(kind, {"count": 0, "first": message})["count"] += count
 
-    def skipped_with_meanings(self, meanings: dict[str, str]) -> dict[str, Any]:
-        """``skipped`` with the meaning of each kind, for ``data.json``."""
-        return {
+    def counts(self, meanings: dict[str, str]) -> dict[str, Any]:
+        """The state's part of ``data.json``; skipped rows with the meaning of each kind."""
+        skipped = {
             group: {kind: {"meaning": meanings[kind], **entry} for kind, entry in kinds.items()}
             for group, kinds in self.skipped.items()
         }
+        names = ("fingerprint", "feature_width")
+        return {**{name: getattr(self, name) for name in names}, "skipped": skipped}
 
     def no_valid_row(self, path: Path, line: int | None = None) -> InputError:
         """The error of an input without any valid row."""
@@ -109,12 +107,9 @@ class AppendableFiles:
 
 
 class Journal(Generic[State]):
-    """State and append-only files of a preparation; use `open_journal`.
+    """State and append-only files of a preparation in a folder; use `open_journal`.
 
-    Attributes:
-        folder: the ``.partial`` folder.
-        state: restored from disk if its fingerprint matches, else new.
-        files: truncated to the lengths of the state.
+    The state is restored if its fingerprint matches, and the files are truncated to its lengths.
     """
 
     def __init__(self, folder: Path, state_type: type[State], fingerprint: str) -> None:

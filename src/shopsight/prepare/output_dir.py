@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import shutil
 from pathlib import Path
-from typing import Any
 
 from shopsight.data.dataset import PREPARED, SHARD
 from shopsight.errors import DataError, OutputError
@@ -37,16 +36,25 @@ def has_content(out: Path) -> bool:
     return out.exists() and any(out.iterdir())
 
 
-def existing_manifest(
-    out: Path, fingerprint: str, kind: ManifestFormat = PREPARED, *, is_stream: bool = False
-) -> dict[str, Any]:
-    """The manifest of the complete folder at ``out``, if it has the fingerprint of this call.
+def is_prepared(
+    out: Path,
+    raw: Path,
+    fingerprint: str,
+    kind: ManifestFormat = PREPARED,
+    *,
+    force: bool = False,
+    is_stream: bool = False,
+) -> bool:
+    """Whether the complete folder of this call is already at ``out``; see `check_output_dir`.
 
     With ``is_stream`` (standard input) it never counts as the same: the content is unknown.
 
     Raises:
-        OutputError: it is damaged, or was made from something else.
+        OutputError: ``out`` is damaged, was made from something else, or must not be replaced.
     """
+    check_output_dir(out, raw)
+    if force or not has_content(out):
+        return False
     try:
         manifest = kind.read(out)
         check_sizes(out, manifest["files"], kind.remedy)
@@ -60,7 +68,7 @@ def existing_manifest(
     else:
         log.warning("%s is already prepared from these files; nothing was done", out)
         remove_abandoned(out)
-        return manifest
+        return True
     raise OutputError(f"{out} {reason}; {_ADVICE}, or replace it with --force")
 
 

@@ -30,22 +30,13 @@ _VOCABULARY_QUERIES = 200_000
 
 @dataclass(frozen=True, eq=False)
 class SplitRows:
-    """A split as it is written: Q queries and N (query, product) pairs.
-
-    Attributes:
-        name: its name.
-        query_ids: (Q,) distinct query ids, as text.
-        texts: (Q,) their literal texts.
-        queries: (N,) query index of each pair.
-        products: (N,) product index in the store.
-        qrels: the relevant products, if any are known.
-    """
+    """A split as it is written: Q queries and N (query, product) pairs."""
 
     name: str
-    query_ids: pa.Array
-    texts: pa.Array
-    queries: NDArray[np.int32]
-    products: NDArray[np.int32]
+    query_ids: pa.Array  # (Q,) distinct, as text
+    texts: pa.Array  # (Q,) literal
+    queries: NDArray[np.int32]  # (N,) index of each pair's query
+    products: NDArray[np.int32]  # (N,) index of its product in the store
     qrels: Qrels | None = None
 
 
@@ -62,9 +53,7 @@ def write_products(
     ``counts`` (P,) are numbers of regions. ``first_split`` (P,) is an index into ``splits``; a
     larger number means no split. ``image_sizes.npy`` must exist already.
     """
-    write_npy(data / "offsets.npy", np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]))
-    # Fixed-width bytes can be memory-mapped and searched without an object per id.
-    write_npy(data / "product_ids.npy", np.array([text.encode() for text in ids.to_pylist()]))
+    write_store(data, ids.to_pylist(), counts)
     sizes = np.load(data / "image_sizes.npy", mmap_mode="r")
     index = np.asarray(first_split, np.int8)
     split_names = pa.DictionaryArray.from_arrays(
@@ -82,14 +71,21 @@ def write_products(
     write_table(data / "products.parquet", table)
 
 
+def write_store(data: Path, ids: Iterable[str], counts: AnyArray) -> None:
+    """Write the files that make the append-only ones a `RegionStore` of (P,) products."""
+    write_npy(data / "offsets.npy", np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]))
+    # Fixed-width bytes can be memory-mapped and searched without an object per id.
+    write_npy(data / "product_ids.npy", np.array([text.encode() for text in ids]))
+
+
 def write_splits(
     data: Path,
     splits: Iterable[SplitRows],
     product_ids: pa.Array,
     vocabulary: Vocabulary | int,
     warnings: list[str],
-) -> tuple[dict[str, dict[str, int]], dict[str, Any]]:
-    """Write all splits and the vocabulary; returns counts per split and statistics of all queries.
+) -> dict[str, Any]:
+    """Write all splits and the vocabulary; returns their counts and query statistics.
 
     Instead of a vocabulary, its size may be given: then one is trained on the training queries.
     Notes for the user are appended to ``warnings``.
@@ -102,20 +98,20 @@ def write_splits(
             if isinstance(vocabulary, int):
                 vocabulary = _train_vocabulary(split.texts, vocabulary)
             vocabulary.save(data / "vocabulary")
-    return counts, describe_queries(text for queries in texts for text in _strings(queries))
+    statistics = describe_queries(text for queries in texts for text in _strings(queries))
+    return {"splits": counts, "queries": statistics}
 
 
-def region_statistics(data: Path, label_names: Mapping[int, str]) -> dict[str, Any]:
-    """Numbers of regions by product and by label, for ``data.json``."""
+def write_prepared(data: Path, content: dict[str, Any], label_names: Mapping[int, str]) -> None:
+    """Write the manifest of a prepared folder, with numbers of regions by product and label."""
     counts = np.diff(np.load(data / "offsets.npy"))
-    quartiles = np.percentile(counts, [25, 50, 75])
     by_label: IntArray = np.bincount(np.load(data / "labels.npy", mmap_mode="r"))
-    return {
+    regions = {
         "total": int(counts.sum()),
         "per_product": {
             "mean": round(float(counts.mean()), 4),
             "sd": round(float(counts.std()), 4),
-            "quartiles": [float(quartile) for quartile in quartiles],
+            "quartiles": np.percentile(counts, [25, 50, 75]).tolist(),
             "max": int(counts.max()),
         },
         "labels": {
@@ -124,6 +120,7 @@ def region_statistics(data: Path, label_names: Mapping[int, str]) -> dict[str, A
             if count
         },
     }
+    write_manifest(data, {**content, "products": len(counts), "regions": regions})
 
 
 def remove_leftovers(data: Path, lengths: Collection[str]) -> None:

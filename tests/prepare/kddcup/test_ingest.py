@@ -126,7 +126,8 @@ def test_vocabulary_is_trained_on_the_training_queries(raw, tmp_path):
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
-def test_bytes_do_not_depend_on_the_number_of_processes(raw, tmp_path, workers):
+def test_bytes_do_not_depend_on_the_number_of_threads(raw, tmp_path, workers, monkeypatch):
+    monkeypatch.setattr("shopsight.prepare.kddcup.line_reader.CHUNK_BYTES", 1 << 12)
     prepare_kddcup(raw, tmp_path / "single", SINGLE)
     prepare_kddcup(raw, tmp_path / "many", KddcupConfig(workers=workers))
     assert tree(tmp_path / "single") == tree(tmp_path / "many")
@@ -400,11 +401,7 @@ def test_invalid_first_row_does_not_decide_the_width(raw, tmp_path):
 
 
 def test_endless_line_after_the_header_raises(raw, tmp_path, monkeypatch):
-    from shopsight.prepare.kddcup import ingest
-    from shopsight.prepare.kddcup import stream as kddcup_stream
-
-    start = kddcup_stream.row_stream
-    monkeypatch.setattr(ingest, "row_stream", lambda workers: start(workers, 1 << 12))
+    monkeypatch.setattr("shopsight.prepare.kddcup.line_reader.CHUNK_BYTES", 1 << 12)
     (raw / "train" / "train.tsv").write_bytes(HEADER + b"x" * (1 << 13))
     with pytest.raises(InputError, match="a line is longer than"):
         prepare_kddcup(raw, tmp_path / "data", SINGLE)
@@ -428,9 +425,6 @@ def test_late_errors_leave_nothing(raw, tmp_path, what):
 
 
 def test_interrupted_stdin_resumes_with_the_same_stream_only(raw, tmp_path, monkeypatch):
-    from shopsight.prepare.kddcup import ingest
-    from shopsight.prepare.kddcup import stream as kddcup_stream
-
     def piped(content):
         monkeypatch.setattr(sys, "stdin", FakeStdin(content))
         return {"raw": "-", "config": SINGLE, "splits": ("train",)}
@@ -438,8 +432,7 @@ def test_interrupted_stdin_resumes_with_the_same_stream_only(raw, tmp_path, monk
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    start = kddcup_stream.row_stream
-    monkeypatch.setattr(ingest, "row_stream", lambda workers: start(workers, 1 << 12))
+    monkeypatch.setattr("shopsight.prepare.kddcup.line_reader.CHUNK_BYTES", 1 << 12)
     monkeypatch.setattr(Journal, "checkpoint", Journal.save)
     content = (raw / "train" / "train.tsv").read_bytes()
     for packed in (content, gzip.compress(content)):
@@ -570,11 +563,10 @@ import sys
 from pathlib import Path
 from shopsight.prepare.kddcup import ingest
 from shopsight.prepare import journal
-from shopsight.prepare.kddcup import stream as kddcup_stream
+from shopsight.prepare.kddcup import line_reader
 from shopsight.config import KddcupConfig
 journal.Journal.checkpoint = journal.Journal.save
-start = kddcup_stream.row_stream
-ingest.row_stream = lambda workers: start(workers, 1 << 13)
+line_reader.CHUNK_BYTES = 1 << 13
 progress = lambda stage, *_: print(stage, flush=True)
 config = KddcupConfig(workers=2, shard_mib=1)
 ingest.prepare_kddcup(Path(sys.argv[1]), Path(sys.argv[2]), config, progress=progress)
@@ -608,15 +600,11 @@ def test_killed_and_resumed_gives_the_same_bytes(tmp_path):
 @pytest.mark.parametrize("fraction", [0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
 def test_interrupted_after_a_chunk_and_resumed(tmp_path, monkeypatch, fraction):
     """The same without chance: Ctrl-C arrives right after a chunk was saved."""
-    from shopsight.prepare.kddcup import ingest
-    from shopsight.prepare.kddcup import stream as kddcup_stream
-
     raw = tmp_path / "raw"
     write_raw(raw, "train", with_conflicts(many_rows(300, 120, 60)))
     write_raw(raw, "valid", [*many_rows(100, 80, 30), b"bad row"])
     config = KddcupConfig(workers=1, on_error="skip")
-    start = kddcup_stream.row_stream
-    monkeypatch.setattr(ingest, "row_stream", lambda workers: start(workers, 1 << 12))
+    monkeypatch.setattr("shopsight.prepare.kddcup.line_reader.CHUNK_BYTES", 1 << 12)
     monkeypatch.setattr(Journal, "checkpoint", Journal.save)
     chunks = []
     prepare_kddcup(raw, tmp_path / "whole", config, progress=stages_into(chunks))

@@ -10,12 +10,16 @@ from shopsight.prepare.kddcup.line_reader import LinePosition, LineReader
 TEXT = b"".join(b"line %d %s\n" % (i, b"x" * (i % 37)) for i in range(500))
 
 
-def read_through(path, size=256, start=None):
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch):
+    monkeypatch.setattr("shopsight.prepare.kddcup.line_reader.CHUNK_BYTES", 256)
+
+
+def read_through(path, start=None):
     chunks, ends = [], []
     with LineReader(path, start) as reader:
-        buffer = memoryview(bytearray(size))
-        while used := reader.fill(buffer):
-            chunks.append(bytes(buffer[:used]))
+        while lines := reader.read():
+            chunks.append(lines)
             ends.append(reader.position)
     return chunks, ends
 

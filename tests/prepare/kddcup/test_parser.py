@@ -12,7 +12,7 @@ RULES = RowRules(WIDTH, frozenset(range(33)))
 
 
 def parse(rows, rules=RULES, known=None, end=b"\n"):
-    return parse_rows(raw_bytes(rows, end)[len(HEADER) :], rules, known or {})
+    return parse_rows(raw_bytes(rows, end)[len(HEADER) :], rules, (known or {}).get)
 
 
 def test_good_rows_come_out_as_they_went_in():
@@ -69,7 +69,7 @@ def test_odd_queries_are_data(query):
 def test_crlf_and_missing_last_line_end_are_data():
     assert parse([RawRow(), RawRow(product_id=2)], end=b"\r\n").query_ids.tolist() == [5, 5]
     data = raw_bytes([RawRow(), RawRow(product_id=2)])[len(HEADER) : -1]
-    parsed = parse_rows(data, RULES, {})
+    parsed = parse_rows(data, RULES, {}.get)
     assert (len(parsed.lines), parsed.errors, parsed.is_complete) == (2, [], False)
 
 
@@ -216,7 +216,7 @@ def test_repeated_invalid_products_are_reported_at_each_line():
 
 def test_cut_last_line_says_so():
     data = raw_bytes([RawRow(), RawRow(product_id=2)])[len(HEADER) : -30]
-    parsed = parse_rows(data, RULES, {})
+    parsed = parse_rows(data, RULES, {}.get)
     assert [(error.kind, error.line) for error in parsed.errors] == [("truncated", 2)]
     assert "the last line is cut off" in parsed.errors[0].reason
 

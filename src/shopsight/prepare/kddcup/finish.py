@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +11,15 @@ import pyarrow as pa
 
 from shopsight.config import KddcupConfig
 from shopsight.formats.qrels import read_qrels
+from shopsight.prepare.journal import PrepareState
 from shopsight.prepare.kddcup.parser import read_labels
 from shopsight.prepare.kddcup.raw_folder import RawFolder
 from shopsight.prepare.kddcup.rows import KINDS
-from shopsight.prepare.kddcup.state import IngestState
 from shopsight.prepare.tables import (
     SplitRows,
-    region_statistics,
     remove_leftovers,
     vocabulary_or_size,
-    write_manifest,
+    write_prepared,
     write_products,
     write_splits,
 )
@@ -28,15 +27,23 @@ from shopsight.text.vocabulary import Vocabulary
 from shopsight.types import AnyArray, Qrels
 
 
+@dataclass
+class IngestState(PrepareState):
+    """Progress of reading raw competition files."""
+
+    split: int = 0  # index of the split being read
+    offset: int = 0  # position in the split's stream
+    crc: int = 0  # of the stream up to there, for standard input
+    line: int = 0
+    rows: dict[str, int] = field(default_factory=dict)  # valid ones of each split
+    products: dict[str, int] = field(default_factory=dict)  # stored by the end of each split
+    changed_queries: dict[str, int] = field(default_factory=dict)
+    open_ended: list[str] = field(default_factory=list)  # splits without a last line end
+
+
 @dataclass(frozen=True)
 class SmallInputs:
-    """The small input files, read before the first row so that an error in them costs no time.
-
-    Attributes:
-        labels: names of the region labels; None without a label file.
-        qrels: the answers of each split that has some.
-        vocabulary: the configured tokenizer, or the size of one to train.
-    """
+    """The small input files, read before the first row so that an error in them costs no time."""
 
     labels: dict[int, str] | None
     qrels: dict[str, Qrels]
@@ -59,11 +66,7 @@ def finish(
     inputs: SmallInputs,
     config: KddcupConfig,
 ) -> None:
-    """Complete ``partial/data`` from ``partial/spool``.
-
-    Raises:
-        InputError: no row is valid.
-    """
+    """Complete ``partial/data`` from ``partial/spool``. Raises InputError without a valid row."""
     data, spool = partial / "data", partial / "spool"
     if not sum(state.rows.values()):
         raise state.no_valid_row(folder.splits[0].path, line=1)
@@ -75,19 +78,13 @@ def finish(
     first_split = np.searchsorted(ends, np.arange(len(ids)), side="right")
     write_products(data, ids, _load(spool, "region_counts"), first_split, list(state.products))
     rows = _split_rows(spool, state, folder, inputs)
-    splits, query_statistics = write_splits(data, rows, ids, inputs.vocabulary, warnings)
-    manifest = {
-        "fingerprint": state.fingerprint,
-        "settings": asdict(replace(config, workers=0)),
-        "feature_width": state.feature_width,
-        "splits": splits,
-        "products": len(ids),
-        "regions": region_statistics(data, inputs.labels or {}),
-        "queries": query_statistics,
-        "skipped": state.skipped_with_meanings(KINDS),
-        "warnings": warnings,
-    }
-    write_manifest(data, manifest)
+    write_prepared(
+        data,
+        state.counts(KINDS)
+        | write_splits(data, rows, ids, inputs.vocabulary, warnings)
+        | {"settings": asdict(replace(config, workers=0)), "warnings": warnings},
+        inputs.labels or {},
+    )
 
 
 def _split_rows(

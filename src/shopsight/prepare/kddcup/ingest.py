@@ -5,7 +5,9 @@ The work is done in ``OUT.partial``; ``OUT`` appears, complete, by a final renam
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -14,17 +16,16 @@ import numpy as np
 from shopsight.config import KddcupConfig
 from shopsight.data.dataset import PREPARED, PreparedData
 from shopsight.errors import InputError, ShopsightError
+from shopsight.formats.processes import Pool
 from shopsight.prepare.journal import Journal, open_journal
-from shopsight.prepare.kddcup.finish import SmallInputs, finish
+from shopsight.prepare.kddcup.finish import IngestState, SmallInputs, finish
 from shopsight.prepare.kddcup.line_reader import LinePosition, LineReader
-from shopsight.prepare.kddcup.parser import feature_width_of, header_size
+from shopsight.prepare.kddcup.parser import ParsedRows, feature_width_of, header_size, parse_rows
 from shopsight.prepare.kddcup.raw_folder import RawFolder, RawSplit, find_raw
 from shopsight.prepare.kddcup.regions import RowRules
 from shopsight.prepare.kddcup.rows import RowError
-from shopsight.prepare.kddcup.state import IngestState
-from shopsight.prepare.kddcup.stream import ParsedChunk, RowStream, row_stream
 from shopsight.prepare.kddcup.writers import PairWriter, ProductWriter
-from shopsight.prepare.output_dir import check_output_dir, existing_manifest, has_content, publish
+from shopsight.prepare.output_dir import is_prepared, publish
 from shopsight.types import Progress, no_progress
 
 _COMPETITION_WIDTH = 2048
@@ -40,19 +41,10 @@ def prepare_kddcup(
     force: bool = False,
     progress: Progress = no_progress,
 ) -> PreparedData:
-    """Turn raw competition files into a prepared folder.
+    """Turn raw competition files into a prepared folder; see `shopsight.api.data.prepare_kddcup`.
 
     The same call resumes an interrupted one, with the same result. A folder that is already
     prepared from the same files with the same settings is left as it is.
-
-    Args:
-        raw: the raw folder, one raw file, or "-" for standard input.
-        out: the prepared folder to make.
-        config: number format, error policy, workers, vocabulary.
-        splits: the splits to take; all by default.
-        labels: the label file, if it is not beside the splits.
-        force: replace the prepared folder at ``out`` once the new one is complete.
-        progress: receives the split (or "finishing") and bytes of all raw files.
 
     Raises:
         InputError: an invalid row (with ``on_error="stop"``) or an unreadable raw file.
@@ -60,12 +52,9 @@ def prepare_kddcup(
     """
     config, raw, out = config or KddcupConfig(), Path(raw), Path(out)
     folder = find_raw(raw, splits, Path(labels) if labels else None)
-    check_output_dir(out, raw)
     settings = (f"{key}={value}" for key, value in asdict(replace(config, workers=0)).items())
     fingerprint = "; ".join([f"format={PREPARED.version}", *settings, folder.fingerprint()])
-    if has_content(out) and not force:
-        is_stream = any(split.is_stdin for split in folder.splits)
-        existing_manifest(out, fingerprint, is_stream=is_stream)
+    if is_prepared(out, raw, fingerprint, force=force, is_stream=folder.is_stream):
         return PreparedData.open(out)
     inputs = SmallInputs.read(folder, config)
     with open_journal(out, IngestState, fingerprint, is_final=_is_invalid_row) as journal:
@@ -100,76 +89,96 @@ class KddcupIngest:
         ]
 
     def read(self) -> None:
-        """Read everything that has not been read yet.
-
-        Raises:
-            InputError: see `prepare_kddcup`.
-        """
+        """Read everything that has not been read yet. Raises InputError."""
         state = self._state
-        with row_stream(self._config.workers) as stream:
-            for number in range(state.split, len(self._folder.splits)):
-                split = self._folder.splits[number]
-                try:
-                    self._read_split(split, stream)
-                except _InvalidFileError as error:
-                    if self._config.on_error == "stop":
-                        raise
-                    self._skip(split, RowError(error.kind, 0, "", error.reason))
-                state.products[split.name] = len(self._products or ())
-                state.split, state.offset, state.crc, state.line = number + 1, 0, 0, 0
+        for number in range(state.split, len(self._folder.splits)):
+            split = self._folder.splits[number]
+            try:
+                self._read_split(split)
+            except _InvalidFileError as error:
+                if self._config.on_error == "stop":
+                    raise
+                self._skip(split, RowError(error.kind, 0, "", error.reason))
+            state.products[split.name] = len(self._products or ())
+            state.split, state.offset, state.crc, state.line = number + 1, 0, 0, 0
         self._report("finishing", 0)
         self._journal.save()
 
-    def _read_split(self, split: RawSplit, stream: RowStream) -> None:
+    def _read_split(self, split: RawSplit) -> None:
         state = self._state
         with LineReader(split.path, LinePosition(state.offset, state.crc)) as reader:
-            first = skip = 0
+            first = b""
             if not state.offset:
-                first, skip = self._first_rows(split, stream, reader)
+                first = self._first_rows(split, reader)
                 state.line = 1
-            rules, products = self._open(stream, first, skip)
-            changed = state.changed_queries.get(split.name, 0)
-            pairs = PairWriter(self._journal.files, split.name, changed)
+            products = self._open_products(first)
+            pairs = PairWriter(
+                self._journal.files, split.name, state.changed_queries.get(split.name, 0)
+            )
             state.rows.setdefault(split.name, 0)
-            for chunk in stream.parse(reader, rules, first, skip):
-                self._append(split, chunk, products, pairs)
+            for end, raw_offset, rows in self._parse(reader, first, products):
+                self._append(split, rows, products, pairs)
+                state.offset, state.crc = end.offset, end.crc
                 self._journal.checkpoint()
-                self._report(split.name, chunk.raw_offset)
+                self._report(split.name, raw_offset)
 
-    def _first_rows(
-        self, split: RawSplit, stream: RowStream, reader: LineReader
-    ) -> tuple[int, int]:
-        """Size of the first chunk and of the header in it."""
-        first = stream.first_chunk(reader)
+    def _first_rows(self, split: RawSplit, reader: LineReader) -> bytes:
+        """The first rows after the header."""
+        first = reader.read()
         if not first:
             raise _InvalidFileError("empty", "the file is empty", path=split.path)
-        skip = header_size(stream.peek(min(first, 1 << 16)))
-        if not skip:
+        header = header_size(first)
+        if not header:
             reason = "the header row is missing (product_id, image_h, ... query_id, tab separated)"
             raise _InvalidFileError("header", reason, path=split.path, line=1)
-        if skip == first:  # the first row does not fit beside the header, or there is none
-            first, skip = stream.first_chunk(reader), 0
-        if not first:
+        # The first row may not fit beside the header.
+        rows = first[header:] or reader.read()
+        if not rows:
             reason = "the file has no rows after its header"
             raise _InvalidFileError("empty", reason, path=split.path)
-        return first, skip
+        return rows
 
-    def _open(self, stream: RowStream, first: int, skip: int) -> tuple[RowRules, ProductWriter]:
-        """The rules and the product writer, which need the feature width of the first rows."""
+    def _open_products(self, first: bytes) -> ProductWriter:
+        """The product writer, which needs the feature width of the first rows."""
         state, config = self._state, self._config
         if not state.feature_width:
-            width = config.feature_width or feature_width_of(stream.peek(first)[skip:])
+            width = config.feature_width or feature_width_of(first)
             state.feature_width = width or _COMPETITION_WIDTH
         if self._products is None:
             self._products = ProductWriter(
                 self._journal.files, state.feature_width, config.dtype, config.shard_mib
             )
-        return RowRules(state.feature_width, self._labels, config.dtype), self._products
+        return self._products
+
+    def _parse(
+        self, reader: LineReader, first: bytes, products: ProductWriter
+    ) -> Iterator[tuple[LinePosition, int, ParsedRows]]:
+        """Stream position, raw offset and rows of each chunk, parsed by threads, in file order.
+
+        Threads are enough: decoding, converting and hashing release the interpreter's lock.
+        """
+        rules = RowRules(self._state.feature_width, self._labels, self._config.dtype)
+
+        def chunks() -> Iterator[tuple[tuple[LinePosition, int], bytes]]:
+            lines = first or reader.read()
+            while lines:
+                yield (reader.position, reader.raw_offset()), lines
+                lines = reader.read()
+
+        workers = self._config.workers or len(os.sched_getaffinity(0))
+        with ThreadPoolExecutor(workers) as threads:
+            pool = Pool(
+                lambda lines: parse_rows(lines, rules, products.digest),
+                threads if workers > 1 else None,
+                workers,
+            )
+            for (end, raw_offset), rows in pool.map(chunks()):
+                yield end, raw_offset, rows
 
     def _append(
-        self, split: RawSplit, chunk: ParsedChunk, products: ProductWriter, pairs: PairWriter
+        self, split: RawSplit, rows: ParsedRows, products: ProductWriter, pairs: PairWriter
     ) -> None:
-        rows, state = chunk.rows, self._state
+        state = self._state
         rows.shift_lines(state.line)
         index = products.append(rows)
         kept = index >= 0
@@ -191,7 +200,6 @@ class KddcupIngest:
         pairs.append(rows, index, kept)
         state.rows[split.name] += int(kept.sum())
         state.changed_queries[split.name] = pairs.changed
-        state.offset, state.crc = chunk.end.offset, chunk.end.crc
         state.line += rows.line_count
         if not rows.is_complete and split.name not in state.open_ended:
             state.open_ended.append(split.name)
@@ -201,9 +209,9 @@ class KddcupIngest:
         self._state.skip(split.name, error.kind, str(error.at(split.path.name)))
 
     def _report(self, stage: str, raw_offset: int) -> None:
-        is_stream = any(split.is_stdin for split in self._folder.splits)
         before = sum(self._sizes[: self._state.split])
-        self._progress(stage, before + raw_offset, 0 if is_stream else sum(self._sizes))
+        total = 0 if self._folder.is_stream else sum(self._sizes)
+        self._progress(stage, before + raw_offset, total)
 
 
 class _InvalidFileError(InputError):

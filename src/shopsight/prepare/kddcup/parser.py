@@ -11,7 +11,7 @@ new products and `check_regions` validates all their numbers at once, where vect
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,29 +34,18 @@ from shopsight.types import AnyArray, IntArray
 HEADER = "\t".join(COLUMNS).encode()
 LABELS_FILE = "multimodal_labels.txt"
 
-KnownProducts = Mapping[int, int]
-"""Product id -> digest of its columns; other products are decoded."""
+KnownDigest = Callable[[int], int | None]
+"""Digest of a product's columns by its id; None for products that have to be decoded."""
 
 
 @dataclass
 class ParsedRows:
-    """The valid rows of a chunk, packed: n rows, m of them with new products, R regions.
+    """The n valid rows of a chunk, packed: m of them with new products, R regions.
 
-    Attributes:
-        lines: (n,) line numbers, the chunk's first line being 1 (see `shift_lines`).
-        product_ids: (n,) int64.
-        digests: (n,) uint64, 64 bits of a hash of the product's seven raw columns.
-        query_ids: (n,) int64.
-        queries: n literal query texts, UTF-8.
-        new: (m,) indices of the rows whose regions follow (products not known before).
-        image_sizes: (m, 2) int32, height and width in pixels.
-        region_counts: (m,) int64.
-        features: (R, F) in the stored dtype.
-        boxes: (R, 4) float32 pixels, (top, left, bottom, right).
-        labels: (R,) int16.
-        errors: of the invalid rows, by line.
-        line_count: lines of the chunk, valid or not.
-        is_complete: whether the chunk's last line has its line end.
+    ``lines`` count from 1 in the chunk (see `shift_lines`); ``digests`` are 64 bits of a hash of
+    the product's seven raw columns; ``queries`` are literal UTF-8; ``new`` are the indices of the
+    rows whose regions follow. ``errors`` are of the invalid rows, by line; ``line_count`` counts
+    valid and invalid lines; ``is_complete`` is whether the last line has its line end.
     """
 
     lines: IntArray
@@ -67,8 +56,8 @@ class ParsedRows:
     new: IntArray
     image_sizes: NDArray[np.int32]
     region_counts: IntArray
-    features: AnyArray
-    boxes: NDArray[np.float32]
+    features: AnyArray  # (R, F) in the stored dtype
+    boxes: NDArray[np.float32]  # (R, 4) pixels
     labels: NDArray[np.int16]
     errors: list[RowError]
     line_count: int = 0
@@ -128,26 +117,15 @@ def feature_width_of(data: bytes) -> int:
     return 0
 
 
-def parse_rows(
-    data: bytes,
-    rules: RowRules,
-    known: KnownProducts,
-    into: memoryview | None = None,
-) -> ParsedRows:
+def parse_rows(data: bytes, rules: RowRules, known: KnownDigest) -> ParsedRows:
     """Parse and validate the rows of a chunk without the header.
 
     A known product with the same raw columns is not decoded again. One with different columns is
     decoded; rejecting it is up to the caller.
-
-    Args:
-        data: whole lines; only the last line of a file may lack its line end.
-        rules: of validation.
-        known: products met before.
-        into: memory for the features; ``features`` of the result is then a view of its start.
     """
     rows, errors, line_count = split_rows(data)
     new = _first_of_each(rows, known)
-    regions = decode_regions(new, rules, errors, into)
+    regions = decode_regions(new, rules, errors)
     errors += check_regions(regions, rules)
     errors += _repeated_errors(rows, errors)
     packed = _pack(rows, regions, sorted(errors, key=lambda error: error.line))
@@ -155,11 +133,11 @@ def parse_rows(
     return packed
 
 
-def _first_of_each(rows: list[Row], known: KnownProducts) -> list[Row]:
+def _first_of_each(rows: list[Row], known: KnownDigest) -> list[Row]:
     """The first row of each new product and content."""
     firsts: dict[tuple[int, int], Row] = {}
     for row in rows:
-        if known.get(row.product_id) != row.digest:
+        if known(row.product_id) != row.digest:
             firsts.setdefault((row.product_id, row.digest), row)
     return list(firsts.values())
 
@@ -167,11 +145,7 @@ def _first_of_each(rows: list[Row], known: KnownProducts) -> list[Row]:
 def _repeated_errors(rows: list[Row], errors: list[RowError]) -> list[RowError]:
     """Errors of the rows that repeat the content of an invalid row, each at its own line."""
     by_line = {error.line: error for error in errors}
-    invalid = {
-        (row.product_id, row.digest): by_line[row.line] for row in rows if row.line in by_line
-    }
-    if not invalid:
-        return []
+    invalid = {(r.product_id, r.digest): by_line[r.line] for r in rows if r.line in by_line}
     return [
         replace(error, line=row.line)
         for row in rows
@@ -185,7 +159,7 @@ def _pack(rows: list[Row], regions: Regions, errors: list[RowError]) -> ParsedRo
     valid = [row for row in rows if row.line not in invalid]
     lines = np.array([row.line for row in valid], np.int64)
     is_valid = np.array([row.line not in invalid for row in regions.rows], bool)
-    # A slice keeps the features a view of shared memory; a mask copies them.
+    # A mask would copy all features.
     keep = slice(None) if is_valid.all() else is_valid[regions.owner]
     new_lines = np.array([row.line for row in regions.rows], np.int64)[is_valid]
     return ParsedRows(

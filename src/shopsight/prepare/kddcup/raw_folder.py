@@ -16,12 +16,9 @@ from shopsight.prepare.kddcup.parser import LABELS_FILE
 
 @dataclass(frozen=True)
 class RawSplit:
-    """A split's raw file. Rows of ``train`` are clicked pairs, of any other split candidates.
+    """A split's raw file, and its answer file, if any; "-" is standard input.
 
-    Attributes:
-        name: train, valid, testA, testB or another file's stem.
-        path: the file; "-" for standard input.
-        answers: its answer file, if any.
+    Rows of ``train`` are clicked pairs, of any other split candidates.
     """
 
     name: str
@@ -43,15 +40,15 @@ class RawSplit:
 
 @dataclass(frozen=True)
 class RawFolder:
-    """The raw files of a preparation.
-
-    Attributes:
-        splits: in the order in which they are read.
-        labels: the label file, if any.
-    """
+    """The raw files of a preparation; the splits in the order in which they are read."""
 
     splits: tuple[RawSplit, ...]
     labels: Path | None
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the rows come from standard input."""
+        return any(split.is_stdin for split in self.splits)
 
     def fingerprint(self) -> str:
         """Changes with any of the files."""

@@ -18,13 +18,7 @@ _FLOAT16_MAX = 65504.0
 
 @dataclass(frozen=True)
 class RowRules:
-    """Validation rules of rows.
-
-    Attributes:
-        feature_width: feature dimension F.
-        labels: ids in the label file; None without a label file.
-        dtype: number format of stored features.
-    """
+    """Validation rules of rows; ``labels`` are the ids of the label file, None without it."""
 
     feature_width: int
     labels: frozenset[int] | None
@@ -33,32 +27,19 @@ class RowRules:
 
 @dataclass
 class Regions:
-    """The R decoded regions of N rows, packed.
-
-    Attributes:
-        rows: N rows.
-        owner: (R,) row index of each region.
-        image_sizes: (N, 2) height and width.
-        boxes: (R, 4) pixels.
-        labels: (R,).
-        stored: (R, F) features in the stored number format.
-        high: (N,) largest feature of each row.
-        low: (N,) smallest feature of each row.
-    """
+    """The R decoded regions of N rows, packed."""
 
     rows: list[Row]
-    owner: IntArray
-    image_sizes: NDArray[np.int32]
-    boxes: NDArray[np.float32]
+    owner: IntArray  # (R,) row index of each region
+    image_sizes: NDArray[np.int32]  # (N, 2) height and width
+    boxes: NDArray[np.float32]  # (R, 4) pixels
     labels: IntArray
-    stored: AnyArray
-    high: NDArray[np.float32]
+    stored: AnyArray  # (R, F) features in the stored number format
+    high: NDArray[np.float32]  # (N,) largest feature of each row
     low: NDArray[np.float32]
 
 
-def decode_regions(
-    rows: list[Row], rules: RowRules, errors: list[RowError], into: memoryview | None
-) -> Regions:
+def decode_regions(rows: list[Row], rules: RowRules, errors: list[RowError]) -> Regions:
     """Decode the base64 columns; rows whose bytes do not fit are appended to ``errors``."""
     valid: list[Row] = []
     columns: tuple[list[bytes], list[bytes], list[bytes]] = [], [], []
@@ -72,7 +53,7 @@ def decode_regions(
             column.append(content)
     boxes, features, labels = columns
     counts = np.array([row.regions for row in valid], np.int64)
-    stored, high, low = _store_features(features, counts, rules, into)
+    stored, high, low = _store_features(features, counts, rules)
     return Regions(
         valid,
         np.repeat(np.arange(len(valid)), counts),
@@ -86,13 +67,10 @@ def decode_regions(
 
 
 def _store_features(
-    decoded: list[bytes], counts: IntArray, rules: RowRules, into: memoryview | None
+    decoded: list[bytes], counts: IntArray, rules: RowRules
 ) -> tuple[AnyArray, NDArray[np.float32], NDArray[np.float32]]:
     """Features (R, F) in the stored dtype, and the largest and smallest number of each row."""
-    shape = (int(counts.sum()), rules.feature_width)
-    size = shape[0] * shape[1] * np.dtype(rules.dtype).itemsize
-    memory = bytearray(size) if into is None else into[:size]
-    stored = np.frombuffer(memory, rules.dtype).reshape(shape)
+    stored = np.empty((int(counts.sum()), rules.feature_width), rules.dtype)
     high, low = np.empty(len(decoded), np.float32), np.empty(len(decoded), np.float32)
     ends = np.cumsum(counts)
     with np.errstate(over="ignore", invalid="ignore"):

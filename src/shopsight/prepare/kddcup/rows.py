@@ -39,14 +39,7 @@ _DIGITS = 18  # of an integer that is certain to fit 64 bits
 
 @dataclass(frozen=True)
 class RowError:
-    """An invalid row.
-
-    Attributes:
-        kind: one of `KINDS`.
-        line: line number, from 1.
-        column: the column's name; empty if the row as a whole is invalid.
-        reason: for the message.
-    """
+    """An invalid row; ``column`` is empty if the row as a whole is invalid."""
 
     kind: str
     line: int

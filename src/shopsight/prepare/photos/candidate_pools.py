@@ -56,8 +56,8 @@ def build_pools(
     for i in rng.permutation(len(kept)).tolist():
         query, relevant = kept[i]
         head = words.head_noun(query.key)
-        other_words = [word for word in query.key if word != head]
-        similar = [_with_any([head], words), _with_any(other_words, words)]
+        other_words = [words.with_word(word) for word in query.key if word != head]
+        similar = [sorted(words.with_word(head)), sorted(set().union(*other_words))]
         others = _draw_others(query, quota, quota.sizes[i] - len(relevant), similar, rng)
         pools[i] = Pool(query, relevant, rng.permutation(np.concatenate([relevant, others])))
     _balance(pools, quota)
@@ -67,10 +67,8 @@ def build_pools(
 class _PoolQuota:
     """The number of further pools each product may appear in.
 
-    Attributes:
-        products: the candidates.
-        left: number of further pools, by product; negative for a product used too often.
-        sizes: number of candidates of each pool.
+    ``left`` is that number by product, negative for a product used too often; ``sizes`` are
+    numbers of candidates of the pools.
     """
 
     def __init__(
@@ -151,10 +149,6 @@ def _draw_others(
     rest = rng.permutation(np.flatnonzero(allowed))
     take(rest[np.argsort(-quota.left[rest], kind="stable")], count)
     return np.array(chosen, np.int64)
-
-
-def _with_any(key: Sequence[str], words: ProductWords) -> list[int]:
-    return sorted(set().union(*map(words.with_word, key)))
 
 
 def _balance(pools: dict[int, Pool], quota: _PoolQuota) -> None:

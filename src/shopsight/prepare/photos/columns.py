@@ -69,14 +69,8 @@ class PhotoColumns:
 class PhotoRow:
     """A product as described by its row.
 
-    Attributes:
-        product_id: its id.
-        image: its photo as bytes or as a path; None if the cell is empty.
-        text: the text columns, joined.
-        split: its split, as written; empty without a split column.
-        queries: the queries it was found with.
-        fields: values of the other columns.
-        regions: unchecked features, boxes and labels; None without such columns.
+    ``image`` is a path or bytes, None if the cell is empty; ``regions`` are unchecked features,
+    boxes and labels, None without such columns.
     """
 
     product_id: str

@@ -15,9 +15,10 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from shopsight.data.photo_store import PHOTOS
 from shopsight.formats.images import decode_photo
 from shopsight.formats.processes import process_pool
-from shopsight.prepare.photos.writers import ExtractedRegions
+from shopsight.prepare.photos.writers import ExtractedRegions, photo_offsets
 from shopsight.types import IntArray
 
 Pixels = NDArray[np.uint8]
@@ -52,11 +53,8 @@ Train = Callable[
 class RegionSource:
     """The origin of regions, passed in from above; without callables they come with the table.
 
-    Attributes:
-        settings: everything that changes the result; part of the fingerprint and ``data.json``.
-        make: makes an extractor that needs no training.
-        load: opens a saved extractor.
-        learn: trains an extractor on the catalogue.
+    ``settings`` are everything that changes the result. ``make`` makes an extractor that needs no
+    training, ``load`` opens a saved one, ``learn`` trains one on the catalogue.
     """
 
     settings: dict[str, Any] = field(default_factory=dict)
@@ -71,17 +69,13 @@ class RegionSource:
 
 
 class StoredPhotos(Sequence[Pixels]):
-    """Stored photos, decoded on access.
+    """Photos of ``products`` (n,) (default: all) in a working folder, decoded on access."""
 
-    ``path`` holds the JPEG files end to end, ``offsets`` (P + 1,) where each starts, ``products``
-    (n,) the products in the sequence (default: all).
-    """
-
-    def __init__(self, path: Path, offsets: IntArray, products: IntArray | None = None) -> None:
+    def __init__(self, partial: Path, products: IntArray | None = None) -> None:
+        path, self.offsets = partial / "data" / PHOTOS, photo_offsets(partial)
         # An empty file cannot be mapped.
         self._bytes = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, "u1")
-        self._offsets = offsets
-        self._products = np.arange(len(offsets) - 1) if products is None else products
+        self._products = np.arange(len(self.offsets) - 1) if products is None else products
 
     def __len__(self) -> int:
         return len(self._products)
@@ -100,7 +94,7 @@ class StoredPhotos(Sequence[Pixels]):
     def jpeg(self, index: int) -> bytes:
         """A photo as it is stored."""
         product = self._products[index]
-        return self._bytes[self._offsets[product] : self._offsets[product + 1]].tobytes()
+        return self._bytes[self.offsets[product] : self.offsets[product + 1]].tobytes()
 
     def digests(self) -> list[bytes]:
         """A hash of each photo; empty for products without a photo."""

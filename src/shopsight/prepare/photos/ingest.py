@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from shopsight.data.dataset import PREPARED, PreparedData
-from shopsight.data.photo_store import PHOTOS
 from shopsight.errors import InputError
 from shopsight.formats.atomic import atomic_folder
 from shopsight.formats.checksums import file_fingerprint
@@ -24,7 +23,7 @@ from shopsight.formats.dataset_tables import open_table
 from shopsight.formats.processes import process_pool
 from shopsight.formats.tables import Table
 from shopsight.prepare.journal import EXTRACTOR, Journal, open_journal
-from shopsight.prepare.output_dir import check_output_dir, existing_manifest, has_content, publish
+from shopsight.prepare.output_dir import is_prepared, publish
 from shopsight.prepare.photos.columns import PhotoColumns, find_columns
 from shopsight.prepare.photos.extract_regions import (
     RegionExtractor,
@@ -32,17 +31,16 @@ from shopsight.prepare.photos.extract_regions import (
     StoredPhotos,
     extract_all,
 )
-from shopsight.prepare.photos.finish import TableInfo, finish
+from shopsight.prepare.photos.finish import finish
 from shopsight.prepare.photos.photo_reader import PhotoReader, decode_photos
 from shopsight.prepare.photos.queries_and_splits import (
     QueriesAndSplits,
     read_queries_and_splits,
 )
 from shopsight.prepare.photos.settings import PhotosSettings
-from shopsight.prepare.photos.state import PhotosState
-from shopsight.prepare.photos.writers import ProductFiles, ProductRows, RegionFiles, photo_offsets
+from shopsight.prepare.photos.writers import PhotosState, ProductFiles, RegionFiles
 from shopsight.prepare.tables import vocabulary_or_size
-from shopsight.types import IntArray, Progress, no_progress
+from shopsight.types import Progress, no_progress
 
 
 def prepare_photos(
@@ -55,20 +53,10 @@ def prepare_photos(
     force: bool = False,
     progress: Progress = no_progress,
 ) -> PreparedData:
-    """Turn a table of products with photos into a prepared folder.
+    """Turn a table of products with photos into a prepared folder; see `shopsight.api.data`.
 
     The same call resumes an interrupted one, with the same result. It also resumes one that an
     invalid photo stopped, once the photo is repaired or ``on_error`` is "skip".
-
-    Args:
-        table: CSV, TSV, JSON Lines, Parquet, a dataset's folder, or a hub id.
-        out: the prepared folder to make.
-        region_source: an extractor, or the table itself.
-        settings: everything else.
-        clicks: a click log; without one, queries come from a column or from the texts.
-        force: replace the prepared folder at ``out`` once the new one is complete.
-        progress: receives "reading", "extracting" with counts of rows and photos, "finishing", and
-            "learning: MESSAGE" while an extractor is trained.
 
     Raises:
         InputError: an unreadable or invalid table, row or photo.
@@ -77,16 +65,14 @@ def prepare_photos(
     """
     inputs = PhotoInputs(str(table), settings or PhotosSettings(), region_source, clicks)
     out = Path(out)
-    check_output_dir(out, inputs.path)
-    if has_content(out) and not force:
-        existing_manifest(out, inputs.fingerprint)
+    if is_prepared(out, inputs.path, inputs.fingerprint, force=force):
         return PreparedData.open(out)
     with open_ingest(out, inputs, inputs.fingerprint, progress) as ingest:
         ingest.read(0, len(inputs.table))
-        rows, queries = ingest.queries_and_splits()
+        rows, queries = read_queries_and_splits(ingest.partial, inputs.settings, inputs.clicks)
         ingest.extract(queries)
         progress("finishing", 0, 0)
-        finish(ingest.partial, ingest.state, rows, queries, ingest.table_info(), inputs.vocabulary)
+        finish(ingest.partial, ingest.state, rows, queries, ingest.info(), inputs.vocabulary)
         publish(out)
     return PreparedData.open(out)
 
@@ -126,12 +112,7 @@ def open_click_log(path: Path | str | None) -> tuple[list[Click] | None, str]:
 
 
 class PhotoIngest:
-    """The resumable steps of a preparation; use `open_ingest`.
-
-    Attributes:
-        partial: the working folder.
-        state: the progress.
-    """
+    """The resumable steps of a preparation in the folder ``partial``; use `open_ingest`."""
 
     def __init__(
         self,
@@ -141,6 +122,7 @@ class PhotoIngest:
         progress: Progress,
     ) -> None:
         self.partial, self.state = journal.folder, journal.state
+        self.products = ProductFiles(journal.files)
         self._journal, self._inputs, self._progress = journal, inputs, progress
         self._config = inputs.settings.photos
         self._extractor = extractor
@@ -150,10 +132,9 @@ class PhotoIngest:
         """Store the products of the rows from ``start`` to before ``stop`` not stored yet."""
         state, inputs = self.state, self._inputs
         state.row = max(state.row, start)
-        products = ProductFiles(self._journal.files)
         strict = self._config.on_error == "stop"
         reader = PhotoReader(
-            inputs.table, inputs.columns, state, products, self._region_files, strict
+            inputs.table, inputs.columns, state, self.products, self._region_files, strict
         )
         if state.row < stop:
             self._progress("reading", state.row - start, stop - start)
@@ -162,18 +143,9 @@ class PhotoIngest:
                 for _ in reader.read(stop, pool):
                     self._journal.checkpoint()
                     self._progress("reading", state.row - start, stop - start)
-        if not len(products):
+        if not len(self.products):
             raise state.no_valid_row(inputs.path)
         self._journal.save()
-
-    def queries_and_splits(self) -> tuple[ProductRows, QueriesAndSplits]:
-        """The products with their queries and splits."""
-        inputs = self._inputs
-        return read_queries_and_splits(self.partial, inputs.settings, inputs.clicks)
-
-    def product_count(self) -> int:
-        """Number of products stored so far."""
-        return len(ProductFiles(self._journal.files))
 
     def extract(self, queries: QueriesAndSplits | None) -> None:
         """Store the regions of the products whose regions are not stored yet.
@@ -182,7 +154,7 @@ class PhotoIngest:
         """
         if not self._inputs.region_source.precomputed:
             extractor = self._saved_extractor(queries)
-            photos, state = self._photos(), self.state
+            photos, state = StoredPhotos(self.partial), self.state
             state.feature_width = extractor.width
             regions = self._region_files(extractor.width)
             self._progress("extracting", state.extracted, len(photos))
@@ -193,19 +165,16 @@ class PhotoIngest:
                 self._progress("extracting", state.extracted, len(photos))
         self._journal.save()
 
-    def table_info(self) -> TableInfo:
-        """Settings and names for ``data.json``."""
+    def info(self) -> dict[str, Any]:
+        """Settings and names, see `finish`."""
         inputs = self._inputs
         labels = self._extractor.label_names if self._extractor else self.state.label_names
-        return TableInfo(
-            inputs.settings,
-            {**inputs.region_source.settings, "label_names": list(labels)},
-            inputs.columns.fields(inputs.table.names),
-            inputs.table.typed,
-        )
-
-    def _photos(self, products: IntArray | None = None) -> StoredPhotos:
-        return StoredPhotos(self.partial / "data" / PHOTOS, photo_offsets(self.partial), products)
+        return {
+            "settings": inputs.settings.as_dict(),
+            "extractor": {**inputs.region_source.settings, "label_names": list(labels)},
+            "field_names": inputs.columns.fields(inputs.table.names),
+            "typed": inputs.table.typed,
+        }
 
     def _region_files(self, width: int) -> RegionFiles:
         if self._regions is None:
@@ -235,7 +204,7 @@ class PhotoIngest:
         products, words = queries.training_words()
         self._progress("learning", 0, 0)
         return learn(
-            self._photos(products),
+            StoredPhotos(self.partial, products),
             words,
             self._inputs.settings.seed,
             lambda message: self._progress(f"learning: {message}", 0, 0),

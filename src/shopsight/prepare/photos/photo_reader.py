@@ -14,8 +14,7 @@ from shopsight.formats.processes import Pool
 from shopsight.formats.tables import Table, TableRow
 from shopsight.prepare.photos.columns import PhotoColumns, PhotoRow, read_row, row_error
 from shopsight.prepare.photos.precomputed_regions import precomputed_regions
-from shopsight.prepare.photos.state import TABLE, PhotosState
-from shopsight.prepare.photos.writers import ProductFiles, RegionFiles
+from shopsight.prepare.photos.writers import TABLE, PhotosState, ProductFiles, RegionFiles
 
 _BATCH = 16  # photos per task: the cost of a round trip is small beside decoding them
 

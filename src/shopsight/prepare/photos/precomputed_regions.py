@@ -19,16 +19,9 @@ _MOST_LABELS = 1 << 15
 
 @dataclass(frozen=True, eq=False)
 class PrecomputedRegions:
-    """The n regions of one product.
+    """The n regions of a product; ``size`` is the height and width of the photo or canvas."""
 
-    Attributes:
-        boxes: (n, 4) float32 pixels of the stored photo: top, left, bottom, right.
-        features: (n, F) float32.
-        labels: (n,) int16.
-        size: height and width of the photo (or canvas) of the boxes.
-    """
-
-    boxes: NDArray[np.float32]
+    boxes: NDArray[np.float32]  # (n, 4) pixels: top, left, bottom, right
     features: NDArray[np.float32]
     labels: NDArray[np.int16]
     size: tuple[int, int]
@@ -42,11 +35,7 @@ def precomputed_regions(
     Boxes are (top, left, bottom, right) in pixels of the original photo, or relative to its height
     and width if none exceeds 1; without a photo they must be relative.
 
-    Args:
-        row: with ``regions``.
-        photo: its photo, if any.
-        width: F of the earlier rows; 0 at the first.
-        label_names: names of the labels so far; new ones are appended.
+    ``width`` is F of the earlier rows, 0 at the first. New names are appended to ``label_names``.
 
     Raises:
         ValueError: shapes that do not match, non-finite numbers, or a box outside the photo.

@@ -35,15 +35,10 @@ def query_key(text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class ProductWords:
-    """Words of P products.
+    """Words of P products."""
 
-    Attributes:
-        words: (P,) each product's distinct words as written, in text order.
-        vocabulary: the words, as singulars, that generated queries may contain.
-    """
-
-    words: list[list[str]]
-    vocabulary: frozenset[str]
+    words: list[list[str]]  # (P,) distinct, as written, in text order
+    vocabulary: frozenset[str]  # singulars that generated queries may contain
 
     @classmethod
     def from_texts(cls, texts: Sequence[str], config: QueryGenerationConfig) -> ProductWords:

@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
-from shopsight.data.photo_store import PHOTOS
 from shopsight.data.split_names import TRAIN
 from shopsight.errors import pluralise
 from shopsight.formats.click_logs import Click
@@ -28,27 +27,19 @@ from shopsight.prepare.photos.splits import (
     named_splits,
     warn_of_shared_photos,
 )
-from shopsight.prepare.photos.writers import ProductRows, photo_offsets
+from shopsight.prepare.photos.writers import ProductRows
 from shopsight.prepare.tables import SplitRows
 from shopsight.types import IntArray, Qrels
 
 
 @dataclass(frozen=True, eq=False)
 class QueriesAndSplits:
-    """Queries and splits of P products.
-
-    Attributes:
-        words: of the products.
-        splits: (P,) index of each product's split in `SPLITS`.
-        rows: the splits as they are written.
-        info: number and origin of the queries, for ``data.json``.
-        warnings: notes for the user.
-    """
+    """Queries and splits of P products."""
 
     words: ProductWords
-    splits: IntArray
+    splits: IntArray  # (P,) index of each product's split in `SPLITS`
     rows: list[SplitRows]
-    info: dict[str, object]
+    info: dict[str, object]  # number and origin of the queries, for ``data.json``
     warnings: list[str]
 
     def training_words(self) -> tuple[IntArray, list[list[str]]]:
@@ -72,8 +63,7 @@ def read_queries_and_splits(
 ) -> tuple[ProductRows, QueriesAndSplits]:
     """The stored products of a preparation, with their queries and splits."""
     rows = ProductRows(partial)
-    photos = StoredPhotos(partial / "data" / PHOTOS, photo_offsets(partial))
-    return rows, make_queries_and_splits(rows, photos.digests(), settings, clicks)
+    return rows, make_queries_and_splits(rows, StoredPhotos(partial).digests(), settings, clicks)
 
 
 def make_queries_and_splits(

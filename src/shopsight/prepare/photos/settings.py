@@ -15,15 +15,7 @@ from shopsight.config import (
 
 @dataclass(frozen=True)
 class PhotosSettings:
-    """All settings of a preparation of photos.
-
-    Attributes:
-        photos: reading and storing.
-        columns: names of the table's columns.
-        small: size limits of photos, and how they are stored.
-        queries: queries, splits and pools.
-        seed: of every draw.
-    """
+    """All settings of a preparation of photos."""
 
     photos: PhotosConfig = field(default_factory=PhotosConfig)
     columns: PhotoColumnsConfig = field(default_factory=PhotoColumnsConfig)

@@ -17,31 +17,26 @@ from typing import Any
 import numpy as np
 
 from shopsight.data.dataset import SHARD, PreparedData
-from shopsight.data.photo_store import PHOTOS
+from shopsight.data.region_store import RegionStore, packed_ranges
 from shopsight.errors import DataError, OutputError, UsageError
 from shopsight.formats.checksums import check_contents
 from shopsight.prepare.journal import DATA, EXTRACTOR, SPOOL, Journal, open_journal
-from shopsight.prepare.output_dir import (
-    check_output_dir,
-    existing_manifest,
-    has_content,
-    publish,
-)
-from shopsight.prepare.photos.extract_regions import BATCH, RegionSource
-from shopsight.prepare.photos.finish import TableInfo, finish
+from shopsight.prepare.output_dir import check_output_dir, has_content, is_prepared, publish
+from shopsight.prepare.photos.extract_regions import BATCH, RegionSource, StoredPhotos
+from shopsight.prepare.photos.finish import finish
 from shopsight.prepare.photos.ingest import PhotoInputs, open_click_log, open_ingest
-from shopsight.prepare.photos.precomputed_regions import PrecomputedRegions
 from shopsight.prepare.photos.queries_and_splits import read_queries_and_splits
 from shopsight.prepare.photos.settings import PhotosSettings
-from shopsight.prepare.photos.state import TABLE, PhotosState
 from shopsight.prepare.photos.writers import (
     ROWS,
     SKIPPED,
+    TABLE,
+    PhotosState,
     ProductFiles,
-    RegionFiles,
-    photo_offsets,
+    ProductRows,
 )
-from shopsight.prepare.tables import vocabulary_or_size, write_manifest
+from shopsight.prepare.region_writer import RegionWriter
+from shopsight.prepare.tables import vocabulary_or_size, write_manifest, write_store
 from shopsight.types import AnyArray, Progress, no_progress
 
 _SHARD = "shard"
@@ -60,33 +55,28 @@ def prepare_shard(
     """Read and extract one part of a table; `merge_shards` joins all parts.
 
     Arguments and errors are those of `prepare_photos`, and ``shard``: the number of this part
-    (from 1) and of all parts. An extractor cannot be trained here.
-
-    Returns:
-        The shard's manifest.
+    (from 1) and of all parts. An extractor cannot be trained here. Returns the shard's manifest.
     """
     if region_source.learn:
         reason = "--learn needs the whole catalogue, and a shard is a part of it"
         raise UsageError(f"{reason}: learn first, then prepare the shards with --extractor FOLDER")
     inputs = PhotoInputs(str(table), settings or PhotosSettings(), region_source)
     out, (number, count) = Path(out), shard
-    check_output_dir(out, inputs.path)
     fingerprint = f"{inputs.table_fingerprint}; shard:{number}/{count}"
-    if has_content(out) and not force:
-        return existing_manifest(out, fingerprint, SHARD)
+    if is_prepared(out, inputs.path, fingerprint, SHARD, force=force):
+        return SHARD.read(out)
     start, stop = (len(inputs.table) * part // count for part in (number - 1, number))
     with open_ingest(out, inputs, fingerprint, progress) as ingest:
         ingest.read(start, stop)
         ingest.extract(None)
         progress("finishing", 0, 0)
-        info = ingest.table_info()
         manifest = {
             "fingerprint": fingerprint,
             "table_fingerprint": inputs.table_fingerprint,
             "shard": [number, count],
-            "products": ingest.product_count(),
+            "products": len(ingest.products),
             "state": asdict(ingest.state),
-            "info": {**asdict(info), "settings": info.settings.as_dict()},
+            "info": ingest.info(),
         }
         _write_shard(ingest.partial, manifest)
         publish(out, _SHARD)
@@ -101,6 +91,8 @@ def _write_shard(partial: Path, manifest: dict[str, Any]) -> None:
     for name in (DATA, SPOOL, EXTRACTOR):
         if (partial / name).is_dir():
             shutil.copytree(partial / name, whole / name, copy_function=_link)
+    counts = np.load(partial / SPOOL / "region_counts.npy")
+    write_store(whole / DATA, ProductRows(partial).ids, counts)
     write_manifest(whole, manifest, SHARD)
 
 
@@ -142,11 +134,9 @@ def merge_shards(
     with open_journal(out, PhotosState, fingerprint, resume=False) as journal:
         _concatenate(journal, parts, settings, skip_duplicates=on_error == "skip")
         rows, queries = read_queries_and_splits(journal.folder, settings, click_log)
-        extractor = dict(info["extractor"])
-        if extractor.get("name") == "features":  # labels in the table: each shard has some
-            extractor["label_names"] = journal.state.label_names
-        table = TableInfo(settings, extractor, tuple(info["field_names"]), info["typed"])
-        finish(journal.folder, journal.state, rows, queries, table, vocabulary)
+        if info["extractor"].get("name") == "features":  # each shard has some of the labels
+            info["extractor"]["label_names"] = journal.state.label_names
+        finish(journal.folder, journal.state, rows, queries, info, vocabulary)
         publish(out)
     return PreparedData.open(out)
 
@@ -155,52 +145,6 @@ def merge_shards(
 class _Part:
     folder: Path
     manifest: dict[str, Any]
-
-
-class _ShardContent:
-    """Products and regions of a shard.
-
-    Attributes:
-        ids: (P,) product ids.
-        lines: (P,) their lines, as `ProductFiles` wrote them.
-        sizes: (P, 2) height and width of their photos.
-        skipped: the lines of ``skipped.tsv``.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.lines = (folder / ROWS).read_bytes().splitlines(keepends=True)
-        self.ids: list[str] = [json.loads(line)["id"] for line in self.lines]
-        self.sizes = np.load(folder / "data" / "image_sizes.npy")
-        self.skipped = (folder / SKIPPED).read_bytes()
-        self._photos = folder / "data" / PHOTOS
-        self._photo_offsets = photo_offsets(folder)
-        counts = np.load(folder / "spool" / "region_counts.npy")
-        self._offsets = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
-        self._boxes = np.load(folder / "data" / "boxes.npy", mmap_mode="r")
-        self._labels = np.load(folder / "data" / "labels.npy", mmap_mode="r")
-        paths = sorted((folder / "data").glob("features-*.npy"))
-        self._features = [np.load(path, mmap_mode="r") for path in paths]
-        self._starts = np.cumsum([0, *map(len, self._features)])
-
-    def jpeg(self, product: int) -> bytes:
-        """A product's photo."""
-        start, stop = self._photo_offsets[product : product + 2].tolist()
-        with open(self._photos, "rb") as file:
-            file.seek(start)
-            return file.read(stop - start)
-
-    def regions(self, product: int, label_ids: AnyArray | None) -> PrecomputedRegions:
-        """A product's regions, with label ids mapped to ``label_ids`` if there are any."""
-        start, stop = self._offsets[product : product + 2].tolist()
-        shard = int(np.searchsorted(self._starts, start, side="right")) - 1
-        first = start - int(self._starts[shard])
-        labels = self._labels[start:stop]
-        return PrecomputedRegions(
-            self._boxes[start:stop],
-            self._features[shard][first : first + stop - start],
-            labels if label_ids is None else label_ids[labels],
-            (0, 0),
-        )
 
 
 def _in_order(folders: Sequence[Path]) -> list[_Part]:
@@ -238,30 +182,17 @@ def _concatenate(
     state, files, config = journal.state, journal.files, settings.photos
     state.feature_width = parts[0].manifest["state"]["feature_width"]
     products = ProductFiles(files)
-    regions = RegionFiles(files, state.feature_width, config.dtype, config.shard_mib)
+    regions = RegionWriter(files, state.feature_width, config.dtype, config.shard_mib)
     for part in parts:
         part_state = PhotosState(**part.manifest["state"])
         width = part_state.feature_width
         if width != state.feature_width:
             raise DataError(f"{part.folder}: features of width {width}, not {state.feature_width}")
-        label_ids = _label_ids(part_state, state)
-        content = _ShardContent(part.folder)
-        for start in range(0, len(content.ids), BATCH):
-            kept = []
-            for i in range(start, min(start + BATCH, len(content.ids))):
-                if content.ids[i] not in products.ids:
-                    kept.append(i)
-                    size = content.sizes[i : i + 1]
-                    products.append_stored(content.ids[i], content.lines[i], content.jpeg(i), size)
-                elif skip_duplicates:
-                    message = f"product '{content.ids[i]}': duplicate product id"
-                    state.skip(TABLE, "repeated", message)
-                    products.skip(0, content.ids[i], "repeated", message)
-                else:
-                    reason = f"product '{content.ids[i]}' is in an earlier shard too"
-                    raise DataError(f"{part.folder}: {reason} (--on-error skip keeps the first)")
-            regions.append([content.regions(i, label_ids) for i in kept])
-        products.append_skipped(content.skipped)
+        _merge_labels(part_state, state)
+        kept = _append_products(products, part, state, skip_duplicates=skip_duplicates)
+        names = [state.label_names.index(name) for name in part_state.label_names]
+        _append_regions(regions, RegionStore(part.folder / DATA), kept, np.array(names, np.int16))
+        products.skipped.extend((part.folder / SKIPPED).read_bytes())
         for kind, entry in part_state.skipped.get(TABLE, {}).items():
             state.skip(TABLE, kind, entry["first"], entry["count"])
     for array in files.arrays():
@@ -269,14 +200,45 @@ def _concatenate(
     state.lengths = files.lengths()
 
 
-def _label_ids(part: PhotosState, merged: PhotosState) -> AnyArray | None:
-    """Merged label ids by a shard's label id; None if they are equal."""
-    for name in part.label_names:
-        if name not in merged.label_names:
-            merged.label_names.append(name)
-    if part.label_names == merged.label_names[: len(part.label_names)]:
-        return None
-    return np.array([merged.label_names.index(name) for name in part.label_names], np.int16)
+def _append_products(
+    products: ProductFiles, part: _Part, state: PhotosState, *, skip_duplicates: bool
+) -> AnyArray:
+    """Append the products of a shard that no earlier one has; returns their indices."""
+    lines = (part.folder / ROWS).read_bytes().splitlines(keepends=True)
+    sizes = np.load(part.folder / DATA / "image_sizes.npy")
+    photos = StoredPhotos(part.folder)
+    kept = []
+    for i, line in enumerate(lines):
+        product_id = json.loads(line)["id"]
+        if product_id not in products.ids:
+            kept.append(i)
+            products.append_stored(product_id, line, photos.jpeg(i), sizes[i : i + 1])
+        elif skip_duplicates:
+            message = f"product '{product_id}': duplicate product id"
+            state.skip(TABLE, "repeated", message)
+            products.skip(0, product_id, "repeated", message)
+        else:
+            reason = f"product '{product_id}' is in an earlier shard too"
+            raise DataError(f"{part.folder}: {reason} (--on-error skip keeps the first)")
+    return np.array(kept, np.int64)
+
+
+def _append_regions(
+    regions: RegionWriter, store: RegionStore, kept: AnyArray, label_ids: AnyArray
+) -> None:
+    """Append the regions of products, with label ids mapped to ``label_ids``."""
+    is_mapped = not np.array_equal(label_ids, np.arange(len(label_ids)))
+    for start in range(0, len(kept), BATCH):
+        batch = kept[start : start + BATCH]
+        counts = store.offsets[batch + 1] - store.offsets[batch]
+        rows = packed_ranges(store.offsets[batch], counts)
+        labels = store.labels[rows]
+        labels = label_ids[labels] if is_mapped else labels
+        regions.append(store.features(rows), store.pixel_boxes[rows], labels, counts)
+
+
+def _merge_labels(part: PhotosState, merged: PhotosState) -> None:
+    merged.label_names += [name for name in part.label_names if name not in merged.label_names]
 
 
 def _extractor_digest(part: _Part) -> str:

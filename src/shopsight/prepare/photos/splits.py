@@ -33,17 +33,10 @@ class ProductQuery:
 
 @dataclass(frozen=True)
 class EvalQuery:
-    """A query of an evaluation split.
-
-    Attributes:
-        text: as it was typed.
-        key: its words, see `query_key`.
-        relevant: all relevant products of the split.
-        excluded: products that must not become candidates because they may be relevant too.
-    """
+    """A query of an evaluation split; ``excluded`` may be relevant too, so are no candidates."""
 
     text: str
-    key: tuple[str, ...]
+    key: tuple[str, ...]  # see `query_key`
     relevant: frozenset[int]
     excluded: frozenset[int]
 
@@ -92,10 +85,8 @@ class EvalQuerySelector:
     """Selects the queries of evaluation splits; a query is used in one split at most.
 
     With ``by_text`` every product with all words of a query is relevant. Otherwise only the
-    products of the query are, and the others are merely excluded from its pool.
-
-    Attributes:
-        taken: keys of the selected queries.
+    products of the query are, and the others are merely excluded from its pool. ``taken`` are the
+    keys of the selected queries.
     """
 
     def __init__(
@@ -130,14 +121,10 @@ class EvalQuerySelector:
         """Queries with a relevant product in the split, in hash order, each key once."""
         seen = set(self.taken)
         # Ordering by hash keeps the choice stable when queries are added to a log.
-        order = sorted(
-            range(len(self._queries)),
-            key=lambda i: (
-                xxhash.xxh3_64_intdigest(self._queries[i].text.encode(), self._seed + split),
-                i,
-            ),
-        )
-        for query in map(self._queries.__getitem__, order):
+        seed = self._seed + split
+        for query in sorted(
+            self._queries, key=lambda query: xxhash.xxh3_64_intdigest(query.text.encode(), seed)
+        ):
             products = [p for p in query.products if self._splits[p] == split]
             key = query_key(query.text)
             if products and key not in seen:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,14 +13,33 @@ from numpy.typing import NDArray
 
 from shopsight.data.photo_store import PHOTOS
 from shopsight.errors import DataError
-from shopsight.formats.images import SmallPhoto
-from shopsight.prepare.journal import AppendableFiles
+from shopsight.formats import images
+from shopsight.prepare.journal import AppendableFiles, PrepareState
 from shopsight.prepare.photos.columns import PhotoRow
 from shopsight.prepare.region_writer import RegionWriter
 from shopsight.types import AnyArray
 
 ROWS = "spool/rows.jsonl"
 SKIPPED = "data/skipped.tsv"
+KINDS = {
+    "row": "an unreadable row",
+    "id": "a missing or invalid product id",
+    "repeated": "a duplicate product id",
+    "features": "invalid precomputed features or boxes",
+    **images.KINDS,
+}
+"""Reasons for skipping a product, as counted in ``data.json``."""
+TABLE = "table"
+"""The group of skipped products in `PrepareState`; a table has no splits yet when it is read."""
+
+
+@dataclass
+class PhotosState(PrepareState):
+    """Progress of a preparation of photos."""
+
+    row: int = 0  # rows of the table read so far
+    extracted: int = 0  # products whose regions are stored
+    label_names: list[str] = field(default_factory=list)  # of the table, in the order of their ids
 
 
 class ExtractedRegions(Protocol):
@@ -39,32 +59,23 @@ class ExtractedRegions(Protocol):
 
 
 class ProductFiles:
-    """Products without their regions: ids, small photos, texts and fields.
-
-    Attributes:
-        ids: of all products so far.
-    """
+    """Products without their regions: ids, small photos, texts and fields."""
 
     def __init__(self, files: AppendableFiles) -> None:
         self._rows = files.raw(ROWS)
         self._photos = files.raw(f"data/{PHOTOS}")
         self._photo_sizes = files.array("spool/photo_bytes", np.int64)
         self._sizes = files.array("data/image_sizes", np.int32, (2,))
-        self._skipped = files.raw(SKIPPED)
+        self.skipped = files.raw(SKIPPED)
         self.ids = {row["id"] for row in _json_lines(self._rows.read().tobytes())}
 
     def __len__(self) -> int:
         return self._sizes.rows
 
-    def append(self, row: PhotoRow, photo: SmallPhoto | None, size: tuple[int, int]) -> None:
+    def append(self, row: PhotoRow, photo: images.SmallPhoto | None, size: tuple[int, int]) -> None:
         """Append a product; ``size`` is the height and width of the canvas of its boxes."""
-        line = {
-            "id": row.product_id,
-            "text": row.text,
-            "split": row.split,
-            "queries": row.queries,
-            "fields": row.fields,
-        }
+        line: dict[str, Any] = {"id": row.product_id, "text": row.text, "split": row.split}
+        line |= {"queries": row.queries, "fields": row.fields}
         content = json.dumps(line, ensure_ascii=False).encode() + b"\n"
         jpeg = photo.jpeg if photo else b""
         self.append_stored(row.product_id, content, jpeg, np.array([size]))
@@ -80,18 +91,14 @@ class ProductFiles:
     def skip(self, row: int, product_id: str, kind: str, reason: str) -> None:
         """Record a skipped product in ``skipped.tsv``."""
         cells = (" ".join(str(cell).split()) for cell in (row, product_id, kind, reason))
-        self.append_skipped("\t".join(cells).encode() + b"\n")
-
-    def append_skipped(self, lines: bytes) -> None:
-        """Append lines of a shard's ``skipped.tsv``."""
-        self._skipped.extend(lines)
+        self.skipped.extend("\t".join(cells).encode() + b"\n")
 
 
 class RegionFiles:
     """Regions, product after product, checked before they are stored."""
 
     def __init__(self, files: AppendableFiles, width: int, dtype: str, shard_mib: int) -> None:
-        self._writer = RegionWriter(files, width, dtype, shard_mib)
+        self.writer = RegionWriter(files, width, dtype, shard_mib)
         self._dtype, self._width = np.dtype(dtype), width
 
     def append(self, products: Sequence[ExtractedRegions]) -> None:
@@ -100,7 +107,7 @@ class RegionFiles:
             return
         for regions in products:
             self._check(regions)
-        self._writer.append(
+        self.writer.append(
             np.concatenate([regions.features for regions in products]).astype(self._dtype),
             np.concatenate([regions.boxes for regions in products]),
             np.concatenate([regions.labels for regions in products]),
@@ -120,15 +127,7 @@ class RegionFiles:
 
 
 class ProductRows:
-    """The stored rows of P products, read back.
-
-    Attributes:
-        ids: (P,) product ids.
-        texts: (P,) description of each.
-        splits: (P,) splits as written in the table.
-        queries: (P,) queries that each was found with.
-        fields: (P,) the other columns.
-    """
+    """The stored rows of P products, read back; all attributes are (P,)."""
 
     def __init__(self, partial: Path) -> None:
         rows = _json_lines((partial / ROWS).read_bytes())
