@@ -1,4 +1,4 @@
-"""Core data types: boxes, candidate pools, runs and relevance judgements (qrels).
+"""Core data types: boxes, regions, candidate pools, runs and relevance judgements (qrels).
 
 All ids are strings. Ragged arrays are packed: the candidates of query ``i`` are the slice
 ``offsets[i]:offsets[i + 1]``.
@@ -6,10 +6,11 @@ All ids are strings. Ragged arrays are packed: the candidates of query ``i`` are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple, Self
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,52 @@ class Box(NamedTuple):
     left: float
     bottom: float
     right: float
+
+
+Photo = NDArray[np.uint8]
+"""(H, W, 3) RGB, 0 to 255."""
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoRegions:
+    """The n >= 1 regions of one photo.
+
+    Attributes:
+        boxes: (n, 4) float32 photo pixels: top, left, bottom, right.
+        features: (n, F) float32, finite and non-negative.
+        labels: (n,) int16 indices into the extractor's ``label_names``.
+    """
+
+    boxes: NDArray[np.float32]
+    features: NDArray[np.float32]
+    labels: NDArray[np.int16]
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+
+@runtime_checkable
+class Extractor(Protocol):
+    """A deterministic region extractor.
+
+    Attributes:
+        name: value of ``--extractor`` that selects it.
+        width: feature dimension F, a multiple of 16.
+        label_names: names of the region labels.
+        in_workers: cheap to pickle into worker processes, which call `extract` with one photo at a
+            time; otherwise the main process calls it with batches.
+    """
+
+    name: str
+    width: int
+    label_names: tuple[str, ...]
+    in_workers: bool
+
+    def extract(self, photos: Sequence[Photo]) -> list[PhotoRegions]:
+        """Regions of photos of any size, in input order."""
+
+    def save(self, folder: Path) -> None:
+        """Write settings and weights for `shopsight.regions.load_extractor`."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,8 +7,8 @@ import pytest
 
 from shopsight.config import RegionsConfig
 from shopsight.errors import UsageError
-from shopsight.regions.extractor import Photo
 from shopsight.regions.propose import LABELS, downscale, iou, propose, rgb_to_lab, saliency
+from shopsight.types import Photo
 
 RED, BLUE = (200, 20, 30), (20, 40, 180)
 

@@ -48,14 +48,10 @@ class PairCounts:
 
 @dataclass
 class ClickLog:
-    """A click log, summed by pair.
+    """A click log, summed by normalised query and product.
 
-    Attributes:
-        pairs: counts by normalised query and product.
-        lines: number of lines read.
-        empty: lines whose normalised query is empty.
-        has_impressions: whether the log records impressions; otherwise every click of a query
-            counts as an impression of each of its clicked products.
+    ``empty`` counts lines whose normalised query is empty. Without impressions in the log, every
+    click of a query counts as an impression of each of its clicked products.
     """
 
     pairs: dict[str, dict[str, PairCounts]] = field(

@@ -95,9 +95,10 @@ class AppendableFiles:
         """Rows of every file, including files that this process has not opened."""
         return self._saved | {name: array.rows for name, array in self._open.items()}
 
-    def arrays(self) -> list[AppendableArray]:
-        """The open files."""
-        return list(self._open.values())
+    def sync(self) -> None:
+        """Wait until the open files are on disk."""
+        for array in list(self._open.values()):
+            array.sync()
 
     def close(self) -> None:
         """Close every file."""
@@ -139,7 +140,7 @@ class Journal(Generic[State]):
         self.state.lengths = self.files.lengths()
         # The background thread gets a copy: the state changes with the next chunk.
         state = asdict(self.state)
-        self._writing = self._thread.submit(self._write, self.files.arrays(), state)
+        self._writing = self._thread.submit(self._write, state)
         if wait:
             self._wait()
         self._last = time.monotonic()
@@ -169,10 +170,9 @@ class Journal(Generic[State]):
             self._writing.result()
             self._writing = None
 
-    def _write(self, arrays: list[AppendableArray], state: dict[str, Any]) -> None:
+    def _write(self, state: dict[str, Any]) -> None:
         # Files first: a journal that promised more than is on disk could not be resumed.
-        for array in arrays:
-            array.sync()
+        self.files.sync()
         write_json(self._path, state, indent=None)
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shopsight.errors import DataError, UsageError
-from shopsight.regions.extractor import SETTINGS, Extractor, Photo, PhotoRegions
+from shopsight.regions.extractor import SETTINGS
+from shopsight.types import Extractor, Photo, PhotoRegions
 
 if TYPE_CHECKING:
     from shopsight.config import LearnConfig, RegionsConfig

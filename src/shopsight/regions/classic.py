@@ -24,8 +24,9 @@ from PIL import Image
 from skimage import feature
 
 from shopsight.config import RegionsConfig
-from shopsight.regions.extractor import SETTINGS, Photo, PhotoRegions
+from shopsight.regions.extractor import SETTINGS
 from shopsight.regions.propose import LABELS, downscale, propose, rgb_to_lab
+from shopsight.types import Photo, PhotoRegions
 
 NAME = "classic"
 _hog: Any = feature.hog

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from shopsight.config import RegionsConfig
 from shopsight.errors import DataError
-from shopsight.regions.extractor import Photo
 from shopsight.regions.hf_models import ImageProcessor, autocast
 from shopsight.regions.letterbox import Letterboxed
 from shopsight.regions.propose import LABELS, Proposals, iou
+from shopsight.types import Photo
 
 _DUPLICATE_IOU = 0.8  # boxes that overlap more than this are duplicates
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from shopsight.config import LearnConfig, RegionsConfig
 from shopsight.errors import UsageError
 from shopsight.formats.checksums import checksums, fingerprint
-from shopsight.prepare.photos.extract_regions import Pixels, RegionSource
-from shopsight.regions import Extractor, learn_extractor, load_extractor, make_extractor
+from shopsight.prepare.photos.extract_regions import RegionSource
+from shopsight.regions import Extractor, Photo, learn_extractor, load_extractor, make_extractor
 
 READY_MADE = "features"
 LEARNED = "learned"
@@ -54,7 +54,7 @@ def region_source(
 
 def _learning(config: LearnConfig) -> RegionSource:
     def learn(
-        photos: Sequence[Pixels],
+        photos: Sequence[Photo],
         words: Sequence[Sequence[str]],
         seed: int,
         progress: Callable[[str], None],

@@ -23,7 +23,7 @@ from shopsight.config import RegionsConfig
 from shopsight.device import choose_device
 from shopsight.errors import UsageError
 from shopsight.regions.detector import Detector
-from shopsight.regions.extractor import SETTINGS, Photo, PhotoRegions, extract_in_batches
+from shopsight.regions.extractor import SETTINGS, extract_in_batches
 from shopsight.regions.hf_models import (
     ImageProcessor,
     autocast,
@@ -33,6 +33,7 @@ from shopsight.regions.hf_models import (
 )
 from shopsight.regions.propose import LABELS, Proposals, propose
 from shopsight.regions.roi_pool import padded_boxes, roi_pool, unpadded_regions
+from shopsight.types import Photo, PhotoRegions
 
 PREFIX = "hf:"
 _BACKBONE, _DETECTOR = "backbone", "detector"

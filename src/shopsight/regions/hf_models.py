@@ -15,8 +15,8 @@ from torch import Tensor
 
 from shopsight.config import RegionsConfig
 from shopsight.errors import DataError, UsageError
-from shopsight.regions.extractor import Photo
 from shopsight.regions.letterbox import Letterboxed, letterbox
+from shopsight.types import Photo
 
 # ImageNet statistics, for models without a preprocessor configuration.
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

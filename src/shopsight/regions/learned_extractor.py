@@ -14,11 +14,12 @@ from safetensors.torch import load_file, save
 from shopsight.config import RegionsConfig
 from shopsight.device import choose_device
 from shopsight.formats.atomic import atomic_write
-from shopsight.regions.extractor import SETTINGS, Photo, PhotoRegions, extract_in_batches
+from shopsight.regions.extractor import SETTINGS, extract_in_batches
 from shopsight.regions.letterbox import letterbox
 from shopsight.regions.network import RegionNetwork, normalise_pixels
 from shopsight.regions.propose import LABELS, propose
 from shopsight.regions.roi_pool import padded_boxes, unpadded_regions
+from shopsight.types import Photo, PhotoRegions
 
 NAME = "learned"
 WEIGHTS = "weights.safetensors"

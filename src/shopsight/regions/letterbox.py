@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from shopsight.regions.extractor import Photo
+from shopsight.types import Photo
 
 
 class Letterboxed(NamedTuple):

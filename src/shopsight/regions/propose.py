@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from shopsight.config import RegionsConfig
-from shopsight.regions.extractor import Photo
+from shopsight.types import Photo
 
 LABELS = (
     "photo",

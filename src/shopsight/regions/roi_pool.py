@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from shopsight.regions.extractor import PhotoRegions
 from shopsight.regions.letterbox import Letterboxed
 from shopsight.regions.propose import Proposals
+from shopsight.types import PhotoRegions
 
 POINTS = 7  # sampling points per side of a box
 

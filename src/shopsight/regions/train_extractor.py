@@ -18,11 +18,10 @@ from torch.nn import functional
 from shopsight.config import LearnConfig
 from shopsight.device import choose_device
 from shopsight.errors import UsageError
-from shopsight.regions.extractor import Photo
 from shopsight.regions.learned_extractor import LearnedExtractor
 from shopsight.regions.letterbox import letterbox
 from shopsight.regions.network import RegionNetwork, normalise_pixels
-from shopsight.types import IntArray
+from shopsight.types import IntArray, Photo
 
 _STRIDE = 16  # of the network; canvas sides are multiples of it
 _DROPOUT = 0.3

@@ -21,36 +21,32 @@ def row(features=FEATURES, boxes=PIXELS, labels=None) -> PhotoRow:
 
 @pytest.mark.parametrize("boxes", [PIXELS, RELATIVE])
 def test_boxes_become_pixels_of_the_stored_photo(boxes):
-    regions = precomputed_regions(row(boxes=boxes), PHOTO, 0, [])
+    regions, size = precomputed_regions(row(boxes=boxes), PHOTO, 0, [])
     assert regions.boxes.tolist() == [[0, 0, 100, 50], [25, 12.5, 50, 37.5]]
     assert regions.features.tolist() == FEATURES
     assert regions.labels.tolist() == [0, 0]
-    assert regions.size == (100, 50)
+    assert size == (100, 50)
 
 
 def test_relative_boxes_need_no_photo():
-    regions = precomputed_regions(row(boxes=RELATIVE), None, 0, [])
-    height, width = regions.size
+    regions, (height, width) = precomputed_regions(row(boxes=RELATIVE), None, 0, [])
     assert (regions.boxes / [height, width, height, width]).tolist() == RELATIVE
 
 
 def test_flat_lists_are_cut_into_regions():
-    regions = precomputed_regions(row([1, 2, 3, 4], [0, 0, 1, 1, 0, 0, 1, 0.5]), None, 0, [])
+    regions, _ = precomputed_regions(row([1, 2, 3, 4], [0, 0, 1, 1, 0, 0, 1, 0.5]), None, 0, [])
     assert regions.features.tolist() == [[1, 2], [3, 4]]
-    assert precomputed_regions(row([1, 2, 3, 4], [0, 0, 1, 1]), None, 4, []).features.shape == (
-        1,
-        4,
-    )
+    regions, _ = precomputed_regions(row([1, 2, 3, 4], [0, 0, 1, 1]), None, 4, [])
+    assert regions.features.shape == (1, 4)
 
 
 def test_labels_are_numbers_or_names():
     names = ["dress"]
-    assert precomputed_regions(row(labels=["shoe", "dress"]), PHOTO, 2, names).labels.tolist() == [
-        1,
-        0,
-    ]
+    regions, _ = precomputed_regions(row(labels=["shoe", "dress"]), PHOTO, 2, names)
+    assert regions.labels.tolist() == [1, 0]
     assert names == ["dress", "shoe"]
-    assert precomputed_regions(row(labels=[7, 0]), PHOTO, 2, []).labels.tolist() == [7, 0]
+    regions, _ = precomputed_regions(row(labels=[7, 0]), PHOTO, 2, [])
+    assert regions.labels.tolist() == [7, 0]
 
 
 @pytest.mark.parametrize(

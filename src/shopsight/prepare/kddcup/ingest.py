@@ -167,7 +167,7 @@ class KddcupIngest:
 
         workers = self._config.workers or len(os.sched_getaffinity(0))
         with ThreadPoolExecutor(workers) as threads:
-            pool = Pool(
+            pool: Pool[bytes, ParsedRows] = Pool(
                 lambda lines: parse_rows(lines, rules, products.digest),
                 threads if workers > 1 else None,
                 workers,

@@ -59,11 +59,9 @@ class RawFolder:
 def find_raw(raw: Path, only: Sequence[str] = (), labels: Path | None = None) -> RawFolder:
     """Find the raw files in a folder, or take one file or standard input as a split.
 
-    Args:
-        raw: the raw folder (``train/train.tsv`` and so on, gzipped or not, or the files
-            directly in it), a single ``.tsv`` or ``.tsv.gz`` file, or "-".
-        only: the splits to take; all by default. For "-", the name of its split.
-        labels: the label file, if it is not beside the splits.
+    ``raw`` is a folder (with ``train/train.tsv`` and so on, gzipped or not, or the files directly
+    in it), a single ``.tsv`` or ``.tsv.gz`` file, or "-", whose split ``only`` names. The label
+    file is sought beside the splits unless ``labels`` names it.
 
     Raises:
         InputError: no such folder, or no raw file in it.

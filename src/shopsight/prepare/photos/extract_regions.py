@@ -9,43 +9,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, overload
+from typing import Any, overload
 
 import numpy as np
 import xxhash
-from numpy.typing import NDArray
 
 from shopsight.data.photo_store import PHOTOS
 from shopsight.formats.images import decode_photo
 from shopsight.formats.processes import process_pool
-from shopsight.prepare.photos.writers import ExtractedRegions, photo_offsets
-from shopsight.types import IntArray
+from shopsight.prepare.photos.writers import photo_offsets
+from shopsight.types import Extractor, IntArray, Photo, PhotoRegions
 
-Pixels = NDArray[np.uint8]
 BATCH = 64
 """Photos per extractor call. Batches are aligned to the first product, so that a resumed run
 extracts every photo in the same batch: batched networks may round differently otherwise."""
 _TASK = 8  # photos per task of a process: small enough to balance, large enough to amortise
 
 
-class RegionExtractor(Protocol):
-    """The part of `shopsight.regions.Extractor` that preparing needs."""
-
-    name: str
-    width: int
-    label_names: tuple[str, ...]
-    in_workers: bool
-
-    def extract(self, photos: Sequence[Pixels]) -> Sequence[ExtractedRegions]:
-        """The regions of photos, in their order."""
-
-    def save(self, folder: Path) -> None:
-        """Write settings and weights."""
-
-
-Train = Callable[
-    [Sequence[Pixels], Sequence[Sequence[str]], int, Callable[[str], None]], RegionExtractor
-]
+Train = Callable[[Sequence[Photo], Sequence[Sequence[str]], int, Callable[[str], None]], Extractor]
 """Train an extractor: photos, words of each, seed, and a callback for messages."""
 
 
@@ -58,8 +39,8 @@ class RegionSource:
     """
 
     settings: dict[str, Any] = field(default_factory=dict)
-    make: Callable[[], RegionExtractor] | None = None
-    load: Callable[[Path], RegionExtractor] | None = None
+    make: Callable[[], Extractor] | None = None
+    load: Callable[[Path], Extractor] | None = None
     learn: Train | None = None
 
     @property
@@ -68,7 +49,7 @@ class RegionSource:
         return self.make is None and self.learn is None
 
 
-class StoredPhotos(Sequence[Pixels]):
+class StoredPhotos(Sequence[Photo]):
     """Photos of ``products`` (n,) (default: all) in a working folder, decoded on access."""
 
     def __init__(self, partial: Path, products: IntArray | None = None) -> None:
@@ -81,12 +62,12 @@ class StoredPhotos(Sequence[Pixels]):
         return len(self._products)
 
     @overload
-    def __getitem__(self, index: int) -> Pixels: ...
+    def __getitem__(self, index: int) -> Photo: ...
 
     @overload
-    def __getitem__(self, index: slice) -> list[Pixels]: ...
+    def __getitem__(self, index: slice) -> list[Photo]: ...
 
-    def __getitem__(self, index: int | slice) -> Pixels | list[Pixels]:
+    def __getitem__(self, index: int | slice) -> Photo | list[Photo]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         return decode_photo(self.jpeg(index))
@@ -103,8 +84,8 @@ class StoredPhotos(Sequence[Pixels]):
 
 
 def extract_all(
-    extractor: RegionExtractor, photos: StoredPhotos, start: int, workers: int
-) -> Iterator[list[ExtractedRegions]]:
+    extractor: Extractor, photos: StoredPhotos, start: int, workers: int
+) -> Iterator[list[PhotoRegions]]:
     """The regions of all photos from ``start`` on, some at a time, in their order."""
     if not extractor.in_workers:
         for first in range(start, len(photos), BATCH):
@@ -121,14 +102,14 @@ def extract_all(
 
 
 # A worker process receives the extractor once, not with every task: weights are large.
-_extractor: RegionExtractor | None = None
+_extractor: Extractor | None = None
 
 
-def _set_extractor(extractor: RegionExtractor) -> None:
+def _set_extractor(extractor: Extractor) -> None:
     global _extractor
     _extractor = extractor
 
 
-def _extract(jpegs: list[bytes]) -> list[ExtractedRegions]:
+def _extract(jpegs: list[bytes]) -> list[PhotoRegions]:
     assert _extractor is not None
     return [regions for jpeg in jpegs for regions in _extractor.extract([decode_photo(jpeg)])]

@@ -26,7 +26,6 @@ from shopsight.prepare.journal import EXTRACTOR, Journal, open_journal
 from shopsight.prepare.output_dir import is_prepared, publish
 from shopsight.prepare.photos.columns import PhotoColumns, find_columns
 from shopsight.prepare.photos.extract_regions import (
-    RegionExtractor,
     RegionSource,
     StoredPhotos,
     extract_all,
@@ -40,7 +39,7 @@ from shopsight.prepare.photos.queries_and_splits import (
 from shopsight.prepare.photos.settings import PhotosSettings
 from shopsight.prepare.photos.writers import PhotosState, ProductFiles, RegionFiles
 from shopsight.prepare.tables import vocabulary_or_size
-from shopsight.types import Progress, no_progress
+from shopsight.types import Extractor, Progress, no_progress
 
 
 def prepare_photos(
@@ -118,7 +117,7 @@ class PhotoIngest:
         self,
         journal: Journal[PhotosState],
         inputs: PhotoInputs,
-        extractor: RegionExtractor | None,
+        extractor: Extractor | None,
         progress: Progress,
     ) -> None:
         self.partial, self.state = journal.folder, journal.state
@@ -182,7 +181,7 @@ class PhotoIngest:
             self._regions = RegionFiles(self._journal.files, width, config.dtype, config.shard_mib)
         return self._regions
 
-    def _saved_extractor(self, queries: QueriesAndSplits | None) -> RegionExtractor:
+    def _saved_extractor(self, queries: QueriesAndSplits | None) -> Extractor:
         """The extractor as saved; made or trained first if there is none yet.
 
         Even a new extractor is reloaded, so that resumed and uninterrupted runs use the same
@@ -197,7 +196,7 @@ class PhotoIngest:
         self._extractor = source.load(folder)
         return self._extractor
 
-    def _learn(self, queries: QueriesAndSplits | None) -> RegionExtractor:
+    def _learn(self, queries: QueriesAndSplits | None) -> Extractor:
         learn = self._inputs.region_source.learn
         assert learn is not None
         assert queries is not None

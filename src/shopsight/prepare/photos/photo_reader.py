@@ -113,13 +113,15 @@ class PhotoReader:
     ) -> None:
         state = self._state
         try:
-            regions = precomputed_regions(product, photo, state.feature_width, state.label_names)
+            regions, size = precomputed_regions(
+                product, photo, state.feature_width, state.label_names
+            )
         except ValueError as error:
             self._reject_product(row, product, "features", str(error))
             return
         state.feature_width = regions.features.shape[1]
         self._regions(state.feature_width).append([regions])
-        self._products.append(product, photo, regions.size)
+        self._products.append(product, photo, size)
         state.extracted = len(self._products)
 
     def _reject_product(self, row: TableRow, product: PhotoRow, kind: str, reason: str) -> None:

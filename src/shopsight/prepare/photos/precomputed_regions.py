@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,26 +10,17 @@ from numpy.typing import NDArray
 from shopsight.formats.fields import shortened
 from shopsight.formats.images import SmallPhoto
 from shopsight.prepare.photos.columns import PhotoRow
+from shopsight.types import PhotoRegions
 
 # Relative boxes without a photo are stored in a canvas of this size; float32 holds it exactly.
 _UNIT = 1 << 14
 _MOST_LABELS = 1 << 15
 
 
-@dataclass(frozen=True, eq=False)
-class PrecomputedRegions:
-    """The n regions of a product; ``size`` is the height and width of the photo or canvas."""
-
-    boxes: NDArray[np.float32]  # (n, 4) pixels: top, left, bottom, right
-    features: NDArray[np.float32]
-    labels: NDArray[np.int16]
-    size: tuple[int, int]
-
-
 def precomputed_regions(
     row: PhotoRow, photo: SmallPhoto | None, width: int, label_names: list[str]
-) -> PrecomputedRegions:
-    """The regions of a row.
+) -> tuple[PhotoRegions, tuple[int, int]]:
+    """The regions of a row, and height and width of the photo (or canvas) of their boxes.
 
     Boxes are (top, left, bottom, right) in pixels of the original photo, or relative to its height
     and width if none exceeds 1; without a photo they must be relative.
@@ -48,9 +38,7 @@ def precomputed_regions(
         # The models take the square root of features, as the competition's are ReLU outputs.
         raise ValueError("features below 0, which the models do not take")
     pixels, size = _in_pixels(box_matrix, photo)
-    return PrecomputedRegions(
-        pixels, feature_matrix, _labels(labels, len(pixels), label_names), size
-    )
+    return PhotoRegions(pixels, feature_matrix, _labels(labels, len(pixels), label_names)), size
 
 
 def _matrix(value: Any, name: str, width: int, rows: int = 0) -> NDArray[np.float32]:

@@ -104,14 +104,9 @@ def merge_shards(
     on_error: str = "stop",
     force: bool = False,
 ) -> PreparedData:
-    """Merge the shards of a table into a prepared folder.
+    """Merge the shards of a table, in any order, into a prepared folder.
 
-    Args:
-        shards: all of them, in any order.
-        out: the prepared folder to make.
-        clicks: a click log.
-        on_error: with "skip", the first of products with the same id in two shards is kept.
-        force: replace the prepared folder at ``out``.
+    With ``on_error`` "skip", the first of products with the same id in two shards is kept.
 
     Raises:
         DataError: a folder that is not a shard, or shards that do not belong together.
@@ -195,8 +190,7 @@ def _concatenate(
         products.skipped.extend((part.folder / SKIPPED).read_bytes())
         for kind, entry in part_state.skipped.get(TABLE, {}).items():
             state.skip(TABLE, kind, entry["first"], entry["count"])
-    for array in files.arrays():
-        array.sync()
+    files.sync()
     state.lengths = files.lengths()
 
 

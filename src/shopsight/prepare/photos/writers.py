@@ -6,10 +6,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from shopsight.data.photo_store import PHOTOS
 from shopsight.errors import DataError
@@ -17,7 +16,7 @@ from shopsight.formats import images
 from shopsight.prepare.journal import AppendableFiles, PrepareState
 from shopsight.prepare.photos.columns import PhotoRow
 from shopsight.prepare.region_writer import RegionWriter
-from shopsight.types import AnyArray
+from shopsight.types import AnyArray, PhotoRegions
 
 ROWS = "spool/rows.jsonl"
 SKIPPED = "data/skipped.tsv"
@@ -40,22 +39,6 @@ class PhotosState(PrepareState):
     row: int = 0  # rows of the table read so far
     extracted: int = 0  # products whose regions are stored
     label_names: list[str] = field(default_factory=list)  # of the table, in the order of their ids
-
-
-class ExtractedRegions(Protocol):
-    """The n regions of one photo."""
-
-    @property
-    def boxes(self) -> NDArray[np.float32]:
-        """(n, 4) pixels: top, left, bottom, right."""
-
-    @property
-    def features(self) -> NDArray[np.float32]:
-        """(n, F)."""
-
-    @property
-    def labels(self) -> NDArray[np.int16]:
-        """(n,)."""
 
 
 class ProductFiles:
@@ -101,7 +84,7 @@ class RegionFiles:
         self.writer = RegionWriter(files, width, dtype, shard_mib)
         self._dtype, self._width = np.dtype(dtype), width
 
-    def append(self, products: Sequence[ExtractedRegions]) -> None:
+    def append(self, products: Sequence[PhotoRegions]) -> None:
         """Append the regions of the next products. Raises DataError for invalid ones."""
         if not products:
             return
@@ -114,7 +97,7 @@ class RegionFiles:
             np.array([len(regions.boxes) for regions in products], np.int64),
         )
 
-    def _check(self, regions: ExtractedRegions) -> None:
+    def _check(self, regions: PhotoRegions) -> None:
         count, shape = len(regions.boxes), regions.features.shape
         if not count or shape != (count, self._width) or len(regions.labels) != count:
             sizes = f"{count} boxes, features {shape}, {len(regions.labels)} labels"
