@@ -14,13 +14,9 @@ import pytest
 COVERED_BY = {
     "bench/": "bench/test_cli.py",
     "cli/catalog_tools.py": "cli/test_search.py",
-    "cli/demo_datasets.py": "cli/test_demo.py",
     "cli/index.py": "cli/test_search.py",
-    "cli/options.py": "cli/test_evaluate.py",
     "cli/output.py": "cli/test_evaluate.py",
     "cli/parser.py": "cli/test_main.py",
-    "cli/prepare_merge.py": "prepare/photos/test_shards.py",
-    "cli/prepare_options.py": "cli/test_prepare.py",
     "cli/progress.py": "cli/test_prepare.py",
     "cli/serve.py": "search/test_serving.py",
     "cli/step_log.py": "cli/test_train.py",

@@ -9,13 +9,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from shopsight.api.data import PreparedData, load, prepare_kddcup, prepare_photos
-    from shopsight.api.evaluation import audit, compare, evaluate, fuse, rerank, submit
+    from shopsight.api.data import (
+        PreparedData,
+        group_queries,
+        load,
+        merge_shards,
+        prepare_kddcup,
+        prepare_photos,
+        prepare_shard,
+    )
+    from shopsight.api.evaluation import audit, compare, evaluate, fuse, judge, rerank, submit
     from shopsight.api.info import info
     from shopsight.api.ranker import Ranker, open_ranker
     from shopsight.api.runs import Qrels, Run, read_qrels, read_run
     from shopsight.api.search import Index, open_index
-    from shopsight.api.training import train
+    from shopsight.api.training import plan, train
     from shopsight.errors import ShopsightError
 
 __version__ = "0.4.0"
@@ -31,12 +39,17 @@ __all__ = [
     "compare",
     "evaluate",
     "fuse",
+    "group_queries",
     "info",
+    "judge",
     "load",
+    "merge_shards",
     "open_index",
     "open_ranker",
+    "plan",
     "prepare_kddcup",
     "prepare_photos",
+    "prepare_shard",
     "read_qrels",
     "read_run",
     "rerank",
@@ -45,13 +58,21 @@ __all__ = [
 ]
 
 _MODULES = {
-    "api.data": ("PreparedData", "load", "prepare_kddcup", "prepare_photos"),
-    "api.evaluation": ("audit", "compare", "evaluate", "fuse", "rerank", "submit"),
+    "api.data": (
+        "PreparedData",
+        "group_queries",
+        "load",
+        "merge_shards",
+        "prepare_kddcup",
+        "prepare_photos",
+        "prepare_shard",
+    ),
+    "api.evaluation": ("audit", "compare", "evaluate", "fuse", "judge", "rerank", "submit"),
     "api.info": ("info",),
     "api.ranker": ("Ranker", "open_ranker"),
     "api.runs": ("Qrels", "Run", "read_qrels", "read_run"),
     "api.search": ("Index", "open_index"),
-    "api.training": ("train",),
+    "api.training": ("plan", "train"),
     "errors": ("ShopsightError",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

@@ -142,11 +142,11 @@ def test_help_shows_examples(capsys):
 
 
 def test_ctrl_c_names_the_way_to_resume(monkeypatch, tmp_path, capsys):
-    from shopsight.cli import prepare_photos
+    from shopsight.prepare.photos import ingest
 
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(prepare_photos, "prepare_photos", interrupted)
+    monkeypatch.setattr(ingest, "prepare_photos", interrupted)
     assert main(["prepare", "photos", "x.csv", "--out", str(tmp_path / "data")]) == 130
     assert "repeat the command to resume" in capsys.readouterr().err

@@ -19,9 +19,10 @@ from shopsight.api.runs import (
     as_runs,
     read_run,
 )
-from shopsight.api.settings import build_settings
-from shopsight.config import CompareConfig, EvaluateConfig, FusionConfig
+from shopsight.api.settings import build_settings, settings_of, takes
+from shopsight.config import ClickLabelConfig, CompareConfig, EvaluateConfig, FusionConfig
 from shopsight.errors import InputError, UsageError, pluralise
+from shopsight.formats.atomic import write_json
 from shopsight.formats.submission import write_submission
 from shopsight.metrics.evaluate import (
     Estimate,
@@ -52,6 +53,7 @@ METRICS = EvaluateConfig.metrics
 _LABELS = {"fixed": "fused", "in_sample": "fused, in sample", "held_out": "fused, held out"}
 
 
+@takes(EvaluateConfig)
 def evaluate(
     run: RunLike,
     answers: QrelsLike,
@@ -59,26 +61,26 @@ def evaluate(
     seed: int = 0,
     **settings: Any,
 ) -> Evaluation:
-    """Score a run: the mean of each metric with its bootstrap interval.
+    """Score a run against relevance judgements.
 
-    Means are over the queries with judgements; a query that is not ranked counts as 0.
+    The table has the mean of each metric with its bootstrap interval. Means are over the queries
+    with judgements; a query that is not ranked counts as 0.
 
     Args:
-        run: a run, its file, a nested dict or a data frame.
-        answers: relevance judgements, likewise.
         metrics: ndcg, recall, precision, mrr, map or hit, with a cut-off such as ndcg@5.
         seed: of the bootstrap.
-        settings: fields of `EvaluateConfig`: ``resamples``, ``confidence``.
+        settings: fields of `EvaluateConfig`.
 
     >>> evaluate({"q": {"a": 0.9, "b": 0.5}}, {"q": ["b"]}, "mrr")["mrr"]
     0.5
     """
-    (config,) = build_settings({**settings, "metrics": metrics}, EvaluateConfig)
+    (config,) = build_settings({**settings, "metrics": metrics}, *settings_of(evaluate))
     result = evaluate_run(as_run(run), as_qrels(answers), config, seed)
     _warn_coverage(result)
     return result
 
 
+@takes(EvaluateConfig, CompareConfig)
 def compare(
     runs: Sequence[RunLike],
     answers: QrelsLike,
@@ -86,21 +88,18 @@ def compare(
     seed: int = 0,
     **settings: Any,
 ) -> Comparison:
-    """Compare runs with paired randomisation tests.
+    """Compare runs in a table, with paired randomisation tests.
+
+    A run carries the letters of the runs that it beats significantly.
 
     Args:
-        runs: at least two runs or files.
-        answers: relevance judgements.
-        metrics: see `evaluate`.
-        seed: of bootstrap and sign flips.
-        settings: fields of `EvaluateConfig` and `CompareConfig`: ``resamples``, ``confidence``,
-            ``alpha``, ``permutations``, ``correction``.
+        metrics: ndcg, recall, precision, mrr, map or hit, with a cut-off such as ndcg@5.
+        settings: fields of `EvaluateConfig` and `CompareConfig`.
 
     Raises:
         UsageError: fewer than two runs.
     """
-    kinds = EvaluateConfig, CompareConfig
-    evaluation, config = build_settings({**settings, "metrics": metrics}, *kinds)
+    evaluation, config = build_settings({**settings, "metrics": metrics}, *settings_of(compare))
     result = compare_runs(as_runs(runs), as_qrels(answers), config, evaluation, seed)
     for member in result.evaluations:
         _warn_coverage(member)
@@ -149,6 +148,7 @@ class FusedRun(Run):
     fusion: Fusion = field(kw_only=True)
 
 
+@takes(FusionConfig)
 def fuse(
     runs: Sequence[RunLike],
     answers: QrelsLike | None = None,
@@ -160,20 +160,21 @@ def fuse(
 ) -> FusedRun:
     """Combine runs by a weighted sum of their scores, or by reciprocal ranks.
 
+    Weights are fitted to relevance judgements; both the in-sample and the cross-validated score
+    are reported.
+
     Args:
-        runs: at least two runs or files.
-        answers: relevance judgements to fit the weights to, or to score fixed weights.
+        answers: relevance judgements to fit the weights to, or to score fixed weights with.
         weights: fixed weights, one per run.
-        metric: the metric to maximise.
+        metric: metric to maximise.
         seed: of folds and bootstrap.
         name: the fused run's name in tables.
-        settings: fields of `FusionConfig`: ``method``, ``normalise``, ``steps``, ``folds``,
-            ``rrf_k``.
+        settings: fields of `FusionConfig`.
 
     Raises:
         UsageError: fewer than two runs; weights can neither be fitted nor are given.
     """
-    (config,) = build_settings(settings, FusionConfig)
+    (config,) = build_settings(settings, *settings_of(fuse))
     if len(runs) < 2:
         raise UsageError("fusion needs at least two runs")
     if answers is None and weights is None and config.method != "rrf":
@@ -209,14 +210,14 @@ def fuse(
 
 
 def rerank(run: RunLike, exclusive: bool = True, margin: float | None = None) -> Run:
-    """Re-rank a run with the candidate lists of its other queries (transductive).
+    """Post-process a run as the competition allows: transductively.
 
-    It reproduces the competition's post-processing; live search has no other queries.
+    Keep each product for its best query only, and demote it below all kept ones in other queries.
+    It uses the candidate lists of other queries, which live search does not have.
 
     Args:
-        run: a run or its file.
-        exclusive: keep each product for its best query only, and demote it elsewhere.
-        margin: keep a contested product only if its best query leads the second by more.
+        exclusive: one query per product, the only method.
+        margin: keep a contested product only if its best query leads the second by more than this.
 
     Raises:
         UsageError: ``exclusive`` is false; it is the only method.
@@ -233,12 +234,17 @@ def rerank(run: RunLike, exclusive: bool = True, margin: float | None = None) ->
 def audit(
     pools: Any, answers: QrelsLike | None = None, split: str = "valid", seed: int = 0
 ) -> Audit:
-    """Audit candidate pools: structure and, with judgements, leakage of relevance labels.
+    """Check whether candidate pools leak relevance labels.
+
+    Rank the candidates by how few pools offer them, without a model, and compare that with random
+    order. Also find repeated products, empty and repeated queries, and relevant products outside
+    the pools.
 
     Args:
-        pools: pools, a file of scores or candidates, ``{query id: product ids}``, or prepared data.
-        answers: relevance judgements; prepared data have their own.
-        split: of prepared data.
+        pools: a score file; a table with query_id and product_id columns; or prepared data; in
+            Python also `Pools` or ``{query id: product ids}``.
+        answers: competition JSON or TREC qrels; prepared data may have their own.
+        split: split of prepared data.
         seed: of the bootstrap.
     """
     texts: Mapping[str, str] | None
@@ -260,20 +266,64 @@ def audit(
 
 
 def submit(run: RunLike, out: str | Path, pools: Pools | str | Path | None = None) -> int:
-    """Write the best five products of each query as ``submission.csv``; returns the query count.
+    """Write the best five products of every query as submission.csv.
 
     Args:
-        run: a run or its file.
-        out: the file to write.
-        pools: candidates that the submission must match exactly.
+        out: output file.
+        pools: score file or table of candidates whose queries and products must match exactly.
+
+    Returns:
+        The number of queries.
 
     Raises:
-        InputError: a query with fewer than five products, or that does not match the pools.
+        InputError: names the first query with fewer than five products, or that does not match.
     """
     candidates = None if pools is None else as_candidates(pools).pools
     if isinstance(run, str | Path):
         run = read_run(run, str(run))  # errors name the file as it was given
     return write_submission(as_run(run), out, candidates)
+
+
+@dataclass(frozen=True)
+class ClickLabels:
+    """Judgements from a click log: lines and queries of the log, and what became of them."""
+
+    lines: int
+    queries: int
+    empty: int
+    judged: int
+    pairs: int
+
+
+@takes(ClickLabelConfig)
+def judge(
+    log: str | Path, out: str | Path, pairs: str | Path | None = None, **settings: Any
+) -> ClickLabels:
+    """Turn a click log into relevance judgements.
+
+    Relevant products are those that were clicked often enough, by a smoothed click-through rate.
+    The log is what `shopsight serve --log` writes, or a table with the columns query, product_id,
+    clicks and optionally impressions. Query ids are the normalised query texts.
+
+    Args:
+        log: click log, plain or gzipped; - is standard input.
+        out: judgements as JSON.
+        pairs: also write the relevant pairs as a table (.csv or .tsv), for `prepare photos
+            --clicks`.
+        settings: fields of `ClickLabelConfig`.
+    """
+    from shopsight.data.click_labels import label_clicks, read_click_log, write_pairs
+
+    (config,) = build_settings(settings, ClickLabelConfig)
+    clicks = read_click_log(log)
+    labels = label_clicks(clicks, config)
+    if not labels:
+        raise UsageError(f"{log}: no product was clicked often enough; lower --min-clicks")
+    write_json(out, labels)
+    if pairs:
+        write_pairs(clicks, labels, pairs)
+    relevant = sum(map(len, labels.values()))
+    return ClickLabels(clicks.lines, len(clicks.pairs), clicks.empty, len(labels), relevant)
 
 
 def _prepared(pools: Any) -> PreparedData | None:

@@ -5,29 +5,33 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shopsight.api.data import as_data
+from shopsight.api.settings import build_settings, takes
+from shopsight.config import DedupeConfig
 from shopsight.data.dataset import PreparedData
-from shopsight.errors import InputError, ShopsightError
-from shopsight.search.index import (
-    add_products,
-    check_index,
-    compact_index,
-    remove_products,
-    update_products,
-)
+from shopsight.errors import InputError, ShopsightError, pluralise
+from shopsight.search.manifest import Generation, read_generation
 from shopsight.search.results import Hit, Results
-from shopsight.search.searcher import Searcher
-from shopsight.tables import Grid, Tabular, abbreviated, html_table
+from shopsight.tables import Grid, Tabular, abbreviated, html_table, plain
+from shopsight.types import Progress, no_progress
 
+if TYPE_CHECKING:
+    from shopsight.search.duplicates import DuplicateGroup
+    from shopsight.search.searcher import Searcher
+
+Data = PreparedData | str | Path
 Filters = Mapping[str, Any]
 _FIELDS = 4  # shown per product
 _LONGEST = 60
+_MAX_GROUPS = 20  # rows of a table of duplicates
 
 
 @dataclass(frozen=True, repr=False)
@@ -88,44 +92,107 @@ class SearchResults(Tabular):
         return f"data:image/jpeg;base64,{base64.b64encode(photo).decode()}" if photo else ""
 
 
+@dataclass(frozen=True)
+class Duplicates(Tabular):
+    """Groups of near-duplicate products, the largest first."""
+
+    groups: tuple[DuplicateGroup, ...]
+
+    @property
+    def redundant(self) -> int:
+        """The number of products beyond the first of each group."""
+        return sum(len(group.product_ids) - 1 for group in self.groups)
+
+    def grids(self) -> list[Grid]:
+        """A row per group."""
+        rows = tuple(
+            (
+                str(len(group.product_ids)),
+                f"{group.cosine:.4f}",
+                "yes" if group.same_file else "no",
+                " ".join(group.product_ids),
+            )
+            for group in self.groups[:_MAX_GROUPS]
+        )
+        more = len(self.groups) - _MAX_GROUPS
+        counts = (
+            f"{pluralise(len(self.groups), 'group')};"
+            f" {pluralise(self.redundant, 'redundant product')}"
+        )
+        note = f"{more:,} more groups with --json\n{counts}" if more > 0 else counts
+        return [Grid(("products", "cosine", "same file", ""), rows, note)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The groups and the number of redundant products."""
+        return {"groups": plain(self.groups), "redundant": self.redundant}
+
+
 class Index:
     """An index of products. Use it as a context manager, or `close` it.
 
-    Searches follow changes by other processes; each search sees a single state.
+    Searches follow changes by other processes; each search sees a single state. The models are
+    loaded by the first search.
+
+    Args:
+        path: index folder.
+        engine: Milvus URL to retrieve candidates with; default: the embedded retriever.
     """
 
     def __init__(self, path: str | Path, engine: str | None = None) -> None:
-        self.path = Path(path)
-        self._searcher = Searcher.open(path, engine)
+        self.path, self.engine = Path(path), engine
+        _ = self.generation  # reports what is not an index
+
+    @property
+    def generation(self) -> Generation:
+        """The current state of the index: counts, models, settings and segments."""
+        return read_generation(self.path)
+
+    @cached_property
+    def searcher(self) -> Searcher:
+        """The opened searcher of the layer below."""
+        from shopsight.search.searcher import Searcher
+
+        return Searcher.open(self.path, self.engine)
 
     def search(
-        self, query: str, k: int = 10, filters: Filters | None = None, **options: Any
+        self,
+        query: str,
+        k: int = 10,
+        filters: Filters | None = None,
+        candidates: int | None = None,
+        rerank: bool = True,
+        explain: bool = False,
     ) -> SearchResults:
-        """The best products for a text query.
+        """Search an index.
+
+        The dual encoder retrieves candidates; the run's ensemble re-ranks them.
 
         Args:
-            query: any text.
+            query: text query.
             k: maximum number of products.
             filters: by field: a value, or a range such as "10..20", "..50", ">=10".
-            options: of `Searcher.search`: number of candidates, explanations, re-ranking.
+            candidates: products to re-rank (default: the index's setting).
+            rerank: if False, products are scored by the cosine of the dual encoder.
+            explain: explain every product.
 
         Raises:
             UsageError: an unknown field or an invalid value of a filter.
         """
-        return self._shown(self._searcher.search(query, k, filters=_texts(filters), **options))
+        how: dict[str, Any] = {"candidates": candidates, "rerank": rerank, "explain": explain}
+        return self._shown(self.searcher.search(query, k, filters=_texts(filters), **how))
 
     def search_many(
         self, queries: Sequence[str], k: int = 10, filters: Filters | None = None, **options: Any
     ) -> list[SearchResults]:
         """`search` for several queries at once, which is faster than one after the other."""
-        every = self._searcher.search_many(list(queries), k, filters=_texts(filters), **options)
+        every = self.searcher.search_many(list(queries), k, filters=_texts(filters), **options)
         return [self._shown(results) for results in every]
 
     def similar(
         self, product_id: str, k: int = 10, filters: Filters | None = None
     ) -> SearchResults:
         """Products similar to one in the index. Raises UsageError if it is not there."""
-        return self._shown(self._searcher.similar(product_id, k, filters=_texts(filters)))
+        return self._shown(self.searcher.similar(product_id, k, filters=_texts(filters)))
 
     def search_photo(
         self,
@@ -140,35 +207,76 @@ class Index:
         """
         if isinstance(photo, str | Path):
             photo = _content(Path(photo))
-        return self._shown(self._searcher.search_photo(photo, k, filters=_texts(filters)))
+        return self._shown(self.searcher.search_photo(photo, k, filters=_texts(filters)))
 
-    def add(self, data: PreparedData | str | Path) -> None:
-        """Add the products of prepared data. Raises UsageError if one is there already."""
-        add_products(self.path, as_data(data))
+    def add(self, data: Data, progress: Progress = no_progress) -> None:
+        """Add the products of a prepared folder to an index, which may be searched meanwhile.
 
-    def update(self, data: PreparedData | str | Path) -> None:
-        """Add the products of prepared data, replacing those that are there."""
-        update_products(self.path, as_data(data))
+        The index must not hold any of them; see `index update`.
+        """
+        _changes().add_products(self.path, as_data(data), progress)
 
-    def remove(self, product_ids: Sequence[str]) -> None:
-        """Remove products. Raises UsageError, and removes none, if one is not there."""
-        remove_products(self.path, product_ids)
+    def update(self, data: Data, progress: Progress = no_progress) -> None:
+        """Add the products of a prepared folder to an index, replacing those that exist.
 
-    def compact(self) -> None:
-        """Rewrite the index as one segment without the removed products."""
-        compact_index(self.path)
+        The index may be searched meanwhile.
+        """
+        _changes().update_products(self.path, as_data(data), progress)
 
-    def check(self) -> None:
-        """Verify all files. Raises DataError for the first that is missing or changed."""
-        check_index(self.path)
+    def remove(self, product_ids: Sequence[str], progress: Progress = no_progress) -> None:
+        """Remove products from an index, which may be searched meanwhile.
+
+        If an id is unknown, nothing is removed.
+        """
+        _changes().remove_products(self.path, product_ids, progress)
+
+    def compact(self, progress: Progress = no_progress) -> None:
+        """Rewrite an index as one segment without removed products.
+
+        Changes do so themselves when there are many segments or removed products.
+        """
+        _changes().compact_index(self.path, progress)
+
+    def check(self, progress: Progress = no_progress) -> None:
+        """Read every file of an index and compare it with its checksum.
+
+        Raises:
+            DataError: the first file that is missing or changed.
+        """
+        _changes().check_index(self.path, progress)
 
     def stats(self) -> dict[str, Any]:
-        """Number of products, models and their weights, settings, fields and version."""
-        return self._searcher.info()
+        """Show products, bytes, models, settings and segments of an index."""
+        stats: dict[str, Any] = _changes().index_stats(self.path)
+        return stats
+
+    def load(self, engine: str, progress: Progress = no_progress) -> None:
+        """Load an index into a Milvus server or a Milvus Lite file, or bring one up to date.
+
+        Args:
+            engine: Milvus server or file.
+        """
+        from shopsight.search.retrievers.factory import load_retriever
+
+        load_retriever(engine, self.path, progress)
+
+    @takes(DedupeConfig)
+    def duplicates(self, progress: Progress = no_progress, **settings: Any) -> Duplicates:
+        """Find near-duplicate products of an index.
+
+        They are neighbours by dual-encoder vectors whose photos differ in a few bits of their
+        difference hashes only.
+        """
+        from shopsight.search.duplicates import find_duplicates
+        from shopsight.search.snapshot import Snapshot
+
+        (config,) = build_settings(settings, DedupeConfig)
+        return Duplicates(tuple(find_duplicates(Snapshot.current(self.path), config, progress)))
 
     def close(self) -> None:
         """Release the retriever."""
-        self._searcher.close()
+        if "searcher" in vars(self):
+            self.searcher.close()
 
     def __enter__(self) -> Self:
         return self
@@ -177,23 +285,32 @@ class Index:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Index({str(self.path)!r}, {self.stats()['products']:,} products)"
+        return f"Index({str(self.path)!r}, {self.generation.products:,} products)"
 
     def _shown(self, results: Results) -> SearchResults:
-        return SearchResults(results, self._searcher.photo)
+        return SearchResults(results, self.searcher.photo)
 
 
 def open_index(path: str | Path, engine: str | None = None) -> Index:
-    """Open an index.
+    """Open an index with its models, ready to search.
 
     Args:
-        path: the folder that `Ranker.build_index` wrote.
-        engine: a Milvus URL to retrieve candidates with; default: the embedded retriever.
+        path: index folder.
+        engine: Milvus URL to retrieve candidates with; default: the embedded retriever.
 
     Raises:
         DataError: the folder is not an index, or is damaged.
     """
-    return Index(path, engine)
+    index = Index(path, engine)
+    _ = index.searcher  # reports what is missing or damaged
+    return index
+
+
+def _changes() -> ModuleType:
+    """The module that changes indexes; it loads torch, and reading help should not."""
+    from shopsight.search import index
+
+    return index
 
 
 def _content(path: Path) -> bytes:

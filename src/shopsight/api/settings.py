@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeVar
 
 from shopsight.errors import unknown_name
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def takes(*kinds: type) -> Callable[[Function], Function]:
+    """Declare the settings classes whose fields a function takes as further keyword arguments."""
+
+    def declare(function: Function) -> Function:
+        function.settings = kinds  # type: ignore[attr-defined]
+        return function
+
+    return declare
+
+
+def settings_of(function: Callable[..., Any]) -> tuple[type, ...]:
+    """The settings classes that `takes` declares for a function; none without it."""
+    return getattr(function, "settings", ())
 
 
 def build_settings(settings: Mapping[str, Any], *kinds: type) -> list[Any]:

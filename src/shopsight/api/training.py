@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shopsight import types
 from shopsight.api.data import as_data
@@ -20,6 +20,7 @@ from shopsight.models.registry import model_names
 
 if TYPE_CHECKING:
     from shopsight.api.ranker import Ranker
+    from shopsight.training.dry_run import Plan
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,9 @@ class TrainArguments:
     Args:
         device: auto, cpu, cuda or mps.
         seed: default: the recipe's.
-        threads: CPU threads; 0 takes the recipe's number.
-        reuse: run folders whose finished stages are copied if nothing that determines them differs.
+        threads: processor threads; 0 uses the recipe's number.
+        reuse: other run folders, whose finished stages are copied if all settings that decide them
+            are the same.
         baselines: runs of the validation split to compare with, by name.
         title: heading of the report.
         note: returns a short description of a product id for the report; default: the product's
@@ -68,18 +70,23 @@ def train(
     resume: bool = False,
     **options: Any,
 ) -> Ranker:
-    """Train the models of a recipe, rank, fuse and write runs, submissions and a report.
+    """Train the models of a recipe and rank with them.
 
-    Under torchrun, several processes train together; ``results`` is None in all but the first.
+    Group queries for negatives and train; then rank valid with each model, fuse, evaluate, rank
+    the other splits, and write runs, submissions and a report into one folder. Finished stages are
+    kept, interrupted ones resume. Under torchrun, several processes train together.
 
     Args:
-        data: prepared data with splits train and valid.
-        recipe: a recipe's name, or a YAML file.
-        out: the run folder to write.
-        set: changes to the recipe, such as ``["word_match.margin=0.5"]``.
-        stages: the models to train; all if left out.
-        resume: continue an existing run folder.
+        data: prepared folder with splits train and valid; in Python also prepared data.
+        recipe: name of a recipe, or a YAML file.
+        out: run folder.
+        set: changes to the recipe, such as word_match.margin=0.5.
+        stages: models to train; all of them by default.
+        resume: resume an existing run folder.
         options: fields of `TrainArguments`.
+
+    Returns:
+        The ranker. Its ``results`` are None in all processes but the first.
 
     Raises:
         UsageError: an invalid recipe or option.
@@ -87,12 +94,7 @@ def train(
         OutputError: ``out`` exists and ``resume`` is false, or it cannot be written.
     """
     (args,) = build_settings(options, TrainArguments)
-    data, out, plan = as_data(data), Path(out), args.recipe(recipe, set)
-    stages = [name for name in model_names() if stages is None or name in stages]
-    # Importing torch takes seconds: a mistake is reported before that.
-    from shopsight.training.validate import check
-
-    check(data, plan, stages, out)
+    data, out, settings, stages = _checked(args, data, out, recipe, set, stages)
     # Under torchrun only the first process creates the folder; the others may see it already.
     first = os.environ.get("RANK", "0") == "0"
     if first and (out / RUN_FILE).exists() and not resume:
@@ -114,7 +116,7 @@ def train(
     ):
         step_done = (args.log if context.main else None) or no_progress
         pipeline = TrainOptions(stages, args.baselines, reuse, context, line, step_done)
-        results = train_models(data, plan, out, pipeline)
+        results = train_models(data, settings, out, pipeline)
         if results is not None:
             report = Path(args.report or out / REPORT)
             write_page(build_report(data, results, args.title, args.note, context.device), report)
@@ -122,3 +124,47 @@ def train(
     ranker = Ranker(RunFolder.read(out), context.device)
     ranker.results = results
     return ranker
+
+
+def plan(
+    data: PreparedData | str | Path,
+    recipe: str | Path,
+    out: str | Path,
+    set: Sequence[str] = (),
+    stages: Sequence[str] | None = None,
+    **options: Any,
+) -> Plan:
+    """Estimate the steps, time and memory of a training; arguments and errors as in `train`."""
+    (args,) = build_settings(options, TrainArguments)
+    checked = _checked(args, data, out, recipe, set, stages)
+    from shopsight.device import choose_device
+    from shopsight.training.dry_run import make_plan
+
+    return make_plan(
+        checked.data, checked.recipe, checked.stages, checked.out, choose_device(args.device)
+    )
+
+
+class _Checked(NamedTuple):
+    data: PreparedData
+    out: Path
+    recipe: Recipe
+    stages: list[str]
+
+
+def _checked(
+    args: TrainArguments,
+    data: PreparedData | str | Path,
+    out: str | Path,
+    recipe: str | Path,
+    set: Sequence[str],
+    stages: Sequence[str] | None,
+) -> _Checked:
+    """The arguments of a training, opened and checked against each other."""
+    # Importing torch takes seconds: a mistake is reported before that.
+    from shopsight.training.validate import check
+
+    names = [name for name in model_names() if stages is None or name in stages]
+    checked = _Checked(as_data(data), Path(out), args.recipe(recipe, set), names)
+    check(checked.data, checked.recipe, names, checked.out)
+    return checked

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from shopsight.bench.measure import peak_mib, show, timed
-from shopsight.cli.options import config_from
-from shopsight.cli.parser import Parser
+from shopsight.cli.parser import Parser, config_from
 from shopsight.config import KddcupConfig, NegativesConfig, WorldConfig
 from shopsight.data.dataset import PreparedData
 from shopsight.data.split_names import TRAIN
@@ -40,7 +39,6 @@ def run(argv: list[str]) -> None:
     parser.add_argument("--raw", metavar="RAW", help="raw folder (default: synthetic)")
     parser.add_argument("--rows", type=int, default=8_000, help="synthetic training rows")
     parser.add_argument("--folder", metavar="DIR", help="work folder (default: temporary)")
-    parser.add_json()
     parser.add_class_arguments(KddcupConfig, None)
     args = parser.read(argv)
     if args.folder and not Path(args.folder).is_dir():

@@ -39,7 +39,6 @@ def pace_parser(command: str, summary: str) -> Parser:
         "--precision", choices=("float32", "bf16"), default="float32", help="of ours"
     )
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_json()
     return parser
 
 

@@ -51,7 +51,6 @@ def run(argv: list[str]) -> None:
     add("--judged", type=int, default=100, help="number of queries for nDCG@5")
     add("--data", metavar="DATA", help="prepared folder with judged queries")
     add("--split", metavar="S", default="valid", help="split of the judged queries")
-    parser.add_json()
     args = parser.read(argv)
     if min(args.queries, args.judged) < 1 or args.products < 0:
         raise UsageError("--queries and --judged must be at least 1, and --products at least 0")

@@ -50,7 +50,6 @@ def run(argv: list[str]) -> None:
     )
     parser.add_argument("--data", metavar="DATA", help="prepared folder with the queries to send")
     parser.add_argument("--threads", type=int, default=1, help="processor threads of the server")
-    parser.add_json()
     args = parser.read(argv)
     if not 1 <= args.clients <= 1000 or not 0 < args.seconds <= 3600:
         raise UsageError("--clients must be from 1 to 1000, --seconds above 0 and at most 3600")

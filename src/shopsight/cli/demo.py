@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import shlex
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from shopsight.api.data import prepare_kddcup, prepare_photos
 from shopsight.api.evaluation import audit
 from shopsight.api.training import train
-from shopsight.cli.demo_datasets import DemoDataset, small_world_data, synthetic_shop
 from shopsight.cli.output import print_json, print_result
 from shopsight.cli.parser import Parser
 from shopsight.cli.step_log import StepLog
-from shopsight.config import SyntheticShopConfig
+from shopsight.config import SyntheticShopConfig, WorldConfig
+from shopsight.data.dataset import PreparedData
 from shopsight.demo.baseline import BASELINE, centroid_run
+from shopsight.demo.world import make_world
 from shopsight.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -24,6 +28,18 @@ MARKER = ".shopsight-demo"
 SHOP, REGIONS = "shop", "regions"
 _QUERIES = {SHOP: "red dress with dots", REGIONS: "red dress"}
 MIN_PRODUCTS = 300  # fewer leave too little to train and evaluate on
+
+
+class _Dataset(NamedTuple):
+    """A prepared data set, its recipe and the heading of its report.
+
+    ``note`` maps a product id to a short description; None if the data set has titles.
+    """
+
+    data: PreparedData
+    recipe: str
+    title: str
+    note: Callable[[str], str] | None
 
 
 def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
@@ -36,9 +52,9 @@ def run(command: str, arguments: list[str]) -> None:  # noqa: ARG001
     silent = args.quiet or args.json
     steps = StepLog(silent=silent)
     dataset = (
-        synthetic_shop(out, args.products, args.seed, steps)
+        _synthetic_shop(out, args.products, args.seed, steps)
         if args.world == SHOP
-        else small_world_data(out, args.seed, steps)
+        else _small_world(out, args.seed, steps)
     )
     ranker, report = _trained(out, dataset, args.seed, steps), out / "report.html"
     indexed = _indexed(out, ranker, dataset, steps)
@@ -77,7 +93,6 @@ def _parser() -> Parser:
         default=SyntheticShopConfig.products,
         help="number of products of the shop",
     )
-    parser.add_json()
     return parser
 
 
@@ -91,7 +106,7 @@ def _claim(out: Path) -> None:
     (out / MARKER).touch()  # first, so that an interrupted demo can be rerun
 
 
-def _trained(out: Path, dataset: DemoDataset, seed: int, steps: StepLog) -> Ranker:
+def _trained(out: Path, dataset: _Dataset, seed: int, steps: StepLog) -> Ranker:
     data = dataset.data
     steps.done("audit", audit(data).verdict)
     _delete(out / "run")
@@ -109,7 +124,7 @@ def _trained(out: Path, dataset: DemoDataset, seed: int, steps: StepLog) -> Rank
     )
 
 
-def _indexed(out: Path, ranker: Ranker, dataset: DemoDataset, steps: StepLog) -> bool:
+def _indexed(out: Path, ranker: Ranker, dataset: _Dataset, steps: StepLog) -> bool:
     """Build an index of all products if the search extra is installed."""
     if find_spec("faiss") is None:
         steps.done("index", "skipped; install it with: pip install 'shopsight[search]'")
@@ -155,3 +170,46 @@ def commands(out: Path, world: str = SHOP, indexed: bool = True) -> list[str]:
         own[world],
         "shopsight train DATA --recipe fashion --out RUN",
     ]
+
+
+def _synthetic_shop(out: Path, products: int, seed: int, steps: StepLog) -> _Dataset:
+    """Generate the synthetic shop and prepare it with classic regions.
+
+    Raises:
+        UsageError: the ``photos`` extra is not installed.
+    """
+    try:
+        from shopsight.demo.shop import CLICKS, TABLE, generate_shop
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"rendering photos requires {error.name}: pip install 'shopsight[photos]', or run the"
+            " demo without photos: shopsight demo --world regions"
+        ) from error
+    shop = out / "shop"
+    generate_shop(shop, SyntheticShopConfig(products=products, queries=products, seed=seed))
+    steps.done("generate", f"{products:,} products with photos, table and click log: {shop}")
+    data = prepare_photos(shop / TABLE, out / "data", "title", shop / CLICKS, force=True, seed=seed)
+    count = data.manifest["regions"]["total"]
+    steps.done("prepare", f"{count:,} regions extracted: {out / 'data'}")
+    return _Dataset(data, "photos", "Synthetic shop", None)
+
+
+def _small_world(out: Path, seed: int, steps: StepLog) -> _Dataset:
+    """Generate the raw files of the small world and prepare them."""
+    config = WorldConfig(seed=seed)
+    make_world(out / "raw", config)
+    steps.done("generate", f"{config.train_rows:,} clicked pairs as raw files: {out / 'raw'}")
+    data = prepare_kddcup(out / "raw", out / "data", force=True)
+    steps.done("prepare", f"{data.manifest['products']:,} products stored: {out / 'data'}")
+    truth = json.loads((out / "raw" / "truth.json").read_text())["valid"]["products"]
+    return _Dataset(data, "tiny", "Small world", lambda product: _description(truth[product]))
+
+
+def _description(attributes: dict[str, str]) -> str:
+    """Short description of a product, the type last.
+
+    >>> _description({"type": "dress", "colour": "red", "material": "silk"})
+    'red silk dress'
+    """
+    others = (value for kind, value in attributes.items() if kind != "type")
+    return " ".join([*others, attributes["type"]])

@@ -1,4 +1,4 @@
-"""``shopsight evaluate | compare | rerank | submit``: commands on runs."""
+"""``shopsight evaluate | compare | fuse | rerank | audit | submit | info``: commands on runs."""
 
 from __future__ import annotations
 
@@ -6,109 +6,87 @@ import csv
 
 import numpy as np
 
-from shopsight.api.evaluation import compare, evaluate, rerank, submit
+from shopsight.api.evaluation import audit, compare, evaluate, fuse, rerank, submit
+from shopsight.api.info import info
 from shopsight.api.runs import read_run
-from shopsight.cli.options import (
-    RUN_FILE,
-    add_evaluation,
-    add_out,
-    check_inputs,
-    check_output,
-    settings_from,
-)
-from shopsight.cli.output import print_json, print_result
-from shopsight.cli.parser import Parser
-from shopsight.config import CompareConfig, EvaluateConfig
+from shopsight.cli.output import RUN_OUTPUT, check_run_output, print_json, print_result
+from shopsight.cli.parser import Parser, call
 from shopsight.errors import pluralise
 from shopsight.formats.atomic import atomic_write, resolve_output
+from shopsight.formats.runs import run_name
 from shopsight.metrics.evaluate import Evaluation
 from shopsight.ranking.rerank import exclusive
 
 
 def run(command: str, argv: list[str]) -> None:
     """Run a command of this family with its arguments."""
-    {
-        "evaluate": _evaluate,
-        "compare": _compare,
-        "rerank": _rerank,
-        "submit": _submit,
-    }[command](argv)
+    _COMMANDS[command](argv)
 
 
 def _evaluate(argv: list[str]) -> None:
-    parser = Parser(
-        "evaluate",
-        "Score a run against relevance judgements. Means are over the queries with judgements; a"
-        " query that is not ranked counts as 0.",
-        [
-            "evaluate valid_imagebert.tsv --answers valid_answer.json",
-            "evaluate run.trec --answers qrels.txt --metrics ndcg@5 recall@10 map --json",
-            "evaluate run.json --answers valid_answer.json --per-query values.tsv",
-        ],
-    )
-    parser.add_argument("run", metavar="RUN", help=RUN_FILE)
-    add_evaluation(parser)
-    parser.add_argument(
-        "--per-query", metavar="FILE", help="write the values of each query, TSV or CSV"
-    )
-    parser.add_json()
+    examples = [
+        "evaluate valid_imagebert.tsv --answers valid_answer.json",
+        "evaluate run.trec --answers qrels.txt --metrics ndcg@5 recall@10 map --json",
+        "evaluate run.json --answers valid_answer.json --per-query values.tsv",
+    ]
+    parser = Parser("evaluate", evaluate, examples)
+    parser.add_parameters(evaluate, "answers")
+    text = "write the values of each query, TSV or CSV"
+    parser.add_argument("--per-query", metavar="FILE", help=text)
     args = parser.read(argv)
-    check_inputs(args.run, args.answers)
     if args.per_query:
         resolve_output(args.per_query)
-    settings = settings_from(args, EvaluateConfig)
-    result = evaluate(args.run, args.answers, seed=args.seed, **settings)
+    result = call(evaluate, args)
     if args.per_query:
         _write_per_query(result, args.per_query)
     print_result(result, as_json=args.json)
 
 
 def _compare(argv: list[str]) -> None:
-    parser = Parser(
-        "compare",
-        "Compare runs in a table, with paired randomisation tests: a run carries the letters of"
-        " the runs that it beats significantly.",
-        [
-            "compare valid_imagebert.tsv valid_lxmert_b6.json --answers valid_answer.json",
-            "compare a.json b.json c.json --answers valid_answer.json --metrics ndcg@5 --json",
-        ],
-    )
-    parser.add_argument("runs", metavar="RUN", nargs="+", help=RUN_FILE)
-    add_evaluation(parser)
-    parser.add_class_arguments(CompareConfig, None)
-    parser.add_json()
+    examples = [
+        "compare valid_imagebert.tsv valid_lxmert_b6.json --answers valid_answer.json",
+        "compare a.json b.json c.json --answers valid_answer.json --metrics ndcg@5 --json",
+    ]
+    parser = Parser("compare", compare, examples)
+    parser.add_parameters(compare, "answers")
     args = parser.read(argv)
-    check_inputs(*args.runs, args.answers)
-    settings = settings_from(args, EvaluateConfig, CompareConfig)
-    result = compare(args.runs, args.answers, seed=args.seed, **settings)
-    print_result(result, as_json=args.json)
+    print_result(call(compare, args), as_json=args.json)
+
+
+def _fuse(argv: list[str]) -> None:
+    examples = [
+        "fuse word.json sentence.json --answers valid_answer.json --out fused.json",
+        "fuse a.json b.json c.json --normalise zscore --answers valid_answer.json --out f.json",
+        "fuse testA_a.json testA_b.json --weights 0.63 0.37 --out testA_fused.json",
+        "fuse a.json b.json --method rrf --out fused.json",
+    ]
+    parser = Parser("fuse", fuse, examples)
+    parser.add_argument("--out", metavar="F", required=True, help=RUN_OUTPUT)
+    parser.add_parameters(fuse, skip={"name"})
+    args = parser.read(argv)
+    check_run_output(args.out)
+    fused = call(fuse, args, name=run_name(args.out))
+    fused.save(args.out)
+    if args.json:
+        print_json({**fused.fusion.to_dict(), "out": args.out})
+    else:
+        print_result(fused.fusion)
+        print(f"written: {args.out}")
 
 
 def _rerank(argv: list[str]) -> None:
-    parser = Parser(
-        "rerank",
-        "Transductive post-processing of the competition: keep each product for its best query"
-        " only, and demote it below all kept ones in other queries. It uses the candidate lists"
-        " of other queries, which live search does not have.",
-        [
-            "rerank valid_imagebert.tsv --exclusive --out exclusive.json",
-            "rerank valid_imagebert.tsv --exclusive --margin 0.92 --out exclusive.json",
-        ],
-    )
-    parser.add_argument("run", metavar="RUN", help=RUN_FILE)
+    examples = [
+        "rerank valid_imagebert.tsv --exclusive --out exclusive.json",
+        "rerank valid_imagebert.tsv --exclusive --margin 0.92 --out exclusive.json",
+    ]
+    parser = Parser("rerank", rerank, examples)
     parser.add_argument("--exclusive", action="store_true", help="one query per product (required)")
-    parser.add_argument(
-        "--margin",
-        metavar="M",
-        type=float,
-        help="keep a contested product only if its best query leads the second by more than this",
-    )
-    add_out(parser)
-    parser.add_json()
+    parser.add_argument("--out", metavar="F", required=True, help=RUN_OUTPUT)
+    parser.add_parameters(rerank)
     args = parser.read(argv)
-    check_output(args.out)
+    check_run_output(args.out)
     before = read_run(args.run)
-    rerank(before, args.exclusive, args.margin).save(args.out)
+    call(rerank, args, run=before).save(args.out)
     kept = int(exclusive(before, args.margin).sum())
     demoted = len(before.scores) - kept
     if args.json:
@@ -117,33 +95,44 @@ def _rerank(argv: list[str]) -> None:
         print(f"{pluralise(kept, 'candidate')} kept, {demoted:,} demoted; written: {args.out}")
 
 
-def _submit(argv: list[str]) -> None:
-    parser = Parser(
-        "submit",
-        "Write the best five products of every query as submission.csv, or name the first query"
-        " that is invalid.",
-        [
-            "submit testB_imagebert.tsv --out submission.csv",
-            "submit fused.json --pools testB.tsv --out submission.csv",
-        ],
-    )
-    parser.add_argument("run", metavar="RUN", help=RUN_FILE)
-    add_out(parser, "output file")
-    parser.add_argument(
-        "--pools",
-        metavar="POOLS",
-        help="a score file or table of candidates whose queries and products must match exactly",
-    )
-    parser.add_json()
+def _audit(argv: list[str]) -> None:
+    examples = [
+        "audit valid.tsv --answers valid_answer.json",
+        "audit valid_imagebert.tsv --answers valid_answer.json --json",
+        "audit data --split valid",
+        "audit testB_imagebert.tsv",
+    ]
+    parser = Parser("audit", audit, examples)
+    parser.add_parameters(audit)
     args = parser.read(argv)
-    check_inputs(args.run, args.pools)
+    result = call(audit, args)
+    if not args.json:
+        print(f"{result.verdict}\n")
+    print_result(result, as_json=args.json)
+
+
+def _submit(argv: list[str]) -> None:
+    examples = [
+        "submit testB_imagebert.tsv --out submission.csv",
+        "submit fused.json --pools testB.tsv --out submission.csv",
+    ]
+    parser = Parser("submit", submit, examples)
+    parser.add_parameters(submit, "out")
+    args = parser.read(argv)
     resolve_output(args.out)
-    queries = submit(args.run, args.out, args.pools)
+    queries = call(submit, args)
     if args.json:
         print_json({"queries": queries, "out": args.out})
     else:
         count = pluralise(queries, "query", "queries")
         print(f"{count}, five products each; written: {args.out}")
+
+
+def _info(argv: list[str]) -> None:
+    parser = Parser("info", info, ["info data", "info run --json", "info valid_answer.json"])
+    parser.add_parameters(info)
+    args = parser.read(argv)
+    print_result(info(args.path), as_json=args.json)
 
 
 def _write_per_query(result: Evaluation, path: str) -> None:
@@ -157,3 +146,14 @@ def _write_per_query(result: Evaluation, path: str) -> None:
             [query, *map(repr, row)]
             for query, row in zip(result.query_ids, table.tolist(), strict=True)
         )
+
+
+_COMMANDS = {
+    "evaluate": _evaluate,
+    "compare": _compare,
+    "fuse": _fuse,
+    "rerank": _rerank,
+    "audit": _audit,
+    "submit": _submit,
+    "info": _info,
+}

@@ -4,44 +4,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
-from shopsight.cli.options import config_from
+from shopsight.api.ranker import Ranker, open_ranker
+from shopsight.api.search import Index
 from shopsight.cli.output import print_grid, print_json
-from shopsight.cli.parser import Parser
-from shopsight.cli.progress import progress_bar, progress_callback
-from shopsight.config import IndexConfig
-from shopsight.data.dataset import PreparedData
+from shopsight.cli.parser import Parser, call
+from shopsight.cli.progress import stage_progress
 from shopsight.errors import UsageError, unknown_name
 from shopsight.formats.content import numbered_lines, read_text
 from shopsight.tables import Grid
-from shopsight.types import Progress
-
-if TYPE_CHECKING:
-    from shopsight.search.manifest import Generation
 
 
-@dataclass(frozen=True)
-class _Subcommand:
+class _Subcommand(NamedTuple):
     """A subcommand.
 
     Attributes:
         overview: its line in the overview.
-        summary: for its help.
+        method: the method that carries it out.
         examples: for its help.
-        add_arguments: adds its arguments to a parser.
-        action: receives `shopsight.search.index`, the arguments and a progress callback. The module
-            is passed so that help and wrong arguments do not wait for torch.
-        note: printed instead of the seconds.
+        options: parameters without a default that are options.
     """
 
     overview: str
-    summary: str
+    method: Callable[..., Any]
     examples: list[str]
-    add_arguments: Callable[[Parser], None]
-    action: Callable[[Any, Any, Progress], Generation | None]
-    note: str = ""
+    options: tuple[str, ...] = ()
 
 
 def run(command: str, argv: list[str]) -> None:  # noqa: ARG001
@@ -57,23 +45,45 @@ def run(command: str, argv: list[str]) -> None:  # noqa: ARG001
         raise unknown_name("index subcommand", name, list(_SUBCOMMANDS))
     subcommand = _SUBCOMMANDS[name]
     examples = [f"index {name} {example}" for example in subcommand.examples]
-    parser = Parser(f"index {name}", subcommand.summary, examples)
-    subcommand.add_arguments(parser)
-    parser.add_json()
+    parser = Parser(f"index {name}", subcommand.method, examples)
+    if name == "build":
+        parser.add_parameters(open_ranker, skip={"device"}, path="RUN")
+    else:
+        parser.add_parameters(Index, skip={"engine"}, path="INDEX")
+    if name == "remove":
+        parser.add_argument("product_ids", metavar="ID", nargs="*", help="product ids")
+        parser.add_argument("--from", metavar="FILE", help="file with one id per line")
+    parser.add_parameters(subcommand.method, *subcommand.options, out="INDEX", engine="URL")
     args = parser.read(rest)
+    if name == "remove":
+        args.product_ids = _ids(args)
+    _carry_out(name, args)
 
-    from shopsight.search import index
 
-    started = time.perf_counter()
-    with progress_bar(quiet=args.quiet or args.json) as bar:
-        generation = subcommand.action(index, args, progress_callback(bar))
+def _carry_out(name: str, args: Any) -> None:
+    path, started = args.out if name == "build" else args.path, time.perf_counter()
+    with stage_progress(args) as progress:
+        if name == "build":
+            call(open_ranker(args.path, "cpu").build_index, args, progress=progress)
+        elif name != "stats":
+            call(getattr(Index(path), name), args, progress=progress)
     seconds = time.perf_counter() - started
     if args.json:
-        print_json(index.index_stats(args.index) | {"seconds": seconds})
-    elif generation is None:
-        _print_stats(index.index_stats(args.index))
+        print_json(Index(path).stats() | {"seconds": seconds})
+    elif name == "stats":
+        _print_stats(Index(path).stats())
     elif not args.quiet:
-        print(f"{args.index}: {generation}; {subcommand.note or f'{seconds:,.1f} s'}")
+        note = "all checksums match" if name == "check" else f"{seconds:,.1f} s"
+        print(f"{path}: {Index(path).generation}; {note}")
+
+
+def _ids(args: Any) -> list[str]:
+    ids = list(args.product_ids)
+    if args["from"]:
+        ids += [line.strip() for _, line in numbered_lines(read_text(args["from"]))]
+    if not ids:
+        raise UsageError("give product ids, or --from FILE")
+    return ids
 
 
 def _print_stats(stats: dict[str, Any]) -> None:
@@ -86,128 +96,35 @@ def _print_stats(stats: dict[str, Any]) -> None:
     print_grid(Grid(("segment", *columns[1:]), tuple(segments)))
 
 
-def _index_argument(parser: Parser) -> None:
-    parser.add_argument("index", metavar="INDEX", help="index folder")
-
-
-def _build_arguments(parser: Parser) -> None:
-    parser.add_argument("run", metavar="RUN", help="run folder")
-    parser.add_argument("data", metavar="DATA", help="prepared folder")
-    parser.add_argument(
-        "--out", metavar="INDEX", dest="index", required=True, help="index folder to create"
-    )
-    parser.add_class_arguments(IndexConfig, None)
-
-
-def _data_arguments(parser: Parser) -> None:
-    _index_argument(parser)
-    parser.add_argument("data", metavar="DATA", help="prepared folder")
-
-
-def _remove_arguments(parser: Parser) -> None:
-    _index_argument(parser)
-    parser.add_argument("ids", metavar="ID", nargs="*", help="product ids")
-    parser.add_argument("--from", metavar="FILE", dest="file", help="file with one id per line")
-
-
-def _load_arguments(parser: Parser) -> None:
-    _index_argument(parser)
-    parser.add_argument("--engine", metavar="URL", required=True, help="Milvus server or file")
-
-
-def _build(index: Any, args: Any, progress: Progress) -> Generation:
-    from shopsight.inference.run_folder import RunFolder
-
-    run, data = RunFolder.read(args.run), PreparedData.open(args.data)
-    config = config_from(IndexConfig, args)
-    generation: Generation = index.build_index(run, data, args.index, config, progress)
-    return generation
-
-
-def _remove(index: Any, args: Any, progress: Progress) -> Generation:
-    ids = [str(product_id) for product_id in args.ids]
-    if args.file:
-        ids += [line.strip() for _, line in numbered_lines(read_text(args.file))]
-    if not ids:
-        raise UsageError("give product ids, or --from FILE")
-    generation: Generation = index.remove_products(args.index, ids, progress)
-    return generation
-
-
-def _load(index: Any, args: Any, progress: Progress) -> Generation:  # noqa: ARG001
-    from shopsight.search.manifest import read_generation
-    from shopsight.search.retrievers.factory import load_retriever
-
-    load_retriever(args.engine, args.index, progress)
-    return read_generation(args.index)
-
-
 _SUBCOMMANDS = {
     "build": _Subcommand(
         "build an index of a prepared folder's products with the models of a run",
-        "Build an index of a prepared folder's products with the models of a run. The index folder"
-        " is self-contained. A killed build resumes when the same command runs again.",
+        Ranker.build_index,
         ["RUN DATA --out INDEX", "RUN DATA --out INDEX --precision int8 --regions false"],
-        _build_arguments,
-        _build,
+        ("out",),
     ),
     "add": _Subcommand(
-        "add the products of a prepared folder",
-        "Add the products of a prepared folder to an index, which may be searched meanwhile. The"
-        " index must not hold any of them; see `index update`.",
-        ["INDEX DATA", "INDEX DATA --json"],
-        _data_arguments,
-        lambda index, args, progress: index.add_products(
-            args.index, PreparedData.open(args.data), progress
-        ),
+        "add the products of a prepared folder", Index.add, ["INDEX DATA", "INDEX DATA --json"]
     ),
     "update": _Subcommand(
         "add the products of a prepared folder, replacing those that exist",
-        "Add the products of a prepared folder to an index, replacing those that exist. The index"
-        " may be searched meanwhile.",
+        Index.update,
         ["INDEX DATA", "INDEX DATA --json"],
-        _data_arguments,
-        lambda index, args, progress: index.update_products(
-            args.index, PreparedData.open(args.data), progress
-        ),
     ),
     "remove": _Subcommand(
-        "remove products",
-        "Remove products from an index, which may be searched meanwhile. If an id is unknown,"
-        " nothing is removed.",
-        ["INDEX 100000017 100000023", "INDEX --from ids.txt"],
-        _remove_arguments,
-        _remove,
+        "remove products", Index.remove, ["INDEX 100000017 100000023", "INDEX --from ids.txt"]
     ),
     "compact": _Subcommand(
-        "rewrite an index as one segment without removed products",
-        "Rewrite an index as one segment without removed products. Changes do so themselves when"
-        " there are many segments or removed products.",
-        ["INDEX"],
-        _index_argument,
-        lambda index, args, progress: index.compact_index(args.index, progress),
+        "rewrite an index as one segment without removed products", Index.compact, ["INDEX"]
     ),
     "check": _Subcommand(
-        "verify every file against its checksum",
-        "Read every file of an index and compare it with its checksum.",
-        ["INDEX", "INDEX --json"],
-        _index_argument,
-        lambda index, args, progress: index.check_index(args.index, progress),
-        note="all checksums match",
+        "verify every file against its checksum", Index.check, ["INDEX", "INDEX --json"]
     ),
-    "stats": _Subcommand(
-        "show counts, sizes and segments",
-        "Show products, bytes, models, settings and segments of an index.",
-        ["INDEX", "INDEX --json"],
-        _index_argument,
-        lambda index, args, progress: None,  # noqa: ARG005
-    ),
+    "stats": _Subcommand("show counts, sizes and segments", Index.stats, ["INDEX", "INDEX --json"]),
     "load": _Subcommand(
         "load an index into a Milvus server, or bring one up to date",
-        "Load the products of an index into a Milvus server or a Milvus Lite file, or bring one"
-        " that holds an earlier generation up to date.",
+        Index.load,
         ["INDEX --engine http://127.0.0.1:19530", "INDEX --engine products.db"],
-        _load_arguments,
-        _load,
+        ("engine",),
     ),
 }

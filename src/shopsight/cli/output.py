@@ -7,10 +7,21 @@ import shutil
 import sys
 from typing import Any
 
+from shopsight.formats.atomic import resolve_output
+from shopsight.formats.runs import run_format
 from shopsight.tables import Grid, Tabular, plain, text_table
 
 # Nothing should fold in a file or a pipe.
 _NO_TERMINAL = 200
+
+
+RUN_OUTPUT = "output file; its extension selects the format: .json, .trec, .csv or .tsv (.gz)"
+
+
+def check_run_output(path: str) -> None:
+    """Raise, before the work, if a run could not be written to ``path`` after it."""
+    resolve_output(path)
+    run_format(path)
 
 
 def print_json(value: Any) -> None:

@@ -1,15 +1,30 @@
-"""Argument parser of all commands: general options, help layout and error messages."""
+"""Argument parser of all commands: arguments from the signatures and docstrings of functions."""
 
 from __future__ import annotations
 
 import argparse
+import ast
+import inspect
 import re
 import textwrap
-from typing import Any, NoReturn
+from collections.abc import Callable, Collection
+from dataclasses import fields
+from typing import Any, NoReturn, TypeVar
 
+import docstring_parser
 import jsonargparse
 
+from shopsight.api.settings import settings_of
 from shopsight.errors import UsageError, unknown_name
+from shopsight.formats.content import STDIN
+
+Result = TypeVar("Result")
+# Help of parameters that docstrings leave to their type.
+_TYPES = {
+    "RunLike": "ranking: JSON, TREC, CSV, TSV or submission.csv, gzipped or not",
+    "QrelsLike": "relevance judgements: competition JSON or TREC qrels",
+    "Data": "prepared folder",
+}
 
 
 class Parser(jsonargparse.ArgumentParser):  # type: ignore[misc,unused-ignore]
@@ -17,15 +32,18 @@ class Parser(jsonargparse.ArgumentParser):  # type: ignore[misc,unused-ignore]
 
     Args:
         command: the words after ``shopsight``, such as "evaluate".
-        summary: one or two sentences.
+        about: one or two sentences, or the function whose docstring begins with them.
         examples: command lines, without "shopsight".
+        json: add ``--json``.
     """
 
-    def __init__(self, command: str, summary: str, examples: list[str]) -> None:
+    def __init__(
+        self, command: str, about: str | Callable[..., Any], examples: list[str], json: bool = True
+    ) -> None:
         lines = "\n".join(f"  shopsight {example}" for example in examples)
         super().__init__(
             prog=f"shopsight {command}",
-            description=summary,
+            description=about if isinstance(about, str) else _summary(about),
             epilog=f"examples:\n{lines}",
             formatter_class=_Formatter,
             allow_abbrev=False,
@@ -34,14 +52,57 @@ class Parser(jsonargparse.ArgumentParser):  # type: ignore[misc,unused-ignore]
         general.add_argument("--quiet", action="store_true", help="no progress, no warnings")
         general.add_argument("--debug", action="store_true", help="show the traceback of an error")
         general.add_argument("--seed", type=int, default=0, help="random seed")
+        if json:
+            self.add_argument("--json", action="store_true", help="print machine-readable output")
 
-    def add_json(self) -> None:
-        """Add ``--json``: for commands that print results."""
-        self.add_argument("--json", action="store_true", help="print machine-readable output")
+    def add_parameters(
+        self,
+        function: Callable[..., Any],
+        *required: str,
+        skip: Collection[str] = (),
+        **metavars: str,
+    ) -> None:
+        """Add a function's parameters as arguments, and the settings it takes as options.
 
-    def add_class_arguments(self, *args: Any, **kwargs: Any) -> list[str]:
+        Types and defaults come from the signature, help from the docstring: its text up to
+        "; in Python", which introduces what only Python accepts.
+
+        Args:
+            function: a function, method or dataclass.
+            required: parameters without a default that are options; the others are positional.
+            skip: parameters that are not added.
+            metavars: names of values in the help, by parameter.
+        """
+        texts = {item.arg_name: item.description or "" for item in _docstring(function).params}
+        skip = {*skip, "self", "progress"}
+        for name, parameter in inspect.signature(function).parameters.items():
+            if parameter.kind is parameter.VAR_KEYWORD or name in skip or self._has(name):
+                continue
+            options = _value_options(str(parameter.annotation))
+            text = texts.get(name) or _TYPES.get(_element(str(parameter.annotation)), "")
+            options["help"] = " ".join(text.partition("; in Python")[0].replace("``", "").split())
+            if parameter.default is not parameter.empty:
+                default = parameter.default
+                options["default"] = list(default) if isinstance(default, tuple) else default
+            elif name in required:
+                options["required"] = True
+            else:
+                metavar = name.removesuffix("s" if "nargs" in options else "").upper()
+                self.add_argument(name, metavar=metavars.get(name, metavar), **options)
+                continue
+            if name in metavars:
+                options["metavar"] = metavars[name]
+            self.add_argument(f"--{name.replace('_', '-')}", **options)
+        for kind in settings_of(function):
+            self.add_class_arguments(kind, None, skip=skip)
+
+    def add_class_arguments(
+        self, kind: type, key: str | None = None, skip: Collection[str] = ()
+    ) -> list[str]:
         """Add a settings class's fields as options, spelt ``--on-error`` for ``on_error``."""
-        added: list[str] = super().add_class_arguments(*args, **kwargs)
+        names = {field.name for field in fields(kind)}
+        skip = {name for name in names if name in skip or (key is None and self._has(name))}
+        added: list[str] = super().add_class_arguments(kind, key, skip=skip)
         for option, action in list(self._option_string_actions.items()):
             if "_" in option and action.dest in added:
                 dashed = option.replace("_", "-")
@@ -68,7 +129,13 @@ class Parser(jsonargparse.ArgumentParser):  # type: ignore[misc,unused-ignore]
         args = self.parse_args(argv)
         if args.seed is not None and not 0 <= args.seed < _SEEDS:
             raise UsageError(f"--seed must be from 0 to {_SEEDS - 1}, not {args.seed}")
+        values = (v for value in vars(args).values() for v in _as_list(value))
+        if sum(isinstance(value, str) and value == STDIN for value in values) > 1:
+            raise UsageError("standard input (-) can be read once; use a file for the other input")
         return args
+
+    def _has(self, name: str) -> bool:
+        return any(action.dest == name for action in self._actions)
 
     def _missing(self, message: str) -> str:
         """The message for missing arguments, in the spelling of the command line; else empty."""
@@ -83,6 +150,58 @@ class Parser(jsonargparse.ArgumentParser):  # type: ignore[misc,unused-ignore]
         return f"these arguments are required: {', '.join(names)}"
 
 
+def settings_from(args: Any, *kinds: type) -> dict[str, Any]:
+    """The fields of settings classes as keyword arguments, from the options of the same names."""
+    values = {field.name: args[field.name] for kind in kinds for field in fields(kind)}
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+
+
+def config_from(kind: type[Result], args: Any) -> Result:
+    """A settings object from the options of the same names."""
+    return kind(**settings_from(args, kind))
+
+
+def call(function: Callable[..., Result], args: Any, **others: Any) -> Result:
+    """Call a function with the arguments and settings of the same names, and with ``others``."""
+    values = {name: args[name] for name in inspect.signature(function).parameters if name in args}
+    return function(**settings_from(args, *settings_of(function)) | values | others)
+
+
+def _docstring(function: Callable[..., Any]) -> docstring_parser.Docstring:
+    style = docstring_parser.DocstringStyle.GOOGLE
+    return docstring_parser.parse(inspect.getdoc(function) or "", style=style)
+
+
+def _summary(function: Callable[..., Any]) -> str:
+    parts = _docstring(function)
+    return f"{parts.short_description} {parts.long_description or ''}".replace("``", "").strip()
+
+
+def _value_options(annotation: str) -> dict[str, Any]:
+    """The keywords of `add_argument` for a parameter's annotation, as it is written."""
+    if annotation == "bool":
+        return {"action": "store_true"}
+    if annotation.startswith("Literal"):
+        return {"choices": ast.literal_eval(annotation.removeprefix("Literal"))}
+    many = annotation.startswith(("Sequence[", "tuple["))
+    kind = annotation.partition("[")[2] if many else annotation
+    number = next((number for number in (int, float) if kind.startswith(number.__name__)), str)
+    return {"type": number, **({"nargs": "+"} if many else {})}
+
+
+def _element(annotation: str) -> str:
+    """The type of the elements of a sequence, and any other type itself; None is left out.
+
+    >>> _element("Sequence[RunLike]"), _element("QrelsLike | None")
+    ('RunLike', 'QrelsLike')
+    """
+    return annotation.removeprefix("Sequence[").partition("]")[0].removesuffix(" | None")
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
 class _Formatter(argparse.RawDescriptionHelpFormatter):
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         if text.startswith("examples:"):
@@ -91,7 +210,8 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
     def _get_help_string(self, action: argparse.Action) -> str:
         text = (action.help or "").rstrip(".")
-        if action.default in (None, False, argparse.SUPPRESS) or not action.option_strings:
+        hidden = action.default in (None, argparse.SUPPRESS) or not action.option_strings
+        if hidden or action.nargs == 0:  # a flag
             return text
         default = action.default
         if isinstance(default, list | tuple):

@@ -1,16 +1,23 @@
-"""``shopsight prepare``: raw files in, prepared folder out."""
+"""``shopsight prepare kddcup | photos | merge | negatives``: prepared folders."""
 
 from __future__ import annotations
 
-from shopsight.api.data import prepare_kddcup
-from shopsight.cli.options import config_from, settings_from
+import re
+from typing import Any
+
+from shopsight.api.data import (
+    group_queries,
+    merge_shards,
+    prepare_kddcup,
+    prepare_photos,
+    prepare_shard,
+)
+from shopsight.api.settings import settings_of
 from shopsight.cli.output import print_json
-from shopsight.cli.parser import Parser
-from shopsight.cli.prepare_options import add_output, print_prepared
-from shopsight.cli.progress import ThroughputReporter, progress_bar, progress_callback
-from shopsight.config import KddcupConfig, NegativesConfig
+from shopsight.cli.parser import Parser, call, settings_from
+from shopsight.cli.progress import ThroughputReporter, progress_bar, stage_progress
+from shopsight.config import LearnConfig
 from shopsight.data.dataset import PreparedData
-from shopsight.data.split_names import TRAIN
 from shopsight.errors import UsageError, pluralise, unknown_name
 
 _OVERVIEW = """usage: shopsight prepare kddcup|photos|merge|negatives ...
@@ -21,6 +28,7 @@ _OVERVIEW = """usage: shopsight prepare kddcup|photos|merge|negatives ...
   negatives  group the training queries of a prepared folder for hard negatives
 
 See shopsight prepare photos --help for options and examples."""
+_SHARD = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5})")
 
 
 def run(command: str, argv: list[str]) -> None:
@@ -37,78 +45,125 @@ def run(command: str, argv: list[str]) -> None:
 
 
 def _kddcup(argv: list[str]) -> None:
-    parser = Parser(
-        "prepare kddcup",
-        "Turn the raw files of KDD Cup 2020 Multimodalities Recall into a prepared folder: "
-        "memory-mapped region features, each product once, and tables of queries, pairs and "
-        "pools. After an interruption, the same command resumes.",
-        [
-            "prepare kddcup raw --out data",
-            "prepare kddcup raw --out data --splits valid testA --on-error skip",
-            "prepare kddcup raw/valid/valid.tsv.gz --out data --dtype float32",
-            "prepare kddcup - --splits train --labels multimodal_labels.txt --out data < train.tsv",
-        ],
-    )
-    parser.add_argument("raw", help="raw folder, one raw file (.tsv, .tsv.gz), or - for stdin")
-    parser.add_argument("--splits", nargs="+", default=[], help="splits to take (default: all)")
-    parser.add_argument("--labels", default=None, help="multimodal_labels.txt, if elsewhere")
-    add_output(parser)
-    parser.add_class_arguments(KddcupConfig, None)
+    examples = [
+        "prepare kddcup raw --out data",
+        "prepare kddcup raw --out data --splits valid testA --on-error skip",
+        "prepare kddcup raw/valid/valid.tsv.gz --out data --dtype float32",
+        "prepare kddcup - --splits train --labels multimodal_labels.txt --out data < train.tsv",
+    ]
+    parser = Parser("prepare kddcup", prepare_kddcup, examples)
+    parser.add_parameters(prepare_kddcup, "out", out="DATA")
     args = parser.read(argv)
     with progress_bar(quiet=args.quiet) as bar:
         reporter = ThroughputReporter(bar, "MB", 1e6, quiet=args.quiet)
-        data = prepare_kddcup(
-            args.raw,
-            args.out,
-            args.splits,
-            args.labels,
-            args.force,
-            reporter,
-            **settings_from(args, KddcupConfig),
-        )
-    print_prepared(args, data)
+        data = call(prepare_kddcup, args, progress=reporter)
+    _print_prepared(args, data)
     reporter.print_rates(args)
 
 
 def _photos(argv: list[str]) -> None:
-    from shopsight.cli.prepare_photos import run as prepare_photos
-
-    prepare_photos(argv)
+    examples = [
+        "prepare photos products.csv --out data --text title",
+        "prepare photos products.parquet --out data --text title --clicks clicks.tsv",
+        "prepare photos products.csv --out data --learn --on-error skip",
+        "prepare photos products.csv --out data --extractor hf:facebook/dinov2-small",
+        "prepare photos owner/dataset --out data --id sku --image photo --split-column split",
+        "prepare photos products.csv --out part1 --shard 1/2",
+    ]
+    parser = Parser("prepare photos", prepare_photos, examples)
+    add = parser.add_argument
+    parser.add_parameters(prepare_photos, "out", out="DATA", text="COL", clicks="FILE")
+    text = "train an extractor on the catalogue's own photos and words"
+    add("--learn", action="store_true", help=text)
+    add("--shard", metavar="I/N", help="do part I of N; prepare merge joins them")
+    parser.add_class_arguments(LearnConfig, "learning", skip={"regions"})
+    args = parser.read(argv)
+    shard = _parse_shard(args.shard) if args.shard else None
+    if shard and args.clicks:
+        raise UsageError("--clicks belongs to shopsight prepare merge, which sees all products")
+    more = {"learn": args.learn and args.learning.as_dict(), "seed": args.seed}
+    with progress_bar(quiet=args.quiet) as bar:
+        more["progress"] = reporter = ThroughputReporter(bar, "photos", quiet=args.quiet)
+        if not shard:
+            data = call(prepare_photos, args, **more)
+        else:
+            more |= settings_from(args, *settings_of(prepare_photos))
+            manifest = call(prepare_shard, args, **more | {"shard": shard})
+    if not shard:
+        _print_prepared(args, data)
+        reporter.print_rates(args)
+    elif args.json:
+        print_json(manifest)
+    elif not args.quiet:
+        print(f"{args.out}: shard {args.shard}, {manifest['products']:,} products")
+        print("  next: shopsight prepare merge SHARD... --out DATA")
 
 
 def _merge(argv: list[str]) -> None:
-    from shopsight.cli.prepare_merge import run as prepare_merge
-
-    prepare_merge(argv)
+    examples = [
+        "prepare merge part1 part2 --out data",
+        "prepare merge part* --out data --clicks clicks.tsv",
+    ]
+    parser = Parser("prepare merge", merge_shards, examples)
+    parser.add_parameters(merge_shards, "out", out="DATA", clicks="FILE")
+    args = parser.read(argv)
+    _print_prepared(args, call(merge_shards, args))
 
 
 def _negatives(argv: list[str]) -> None:
-    from shopsight.negatives.groups import build_query_groups, save_query_groups
-
-    parser = Parser(
-        "prepare negatives",
-        "Group the training queries of a prepared folder for hard negatives: by last word, by "
-        "cluster, and by shared words. Writes DATA/negatives; training does the same if it is "
-        "missing.",
-        ["prepare negatives data", "prepare negatives data --clusters 500 --neighbours 50"],
-    )
-    parser.add_argument("data", metavar="DATA", help="prepared folder with a train split")
-    parser.add_json()
-    parser.add_class_arguments(NegativesConfig, None)
+    examples = [
+        "prepare negatives data",
+        "prepare negatives data --clusters 500 --neighbours 50",
+    ]
+    parser = Parser("prepare negatives", group_queries, examples)
+    parser.add_parameters(group_queries)
     args = parser.read(argv)
-    data = PreparedData.open(args.data)
-    config = config_from(NegativesConfig, args)
-    with progress_bar(quiet=args.quiet) as bar:
-        texts = data.queries(TRAIN).texts
-        groups = build_query_groups(texts, config, args.seed, progress=progress_callback(bar))
-    save_query_groups(groups, data.path / "negatives")
+    with stage_progress(args) as progress:
+        groups = call(group_queries, args, progress=progress)
+    manifest = groups.manifest
     if args.json:
-        print_json(groups.manifest)
+        print_json(manifest)
     elif not args.quiet:
-        manifest = groups.manifest
         print(
-            f"{data.path / 'negatives'}: {manifest['texts']:,} distinct queries in "
+            f"{args.data}/negatives: {manifest['texts']:,} distinct queries in "
             f"{pluralise(manifest['last_words'], 'last-word group')} and "
             f"{pluralise(manifest['clusters'], 'cluster')}, "
             f"{groups.neighbours.shape[1]} overlap neighbours each"
         )
+
+
+def _parse_shard(text: str) -> tuple[int, int]:
+    """Parse ``i/n`` (1-based shard)."""
+    match = _SHARD.fullmatch(text)
+    if not match or int(match[1]) > int(match[2]):
+        raise UsageError(f"--shard must be I/N, such as 1/4, not '{text}'")
+    return int(match[1]), int(match[2])
+
+
+def _print_prepared(args: Any, data: PreparedData) -> None:
+    """Print counts, skipped rows and warnings of a prepared folder; its manifest with --json."""
+    if args.json:
+        print_json(data.manifest)
+    if args.json or args.quiet:
+        return
+    manifest = data.manifest
+    per_product = manifest["regions"]["per_product"]
+    size = sum(entry["bytes"] for entry in manifest["files"].values())
+    print(
+        f"{data.path}: {manifest['products']:,} products, {manifest['regions']['total']:,} regions "
+        f"of width {manifest['feature_width']} ({per_product['mean']:.2f} a product, "
+        f"at most {per_product['max']}), {size / 1e6:,.1f} MB"
+    )
+    for split, counts in manifest["splits"].items():
+        print(
+            f"  {split}: {counts['rows']:,} rows, {counts['queries']:,} queries, "
+            f"{counts['products']:,} products"
+        )
+    for group, kinds in manifest["skipped"].items():
+        for entry in kinds.values():
+            print(f"  {group}: skipped {entry['count']:,}, {entry['meaning']}; the first is")
+            print(f"    {entry['first']}")
+    if "skipped.tsv" in manifest["files"]:
+        print(f"  all of them: {data.path / 'skipped.tsv'}")
+    for warning in manifest["warnings"]:
+        print(f"  note: {warning}")

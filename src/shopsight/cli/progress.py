@@ -53,6 +53,13 @@ def progress_callback(bar: Progress) -> Callable[[str, int, int], None]:
     return update
 
 
+@contextmanager
+def stage_progress(args: Any) -> Iterator[Callable[[str, int, int], None]]:
+    """A progress callback of a command; hidden with ``--quiet`` or ``--json``."""
+    with progress_bar(quiet=args.quiet or args.json) as bar:
+        yield progress_callback(bar)
+
+
 @dataclass
 class _StageTimes:
     started: float

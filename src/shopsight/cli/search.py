@@ -5,49 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from shopsight.api.search import Index, SearchResults, open_index
 from shopsight.cli.output import print_grid, print_result
-from shopsight.cli.parser import Parser
+from shopsight.cli.parser import Parser, call
 from shopsight.errors import UsageError
 from shopsight.tables import Grid
 
 if TYPE_CHECKING:
-    from shopsight.api.search import SearchResults
     from shopsight.search.results import Explanation
 
 
 def run(command: str, argv: list[str]) -> None:  # noqa: ARG001
     """Run ``shopsight search``."""
-    parser = Parser(
-        "search",
-        "Search an index. The dual encoder retrieves candidates; the run's ensemble re-ranks them.",
-        [
-            'search INDEX "leopard print shoes"',
-            'search INDEX "red dress" -k 5 --filter "price<=50" --filter category=Dresses',
-            'search INDEX "red dress" --explain',
-            "search INDEX --like 100000017",
-            "search INDEX --photo shoe.jpg --json",
-        ],
-    )
-    parser.add_argument("index", metavar="INDEX", help="index folder")
-    parser.add_argument("query", metavar="QUERY", nargs="?", help="text query")
-    parser.add_argument("--like", metavar="PRODUCT", help="find products similar to a product")
-    parser.add_argument("--photo", metavar="FILE", help="find products similar to a photo")
-    parser.add_argument("-k", type=int, default=10, help="maximum number of products")
-    parser.add_argument(
-        "--filter",
-        metavar="F",
-        action="append",
-        default=[],
-        help="field=value, field=low..high, field>=low...; repeatable",
-    )
-    parser.add_argument("--explain", action="store_true", help="explain every product")
-    parser.add_argument(
-        "--candidates", type=int, help="products to re-rank (default: the index's setting)"
-    )
-    parser.add_argument("--no-rerank", action="store_true", help="score by cosine only")
-    parser.add_argument("--engine", metavar="URL", help="retrieve with a Milvus server")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-    parser.add_json()
+    examples = [
+        'search INDEX "leopard print shoes"',
+        'search INDEX "red dress" -k 5 --filter "price<=50" --filter category=Dresses',
+        'search INDEX "red dress" --explain',
+        "search INDEX --like 100000017",
+        "search INDEX --photo shoe.jpg --json",
+    ]
+    parser = Parser("search", Index.search, examples)
+    parser.add_parameters(open_index, path="INDEX", engine="URL")
+    add = parser.add_argument
+    add("query", metavar="QUERY", nargs="?", help="text query")
+    add("--like", metavar="PRODUCT", type=str, help="find products similar to a product")
+    add("--photo", metavar="FILE", help="find products similar to a photo")
+    add("-k", type=int, default=10, help="maximum number of products")
+    text = "field=value, field=low..high, field>=low...; repeatable"
+    add("--filter", metavar="F", action="append", default=[], help=text)
+    add("--no-rerank", action="store_false", dest="rerank", help="score by cosine only")
+    add("--threads", type=int, default=1, help="CPU threads")
+    parser.add_parameters(Index.search, skip={"filters"})
     args = parser.read(argv)
     if sum(value is not None for value in (args.query, args.like, args.photo)) != 1:
         raise UsageError("give a query, or --like PRODUCT, or --photo FILE")
@@ -80,23 +68,14 @@ def filters_of(texts: Sequence[str]) -> dict[str, str]:
 def _search(args: Any) -> SearchResults:
     import torch
 
-    from shopsight.api.search import open_index
-
     torch.set_num_threads(args.threads)
     filters = filters_of(args.filter)
-    with open_index(args.index, args.engine) as index:
+    with call(open_index, args) as index:
         if args.like is not None:
-            return index.similar(str(args.like), args.k, filters)
+            return index.similar(args.like, args.k, filters)
         if args.photo is not None:
             return index.search_photo(args.photo, args.k, filters)
-        return index.search(
-            args.query,
-            args.k,
-            filters,
-            candidates=args.candidates,
-            rerank=not args.no_rerank,
-            explain=args.explain,
-        )
+        return call(index.search, args, filters=filters)
 
 
 def _print_explanations(results: SearchResults, explained: bool) -> None:

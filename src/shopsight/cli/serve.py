@@ -6,8 +6,7 @@ import logging
 from importlib.util import find_spec
 from typing import Any
 
-from shopsight.cli.options import config_from
-from shopsight.cli.parser import Parser
+from shopsight.cli.parser import Parser, config_from
 from shopsight.config import ServeConfig
 from shopsight.errors import UsageError
 
@@ -26,6 +25,7 @@ def run(command: str, argv: list[str]) -> None:  # noqa: ARG001
             "serve index --host 0.0.0.0 --token-file token.txt --allowed-hosts shop.example",
             "serve index --engine http://127.0.0.1:19530",
         ],
+        json=False,
     )
     parser.add_argument("index", metavar="INDEX", help="index folder (see `shopsight index`)")
     parser.add_argument(

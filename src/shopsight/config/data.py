@@ -29,7 +29,6 @@ class ImportConfig:
     shard_mib: int = 1024
 
     def __post_init__(self) -> None:
-        """Raise UsageError for invalid values."""
         check_ranges(self, workers=0, vocabulary_size=1, shard_mib=1)
 
 
@@ -44,7 +43,6 @@ class KddcupConfig(ImportConfig):
     feature_width: int = 0
 
     def __post_init__(self) -> None:
-        """Raise UsageError for invalid values."""
         super().__post_init__()
         check_ranges(self, feature_width=0)
 
@@ -72,7 +70,6 @@ class NegativesConfig:
     tries: int = 16
 
     def __post_init__(self) -> None:
-        """Raise UsageError for invalid values."""
         check_ranges(self, clusters=0, dimensions=1, neighbours=1, postings=1, tries=0)
         check_ranges(self, last_word_fraction=(0, 1))
 
@@ -123,5 +120,4 @@ class SyntheticShopConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Raise UsageError for invalid values."""
         check_ranges(self, products=1, queries=1, most_matches=1)

@@ -99,7 +99,6 @@ class DualConfig(ModelConfig):
     phase2_by: Literal["last-word", "cluster"] = "last-word"
 
     def __post_init__(self) -> None:
-        """Check all ranges."""
         check_ranges(self, width=1, out=1, towers=1, heads=1, feedforward=1)
         check_ranges(self, min_count=0, text_layers=0, image_layers=0, margin=0, scale=POSITIVE)
         check_ranges(self, hard_from_epoch=0, phase2_epochs=0, phase2_batch=0)

@@ -30,7 +30,6 @@ class WordVectorsConfig:
     merge_plurals: bool = False
 
     def __post_init__(self) -> None:
-        """Check all ranges."""
         check_ranges(self, width=1, spread=0)
 
 
@@ -53,7 +52,6 @@ class FeaturesConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        """Check all ranges."""
         check_ranges(self, components=0, dropout=PROBABILITY)
 
     def output_width(self, width: int) -> int:
@@ -91,17 +89,8 @@ class EncoderConfig:
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        """Check all ranges."""
-        check_ranges(
-            self,
-            box_hidden=1,
-            attention_heads=1,
-            feedforward=1,
-            weight_hidden=1,
-            embed_hidden=1,
-            label_heads=1,
-            dropout=PROBABILITY,
-        )
+        check_ranges(self, box_hidden=1, attention_heads=1, feedforward=1, weight_hidden=1)
+        check_ranges(self, embed_hidden=1, label_heads=1, dropout=PROBABILITY)
 
     def check_width(self, width: int) -> None:
         """Raise UsageError if the attention heads cannot divide features of this width."""

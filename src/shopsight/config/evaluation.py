@@ -59,7 +59,6 @@ class FusionConfig:
     rrf_k: float = 60.0
 
     def __post_init__(self) -> None:
-        """Refuse numbers that make no sense, and what would be ignored."""
         check_ranges(self, steps=1, folds=2, rrf_k=0)
         if self.method == "rrf" and self.normalise != "none":
             raise UsageError(

@@ -42,7 +42,6 @@ class LabelMatchConfig(ModelConfig):
     word_drop: float = 0.0
 
     def __post_init__(self) -> None:
-        """Check all ranges."""
         check_ranges(self, hardest_negatives=1, caption_weight=0, word_drop=PROBABILITY)
 
 
@@ -82,7 +81,6 @@ class MatchingConfig(ModelConfig):
     word_drop: float = 0.0
 
     def __post_init__(self) -> None:
-        """Check all ranges, and switches that exclude each other."""
         check_ranges(self, gru_hidden=0, gru_layers=1, encoder_lr=0)
         check_ranges(self, dropout=PROBABILITY, word_drop=PROBABILITY)
         for name in ("train_trunk", "trunk_dropout"):
@@ -117,7 +115,6 @@ class WordMatchConfig(MatchingConfig):
     scale: float = 16.0
 
     def __post_init__(self) -> None:
-        """Check all ranges, and switches that exclude each other."""
         super().__post_init__()
         check_ranges(self, gru_hidden=1, match_hidden=1, margin=0)
 
@@ -138,6 +135,5 @@ class SentenceMatchConfig(MatchingConfig):
     depth: int = 0
 
     def __post_init__(self) -> None:
-        """Check all ranges, and switches that exclude each other."""
         super().__post_init__()
         check_ranges(self, depth=0)

@@ -26,7 +26,6 @@ class SmallPhotoConfig:
     max_mb: int = 64
 
     def __post_init__(self) -> None:
-        """Raise UsageError for invalid values."""
         check_ranges(self, photo_side=(16, 65_000), photo_quality=(1, 100), max_mb=1)
         # Pillow raises DecompressionBombError beyond 178 megapixels.
         check_ranges(self, max_megapixels=(1, 170))
@@ -90,21 +89,11 @@ class QueryGenerationConfig:
     relevant: int = 6
 
     def __post_init__(self) -> None:
-        """Raise UsageError for invalid values."""
-        check_ranges(
-            self,
-            queries_per_product=1,
-            min_words=1,
-            max_words=self.min_words,
-            word_fraction=(0, 1),
-            word_products=1,
-            shuffle=(0, 1),
-            valid_fraction=(0, 1),
-            test_fraction=(0, 1),
-            eval_queries=1,
-            pool_size=2,
-            relevant=(1, self.pool_size - 1),
-        )
+        check_ranges(self, queries_per_product=1, min_words=1, max_words=self.min_words)
+        check_ranges(self, word_products=1, eval_queries=1, pool_size=2)
+        check_ranges(self, **dict.fromkeys(("word_fraction", "shuffle"), (0, 1)))
+        check_ranges(self, valid_fraction=(0, 1), test_fraction=(0, 1))
+        check_ranges(self, relevant=(1, self.pool_size - 1))
         if self.valid_fraction + self.test_fraction >= 1:
             raise UsageError("valid_fraction and test_fraction leave no product to train on")
 

@@ -50,7 +50,6 @@ class Recipe:
     threads: int = 0
 
     def __post_init__(self) -> None:
-        """Check all ranges."""
         check_ranges(self, threads=0)
 
     def model(self, name: str) -> ModelConfig:

@@ -14,8 +14,9 @@ class RegionsConfig:
     """Region extraction from photos.
 
     Args:
-        extractor: ``classic`` (no network) or ``hf:MODEL``, a Hugging Face vision backbone (hub
-            name or local folder).
+        extractor: ``classic`` (no network); ``hf:MODEL``, a Hugging Face vision backbone (hub name
+            or local folder); ``features``, for precomputed ones in columns; or the folder of a
+            saved extractor.
         max_regions: maximum number of regions per photo, including the whole photo and parts.
         parts: product parts that are regions: none, halves, or halves and thirds.
         detector: Hugging Face object detector (hub name or local folder) that supplies boxes and
@@ -38,7 +39,6 @@ class RegionsConfig:
     precision: Precision | Literal["auto"] = "auto"
 
     def __post_init__(self) -> None:
-        """Validate ranges."""
         check_ranges(self, max_regions=1, threshold=(0, 1), size=0, batch=1)
 
 
@@ -75,16 +75,5 @@ class LearnConfig:
     threads: int = 0
 
     def __post_init__(self) -> None:
-        """Validate ranges."""
-        check_ranges(
-            self,
-            epochs=1,
-            batch=2,
-            size=32,
-            channels=8,
-            width=16,
-            min_products=1,
-            max_words=1,
-            max_photos=2,
-            threads=0,
-        )
+        check_ranges(self, epochs=1, batch=2, size=32, channels=8, width=16)
+        check_ranges(self, min_products=1, max_words=1, max_photos=2, threads=0)

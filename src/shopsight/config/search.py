@@ -37,16 +37,8 @@ class IndexConfig:
     compact_fraction: float = 0.3
 
     def __post_init__(self) -> None:
-        """Validate the numbers."""
-        check_ranges(
-            self,
-            flat_below=0,
-            nlist=0,
-            candidates=1,
-            compact_above=1,
-            target_recall=PROBABILITY,
-            compact_fraction=PROBABILITY,
-        )
+        check_ranges(self, flat_below=0, nlist=0, candidates=1, compact_above=1)
+        check_ranges(self, target_recall=PROBABILITY, compact_fraction=PROBABILITY)
 
 
 @dataclass(frozen=True)
@@ -67,7 +59,6 @@ class SearchConfig:
     photo_megapixels: int = 50
 
     def __post_init__(self) -> None:
-        """Validate the numbers."""
         check_ranges(self, max_tokens=1, oversample=1, exact_below=0, photo_megapixels=1)
 
 
@@ -87,7 +78,6 @@ class DedupeConfig:
     neighbours: int = 10
 
     def __post_init__(self) -> None:
-        """Validate the numbers."""
         check_ranges(self, bits=0, neighbours=1, cosine=(-1, 1))
 
 
@@ -111,7 +101,6 @@ class ClickLabelConfig:
     grades: int = 1
 
     def __post_init__(self) -> None:
-        """Validate the numbers."""
         check_ranges(
             self, prior_weight=0, min_clicks=1, grades=1, prior=PROBABILITY, min_ratio=PROBABILITY
         )

@@ -46,7 +46,6 @@ class ServeConfig:
     batch_wait: float = 0.002
 
     def __post_init__(self) -> None:
-        """Validate the ranges."""
         at_least_1 = ("query_chars", "k_max", "candidates_max", "photo_bytes", "burst", "pending")
         check_ranges(self, port=(0, 65_535), **dict.fromkeys(at_least_1, 1))
         check_ranges(self, rate=0, timeout=(0.001, 3600), batch_size=1, batch_wait=(0, 1))

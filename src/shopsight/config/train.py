@@ -61,7 +61,6 @@ class TrainConfig:
     workers: int = 1
 
     def __post_init__(self) -> None:
-        """Check all ranges."""
         check_ranges(self, epochs=0, batch=2, lr=POSITIVE, weight_decay=0, decay_per_epoch=0)
         check_ranges(self, final_lr_fraction=0, warmup_steps=0, clip=0, eval_every_epochs=1)
         check_ranges(self, patience=0, keep=1, checkpoint_steps=0, workers=0)
