@@ -52,7 +52,7 @@ def test_the_competition_file_is_taken_literally(tmp_path: Path, packed: bool) -
     [
         (b"query_id\tproduct_id\n1\ta\tb\n", ", line 2: 3 columns, where the header has 2"),
         (b"query_id\tproduct_id\n1\ta\n1\n", ", line 3: 1 column, where the header has 2"),
-        (b"query_id\tproduct_id\n1\t\n", ", line 2: empty product id"),
+        (b"query_id\tproduct_id\n1\t\n", ", line 2, column 2: empty product id"),
         (b"query_id\tproduct_id\n1\t\xff\n", ", line 2: not UTF-8 text"),
         (b"query_id\tproduct_id\n", ": no candidates below the header"),
         (gzip.compress(b"query_id\tproduct_id\n1\ta\n" * 99)[:-9], ": broken gzip stream"),

@@ -24,12 +24,15 @@ BAD = {
     "a run": ('{"1": [["7", 0.5]]}', "(this looks like a run, not answers)"),
     "no list": ('{"1": 7}', "query '1': 7 is not a list of product ids"),
     "query twice": ('{"1": [7], "1": [8]}', ": duplicate query '1'"),
-    "product twice": ('{"1": [7, "7"]}', "query '1': duplicate product '7'"),
+    "product twice": ('{"1": [7, "7"]}', ": duplicate product '7' for query '1'"),
     "float id": ('{"1": [7.5]}', "query '1': product id 7.5 is not a string or whole number"),
     "float grade": ('{"1": {"7": 0.5}}', "query '1': grade 0.5 is not a whole number"),
     "empty query": ('{"": [7]}', ": empty query id"),
-    "three columns": ("1 7 0.5\n", ", line 1: 3 columns; expected JSON, or TREC qrels"),
-    "qrels twice": ("1 0 7 1\n1 0 7 1\n", ", line 2, column 3: duplicate product '7'"),
+    "three columns": ("1 7 0.5\n", ", line 1, column 3: grade '0.5' is not a whole number"),
+    "qrels twice": (
+        "1 0 7 1\n1 0 7 1\n",
+        ", line 2: duplicate product '7' for query '1' (first in line 1)",
+    ),
     "qrels grade": ("1 0 7 yes\n", ", line 1, column 4: grade 'yes' is not a whole number"),
     "qrels huge grade": ("1 0 7 " + "9" * 30, "is not a whole number"),
 }

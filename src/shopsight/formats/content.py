@@ -13,7 +13,6 @@ from typing import IO, Any, cast
 
 from shopsight.errors import InputError
 from shopsight.formats.encoding import to_utf8
-from shopsight.formats.fields import parse_id
 
 STDIN = "-"
 BOM = b"\xef\xbb\xbf"
@@ -60,14 +59,19 @@ def decompressed(file: Any) -> IO[bytes]:
     return cast(IO[bytes], gzip.GzipFile(fileobj=file) if gzipped else file)
 
 
+def read_bytes(path: str | Path) -> bytes:
+    """The content of a file, decompressed; see `open_input`."""
+    with open_input(path) as stream:
+        return stream.read()
+
+
 def read_text(path: str | Path) -> str:
     """Read a UTF-8 or UTF-16 file, plain or gzipped; "-" is standard input.
 
     Raises:
         InputError: no such file, a folder, broken gzip, binary or otherwise not UTF-8, empty.
     """
-    with open_input(path) as stream:
-        return decode_file(stream.read(), path)
+    return decode_file(read_bytes(path), path)
 
 
 def decode_file(data: bytes, path: str | Path) -> str:
@@ -103,9 +107,14 @@ def numbered_lines(text: str) -> Iterator[tuple[int, str]]:
     >>> list(numbered_lines("a\r\n\nb"))
     [(1, 'a'), (3, 'b')]
     """
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
+    number, start = 1, 0
+    # Not text.split: who needs only the first lines should not pay for all of them.
+    while start <= len(text):
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        if (line := text[start:end]).strip():
             yield number, line.removesuffix("\r")
+        number, start = number + 1, end + 1
 
 
 class JsonObject(list[tuple[str, Any]]):
@@ -117,8 +126,8 @@ def is_json(text: str) -> bool:
     return text.lstrip()[:1] in ("{", "[")
 
 
-def parse_json(text: str, path: str | Path) -> Any:
-    """Parse JSON; objects become `JsonObject`.
+def parse_json(text: str, path: str | Path, line: int = 1) -> Any:
+    """Parse JSON that begins at a line; objects become `JsonObject`.
 
     Raises:
         InputError: not JSON, with line and column; truncated; nested too deeply.
@@ -128,31 +137,10 @@ def parse_json(text: str, path: str | Path) -> Any:
     except json.JSONDecodeError as error:
         cut_off = not text[error.pos :].strip() or error.msg.startswith("Unterminated string")
         reason = "broken JSON, cut off here" if cut_off else f"broken JSON: {error.msg.lower()}"
-        raise InputError(reason, path=path, line=error.lineno, column=error.colno) from error
+        number = line + error.lineno - 1
+        raise InputError(reason, path=path, line=number, column=error.colno) from error
     except RecursionError as error:
         raise InputError("JSON is nested too deeply", path=path) from error
     except ValueError as error:
         # Python limits the digits of an integer it converts.
         raise InputError("JSON holds a number of thousands of digits", path=path) from error
-
-
-def json_by_query(text: str, path: str | Path, expected: str) -> Iterator[tuple[str, Any]]:
-    """The entries of ``{"query id": value}``.
-
-    Raises:
-        InputError: see `parse_json`; also a list (``expected`` says what is), an invalid query
-            id, a duplicate query.
-    """
-    content = parse_json(text, path)
-    if not isinstance(content, JsonObject):
-        raise InputError(f"a JSON list; expected {expected}", path=path)
-    seen: set[str] = set()
-    for key, value in content:
-        try:
-            query = parse_id(key, "query id")
-        except ValueError as error:
-            raise InputError(str(error), path=path) from error
-        if query in seen:
-            raise InputError(f"duplicate query {query!r}", path=path)
-        seen.add(query)
-        yield query, value

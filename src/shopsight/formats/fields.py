@@ -12,15 +12,22 @@ LONGEST_ID = 1_000
 LARGEST_SCORE = 1e100
 """Metrics and fusion square scores and add them up, which overflows beyond this."""
 
-_QUERY_IDS = ("query_id", "queryid", "qid", "topic", "q", "query")
+_QUERY_IDS = ("query_id", "queryid", "qid", "q_id", "topic_id", "topic", "q", "query")
+# PyTerrier numbers its documents in docid; their own ids are in docno.
 _PRODUCT_IDS = (
-    *("product_id", "productid", "pid", "product", "item_id", "item"),
-    *("docid", "doc_id", "docno"),
+    *("product_id", "productid", "pid", "product", "item_id", "itemid", "item", "article_id"),
+    *("docno", "doc_id", "docid", "document_id", "doc", "corpus_id", "passage_id", "sku", "asin"),
 )
-_SCORES = ("score", "scores", "similarity", "sim", "prediction", "pred", "probability", "prob")
+_SCORES = ("score", "similarity", "sim", "prediction", "pred", "probability", "prob", "proba")
+_SCORE_WORDS = {*_SCORES, "scores", "preds", "probs", "predictions", "logit", "logits", "oof"}
+_GRADES = (
+    *("grade", "relevance", "rel", "label", "judgment", "judgement", "gain", "relevant"),
+    *("is_relevant", "target"),
+)
+_RANKS = ("rank", "ranking", "position", "place")
 KNOWN_NAMES = (
     f"known are, for queries: {', '.join(_QUERY_IDS)}; for products: {', '.join(_PRODUCT_IDS)};"
-    f" for scores: {', '.join(_SCORES)}"
+    f" for scores: {', '.join(_SCORES)}; for ranks: {', '.join(_RANKS)}"
 )
 
 
@@ -115,32 +122,54 @@ def shortened(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Columns:
-    """Column numbers from 0 by content; None where there is no such column."""
+    """Column numbers from 0 by content; None, or none, where there is no such column.
+
+    ``numbered`` is True where all other columns are numbered products, best first.
+    """
 
     query_id: int | None
     product_id: int | None
-    score: int | None
     query_text: int | None
+    rank: int | None
+    scores: list[int]
+    grades: list[int]
+    numbered: bool
 
 
-def find_columns(header: Sequence[str]) -> Columns:
-    """Find columns by the spellings of their names that are in use.
+def find_columns(header: Sequence[str]) -> Columns | None:
+    """Find columns by the spellings of their names that are in use; None without a header.
 
-    A line with a number in it is not a header and has no columns.
+    A line with a number in it is not a header. Of several columns of scores, the one that is
+    called just that counts.
 
-    >>> find_columns(["query-id", "product-id", "score"])
-    Columns(query_id=0, product_id=1, score=2, query_text=None)
+    >>> columns = find_columns(["query-id", "corpus-id", "score", "oof_pred"])
+    >>> columns.query_id, columns.product_id, columns.scores
+    (0, 1, [2])
+    >>> find_columns(["qid", "product1", "product2"]).numbered
+    True
     """
     names = [normalised_name(name) for name in header]
-    if any(map(_is_number, names)):
-        return Columns(None, None, None, None)
+    if any(map(is_number, names)):
+        return None
 
     def first(spellings: Sequence[str]) -> int | None:
         return next((names.index(name) for name in spellings if name in names), None)
 
     query_id, text = first(_QUERY_IDS), first(["query"])
+    others = [name for i, name in enumerate(names) if i != query_id]
+    numbers = [re.fullmatch(r"([a-z_]*[a-z])_?([0-9]+)", name) for name in others]
+    stems = {match[1] for match in numbers if match}
+    in_order = [int(match[2]) for match in numbers if match] == [*range(1, len(others) + 1)]
+    scores = [i for i, name in enumerate(names) if _SCORE_WORDS & set(name.split("_"))]
+    exact = [i for i in scores if names[i] in ("score", "scores")]
     return Columns(
-        query_id, first(_PRODUCT_IDS), first(_SCORES), None if text == query_id else text
+        query_id=query_id,
+        product_id=first(_PRODUCT_IDS),
+        query_text=None if text == query_id else text,
+        rank=first(_RANKS),
+        scores=exact or scores,
+        grades=[names.index(name) for name in _GRADES if name in names],
+        numbered=len(stems) == 1 and in_order,
     )
 
 
@@ -163,9 +192,15 @@ def normalised_name(name: str) -> str:
     return name.strip().strip('"').strip().lower().replace("-", "_").replace(" ", "_")
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether a text is a number, NaN and infinity included."""
     try:
         float(text)
     except ValueError:
         return False
     return True
+
+
+def is_whole(text: str) -> bool:
+    """Whether a text is a whole number, such as "3" or "3.0"."""
+    return bool(re.fullmatch(r"\s*[+-]?[0-9]+(\.0*)?\s*", text))

@@ -9,13 +9,11 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from shopsight.errors import InputError, OutputError, UsageError
+from shopsight.errors import OutputError, UsageError
 from shopsight.formats.atomic import atomic_write
-from shopsight.formats.content import read_text
-from shopsight.formats.score_rows import ScoreRows, parse_score_rows
-from shopsight.types import IntArray, Pools, Run
+from shopsight.formats.content import read_bytes
+from shopsight.formats.rows import parse_rows
+from shopsight.types import Run
 
 
 def read_run(path: str | Path, name: str | None = None) -> Run:
@@ -29,38 +27,10 @@ def read_run(path: str | Path, name: str | None = None) -> Run:
     Raises:
         InputError: unreadable, an unknown format, an invalid id or score, a duplicate pair.
     """
-    rows = parse_score_rows(read_text(path), path)
-    pools, order = pack_rows(rows)
-    if duplicate := _first_duplicate(pools):
-        earlier, later = order[list(duplicate)]
-        reason = f"duplicate product {rows.products[later]!r} for query {rows.queries[later]!r}"
-        if not rows.lines:
-            raise InputError(reason, path=path)
-        reason += f" (first in line {rows.lines[earlier]})"
-        raise InputError(reason, path=path, line=rows.lines[later])
-    return Run(pools, np.asarray(rows.scores, np.float64)[order], name or run_name(path))
-
-
-def pack_rows(rows: ScoreRows) -> tuple[Pools, IntArray]:
-    """Group rows by query, in file order inside a query.
-
-    Returns:
-        the pools, and the (N,) source row of each candidate.
-    """
-    number = {query: i for i, query in enumerate(rows.query_ids)}
-    query_idx = np.fromiter((number[query] for query in rows.queries), np.int64, len(rows.queries))
-    order = np.argsort(query_idx, kind="stable")
-    offsets = np.zeros(len(number) + 1, np.int64)
-    np.cumsum(np.bincount(query_idx, minlength=len(number)), out=offsets[1:])
-    return Pools(tuple(number), offsets, np.array(rows.products, object)[order]), order
-
-
-def _first_duplicate(pools: Pools) -> tuple[int, int] | None:
-    """Two positions that hold the same product for the same query, if there are any."""
-    by_id = pools.by_id_descending
-    rank, query = pools.id_rank[by_id], pools.query_idx[by_id]
-    same = np.flatnonzero((rank[1:] == rank[:-1]) & (query[1:] == query[:-1]))
-    return (int(by_id[same[0]]), int(by_id[same[0] + 1])) if len(same) else None
+    rows = parse_rows(read_bytes(path), path, "run")
+    rows.check_duplicates(path)
+    pools, order = rows.pack()
+    return Run(pools, rows.values[order], name or run_name(path))
 
 
 def run_name(path: str | Path) -> str:

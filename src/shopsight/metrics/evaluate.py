@@ -185,11 +185,11 @@ def _relevant_candidates(pools: Pools, qrels: Qrels) -> IntArray:
     rows: list[tuple[int, int, int]] = []
     for query, start, end in zip(pools.query_ids, bounds[:-1], bounds[1:], strict=True):
         if query in query_idx:
-            grades = qrels.relevance[query]
+            position = dict(zip(products[start:end], range(start, end), strict=True))
             rows += [
-                (position, query_idx[query], grades[products[position]])
-                for position in range(start, end)
-                if grades.get(products[position], 0) > 0
+                (position[product], query_idx[query], grade)
+                for product, grade in qrels.relevance[query].items()
+                if grade > 0 and product in position
             ]
     return np.array(rows, np.int64).reshape(-1, 3).T
 

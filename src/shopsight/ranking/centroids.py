@@ -48,7 +48,9 @@ def pool_regions(
     features = features.astype(np.float32, copy=False)  # the store's float16 is too coarse to sum
     if reduction == "max":
         return np.maximum.reduceat(features, starts)
-    return np.add.reduceat(features, starts) / lengths[:, None].astype(np.float32)
+    sums = np.add.reduceat(features, starts)
+    sums /= lengths[:, None]
+    return sums
 
 
 def word_centroids(
