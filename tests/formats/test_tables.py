@@ -166,6 +166,101 @@ def test_lines_are_read_from_any_row(tmp_path, name):
         assert ids == [str(i) for i in range(50)][start:stop]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig"])
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.jsonl"])
+def test_other_encodings_of_unicode_are_read(tmp_path, encoding, name):
+    rows = [{"id": f"nr {i}", "title": f"hübsche Schuhe {i}"} for i in range(40)]
+    separator = "," if name == "t.csv" else "\t"
+    lines = [separator.join(("id", "title")), *(separator.join(row.values()) for row in rows)]
+    if name == "t.jsonl":
+        lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    table = table_of(tmp_path, "\r\n".join(lines).encode(encoding), name)
+    assert table.names == ("id", "title")
+    assert values(table) == rows
+    assert values(table, 30, 31) == [rows[30]]
+
+
+def test_broken_utf_16_raises(tmp_path):
+    with pytest.raises(InputError, match=r"t\.csv: broken UTF-16-LE text .* save it as UTF-8"):
+        table_of(tmp_path, "id,title\n1,a\n".encode("utf-16") + b"\x00")
+
+
+@pytest.mark.parametrize("mark", ["sep=|", '"sep=|"', "sep=|\r"])
+def test_the_separator_line_of_excel_is_followed(tmp_path, mark):
+    table = table_of(tmp_path, f"{mark}\nid|title;x\n1|a, b; c\n")
+    assert table.names == ("id", "title;x")
+    assert [(row.line, row.values) for row in table.rows()] == [
+        (3, {"id": "1", "title;x": "a, b; c"})
+    ]
+
+
+def test_a_column_name_may_go_on_in_the_next_line(tmp_path):
+    table = table_of(tmp_path, 'id,"price\r\n(EUR)","a ""quoted""\nname"\r\n1,2,3\r\n')
+    assert table.names == ("id", "price (EUR)", 'a "quoted" name')
+    assert [(row.line, list(row.values.values())) for row in table.rows()] == [(4, ["1", "2", "3"])]
+
+
+BAD_HEADERS = {
+    "text after a quote": (b'"id"x,title\n1,a\n', "not well-formed CSV"),
+    "an open quote": (b'id,"title\n1,a\n2,b\n', "a quote opens here and does not close"),
+    "old Mac line ends": (b"id,title\r1,a\r2,b\r", "lines end with carriage returns only"),
+    "mixed line ends": (b"id,title\r1,a\n2,b\n", "lines end with carriage returns only"),
+    "Latin-1": ("id,größe\n1,a\n".encode("latin-1"), "not UTF-8 text (byte 6 of the line"),
+    "a null byte": (b"id,ti\0tle\n1,a\n", "binary data, not text"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_HEADERS)
+def test_bad_headers_are_named(tmp_path, name):
+    content, reason = BAD_HEADERS[name]
+    with pytest.raises(InputError) as raised:
+        table_of(tmp_path, content)
+    assert str(raised.value).startswith(f"{tmp_path / 't.csv'}, line 1: {reason}")
+
+
+@pytest.mark.parametrize("name", ["t.tsv", "t.jsonl"])
+def test_old_mac_line_ends_are_named_in_every_format(tmp_path, name):
+    with pytest.raises(InputError, match="line 1: lines end with carriage returns only"):
+        table_of(tmp_path, '{"id": 1}\r{"id": 2}\r' if "json" in name else "id\tx\r1\t2\r", name)
+
+
+def test_blanks_around_cells_are_stripped_and_quotes_after_them_understood(tmp_path):
+    table = table_of(
+        tmp_path,
+        'id,\ttitle , colour\n 1 , "red, new" ,\u00a0blue \n2, "Best" of all, x\n3, "a, b\n',
+    )
+    assert table.names == ("id", "title", "colour")
+    rows = list(table.rows())
+    assert rows[0].values == {"id": "1", "title": "red, new", "colour": "blue"}
+    assert rows[1].values == {"id": "2", "title": '"Best" of all', "colour": "x"}
+    assert rows[2].values == {"id": "3", "title": '"a', "colour": "b"}
+
+
+def test_blanks_after_tabs_are_stripped(tmp_path):
+    assert values(table_of(tmp_path, "id\ttitle\n 1 \t  a \n", "t.tsv")) == [
+        {"id": "1", "title": "a"}
+    ]
+
+
+def test_long_cells_are_read(tmp_path):
+    long = "word " * 60_000
+    table = table_of(tmp_path, f'id,text\n1,"{long}"\n2,{long}\n')
+    assert [row["text"] for row in values(table)] == [long.strip()] * 2
+
+
+def test_late_keys_of_json_lines_are_columns(tmp_path):
+    rows = [{"id": i} for i in range(3000)] + [{"id": 3000, "price": 2}]
+    table = table_of(tmp_path, "\n".join(map(json.dumps, rows)), "t.jsonl")
+    assert table.names == ("id", "price")
+    assert values(table, 2999) == rows[2999:]
+
+
+def test_json_lines_keyed_by_values_are_rejected(tmp_path):
+    lines = "\n".join(f'{{"id{i}": 1}}' for i in range(10_001))
+    with pytest.raises(InputError, match="10,001 different keys in 10,001 rows"):
+        table_of(tmp_path, lines, "t.jsonl")
+
+
 @given(
     st.lists(
         st.lists(
@@ -179,7 +274,8 @@ def test_csv_reads_what_python_writes(tmp_path_factory, rows):
     file = io.StringIO()
     csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([["a", "b"], *rows])
     table = table_of(tmp_path_factory.mktemp("csv"), file.getvalue())
-    assert [list(row.values.values()) for row in table.rows()] == rows
+    stripped = [[cell.strip() for cell in row] for row in rows]
+    assert [list(row.values.values()) for row in table.rows()] == stripped
 
 
 @given(st.binary(max_size=200))

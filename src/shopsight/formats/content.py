@@ -76,15 +76,19 @@ def read_text(path: str | Path) -> str:
 
 def decode_file(data: bytes, path: str | Path) -> str:
     """Decode the whole content of a file; see `read_text`."""
-    try:
-        data = to_utf8(data)
-    except UnicodeDecodeError as error:
-        reason = f"broken {error.encoding.upper()} text ({error.reason}); save it as UTF-8"
-        raise InputError(reason, path=path) from error
-    text = decode(data, path)
+    text = decode(utf8_content(data, path), path)
     if not text.strip():
         raise InputError("the file is empty", path=path)
     return text
+
+
+def utf8_content(data: bytes, path: str | Path) -> bytes:
+    """The whole content of a file as UTF-8. Raises InputError for broken UTF-16."""
+    try:
+        return to_utf8(data)
+    except UnicodeDecodeError as error:
+        reason = f"broken {error.encoding.upper()} text ({error.reason}); save it as UTF-8"
+        raise InputError(reason, path=path) from error
 
 
 def decode(data: bytes, path: str | Path, line: int = 1) -> str:
@@ -97,7 +101,7 @@ def decode(data: bytes, path: str | Path, line: int = 1) -> str:
     except UnicodeDecodeError as error:
         before = data[: error.start]
         column = error.start - before.rfind(b"\n")
-        reason = f"not UTF-8 text (byte {column} of the line); save the file as UTF-8"
+        reason = f"not UTF-8 text (byte {column} of the line), perhaps Latin-1; save it as UTF-8"
         raise InputError(reason, path=path, line=line + before.count(b"\n")) from error
 
 

@@ -12,7 +12,8 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
     (codecs.BOM_UTF8, "utf-8-sig"),
 )
-_SAMPLE = 1 << 12
+SAMPLE = 1 << 12
+"""Bytes of a file that tell its encoding."""
 
 
 def encoding_of(head: bytes) -> str:
@@ -29,7 +30,7 @@ def encoding_of(head: bytes) -> str:
     for mark, name in _MARKS:
         if head.startswith(mark):
             return name
-    sample = head[:_SAMPLE]
+    sample = head[:SAMPLE]
     first, second = sample[0::2], sample[1::2]
     for zeros, others, name in ((second, first, "utf-16-le"), (first, second, "utf-16-be")):
         # Most text is mostly ASCII; binary data have zeros on both sides.

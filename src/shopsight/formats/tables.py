@@ -6,9 +6,11 @@ An invalid row becomes a `TableRow` with a fault and affects no other row.
 from __future__ import annotations
 
 import csv
+import io
 import json
+import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +20,8 @@ import numpy as np
 
 from shopsight.errors import InputError, pluralise
 from shopsight.formats.checksums import file_fingerprint
-from shopsight.formats.content import BOM, decode
+from shopsight.formats.content import BOM, decode, utf8_content
+from shopsight.formats.encoding import SAMPLE, encoding_of
 from shopsight.formats.fields import shortened
 
 if TYPE_CHECKING:
@@ -26,7 +29,8 @@ if TYPE_CHECKING:
 
 _LONGEST_LINE = 64 << 20  # bytes; features of a hundred regions as JSON take less
 _MAX_ROW_LINES = 1_000  # lines of one quoted CSV row
-_HEADER_ROWS = 1_000  # rows of JSON Lines whose keys are the columns
+_MOST_COLUMNS = 10_000  # of JSON Lines; more keys are values
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?')  # which Excel reads and writes before the header
 _BATCH = 64  # rows of Parquet in memory at once
 _PANDAS_INDEX = "__index_level_0__"  # pandas writes its row labels under this name
 ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
@@ -98,6 +102,11 @@ class _LineTable:
         self.path, self.folder = str(path), path.parent
         self._file = path
         self._start = 0, 1  # byte offset and line of the first row
+        with self._open() as file:
+            first, mark, _ = file.readline(_LONGEST_LINE).rstrip(b"\r\n").partition(b"\r")
+        if mark and first.count(b'"') % 2 == 0:  # a quoted cell may hold a carriage return
+            reason = "lines end with carriage returns only, as on old Macs"
+            raise InputError(f"{reason}; save the file with line feeds", path=path, line=1)
 
     def __len__(self) -> int:
         return len(self._row_starts[0])
@@ -112,7 +121,7 @@ class _LineTable:
         numbers = range(len(self))[start:stop]
         if not numbers:
             return
-        with open(self._file, "rb") as file:
+        with self._open() as file:
             rows = self._read_rows(file, offsets[start], lines[start])
             for number, (_, line, row) in zip(numbers, rows, strict=False):
                 if isinstance(row, InputError):
@@ -124,11 +133,22 @@ class _LineTable:
     def _row_starts(self) -> tuple[array[int], array[int]]:
         """Byte offset and line of every row."""
         offsets, lines = array("q"), array("q")
-        with open(self._file, "rb") as file:
+        with self._open() as file:
             for offset, line, _ in self._read_rows(file, *self._start):
                 offsets.append(offset)
                 lines.append(line)
         return offsets, lines
+
+    def _open(self) -> IO[bytes]:
+        """The file as UTF-8, perhaps with a byte order mark."""
+        return io.BytesIO(self._decoded) if self._decoded else open(self._file, "rb")
+
+    @cached_property
+    def _decoded(self) -> bytes | None:
+        """The content of a file in another encoding."""
+        with open(self._file, "rb") as file:
+            is_utf8 = encoding_of(file.read(SAMPLE)).startswith("utf-8")
+        return None if is_utf8 else utf8_content(self._file.read_bytes(), self._file)
 
     def _read_rows(
         self, file: IO[bytes], offset: int, line: int
@@ -166,45 +186,76 @@ class _OpenQuoteError(Exception):
 class DelimitedText(_LineTable):
     """CSV or TSV under a header.
 
-    Args:
-        path: the file.
-        literal: tabs separate the columns and quotes have no meaning; otherwise RFC 4180,
-            separated by commas, or by semicolons or tabs where the header has more of them.
+    With ``literal``, tabs separate the columns and quotes have no meaning. Otherwise RFC 4180
+    holds, with commas, or with semicolons or tabs where the header has more of them, or with what
+    a first line ``sep=;`` names. Blanks around cells are stripped.
 
     Raises:
-        InputError: an empty file, or a header with a duplicate name.
+        InputError: an empty file, a broken header, or one with a duplicate name.
     """
 
     def __init__(self, path: Path, *, literal: bool) -> None:
         super().__init__(path)
-        self._literal = literal
-        with open(path, "rb") as file:
-            raw = self._read_line(file, 1)
-        self._start = len(raw), 2
-        header = self._decode(raw.removeprefix(BOM), 1)
-        if not header.strip():
-            raise InputError("the file is empty, or begins with an empty line", path=path)
-        self._separator = "\t" if literal else max(",;\t", key=header.count)
-        names = self._split(header)
-        self.names = tuple(name.strip() or f"column {i}" for i, name in enumerate(names, 1))
+        csv.field_size_limit(_LONGEST_LINE)
+        self._literal, self._separator = literal, "\t"
+        with self._open() as file:
+            lines, line = [self._read_line(file, 1).removeprefix(BOM)], 1
+            text = self._decode(lines[0], 1)
+            if named := _SEPARATOR_LINE.fullmatch(text.strip()):
+                lines, line = [self._read_line(file, 2)], 2
+                text = self._decode(lines[0], 2)
+            if not text.strip():
+                reason = "the file is empty, or begins with an empty line"
+                raise InputError(reason, path=path)
+            if not literal:
+                self._separator = named[1] if named else max(",;\t", key=text.count)
+            start = file.tell()
+            names = self._cells(lines, file, line)
+        self._start = start + sum(map(len, lines[1:])), line + len(lines)
+        self.names = tuple(
+            " ".join(name.split()) or f"column {i}" for i, name in enumerate(names, 1)
+        )
         for i, name in enumerate(self.names):
             if name in self.names[:i]:
-                raise InputError("duplicate column name", path=path, line=1, column=name)
+                raise InputError("duplicate column name", path=path, line=line, column=name)
 
     def _parse(self, lines: list[bytes], file: IO[bytes], line: int) -> dict[str, str]:
+        return dict(zip(self.names, self._cells(lines, file, line, self.names), strict=True))
+
+    def _cells(
+        self, lines: list[bytes], file: IO[bytes], line: int, names: Sequence[str] = ()
+    ) -> list[str]:
+        """The cells of a row, as many as there are ``names`` (any number for the header).
+
+        Blanks before a quote are skipped, unless they turn out to belong to the cell.
+        """
+        errors: list[InputError] = []
+        for skips_blanks in (True, False):
+            try:
+                cells = self._read_cells(lines, file, line, skips_blanks, len(names))
+                if len(cells) == len(names) or not names:
+                    return [cell.strip() for cell in cells]
+                reason = f"{pluralise(len(cells), 'column')}, where the header has {len(names)}"
+                raise InputError(reason, path=self.path, line=line)
+            except InputError as error:
+                errors.append(error)
+                del lines[1:]
+        raise errors[0]
+
+    def _read_cells(
+        self, lines: list[bytes], file: IO[bytes], line: int, skips_blanks: bool, count: int
+    ) -> list[str]:
         try:
-            cells = self._split(self._decode(lines[0], line))
+            return self._split(self._decode(lines[0], line), skips_blanks)
         except _OpenQuoteError:
-            cells = self._parse_span(lines, file, line)
+            return self._read_span(lines, file, line, skips_blanks, count)
         except csv.Error as error:
             reason = f"not well-formed CSV ({error})"
             raise InputError(reason, path=self.path, line=line) from error
-        if len(cells) != len(self.names):
-            reason = f"{pluralise(len(cells), 'column')}, where the header has {len(self.names)}"
-            raise InputError(reason, path=self.path, line=line)
-        return dict(zip(self.names, cells, strict=True))
 
-    def _parse_span(self, lines: list[bytes], file: IO[bytes], line: int) -> list[str]:
+    def _read_span(
+        self, lines: list[bytes], file: IO[bytes], line: int, skips_blanks: bool, count: int
+    ) -> list[str]:
         """The cells of a row whose quotes close on a later line.
 
         Where they do not close within reason, only the first line is lost: a stray quote must not
@@ -216,26 +267,33 @@ class DelimitedText(_LineTable):
                 text += decode(raw, self.path, line + len(lines))
                 lines.append(raw)
                 # Only a line with a quote can close one; splitting at every line is quadratic.
-                cells = self._split(text) if b'"' in raw else []
+                cells = self._split(text, skips_blanks) if b'"' in raw else []
             except _OpenQuoteError:
                 continue
             except (csv.Error, InputError):
                 break
-            if len(cells) == len(self.names):
+            if cells and count in (0, len(cells)):
                 return cells
             if cells:
                 break
+        file.seek(-sum(map(len, lines[1:])), io.SEEK_CUR)
         del lines[1:]
         raise InputError("a quote opens here and does not close", path=self.path, line=line)
 
-    def _split(self, text: str) -> list[str]:
+    def _split(self, text: str, skips_blanks: bool) -> list[str]:
         if self._literal:
             return text.split("\t")
         try:
-            return next(csv.reader([text], delimiter=self._separator, strict=True), [])
+            reader = csv.reader(
+                [text], delimiter=self._separator, strict=True, skipinitialspace=skips_blanks
+            )
+            return next(reader, [])
         except csv.Error as error:
             if "unexpected end of data" in str(error):
                 raise _OpenQuoteError from error
+            bare = re.sub(rf'"[ \t]+(?={re.escape(self._separator)}|$)', '"', text)
+            if bare != text:  # blanks after a closing quote
+                return self._split(bare, skips_blanks)
             raise
 
     def _decode(self, raw: bytes, line: int) -> str:
@@ -243,21 +301,20 @@ class DelimitedText(_LineTable):
 
 
 class JsonLines(_LineTable):
-    """One JSON object per line; the columns are the keys of the first rows."""
+    """One JSON object per line; the columns are the keys of all rows."""
 
     typed = True
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        names: dict[str, None] = {}
-        with open(path, "rb") as file:
-            for (_, _, row), _ in zip(
-                self._read_rows(file, *self._start), range(_HEADER_ROWS), strict=False
-            ):
-                names |= {} if isinstance(row, InputError) else dict.fromkeys(row)
-        if not names:
+        self._keys: dict[str, None] = {}
+        rows = len(self)  # reads every row, and so every key
+        if not self._keys:
             raise InputError("no row is a JSON object", path=path)
-        self.names = tuple(names)
+        if len(self._keys) > _MOST_COLUMNS:
+            reason = f"{len(self._keys):,} different keys in {pluralise(rows, 'row')}"
+            raise InputError(f"{reason}, where the keys name the columns", path=path)
+        self.names = tuple(self._keys)
 
     def _parse(self, lines: list[bytes], file: IO[bytes], line: int) -> dict[str, Any]:  # noqa: ARG002
         text = decode(lines[0].removeprefix(BOM) if line == 1 else lines[0], self.path, line)
@@ -278,6 +335,7 @@ class JsonLines(_LineTable):
         except UnicodeEncodeError as error:
             reason = "not valid Unicode (half of a surrogate pair)"
             raise InputError(reason, path=self.path, line=line) from error
+        self._keys |= dict.fromkeys(row)
         return row
 
 
