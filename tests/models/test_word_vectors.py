@@ -1,17 +1,34 @@
+from pathlib import Path
+
 import pytest
 import torch
 
 from shopsight.config import WordVectorsConfig
 from shopsight.errors import DataError
-from shopsight.models.word_vectors import WordVectors, make_word_vectors
+from shopsight.models.word_vectors import (
+    WordVectors,
+    make_word_vectors,
+    published_word_vectors,
+)
+from shopsight.text.vocabulary import Vocabulary, load_vocabulary
 from tinymodels import same
+
+# Another order of the special tokens, other ids of the words, and other words.
+BERT = ["[CLS]", "[UNK]", "[SEP]", "sofa", "red", "[PAD]", "shoe", "##s", "blue", "boot", "dress"]
+OURS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "dress", "red", "shoes", "##s", "zebra", "Sofa"]
+
+
+def write_tokens(folder: Path, tokens: list[str]) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "vocab.txt").write_text("\n".join(tokens), encoding="utf-8")
+    return folder
 
 
 @pytest.fixture(scope="module")
 def bert(tmp_path_factory):
     transformers = pytest.importorskip("transformers")
     config = transformers.BertConfig(
-        vocab_size=11,
+        vocab_size=len(BERT),
         hidden_size=8,
         num_hidden_layers=1,
         num_attention_heads=2,
@@ -20,48 +37,85 @@ def bert(tmp_path_factory):
     )
     model = transformers.BertModel(config).eval()
     torch.nn.init.normal_(model.embeddings.LayerNorm.weight)
-    folder = tmp_path_factory.mktemp("bert")
+    folder = write_tokens(tmp_path_factory.mktemp("bert"), BERT)
     model.save_pretrained(folder)
     return model, folder
 
 
+def ours(tmp_path, tokens=OURS) -> Vocabulary:
+    return load_vocabulary(write_tokens(tmp_path / "ours", tokens))
+
+
 def test_a_published_models_embeddings_and_norm_are_frozen(bert):
     model, folder = bert
-    words = make_word_vectors(WordVectorsConfig(source=str(folder)), size=9)
+    words = published_word_vectors(str(folder), load_vocabulary(folder))
     ids = torch.tensor([[3, 8, 0]])
-    same(words.raw(ids), model.embeddings.word_embeddings(ids).detach())
+    assert torch.equal(words.table, model.embeddings.word_embeddings.weight)
     normed = model.embeddings.LayerNorm(model.embeddings.word_embeddings(ids))
     torch.testing.assert_close(words.normalised(ids), normed.detach(), rtol=1e-5, atol=1e-5)
-    assert (words.width, words.table.shape) == (8, (9, 8))
+    assert (words.width, words.table.shape) == (8, (11, 8))
     assert not any(p.requires_grad for p in words.parameters())
+
+
+def test_tokens_find_their_vectors_by_text_and_not_by_id(bert, tmp_path):
+    model, folder = bert
+    table = model.embeddings.word_embeddings.weight.detach()
+    words = published_word_vectors(str(folder), ours(tmp_path)).table
+    rows = {token: table[i] for i, token in enumerate(BERT)}
+    pieces = torch.stack([rows["shoe"], rows["##s"]]).mean(0)
+    for i, token in enumerate(OURS):
+        expected = {"shoes": pieces, "zebra": rows["[UNK]"], "Sofa": rows["sofa"]}
+        assert torch.equal(words[i], expected.get(token, rows.get(token))), token
+
+
+def test_a_vocabulary_of_other_words_is_rejected(bert, tmp_path):
+    other = ours(tmp_path, [*OURS[:4], "hat", "coat", "sofa"])
+    with pytest.raises(DataError, match=r"bert\d*: has vectors for 1 of the vocabulary's 3 words;"):
+        published_word_vectors(str(bert[1]), other)
+
+
+def test_a_model_without_tokenizer_is_rejected(bert, tmp_path):
+    bert[0].save_pretrained(tmp_path / "bare")
+    with pytest.raises(DataError, match=r"bare: no tokenizer here"):
+        published_word_vectors(str(tmp_path / "bare"), ours(tmp_path))
+
+
+def test_a_tokenizer_of_more_tokens_than_vectors_is_rejected(bert, tmp_path):
+    bert[0].save_pretrained(tmp_path / "more")
+    write_tokens(tmp_path / "more", [*BERT, "hat"])
+    with pytest.raises(DataError, match=r"more: its tokenizer has more tokens than its 11 vectors"):
+        published_word_vectors(str(tmp_path / "more"), ours(tmp_path, [*OURS, "hat"]))
+
+
+def test_damaged_weights_are_rejected(bert, tmp_path):
+    bert[0].save_pretrained(tmp_path / "cut")
+    write_tokens(tmp_path / "cut", BERT)
+    (tmp_path / "cut" / "model.safetensors").write_bytes(b"\x08")
+    with pytest.raises(DataError, match="cannot load word vectors from"):
+        published_word_vectors(str(tmp_path / "cut"), ours(tmp_path))
 
 
 def test_saved_vectors_load_without_the_model(bert):
     _, folder = bert
-    words = make_word_vectors(WordVectorsConfig(source=str(folder)), size=9)
-    loaded = WordVectors(9, 8)
+    words = published_word_vectors(str(folder), load_vocabulary(folder))
+    loaded = WordVectors(11, 8)
     loaded.load_state_dict(words.state_dict())
     same(loaded.normalised(torch.arange(9)), words.normalised(torch.arange(9)))
 
 
-def test_a_model_with_too_few_vectors_is_an_error(bert):
-    with pytest.raises(DataError, match=r"has 11 word vectors, but the prepared vocabulary has 12"):
-        make_word_vectors(WordVectorsConfig(source=str(bert[1])), size=12)
-
-
-def test_a_missing_folder_is_named():
+def test_a_missing_folder_is_named(tmp_path):
     pytest.importorskip("transformers")
     with pytest.raises(DataError, match=r"^/no/such/folder: no such folder"):
-        make_word_vectors(WordVectorsConfig(source="/no/such/folder"), size=4)
+        published_word_vectors("/no/such/folder", ours(tmp_path))
 
 
-def test_an_unavailable_model_name_suggests_a_local_folder(monkeypatch):
+def test_an_unavailable_model_name_suggests_a_local_folder(monkeypatch, tmp_path):
     pytest.importorskip("transformers")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(
         DataError, match=r"cannot load word vectors from 'no-one/nothing': .*local folder"
     ):
-        make_word_vectors(WordVectorsConfig(source="no-one/nothing"), size=4)
+        published_word_vectors("no-one/nothing", ours(tmp_path))
 
 
 def test_learned_vectors_are_random_and_trained():

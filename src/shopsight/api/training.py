@@ -94,7 +94,7 @@ def train(
         OutputError: ``out`` exists and ``resume`` is false, or it cannot be written.
     """
     (args,) = build_settings(options, TrainArguments)
-    data, out, settings, stages = _checked(args, data, out, recipe, set, stages)
+    data, out, settings, stages, notes = _checked(args, data, out, recipe, set, stages)
     # Under torchrun only the first process creates the folder; the others may see it already.
     first = os.environ.get("RANK", "0") == "0"
     if first and (out / RUN_FILE).exists() and not resume:
@@ -115,6 +115,8 @@ def train(
         ProgressLine(args.quiet or not context.main) as line,
     ):
         step_done = (args.log if context.main else None) or no_progress
+        for note in notes:
+            step_done("check", note)
         pipeline = TrainOptions(stages, args.baselines, reuse, context, line, step_done)
         results = train_models(data, settings, out, pipeline)
         if results is not None:
@@ -140,9 +142,9 @@ def plan(
     from shopsight.device import choose_device
     from shopsight.training.dry_run import make_plan
 
-    return make_plan(
-        checked.data, checked.recipe, checked.stages, checked.out, choose_device(args.device)
-    )
+    data, out, settings, stages, notes = checked
+    made = make_plan(data, settings, stages, out, choose_device(args.device))
+    return replace(made, note=". ".join([*notes, made.note]))
 
 
 class _Checked(NamedTuple):
@@ -150,6 +152,7 @@ class _Checked(NamedTuple):
     out: Path
     recipe: Recipe
     stages: list[str]
+    notes: list[str]
 
 
 def _checked(
@@ -165,6 +168,6 @@ def _checked(
     from shopsight.training.validate import check
 
     names = [name for name in model_names() if stages is None or name in stages]
-    checked = _Checked(as_data(data), Path(out), args.recipe(recipe, set), names)
-    check(checked.data, checked.recipe, names, checked.out)
-    return checked
+    opened, settings = as_data(data), args.recipe(recipe, set)
+    notes = check(opened, settings, names, Path(out))
+    return _Checked(opened, Path(out), settings, names, notes)

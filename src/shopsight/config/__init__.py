@@ -5,7 +5,7 @@ The command line builds its options from these classes, docstrings included.
 
 from shopsight.config.data import KddcupConfig, NegativesConfig, SyntheticShopConfig, WorldConfig
 from shopsight.config.dual import DualConfig
-from shopsight.config.encoder import EncoderConfig, FeaturesConfig, WordVectorsConfig
+from shopsight.config.encoder import LEARNED, EncoderConfig, FeaturesConfig, WordVectorsConfig
 from shopsight.config.evaluation import CompareConfig, EvaluateConfig, FusionConfig
 from shopsight.config.matching import LabelMatchConfig, SentenceMatchConfig, WordMatchConfig
 from shopsight.config.photos import (
@@ -21,6 +21,7 @@ from shopsight.config.serve import ServeConfig
 from shopsight.config.train import FalseNegatives, NegativesFrom, Precision, TrainConfig
 
 __all__ = [
+    "LEARNED",
     "ClickLabelConfig",
     "CompareConfig",
     "DedupeConfig",

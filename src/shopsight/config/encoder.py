@@ -8,6 +8,9 @@ from typing import Literal
 from shopsight.config.checks import PROBABILITY, check_ranges, indivisible
 from shopsight.errors import UsageError
 
+LEARNED = "learned"
+"""The `WordVectorsConfig.source` of vectors that are trained with label match."""
+
 
 @dataclass(frozen=True)
 class WordVectorsConfig:
@@ -23,7 +26,7 @@ class WordVectorsConfig:
         merge_plurals: read English plurals as their singular, in all models of the run.
     """
 
-    source: str = "learned"
+    source: str = LEARNED
     width: int = 1024
     spread: float = 0.05
     start: Literal["random", "cooccurrence"] = "random"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from shopsight.config import EvaluateConfig
 from shopsight.data.dataset import PreparedData
 from shopsight.data.split_names import TRAIN, VALID
+from shopsight.errors import InputError
 from shopsight.formats.runs import write_run
 from shopsight.formats.submission import write_submission
 from shopsight.inference.ensemble import Ensemble, fit_ensembles, save_ensembles
@@ -127,7 +129,7 @@ def rank_and_fuse(
     for split in (split for split in data.splits if split not in (TRAIN, VALID)):
         with timings.measure(f"rank {split}"):
             recommended = _rank_unseen(ranker, data, ensembles, split)
-        summary = f"written: {folder.path / 'submissions' / f'{split}.csv'}"
+        summary = _submit(recommended, data, split, folder.path / "submissions")
         if data.has_qrels(split):
             per_query = Evaluator(data.qrels(split)).per_query(recommended, HEADLINE)
             unseen[split] = float(per_query.mean())
@@ -150,7 +152,15 @@ def _rank_unseen(
     for ensemble in ensembles:
         runs[ensemble.name] = ensemble.fuse(runs)
         write_run(runs[ensemble.name], folder / "runs" / f"{split}-{ensemble.name}.json")
-    recommended = list(runs.values())[-1]
-    (folder / "submissions").mkdir(exist_ok=True)
-    write_submission(recommended, folder / "submissions" / f"{split}.csv", data.pools(split))
-    return recommended
+    return list(runs.values())[-1]
+
+
+def _submit(run: Run, data: PreparedData, split: str, folder: Path) -> str:
+    """Write the submission, unless pools or ids do not allow it; returns what was done."""
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{split}.csv"
+    try:
+        write_submission(run, path, data.pools(split))
+    except InputError as error:
+        return f"no submission: {error.reason}"
+    return f"written: {path}"

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from shopsight.config import WordVectorsConfig
+from shopsight.config import LEARNED, WordVectorsConfig
 from shopsight.errors import DataError, UsageError
-
-LEARNED = "learned"
+from shopsight.text.vocabulary import Vocabulary, load_vocabulary
 
 
 class WordVectors(nn.Module):
@@ -52,38 +52,65 @@ class WordVectors(nn.Module):
 def make_word_vectors(
     config: WordVectorsConfig, size: int, cooccurring: Sequence[Sequence[int]] = ()
 ) -> WordVectors:
-    """Create random word vectors to train, or take frozen ones of a published model.
+    """Create random word vectors to train; see `published_word_vectors` for frozen ones.
 
     The start "cooccurrence" needs lists of token ids that occur together, such as all words that a
     product was clicked for.
 
+    """
+    learned = WordVectors(size, config.width)
+    nn.init.normal_(learned.table, std=config.spread)
+    if config.start == "cooccurrence":
+        with torch.no_grad():
+            _init_from_cooccurrence(learned.table, cooccurring, config.spread)
+    return learned
+
+
+def published_word_vectors(source: str, vocabulary: Vocabulary) -> WordVectors:
+    """Take the frozen vectors of a published model for the tokens of a vocabulary.
+
+    Args:
+        source: a folder, or a name on the Hugging Face hub, with a model and its tokenizer.
+        vocabulary: each token gets its own vector by its text, never by its id; one that the model
+            splits into pieces gets their mean, and one that it cannot read that of its unknown
+            token.
+
     Raises:
-        DataError: the model is not readable or has fewer vectors than the vocabulary has ids.
+        DataError: the model or its tokenizer is not readable, or does not fit; see
+            `spell_vocabulary`.
         UsageError: transformers is not installed.
     """
-    if config.source == LEARNED:
-        learned = WordVectors(size, config.width)
-        nn.init.normal_(learned.table, std=config.spread)
-        if config.start == "cooccurrence":
-            with torch.no_grad():
-                _init_from_cooccurrence(learned.table, cooccurring, config.spread)
-        return learned
-    model = _load_published(config.source)
-    table = model.get_input_embeddings().weight
-    if len(table) < size:
-        raise DataError(
-            f"'{config.source}' has {len(table)} word vectors, but the prepared vocabulary has "
-            f"{size} ids; prepare the data with its tokenizer"
-        )
-    frozen = WordVectors(size, table.shape[1]).requires_grad_(False)
+    model, spelled = _load_published(source), spell_vocabulary(source, vocabulary)
+    table = model.get_input_embeddings().weight.detach()
+    if len(table) <= max(map(max, spelled)):
+        raise DataError(f"{source}: its tokenizer has more tokens than its {len(table)} vectors")
+    frozen = WordVectors(vocabulary.size, table.shape[1]).requires_grad_(False)
     norm = _embedding_norm(model)
     with torch.no_grad():
-        frozen.table.copy_(table[:size])
+        frozen.table.copy_(torch.stack([table[ids].mean(0) for ids in spelled]))
         if norm is not None:
             frozen.gain.copy_(norm.weight)
             frozen.bias.copy_(norm.bias)
             frozen.epsilon.fill_(norm.eps)
     return frozen
+
+
+def spell_vocabulary(source: str, vocabulary: Vocabulary) -> list[list[int]]:
+    """For each token of a vocabulary, the ids of a model's tokens that spell it.
+
+    Raises:
+        DataError: no readable tokenizer, or one that has less than half of the words.
+    """
+    other = load_vocabulary(source)
+    spelled = vocabulary.spelled_by(other)
+    words = [i for i, token in enumerate(vocabulary.tokens) if len(token) > 1 and token.isalpha()]
+    own = sum(len(spelled[i]) == 1 for i in words)
+    if 2 * own < len(words):
+        raise DataError(
+            f"{source}: has vectors for {own} of the vocabulary's {len(words)} words; prepare the"
+            f" data with its tokenizer (--tokenizer {source}), or set words.source={LEARNED}"
+        )
+    return [ids or [other.unk] for ids in spelled]
 
 
 def _init_from_cooccurrence(
@@ -129,7 +156,7 @@ def _load_published(source: str) -> Any:
         raise DataError(f"{source}: no such folder to load word vectors from")
     try:
         return AutoModel.from_pretrained(source, dtype=torch.float32)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         reason = str(error).strip().split("\n")[0]
         raise DataError(
             f"cannot load word vectors from '{source}': {reason} (without a network, use a local"

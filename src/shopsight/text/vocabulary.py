@@ -90,6 +90,23 @@ class Vocabulary:
         pieces = " ".join(self.tokens[i] for i in ids if i not in skipped)
         return pieces.replace(f" {wordpiece.PREFIX}", "")
 
+    def spelled_by(self, other: Vocabulary) -> list[list[int]]:
+        """For each token, the ids of another vocabulary that spell it; none where it cannot.
+
+        A token is its own spelling where both have it; else the longest pieces that the other has
+        are put together, as WordPiece does. Special tokens correspond by their role.
+        """
+        ids = {token: i for i, token in enumerate(other.tokens) if token}
+        spelled = [wordpiece.spell(token, ids, other.normal) for token in self.tokens]
+        for name in ("pad", "unk", "start", "end"):
+            spelled[getattr(self, name)] = [getattr(other, name)]
+        return spelled
+
+    def normal(self, text: str) -> str:
+        """The text as the tokenizer normalises it."""
+        normalizer = self._tokenizer.normalizer
+        return text if normalizer is None else str(normalizer.normalize_str(text))
+
     def with_plurals_merged(self) -> Vocabulary:
         """The same tokens with `merge_plurals`."""
         return Vocabulary(self._tokenizer, self.source, self.stop, merge_plurals=True)

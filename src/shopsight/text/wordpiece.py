@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import string
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,29 @@ def bare(tokenizer: Tokenizer, source: str) -> Tokenizer:
         plain.normalizer = tokenizer.normalizer
     plain.pre_tokenizer = tokenizer.pre_tokenizer or BertPreTokenizer()
     return plain
+
+
+def spell(token: str, ids: Mapping[str, int], normal: Callable[[str], str]) -> list[int]:
+    """Ids of the longest pieces that spell a token, itself if it has an id; empty if none do.
+
+    A token without an id is normalised first.
+
+    >>> ids = {"red": 0, "sho": 1, "##es": 2}
+    >>> [spell(token, ids, str.lower) for token in ("red", "Shoes", "##es", "boots", "")]
+    [[0], [1, 2], [2], [], []]
+    """
+    if token in ids:
+        return [ids[token]]
+    mark, rest = PREFIX if token.startswith(PREFIX) else "", normal(token.removeprefix(PREFIX))
+    pieces = list[int]()
+    while rest:
+        fits = (size for size in range(len(rest), 0, -1) if mark + rest[:size] in ids)
+        size = next(fits, 0)
+        if not size:
+            return []
+        pieces.append(ids[mark + rest[:size]])
+        mark, rest = PREFIX, rest[size:]
+    return pieces
 
 
 def _trained(texts: list[str], size: int, special: list[str]) -> Tokenizer:

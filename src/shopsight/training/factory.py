@@ -11,12 +11,16 @@ from torch import Tensor, nn
 
 from shopsight.batches.click_dataset import ClickedPairs
 from shopsight.batches.loader import Loader, RegionReader
-from shopsight.config import Recipe
+from shopsight.config import LEARNED, Recipe
 from shopsight.data.region_store import RegionStore
 from shopsight.models.image_encoder import ImageEncoder
 from shopsight.models.region_features import RegionFeatures
 from shopsight.models.registry import ModelInputs, model_spec
-from shopsight.models.word_vectors import WordVectors, make_word_vectors
+from shopsight.models.word_vectors import (
+    WordVectors,
+    make_word_vectors,
+    published_word_vectors,
+)
 from shopsight.text.vocabulary import Vocabulary
 from shopsight.training.distributed import DistributedContext
 from shopsight.training.tasks.base import Task
@@ -55,11 +59,7 @@ def make_task(
     # vectors are made for every model, needed or not: the numbers after them depend on it.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stage_seed(recipe, stage, "weights"))
-        clicked = pairs.product_words if recipe.words.start == "cooccurrence" else None
-        cooccurring = np.split(clicked.ids, clicked.offsets[1:-1]) if clicked else []
-        words = make_word_vectors(
-            recipe.words, vocabulary.size, [ids.tolist() for ids in cooccurring]
-        )
+        words = _word_vectors(recipe, vocabulary, pairs)
         counts = _token_counts(pairs, vocabulary)
         inputs = ModelInputs(recipe, store.width, vocabulary, words, counts)
         model = spec.network_class.build(recipe.model(stage), inputs)
@@ -103,6 +103,17 @@ def make_loader(
         size=context.size,
         workers=train.workers,
     )
+
+
+def _word_vectors(recipe: Recipe, vocabulary: Vocabulary, pairs: ClickedPairs) -> WordVectors:
+    if recipe.words.source != LEARNED:
+        return published_word_vectors(recipe.words.source, vocabulary)
+    cooccurring = list[list[int]]()
+    if recipe.words.start == "cooccurrence":
+        # For each product, the words of all queries that it was clicked for.
+        words = pairs.product_words
+        cooccurring = [ids.tolist() for ids in np.split(words.ids, words.offsets[1:-1])]
+    return make_word_vectors(recipe.words, vocabulary.size, cooccurring)
 
 
 def _token_counts(pairs: ClickedPairs, vocabulary: Vocabulary) -> Tensor:

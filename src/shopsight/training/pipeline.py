@@ -23,7 +23,6 @@ from shopsight.training.callbacks import Callback
 from shopsight.training.distributed import DistributedContext
 from shopsight.training.reuse import take_over
 from shopsight.training.session import TrainingSession
-from shopsight.training.validate import check
 from shopsight.types import Run
 
 
@@ -54,13 +53,12 @@ def train(
     All processes but the first, which alone ranks, get None.
 
     Raises:
-        ShopsightError: see `check`, `RunFolder.open` and `TrainingSession.train_stage`.
+        ShopsightError: see `RunFolder.open` and `TrainingSession.train_stage`.
     """
     options = options or TrainOptions()
     context = options.context
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
-    check(data, recipe, options.stages, out)
     folder = _open(data, recipe, out, options)
     session = TrainingSession(data, folder, context, options.callback, options.step_done)
     for stage in options.stages:
