@@ -51,6 +51,9 @@ def test_general_options_everywhere(command: str, capsys: pytest.CaptureFixture[
             "interrupted; repeat the command without --force to resume",
         ),
         (["evaluate", "run.json"], "interrupted"),
+        (["train", "data"], "interrupted; repeat the command with --resume to continue"),
+        (["--", "index", "add", "ix"], "interrupted; repeat the command to resume"),
+        (["index", "check", "ix"], "interrupted"),
     ],
 )
 def test_interrupted(

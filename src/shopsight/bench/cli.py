@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
+from shopsight.cli.argv import split_command
 from shopsight.errors import unknown_name
 
 _OVERVIEW = """usage: shopsight bench [data | train | rank | search | serve] ...
@@ -24,12 +25,14 @@ def run(command: str, argv: list[str]) -> None:  # noqa: ARG001
     if not argv:
         for name in _BENCHMARKS[:-1]:
             _run(name, [])
-    elif argv[0] in ("-h", "--help"):
+        return
+    name, rest = split_command(argv)
+    if name in ("-h", "--help"):
         print(_OVERVIEW)
-    elif argv[0] in _BENCHMARKS:
-        _run(argv[0], argv[1:])
+    elif name in _BENCHMARKS:
+        _run(name, rest)
     else:
-        raise unknown_name("benchmark", argv[0], list(_BENCHMARKS))
+        raise unknown_name("benchmark", name, list(_BENCHMARKS))
 
 
 def _run(name: str, argv: list[str]) -> None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from shopsight.api.ranker import Ranker, open_ranker
 from shopsight.api.search import Index
+from shopsight.cli.argv import as_text, split_command
 from shopsight.cli.output import print_grid, print_json
 from shopsight.cli.parser import Parser, call
 from shopsight.cli.progress import stage_progress
@@ -40,7 +41,7 @@ def run(command: str, argv: list[str]) -> None:  # noqa: ARG001
         hint = "shopsight index build --help explains it and gives examples."
         print("\n".join([usage, "", *lines, "", hint]))
         return
-    name, *rest = argv
+    name, rest = split_command(argv)
     if name not in _SUBCOMMANDS:
         raise unknown_name("index subcommand", name, list(_SUBCOMMANDS))
     subcommand = _SUBCOMMANDS[name]
@@ -78,7 +79,7 @@ def _carry_out(name: str, args: Any) -> None:
 
 
 def _ids(args: Any) -> list[str]:
-    ids = list(args.product_ids)
+    ids = [as_text(product) for product in args.product_ids]
     if args["from"]:
         ids += [line.strip() for _, line in numbered_lines(read_text(args["from"]))]
     if not ids:

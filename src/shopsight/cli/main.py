@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
 
 from shopsight import __version__
-from shopsight.cli.stdout import ReaderGoneError, checked_output
+from shopsight.cli.argv import END_OF_OPTIONS, options_of, split_command
+from shopsight.cli.stdout import ReaderGoneError, checked_output, json_text
 from shopsight.errors import ShopsightError, unknown_name
 
 # Command -> (module, summary). A module is imported only for its own command, so that
@@ -56,31 +57,61 @@ def overview() -> str:
     )
 
 
+# How to continue an interrupted command; others start over.
+_REPEAT = "repeat the command{without} to resume"
+_CONTINUE = {
+    "prepare kddcup": _REPEAT,
+    "prepare photos": _REPEAT,
+    "index build": _REPEAT,
+    "index add": _REPEAT,
+    "index update": _REPEAT,
+    "index load": _REPEAT,
+    "train": "repeat the command with --resume to continue",
+    "demo": "repeat the command to start over",
+}
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command. Returns the exit code: 0 success, 2 user error, 130 SIGINT."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    logging.basicConfig(level=_log_level(argv), format="%(levelname)s: %(message)s", force=True)
+    options = options_of(argv)
+    logging.basicConfig(level=_log_level(options), format="%(levelname)s: %(message)s", force=True)
     try:
-        with checked_output():
+        with checked_output(), _library_warnings(shown="--quiet" not in options):
             _dispatch(argv)
     except ReaderGoneError:
         return 0
     except (ShopsightError, OSError) as error:
-        return _report(error, argv)
+        return _report(error, options)
     except KeyboardInterrupt:
         _print_error(_interrupted(argv))
         return 130
     return 0
 
 
-def _log_level(argv: list[str]) -> int:
-    if "--debug" in argv:
+def _log_level(options: list[str]) -> int:
+    if "--debug" in options:
         return logging.DEBUG
-    return logging.ERROR if "--quiet" in argv else logging.WARNING
+    return logging.ERROR if "--quiet" in options else logging.WARNING
+
+
+@contextmanager
+def _library_warnings(*, shown: bool) -> Iterator[None]:
+    """Hide the warnings of libraries, in worker processes too, unless they are to be shown."""
+    if shown:
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sys.warnoptions.append("ignore")  # of processes that this one starts
+        try:
+            yield
+        finally:
+            sys.warnoptions.remove("ignore")
 
 
 def _dispatch(argv: list[str]) -> None:
-    name, *rest = argv or ["help"]
+    name, rest = split_command(argv or ["help"])
     if name in ("-h", "--help", "help"):
         print(overview())
     elif name == "--version":
@@ -92,22 +123,22 @@ def _dispatch(argv: list[str]) -> None:
 
 
 def _interrupted(argv: list[str]) -> str:
-    if argv[:2] not in (["prepare", "kddcup"], ["prepare", "photos"]):
-        return "interrupted"
-    without = " without --force" if "--force" in argv else ""
-    return f"interrupted; repeat the command{without} to resume"
+    words = [word for word in argv if word != END_OF_OPTIONS]
+    remedy = _CONTINUE.get(" ".join(words[:2])) or _CONTINUE.get(words[0] if words else "")
+    without = " without --force" if "--force" in options_of(argv) else ""
+    return f"interrupted; {remedy.format(without=without)}" if remedy else "interrupted"
 
 
-def _report(error: Exception, argv: list[str]) -> int:
-    if "--debug" in argv:
+def _report(error: Exception, options: list[str]) -> int:
+    if "--debug" in options:
         logging.getLogger("shopsight").exception("traceback of the error")
     message = str(error)
     if isinstance(error, OSError):
         message = f"{error.filename or 'system'}: {(error.strerror or str(error)).lower()}"
-    if "--json" in argv:
+    if "--json" in options:
         # Standard output may be what failed; the sentence on stderr remains.
         with suppress(ShopsightError, ReaderGoneError), checked_output():
-            print(json.dumps({"error": message}, ensure_ascii=False))
+            print(json_text({"error": message}))
     _print_error(message)
     return 2
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from typing import Any
 
+from shopsight.cli.stdout import json_text
 from shopsight.formats.atomic import resolve_output
 from shopsight.formats.runs import run_format
 from shopsight.tables import Grid, Tabular, plain, text_table
@@ -26,7 +26,7 @@ def check_run_output(path: str) -> None:
 
 def print_json(value: Any) -> None:
     """Print a JSON value; dataclasses become objects, arrays become lists."""
-    print(json.dumps(value, default=_plain, indent=2, ensure_ascii=False, allow_nan=False))
+    print(json_text(value, default=_plain, indent=2, allow_nan=False))
 
 
 def print_result(result: Tabular, *, as_json: bool = False) -> None:

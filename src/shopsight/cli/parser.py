@@ -7,6 +7,7 @@ import ast
 import inspect
 import re
 import textwrap
+from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import fields
 from typing import Any, NoReturn, TypeVar
@@ -15,6 +16,7 @@ import docstring_parser
 import jsonargparse
 
 from shopsight.api.settings import settings_of
+from shopsight.cli.argv import END_OF_OPTIONS
 from shopsight.errors import UsageError, unknown_name
 from shopsight.formats.content import STDIN
 
@@ -126,13 +128,46 @@ class Parser(jsonargparse.ArgumentParser):  # type: ignore[misc,unused-ignore]
 
     def read(self, argv: list[str]) -> Any:
         """Parse a command's arguments. Raises UsageError for invalid ones."""
-        args = self.parse_args(argv)
+        args = self.parse_args(self._positionals_last(argv))
         if args.seed is not None and not 0 <= args.seed < _SEEDS:
             raise UsageError(f"--seed must be from 0 to {_SEEDS - 1}, not {args.seed}")
         values = (v for value in vars(args).values() for v in _as_list(value))
         if sum(isinstance(value, str) and value == STDIN for value in values) > 1:
             raise UsageError("standard input (-) can be read once; use a file for the other input")
         return args
+
+    def _positionals_last(self, argv: list[str]) -> list[str]:
+        """The options with their values, then "--" and all positional arguments.
+
+        argparse assigns positional arguments group by group: in ``search INDEX -k 5 QUERY`` it
+        takes QUERY as left out once it sees INDEX, and so it does after "--".
+        """
+        options: list[str] = []
+        positionals: list[str] = []
+        words = deque(argv)
+        while words:
+            word = words.popleft()
+            if word == END_OF_OPTIONS:
+                positionals += words
+                break
+            if not self._is_option(word):
+                positionals.append(word)
+                continue
+            options.append(word)
+            action = self._option_string_actions.get(word)
+            nargs = 0 if action is None else 1 if action.nargs in (None, "?") else action.nargs
+            most = nargs if isinstance(nargs, int) else len(words)
+            while most and words and words[0] != END_OF_OPTIONS and not self._is_option(words[0]):
+                options.append(words.popleft())
+                most -= 1
+        return [*options, END_OF_OPTIONS, *positionals] if positionals else options
+
+    def _is_option(self, word: str) -> bool:
+        """Whether a word is an option; "-", negative numbers and texts with blanks are not."""
+        if word in self._option_string_actions:
+            return True
+        name = word.partition("=")[0]
+        return word[:1] == "-" and len(word) > 1 and " " not in name and not _NUMBER.match(word)
 
     def _has(self, name: str) -> bool:
         return any(action.dest == name for action in self._actions)
@@ -222,10 +257,11 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 def _unrecognised(message: str) -> str | None:
     """The first option of argparse's "unrecognized arguments" message; else None."""
     _, separator, rest = message.partition("nrecognized arguments:")
-    words = [word for word in rest.split() if word.startswith("--")] if separator else []
+    words = [word for word in rest.split() if word.startswith("-")] if separator else []
     return words[0].split("=")[0] if words else None
 
 
+_NUMBER = re.compile(r"-\.?\d")
 _SEEDS = 2**32  # the range that all random number generators accept
 _KINDS = {"int": "a whole number", "float": "a number"}
 _WRONG_VALUE = re.compile(

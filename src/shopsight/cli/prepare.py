@@ -13,6 +13,7 @@ from shopsight.api.data import (
     prepare_shard,
 )
 from shopsight.api.settings import settings_of
+from shopsight.cli.argv import split_command
 from shopsight.cli.output import print_json
 from shopsight.cli.parser import Parser, call, settings_from
 from shopsight.cli.progress import ThroughputReporter, progress_bar, stage_progress
@@ -37,11 +38,12 @@ def run(command: str, argv: list[str]) -> None:
     if not argv or argv[0] in ("-h", "--help"):
         print(_OVERVIEW)
         return
-    if argv[0].startswith("-"):
+    name, rest = split_command(argv)
+    if name.startswith("-"):
         raise UsageError(f"name what to prepare first: shopsight {command} kddcup RAW --out DATA")
-    if argv[0] not in kinds:
-        raise unknown_name("kind of preparation", argv[0], list(kinds))
-    kinds[argv[0]](argv[1:])
+    if name not in kinds:
+        raise unknown_name("kind of preparation", name, list(kinds))
+    kinds[name](rest)
 
 
 def _kddcup(argv: list[str]) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from shopsight.api.data import load
 from shopsight.api.ranker import Ranker, open_ranker
+from shopsight.cli.argv import as_text
 from shopsight.cli.output import RUN_OUTPUT, check_run_output, print_json, print_result
 from shopsight.cli.parser import Parser, call
 from shopsight.data.dataset import PreparedData
@@ -61,7 +62,7 @@ def _describe(argv: list[str]) -> None:
     if bool(args.product) == bool(args.split):
         raise UsageError("name products with --product, or a split with --split")
     data = load(args.data)
-    products = args.product or _sample(data, args)
+    products = [as_text(product) for product in args.product] or _sample(data, args)
     data.store.index_of(products)
     result = call(call(open_ranker, args).describe, args, data=data, product_ids=products)
     print_result(result, as_json=args.json)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from shopsight.api.search import Index, SearchResults, open_index
+from shopsight.cli.argv import as_text
 from shopsight.cli.output import print_grid, print_result
 from shopsight.cli.parser import Parser, call
 from shopsight.errors import UsageError
@@ -69,13 +70,13 @@ def _search(args: Any) -> SearchResults:
     import torch
 
     torch.set_num_threads(args.threads)
-    filters = filters_of(args.filter)
+    filters = filters_of([as_text(text) for text in args.filter])
     with call(open_index, args) as index:
         if args.like is not None:
-            return index.similar(args.like, args.k, filters)
+            return index.similar(as_text(args.like), args.k, filters)
         if args.photo is not None:
             return index.search_photo(args.photo, args.k, filters)
-        return call(index.search, args, filters=filters)
+        return call(index.search, args, query=as_text(args.query), filters=filters)
 
 
 def _print_explanations(results: SearchResults, explained: bool) -> None:

@@ -1,12 +1,13 @@
-"""Standard output whose failures are errors with a cause: closed, full, or without a reader."""
+"""Standard output of any encoding, whose failures are errors: closed, full, without a reader."""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
-from typing import Any, cast
+from typing import Any, TextIO, cast
 
 from shopsight.errors import OutputError
 
@@ -41,13 +42,37 @@ def checked_output() -> Iterator[None]:
         output.flush()
 
 
+def json_text(value: Any, **options: Any) -> str:
+    r"""A JSON value for standard output; characters that its encoding lacks become ``\uXXXX``."""
+    text = json.dumps(value, ensure_ascii=False, **options)
+    return text if _fits(sys.stdout, text) else json.dumps(value, **options)
+
+
+def _fits(file: TextIO, text: str) -> bool:
+    try:
+        text.encode(file.encoding or "utf-8")
+    except UnicodeEncodeError:  # of lone surrogates also in UTF-8
+        return False
+    return True
+
+
+# What the rest of the program draws and writes, for encodings without it.
+_PLAIN = str.maketrans({"─": "-", "–": "-", "…": "...", "’": "'"})
+
+
 class _Output:
-    """A stream whose failures raise an error that names it, once."""
+    """A stream whose failures raise an error that names it, once.
+
+    Characters that its encoding lacks are replaced, like those of tables, or else become "?".
+    """
 
     def __init__(self, file: Any) -> None:
         self._file = file
 
     def write(self, text: str) -> int:
+        if not _fits(self._file, text):
+            encoding = self._file.encoding or "utf-8"
+            text = text.translate(_PLAIN).encode(encoding, "replace").decode(encoding)
         with self._checked():
             return int(self._file.write(text))
 
