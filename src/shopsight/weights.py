@@ -82,6 +82,12 @@ def weight_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     return _with_prefix(shapes, _MODEL)
 
 
+def read_meta(path: Path) -> dict[str, Any]:
+    """The metadata of a file of `save_weights`; see `load_weights`."""
+    with _opened(path) as file:
+        return _meta(file)
+
+
 def _weights(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """Every saved weight and buffer, tied ones once, under their first name."""
     saved = set(model.state_dict())
@@ -129,9 +135,14 @@ def _reason(error: Exception) -> str:
 def _read(path: Path, prefix: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors whose names begin with `prefix`, by the rest of the name, and the metadata."""
     with _opened(path) as file:
-        meta: dict[str, Any] = json.loads(file.metadata()[_HEADER])
+        meta = _meta(file)
         names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
         return {name.removeprefix(prefix): file.get_tensor(name) for name in names}, meta
+
+
+def _meta(file: Any) -> dict[str, Any]:
+    meta: dict[str, Any] = json.loads(file.metadata()[_HEADER])
+    return meta
 
 
 @contextmanager
@@ -142,6 +153,6 @@ def _opened(path: Path) -> Iterator[Any]:
                 raise ValueError("written by another program")
             yield file
     except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file; that stage was not trained here") from error
+        raise DataError(f"{path}: no such file") from error
     except (SafetensorError, OSError, ValueError) as error:
         raise DataError(f"{path}: damaged, or not weights of shopsight; delete it") from error

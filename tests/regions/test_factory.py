@@ -98,7 +98,8 @@ def test_backbone_and_detector(
 
 def test_learned_extractor(table: str, tmp_path: Path, quick_recipe: Path) -> None:
     small = ["--learning.epochs", "1", "--learning.channels", "8", "--learning.width", "32"]
-    small += ["--learning.size", "32", "--learning.threads", "1", "--learning.min-products", "3"]
+    small += ["--learning.sizes", "32", "--learning.threads", "1", "--learning.min-products", "3"]
+    small += ["--learning.start", "scratch"]
     data = prepared(table, tmp_path / "data", "--learn", *small)
     assert data.manifest["extractor"]["name"] == "learned"
     assert data.store.width == 32

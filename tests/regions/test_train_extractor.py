@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,19 @@ import torch
 
 from shopsight.config import LearnConfig, RegionsConfig
 from shopsight.errors import DataError, UsageError
-from shopsight.regions import Extractor, Photo, learn_extractor, load_extractor
+from shopsight.regions import (
+    Extractor,
+    Photo,
+    learn_extractor,
+    load_extractor,
+    make_extractor,
+)
 from shopsight.regions.letterbox import letterbox
-from shopsight.regions.network import RegionNetwork, normalise_pixels
+from shopsight.regions.region_network import RegionNetwork
 from shopsight.regions.roi_pool import roi_pool
+from shopsight.regions.starts import LITE_PACKAGE, resolve
 from shopsight.regions.train_extractor import augment, label_matrix, word_loss
+from shopsight.regions.word_head import FILE, WordHead
 
 SHAPES = ("square", "bar", "cross")
 COLOURS = {"red": (210, 40, 40), "blue": (40, 70, 210), "green": (50, 160, 70)}
@@ -25,7 +34,8 @@ CONFIG = LearnConfig(
     epochs=6,
     batch=16,
     lr=1e-2,
-    size=32,
+    start="scratch",
+    sizes=(32,),
     channels=8,
     width=64,
     threads=1,
@@ -56,7 +66,13 @@ def shop(count: int, seed: int) -> tuple[list[Photo], list[list[str]]]:
 @pytest.fixture(scope="module")
 def learned() -> tuple[Extractor, list[str]]:
     lines: list[str] = []
-    return learn_extractor(*shop(240, 0), CONFIG, 5, lines.append), lines
+
+    def note(stage: str, done: int, total: int) -> None:
+        assert stage.startswith("learning")
+        assert 0 < done <= total == 6 * 240
+        lines.extend([stage] if ": " in stage else [])
+
+    return learn_extractor(*shop(240, 0), CONFIG, 5, note), lines
 
 
 def nearest(train: np.ndarray, names: list[str], test: np.ndarray) -> list[str]:
@@ -70,7 +86,7 @@ def test_features_predict_colours_and_shapes_of_new_photos(
 ) -> None:
     extractor, lines = learned
     assert len(lines) == CONFIG.epochs
-    assert lines[-1].startswith("epoch 6 of 6, loss ")
+    assert lines[-1].startswith("learning: epoch 6 of 6, loss ")
     assert isinstance(extractor, Extractor)
     assert (extractor.name, extractor.width, extractor.in_workers) == ("learned", 64, False)
     (photos, words), (new, truth) = shop(240, 0), shop(60, 1)
@@ -105,7 +121,7 @@ def test_regions_of_any_photo(learned: tuple[Extractor, list[str]], tmp_path: Pa
 
 
 def test_training_is_seeded_and_restores_the_global_state() -> None:
-    config = LearnConfig(TWO_REGIONS, epochs=1, batch=16, size=32, channels=8, width=32)
+    config = replace(CONFIG, regions=TWO_REGIONS, epochs=1, threads=0)
     torch.manual_seed(3)
     before, threads = torch.rand(1), torch.get_num_threads()
     torch.manual_seed(3)
@@ -135,32 +151,25 @@ class Counting(list):  # type: ignore[type-arg]
 def test_only_a_sample_of_the_photos_is_read() -> None:
     photos, words = shop(60, 3)
     counting = Counting(photos)
-    config = LearnConfig(
-        TWO_REGIONS,
-        1,
-        8,
-        size=32,
-        channels=8,
-        width=32,
-        min_products=2,
-        max_photos=20,
-    )
+    config = replace(CONFIG, epochs=1, batch=8, min_products=2, max_photos=20)
     learn_extractor(counting, words, config)
     assert counting.reads <= 3 * 20  # twice for the aspect ratio, once for the pixels
 
 
 def test_labels_are_the_frequent_words() -> None:
     words = [["red", "hat", "hat"], ["red", "sock"], ["red", "sock", "blue"]]
-    rows = label_matrix(words, LearnConfig(min_products=2))
-    assert rows.tolist() == [[1, 0], [1, 1], [1, 1]]  # red, sock
-    assert label_matrix(words, LearnConfig(min_products=1, max_words=3)).shape == (3, 3)
+    names, rows = label_matrix(words, LearnConfig(min_products=2))
+    assert names == ["red", "sock"]
+    assert rows.tolist() == [[1, 0], [1, 1], [1, 1]]
+    names, _ = label_matrix(words, LearnConfig(min_products=1, max_words=3))
+    assert names == ["red", "sock", "blue"]
 
 
 def test_too_few_frequent_words_is_an_error() -> None:
     with pytest.raises(UsageError, match="fewer than two words occur on at least 8 of 3 photos"):
         learn_extractor(shop(3, 0)[0], [["a"], ["b"], ["c"]], LearnConfig())
-    with pytest.raises(UsageError, match="size must be at least 32"):
-        LearnConfig(size=8)
+    with pytest.raises(UsageError, match="sizes must be numbers of pixels from 32 to 1024"):
+        LearnConfig(sizes=(8,))
 
 
 def test_the_loss_by_hand() -> None:
@@ -173,12 +182,16 @@ def test_the_loss_by_hand() -> None:
 
 def test_augmented_photos_keep_their_colours() -> None:
     torch.manual_seed(0)
-    photo = np.full((1, 32, 32, 3), (200, 60, 60), np.uint8)
-    photos = normalise_pixels(torch.from_numpy(photo.repeat(50, axis=0)))
+    photos = torch.zeros(50, 3, 32, 32)
+    photos[:, 0, :, 20:] = 1
     augmented = augment(photos, (16, 24))
     assert augmented.shape == (50, 3, 16, 24)
     assert not torch.equal(augmented[0], augmented[1])
-    assert (augmented[:, 0] > augmented[:, 1]).all()  # still red
+    assert augmented[:, 1:].abs().max() == 0  # still red
+    assert augmented[:, 0].min() >= 0
+    assert augmented[:, 0].max() <= 1
+    left = augmented[:, 0, :, :12].mean((1, 2)) > 0.5
+    assert 10 < left.sum() < 40  # about half are flipped
 
 
 def test_roi_pool_equals_pointwise_interpolation() -> None:
@@ -210,17 +223,116 @@ def test_letterbox_maps_boxes_both_ways() -> None:
 
 
 def test_networks_of_any_width() -> None:
-    network = RegionNetwork(8, 48)
-    pixels = torch.rand(2, 3, 40, 32)
-    assert network.whole(pixels).shape == (2, 48)
-    assert network.regions(pixels, torch.rand(2, 3, 4)).shape == (2, 3, 48)
+    network = RegionNetwork((40, 32), 8, 48)
+    maps = network.maps(torch.rand(2, 3, 40, 32))
+    assert network.whole(maps).shape == (2, 48)
+    assert network.regions(maps, torch.rand(2, 3, 4)).shape == (2, 3, 48)
 
 
-def test_mismatched_weights_are_rejected(
+def test_damaged_extractors_are_rejected(
     learned: tuple[Extractor, list[str]], tmp_path: Path
 ) -> None:
     learned[0].save(tmp_path)
-    path = tmp_path / "settings.json"
-    path.write_text(path.read_text().replace('"width": 64', '"width": 80'))
+    settings = tmp_path / "settings.json"
+    good = settings.read_text()
+    settings.write_text(good.replace('"width": 64', '"width": 80'))
+    with pytest.raises(DataError, match=r"weights.safetensors: last.0.0.weight has shape"):
+        load_extractor(tmp_path)
+    settings.write_text(good.replace('"canvas"', '"canvases"'))
     with pytest.raises(DataError, match="extractor saved by another version"):
         load_extractor(tmp_path)
+    settings.write_text(good)
+    for name in ("network-0/weights.safetensors", FILE):
+        path = tmp_path / name
+        content = path.read_bytes()
+        for bad in (content[:100], content[:-10], b""):
+            path.write_bytes(bad)
+            with pytest.raises(DataError, match=f"{name}: damaged"):
+                load_extractor(tmp_path)
+        path.write_bytes(content)
+    load_extractor(tmp_path)
+
+
+class _Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("stop", [2, 7, 11, 14])
+def test_an_interrupted_training_resumes_exactly(
+    stop: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shopsight.regions.train_extractor._CHECKPOINT_STEPS", 3)
+    config = replace(CONFIG, epochs=2, sizes=(32, 48))
+    photos, words = shop(64, 4)
+    steps = 0
+
+    def kill(stage: str, done: int, total: int) -> None:
+        nonlocal steps
+        steps += 1
+        if steps == stop:
+            raise _Killed
+
+    with pytest.raises(_Killed):
+        learn_extractor(photos, words, config, 1, kill, tmp_path)
+    done = steps - 1
+    resumed = learn_extractor(photos, words, config, 1, kill, tmp_path)
+    assert steps - done <= 16 - done + 3 + 1  # at most three steps are repeated
+    whole = learn_extractor(photos, words, config, 1)
+    assert resumed.width == 2 * CONFIG.width
+    for a, b in zip(resumed.extract(photos[:3]), whole.extract(photos[:3]), strict=True):
+        np.testing.assert_array_equal(a.features, b.features)
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    (tmp_path / "learning-0.safetensors").write_bytes(b"nonsense")
+    with pytest.raises(DataError, match=r"learning-0.safetensors: damaged"):
+        learn_extractor(*shop(40, 0), replace(CONFIG, epochs=1), 0, folder=tmp_path)
+
+
+def test_the_word_head_reads_the_feature_of_the_whole_photo(
+    learned: tuple[Extractor, list[str]], tmp_path: Path
+) -> None:
+    learned[0].save(tmp_path)
+    head = WordHead.load(tmp_path)
+    photos, words = shop(60, 1)
+    features = np.stack([regions.features[0] for regions in learned[0].extract(photos)])
+    logs = head(torch.from_numpy(features))
+    torch.testing.assert_close(logs.exp().sum(1), torch.ones(60))
+    for names in (list(COLOURS), list(SHAPES)):
+        columns = [head.words.index(name) for name in names]
+        best = [names[i] for i in logs[:, columns].argmax(1).tolist()]
+        hits = [name in own for name, own in zip(best, words, strict=True)]
+        assert np.mean(hits) > 0.75
+
+
+def test_a_hugging_face_backbone_is_fine_tuned(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    model = transformers.ResNetModel(
+        transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8, 24], depths=[1, 1])
+    )
+    model.save_pretrained(tmp_path / "resnet")
+    config = replace(CONFIG, start=f"hf:{tmp_path / 'resnet'}", epochs=1, lr=1e-3)
+    photos, words = shop(48, 0)
+    extractor = learn_extractor(photos, words, config)
+    assert (extractor.name, extractor.width) == ("learned", 32)
+    extractor.save(tmp_path / "saved")
+    again = load_extractor(tmp_path / "saved").extract(photos[:2])
+    plain = make_extractor(RegionsConfig(f"hf:{tmp_path / 'resnet'}", size=32, max_regions=4))
+    for tuned, loaded, untuned in zip(
+        extractor.extract(photos[:2]), again, plain.extract(photos[:2]), strict=True
+    ):
+        np.testing.assert_array_equal(tuned.features, loaded.features)
+        assert np.abs(tuned.features - untuned.features).max() > 1e-3
+    weights = tmp_path / "saved" / "network-0" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-9])
+    with pytest.raises(DataError, match="cannot load model"):
+        load_extractor(tmp_path / "saved")
+
+
+def test_published_weights_are_the_start() -> None:
+    pytest.importorskip(LITE_PACKAGE)
+    config = resolve(LearnConfig(threads=1, regions=TWO_REGIONS))
+    assert (config.start, config.epochs, config.lr) == ("efficientnet-lite0", 8, 5e-4)
+    extractor = learn_extractor(*shop(32, 0), replace(config, sizes=(32,), epochs=1, batch=16))
+    assert extractor.width == 1280

@@ -83,6 +83,7 @@ def prepare_photos(
     out: str | Path,
     text: Sequence[str] | str = (),
     clicks: str | Path | None = None,
+    pools: Sequence[str | Path] = (),
     force: bool = False,
     progress: Progress = no_progress,
     **settings: Any,
@@ -97,6 +98,9 @@ def prepare_photos(
         out: prepared folder to write.
         text: columns whose words describe the product.
         clicks: click log: a table with columns query, product_id and, optionally, clicks.
+        pools: candidates of evaluation queries, instead of generated ones: tables with query_id,
+            query and product_id, named after their split (valid.tsv), with answers beside them
+            (valid_answer.json).
         force: replace prepared data at ``out`` and start over.
         progress: receives the stage and the number of rows or photos done and in all.
         settings: ``seed``, ``learn`` (True, or a dict of `LearnConfig` fields, to train the region
@@ -109,9 +113,11 @@ def prepare_photos(
         OutputError: ``out`` holds something else or cannot be written.
     """
     from shopsight.prepare.photos import ingest
+    from shopsight.prepare.photos.given_pools import QueryInputs
 
     config, source = _photo_settings({**settings, "text": text})
-    how: dict[str, Any] = {"clicks": clicks, "force": force, "progress": progress}
+    queries = QueryInputs.read(clicks, pools)
+    how: dict[str, Any] = {"queries": queries, "force": force, "progress": progress}
     return as_data(ingest.prepare_photos(table, out, source, config, **how))
 
 

@@ -16,7 +16,7 @@ from shopsight.config.recipes import load_recipe
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import OutputError
 from shopsight.inference.run_folder import RUN_FILE, RunFolder
-from shopsight.models.registry import model_names
+from shopsight.models.registry import model_names, trainable_models
 
 if TYPE_CHECKING:
     from shopsight.api.ranker import Ranker
@@ -81,7 +81,7 @@ def train(
         recipe: name of a recipe, or a YAML file.
         out: run folder.
         set: changes to the recipe, such as word_match.margin=0.5.
-        stages: models to train; all of them by default.
+        stages: models to train; all that suit the data by default.
         resume: resume an existing run folder.
         options: fields of `TrainArguments`.
 
@@ -167,7 +167,8 @@ def _checked(
     # Importing torch takes seconds: a mistake is reported before that.
     from shopsight.training.validate import check
 
-    names = [name for name in model_names() if stages is None or name in stages]
     opened, settings = as_data(data), args.recipe(recipe, set)
+    known = trainable_models(opened.path) if stages is None else stages
+    names = [name for name in model_names() if name in known]
     notes = check(opened, settings, names, Path(out))
     return _Checked(opened, Path(out), settings, names, notes)

@@ -104,7 +104,16 @@ class Parser(jsonargparse.ArgumentParser):  # type: ignore[misc,unused-ignore]
         """Add a settings class's fields as options, spelt ``--on-error`` for ``on_error``."""
         names = {field.name for field in fields(kind)}
         skip = {name for name in names if name in skip or (key is None and self._has(name))}
+        # jsonargparse wants lists as JSON; here they are words.
+        lists = [f for f in fields(kind) if "tuple[" in str(f.type) and f.name not in skip]
+        texts = {item.arg_name: item.description for item in _docstring(kind).params}
+        skip |= {f.name for f in lists}
         added: list[str] = super().add_class_arguments(kind, key, skip=skip)
+        for f in lists:
+            options: dict[str, Any] = _value_options(str(f.type))
+            options |= {"default": list(f.default), "help": " ".join(texts[f.name].split())}
+            name = f"{key}.{f.name}" if key else f.name.replace("_", "-")
+            self.add_argument(f"--{name}", metavar=f.name[:-1].upper(), **options)
         for option, action in list(self._option_string_actions.items()):
             if "_" in option and action.dest in added:
                 dashed = option.replace("_", "-")

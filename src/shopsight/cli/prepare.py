@@ -70,12 +70,15 @@ def _photos(argv: list[str]) -> None:
         "prepare photos products.csv --out data --learn --on-error skip",
         "prepare photos products.csv --out data --extractor hf:facebook/dinov2-small",
         "prepare photos owner/dataset --out data --id sku --image photo --split-column split",
+        "prepare photos t.csv --out data --split-column split --clicks c.tsv --pools valid.tsv",
         "prepare photos products.csv --out part1 --shard 1/2",
     ]
     parser = Parser("prepare photos", prepare_photos, examples)
     add = parser.add_argument
-    parser.add_parameters(prepare_photos, "out", out="DATA", text="COL", clicks="FILE")
-    text = "train an extractor on the catalogue's own photos and words"
+    parser.add_parameters(
+        prepare_photos, "out", out="DATA", text="COL", clicks="FILE", pools="FILE"
+    )
+    text = "fine-tune an extractor on the catalogue's own photos and words"
     add("--learn", action="store_true", help=text)
     add("--shard", metavar="I/N", help="do part I of N; prepare merge joins them")
     parser.add_class_arguments(LearnConfig, "learning", skip={"regions"})
@@ -83,6 +86,8 @@ def _photos(argv: list[str]) -> None:
     shard = _parse_shard(args.shard) if args.shard else None
     if shard and args.clicks:
         raise UsageError("--clicks belongs to shopsight prepare merge, which sees all products")
+    if shard and args.pools:
+        raise UsageError("--pools needs the whole catalogue, and a shard is a part of it")
     more = {"learn": args.learn and args.learning.as_dict(), "seed": args.seed}
     with progress_bar(quiet=args.quiet) as bar:
         more["progress"] = reporter = ThroughputReporter(bar, "photos", quiet=args.quiet)

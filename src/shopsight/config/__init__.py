@@ -7,7 +7,12 @@ from shopsight.config.data import KddcupConfig, NegativesConfig, SyntheticShopCo
 from shopsight.config.dual import DualConfig
 from shopsight.config.encoder import LEARNED, EncoderConfig, FeaturesConfig, WordVectorsConfig
 from shopsight.config.evaluation import CompareConfig, EvaluateConfig, FusionConfig
-from shopsight.config.matching import LabelMatchConfig, SentenceMatchConfig, WordMatchConfig
+from shopsight.config.matching import (
+    LabelMatchConfig,
+    PhotoLabelConfig,
+    SentenceMatchConfig,
+    WordMatchConfig,
+)
 from shopsight.config.photos import (
     PhotoColumnsConfig,
     PhotosConfig,
@@ -38,6 +43,7 @@ __all__ = [
     "NegativesConfig",
     "NegativesFrom",
     "PhotoColumnsConfig",
+    "PhotoLabelConfig",
     "PhotosConfig",
     "Precision",
     "QueryGenerationConfig",

@@ -23,6 +23,26 @@ def _sentence_match() -> TrainConfig:
     return TrainConfig(epochs=2, batch=150, lr=1e-4, decay_per_epoch=0.95)
 
 
+def _photo_label() -> TrainConfig:
+    return TrainConfig(epochs=0, optimizer="adamw")
+
+
+@dataclass(frozen=True)
+class PhotoLabelConfig(ModelConfig):
+    """Photo label: the word head of the region extractor, as it was trained on pixels.
+
+    Args:
+        train: further training on the stored features of clicked pairs; none by default.
+    """
+
+    train: TrainConfig = field(default_factory=_photo_label)
+
+    @property
+    def depends_on(self) -> tuple[str, ...]:
+        """Nothing beside its own settings and the data."""
+        return ("seed",)
+
+
 @dataclass(frozen=True)
 class LabelMatchConfig(ModelConfig):
     """Label match: each word of a clicked query is a label of the photo, the query its caption.

@@ -9,7 +9,12 @@ from shopsight.config.data import NegativesConfig
 from shopsight.config.dual import DualConfig
 from shopsight.config.encoder import EncoderConfig, WordVectorsConfig
 from shopsight.config.evaluation import FusionConfig
-from shopsight.config.matching import LabelMatchConfig, SentenceMatchConfig, WordMatchConfig
+from shopsight.config.matching import (
+    LabelMatchConfig,
+    PhotoLabelConfig,
+    SentenceMatchConfig,
+    WordMatchConfig,
+)
 from shopsight.config.model import ModelConfig
 
 EXTRA_MODELS: dict[str, type[ModelConfig]] = {}
@@ -24,6 +29,7 @@ class Recipe:
         seed: seed of everything random.
         words: word vectors, shared by label, word and sentence match.
         encoder: image encoder, shared by them.
+        photo_label: word head of a learned region extractor.
         label_match: multi-label and caption pretraining.
         word_match: weighted word match.
         sentence_match: recurrent sentence match.
@@ -38,6 +44,7 @@ class Recipe:
     seed: int = 0
     words: WordVectorsConfig = field(default_factory=WordVectorsConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    photo_label: PhotoLabelConfig = field(default_factory=PhotoLabelConfig)
     label_match: LabelMatchConfig = field(default_factory=LabelMatchConfig)
     word_match: WordMatchConfig = field(default_factory=WordMatchConfig)
     sentence_match: SentenceMatchConfig = field(default_factory=SentenceMatchConfig)

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shopsight.config import (
     DualConfig,
     LabelMatchConfig,
+    PhotoLabelConfig,
     Recipe,
     SentenceMatchConfig,
     WordMatchConfig,
@@ -36,6 +38,7 @@ class ModelInputs:
     Attributes:
         words: the recipe's word vectors; of a saved network, empty ones of the saved size.
         counts: (V,) distinct training queries that hold each token; None for a saved network.
+        folder: the prepared folder; None for a saved network.
         shapes: the shape of every saved weight by name; empty for a new network.
     """
 
@@ -44,6 +47,7 @@ class ModelInputs:
     vocabulary: Vocabulary
     words: WordVectors
     counts: Tensor | None = None
+    folder: Path | None = None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
@@ -63,6 +67,8 @@ class ModelSpec:
         explains: the network has the methods of `shopsight.models.base.Explainable`.
         shortlist_by: the model whose best candidates are scored where ``config.depth`` is set.
         published: member of the reference's own ensemble.
+        needs: a file of the prepared folder, which not every one has; without it the model is left
+            out unless it is named.
         seed_key: name of its random streams; its own name if empty.
     """
 
@@ -76,6 +82,7 @@ class ModelSpec:
     explains: bool = False
     shortlist_by: str = ""
     published: bool = False
+    needs: str = ""
     seed_key: str = ""
 
     @property
@@ -122,6 +129,11 @@ def model_names() -> tuple[str, ...]:
     return tuple(_SPECS)
 
 
+def trainable_models(folder: Path) -> tuple[str, ...]:
+    """The models that a prepared folder has everything for, in the order of training."""
+    return tuple(name for name, spec in _SPECS.items() if (folder / spec.needs).exists())
+
+
 def explaining_model(names: Iterable[str]) -> str | None:
     """The first of some models that explains its scores; None if none does."""
     return next((name for name in names if model_spec(name).explains), None)
@@ -143,6 +155,15 @@ RETRIEVAL = "dual"
 _SPECS: dict[str, ModelSpec] = {
     spec.name: spec
     for spec in (
+        ModelSpec(
+            "photo-label",
+            PhotoLabelConfig,
+            "shopsight.models.photo_label:PhotoLabel",
+            "shopsight.training.tasks.photo_label:PhotoLabelTask",
+            "shopsight.models.photo_label:PhotoLabelProducts",
+            "the words that the region extractor sees in the photo; not trained any further",
+            needs="extractor/word_head.safetensors",
+        ),
         ModelSpec(
             PRETRAINING,
             LabelMatchConfig,

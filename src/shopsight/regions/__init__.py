@@ -1,21 +1,22 @@
 """Region extractors: photos to boxes, features and labels.
 
 ``classic`` computes gradient, colour and texture descriptors without a network; ``hf:MODEL`` pools
-activations of a Hugging Face backbone; ``learned`` pools those of a small network trained on the
+activations of a Hugging Face backbone; ``learned`` pools those of networks that were trained on the
 catalogue's own photos (`learn_extractor`). A prepared folder stores its extractor, so that new
 photos get the same features as the catalogue.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shopsight.errors import DataError, UsageError
 from shopsight.regions.extractor import SETTINGS
-from shopsight.types import Extractor, Photo, PhotoRegions
+from shopsight.regions.starts import HF, resolve
+from shopsight.types import Extractor, Photo, PhotoRegions, Progress, no_progress
 
 if TYPE_CHECKING:
     from shopsight.config import LearnConfig, RegionsConfig
@@ -39,18 +40,19 @@ def make_extractor(config: RegionsConfig) -> Extractor:
         DataError: unreadable model or saved extractor.
     """
     name = config.extractor
+    extractor: Extractor
     if name == "classic":
-        classic: Extractor = _module("classic").ClassicExtractor(config)
-        return classic
-    if name.startswith("hf:"):
-        pretrained: Extractor = _module("hf_extractor").HFExtractor.from_pretrained(config)
-        return pretrained
-    if Path(name).is_dir():
-        return load_extractor(Path(name))
-    raise UsageError(
-        f"--extractor: unknown extractor '{name}'; expected classic, hf:MODEL or a folder with a"
-        " saved extractor"
-    )
+        extractor = _module("classic").ClassicExtractor(config)
+    elif name.startswith(HF):
+        extractor = _module("network_extractor").NetworkExtractor.pretrained(config)
+    elif Path(name).is_dir():
+        extractor = load_extractor(Path(name))
+    else:
+        raise UsageError(
+            f"--extractor: unknown extractor '{name}'; expected classic, hf:MODEL or a folder with"
+            " a saved extractor"
+        )
+    return extractor
 
 
 def load_extractor(folder: Path) -> Extractor:
@@ -61,18 +63,15 @@ def load_extractor(folder: Path) -> Extractor:
     """
     settings = SETTINGS.read(folder)
     name = str(settings["extractor"])
-    kind = "hf" if name.startswith("hf:") else name
-    classes = {
-        "classic": ("classic", "ClassicExtractor"),
-        "learned": ("learned_extractor", "LearnedExtractor"),
-        "hf": ("hf_extractor", "HFExtractor"),
-    }
-    if kind not in classes:
+    if name not in ("classic", "learned") and not name.startswith(HF):
         raise DataError(f"{folder}: unknown extractor '{name}', saved by another version")
     try:
-        module, extractor = classes[kind]
-        loaded: Extractor = getattr(_module(module), extractor).load(folder, settings)
-    except (KeyError, TypeError, ValueError, FileNotFoundError) as error:
+        loaded: Extractor
+        if name == "classic":
+            loaded = _module("classic").ClassicExtractor.load(folder, settings)
+        else:
+            loaded = _module("network_extractor").NetworkExtractor.load(folder, settings)
+    except (KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"{folder}: extractor saved by another version; prepare the photos again"
         ) from error
@@ -84,21 +83,26 @@ def learn_extractor(
     words: Sequence[Sequence[str]],
     config: LearnConfig,
     seed: int = 0,
-    progress: Callable[[str], None] = lambda _: None,
+    progress: Progress = no_progress,
+    folder: Path | None = None,
 ) -> Extractor:
-    """Train a small network to predict the words of photos; its activations are the features.
+    """Train networks to predict the words of photos; their activations are the features.
 
     Args:
         photos: photos of training products only; indexed one by one, so a lazy sequence is fine.
         words: words of each photo.
         config: network, training and region settings.
         seed: seed of everything random.
-        progress: callback(line), called after each epoch.
+        progress: receives "learning" with counts of photos, and "learning: MESSAGE" each epoch.
+        folder: receives checkpoints, from which the same call resumes.
 
     Raises:
-        UsageError: too few words occur on enough photos.
+        UsageError: too few words occur on enough photos, or an unknown start.
+        DataError: unreadable weights to start from.
     """
-    learned: Extractor = _module("train_extractor").learn(photos, words, config, seed, progress)
+    config = resolve(config)
+    learn = _module("train_extractor").learn
+    learned: Extractor = learn(photos, words, config, seed, progress, folder)
     return learned
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,35 +11,57 @@ import torch
 from torch import Tensor
 
 from shopsight.config import RegionsConfig
+from shopsight.device import choose_device
 from shopsight.errors import DataError
-from shopsight.regions.hf_models import ImageProcessor, autocast
-from shopsight.regions.letterbox import Letterboxed
+from shopsight.regions.backbone import autocast, normalise
+from shopsight.regions.hf_models import (
+    Preprocessing,
+    open_model,
+    read_preprocessing,
+    save_model,
+)
+from shopsight.regions.letterbox import Letterboxed, letterbox_all
 from shopsight.regions.propose import LABELS, Proposals, iou
 from shopsight.types import Photo
 
 _DUPLICATE_IOU = 0.8  # boxes that overlap more than this are duplicates
 
 
-@dataclass(frozen=True, eq=False)
 class Detector:
-    """Object detector.
+    """Object detector, such as DETR, YOLOS or RT-DETR.
 
-    Attributes:
-        model: a model with per-box class logits, such as DETR, YOLOS or RT-DETR.
-        processor: preprocessing of photos.
-        config: maximum number of boxes and score threshold.
-        device: device of the model.
+    Args:
+        model: a model with class logits for each box.
+        preprocessing: of its input.
+        config: maximum number of boxes, score threshold, precision and device.
     """
 
-    model: Any
-    processor: ImageProcessor
-    config: RegionsConfig
-    device: torch.device
+    def __init__(self, model: Any, preprocessing: Preprocessing, config: RegionsConfig) -> None:
+        self._preprocessing, self._config = preprocessing, config
+        self._device = choose_device(config.device)
+        self._model = model.to(self._device)
+
+    @classmethod
+    def pretrained(cls, source: str, config: RegionsConfig) -> Detector:
+        """Load a detector by its hub name or from a folder; see `open_model`."""
+        model = open_model("AutoModelForObjectDetection", source)
+        return cls(model, read_preprocessing(source, model), config)
+
+    @classmethod
+    def load(cls, folder: Path, preprocessing: Sequence[Any], config: RegionsConfig) -> Detector:
+        """The detector that `save` wrote."""
+        model = open_model("AutoModelForObjectDetection", str(folder))
+        return cls(model, Preprocessing(*preprocessing), config)
+
+    def save(self, folder: Path) -> list[Any]:
+        """Write the model; what it returns is the ``preprocessing`` of `load`."""
+        save_model(self._model, folder)
+        return list(self._preprocessing)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Class names, by class id."""
-        names = self.model.config.id2label
+        names = self._model.config.id2label
         return tuple(str(names[i]) for i in sorted(names))
 
     def detect(self, photos: Sequence[Photo]) -> list[Proposals | None]:
@@ -50,15 +72,17 @@ class Detector:
         Raises:
             DataError: the model's output has no class logits and boxes.
         """
-        letterboxed = self.processor.letterbox(photos)
-        with autocast(self.config, self.device):
-            output = self.model(pixel_values=self.processor.tensor(letterboxed).to(self.device))
+        side, mean, std = self._preprocessing
+        letterboxed, pixels = letterbox_all(photos, side, side)
+        inputs = normalise(pixels.to(self._device), mean, std)
+        with autocast(self._config, self._device):
+            output = self._model(pixel_values=inputs)
         logits, boxes = getattr(output, "logits", None), getattr(output, "pred_boxes", None)
         if logits is None or boxes is None or logits.shape[:2] != boxes.shape[:2]:
-            raise DataError(f"{self.config.detector}: not an object detector")
+            raise DataError(f"{self._config.detector}: not an object detector")
         scores = class_scores(logits.float(), len(self.names)).cpu()
-        inputs = zip(photos, letterboxed, scores, boxes.float().cpu(), strict=True)
-        return [self._select(*photo_inputs) for photo_inputs in inputs]
+        found = zip(photos, letterboxed, scores, boxes.float().cpu(), strict=True)
+        return [self._select(*detections) for detections in found]
 
     def _select(
         self, photo: Photo, letterboxed: Letterboxed, scores: Tensor, boxes: Tensor
@@ -72,7 +96,7 @@ class Detector:
         kept, labels = [(0.0, 0.0, *sides[:2].tolist())], [0]
         for i in torch.argsort(-best, stable=True).tolist():
             box = tuple(pixels[i].tolist())
-            if best[i] < self.config.threshold or len(kept) >= self.config.max_regions:
+            if best[i] < self._config.threshold or len(kept) >= self._config.max_regions:
                 break
             visible = box[2] - box[0] >= 1 and box[3] - box[1] >= 1
             if visible and all(iou(box, other) <= _DUPLICATE_IOU for other in kept[1:]):

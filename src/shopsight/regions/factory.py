@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -12,9 +12,12 @@ from shopsight.errors import UsageError
 from shopsight.formats.checksums import checksums, fingerprint
 from shopsight.prepare.photos.extract_regions import RegionSource
 from shopsight.regions import Extractor, Photo, learn_extractor, load_extractor, make_extractor
+from shopsight.regions.starts import resolve
+from shopsight.types import Progress
 
 READY_MADE = "features"
 LEARNED = "learned"
+_GRID = (3, 2)
 
 
 def region_source(
@@ -35,7 +38,7 @@ def region_source(
     if learning is not None:
         if name not in (LEARNED, RegionsConfig.extractor):
             raise UsageError(f"--learn trains its own extractor; drop it or --extractor {name}")
-        return _learning(replace(learning, regions=config))
+        return _learning(replace(learning, regions=replace(config, grid=config.grid or _GRID)))
     if name == READY_MADE:
         return RegionSource({"name": READY_MADE})
     if folder := _saved(Path(name)):
@@ -53,16 +56,20 @@ def region_source(
 
 
 def _learning(config: LearnConfig) -> RegionSource:
+    config = resolve(config)
+
     def learn(
         photos: Sequence[Photo],
         words: Sequence[Sequence[str]],
         seed: int,
-        progress: Callable[[str], None],
+        progress: Progress,
+        folder: Path,
     ) -> Extractor:
-        return learn_extractor(photos, words, config, seed, progress)
+        return learn_extractor(photos, words, config, seed, progress, folder)
 
-    settings = {"name": LEARNED, **asdict(replace(config, threads=0))}
-    return RegionSource(settings, None, load_extractor, learn)
+    return RegionSource(
+        {"name": LEARNED, **asdict(replace(config, threads=0))}, None, load_extractor, learn
+    )
 
 
 def _saved(path: Path) -> Path | None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from shopsight.types import Photo
+
+_THREADS = 8  # for resizing; Pillow releases the interpreter lock
 
 
 class Letterboxed(NamedTuple):
@@ -63,3 +69,12 @@ def letterbox(photo: Photo, height: int, width: int) -> Letterboxed:
     top, left = (height - rows) // 2, (width - columns) // 2
     pixels[top : top + rows, left : left + columns] = scaled
     return Letterboxed(pixels, (rows / photo_height, columns / photo_width), (top, left))
+
+
+def letterbox_all(
+    photos: Sequence[Photo], height: int, width: int
+) -> tuple[list[Letterboxed], Tensor]:
+    """`letterbox` of each photo, and all canvases as (B, H, W, 3) uint8."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        letterboxed = list(pool.map(lambda photo: letterbox(photo, height, width), photos))
+    return letterboxed, torch.from_numpy(np.stack([photo.pixels for photo in letterboxed]))

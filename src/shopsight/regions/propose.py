@@ -29,8 +29,9 @@ LABELS = (
     "middle third",
     "bottom third",
     "centre",
+    "cell",
 )
-_PHOTO, _PRODUCT, _OBJECT = 0, 1, 2
+_PHOTO, _PRODUCT, _OBJECT, _CELL = 0, 1, 2, 11
 _SIDE = 96  # longer side of the downscaled photo, in pixels
 _MIN_OBJECT = 0.02  # minimum fraction of the photo covered by a separate object
 _MAX_OBJECTS = 3
@@ -57,7 +58,7 @@ class Proposals(NamedTuple):
 
 
 def propose(photo: Photo, config: RegionsConfig) -> Proposals:
-    """Propose the whole photo, the product, separate objects and parts of the product.
+    """Propose the whole photo, the product, separate objects, grid cells and product parts.
 
     >>> photo = np.full((80, 60, 3), 255, np.uint8)
     >>> photo[20:60, 15:45] = (200, 0, 0)
@@ -79,6 +80,10 @@ def propose(photo: Photo, config: RegionsConfig) -> Proposals:
     add(product, _PRODUCT)
     for box in objects:
         add(box, _OBJECT)
+    rows, columns = config.grid or (0, 0)
+    for row, column in np.ndindex(rows, columns):
+        cell = (row / rows, column / columns, (row + 1) / rows, (column + 1) / columns)
+        add(_part(boxes[0], cell), _CELL)
     for label, fractions in _PARTS[config.parts].items():
         add(_part(product, fractions), label)
     return Proposals(np.array(boxes, np.float32), np.array(labels, np.int16))

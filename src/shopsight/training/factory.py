@@ -61,7 +61,7 @@ def make_task(
         torch.manual_seed(stage_seed(recipe, stage, "weights"))
         words = _word_vectors(recipe, vocabulary, pairs)
         counts = _token_counts(pairs, vocabulary)
-        inputs = ModelInputs(recipe, store.width, vocabulary, words, counts)
+        inputs = ModelInputs(recipe, store.width, vocabulary, words, counts, store.folder)
         model = spec.network_class.build(recipe.model(stage), inputs)
     _fit_features(model, pairs, store)
     if pretrained is not None:

@@ -18,7 +18,7 @@ from shopsight.inference.evaluate import StepDone, TrainingResults, no_progress,
 from shopsight.inference.ranker import Ranker
 from shopsight.inference.run_folder import RunFolder
 from shopsight.inference.timings import Timings
-from shopsight.models.registry import model_names
+from shopsight.models.registry import trainable_models
 from shopsight.training.callbacks import Callback
 from shopsight.training.distributed import DistributedContext
 from shopsight.training.reuse import take_over
@@ -31,13 +31,13 @@ class TrainOptions:
     """Options of a training that do not decide its weights.
 
     Args:
-        stages: names of the models to train.
+        stages: names of the models to train; all that suit the data if left out.
         baselines: runs of the validation split to compare with.
         reuse: other run folders, whose finished stages are copied where they would be the same.
         step_done: called after every finished step with its name and a summary.
     """
 
-    stages: Sequence[str] = field(default_factory=model_names)
+    stages: Sequence[str] | None = None
     baselines: Mapping[str, Run] = field(default_factory=dict)
     reuse: Sequence[Path] = ()
     context: DistributedContext = field(default_factory=DistributedContext)
@@ -59,9 +59,10 @@ def train(
     context = options.context
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
+    stages = trainable_models(data.path) if options.stages is None else options.stages
     folder = _open(data, recipe, out, options)
     session = TrainingSession(data, folder, context, options.callback, options.step_done)
-    for stage in options.stages:
+    for stage in stages:
         session.train_stage(stage)
     if not context.main:
         return None

@@ -111,7 +111,8 @@ class TrainingSession:
                     folder if last else folder.phase(number),
                     seed=stage_seed(recipe, stage, f"dropout {number}"),
                     validate=lambda task: self.validate(task.model, source),
-                    validate_first=number > 1,
+                    # Without an epoch, this score is the only one.
+                    validate_first=number > 1 or not config.epochs,
                     callback=self.callback,
                     context=context,
                 )

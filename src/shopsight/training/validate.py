@@ -40,6 +40,12 @@ def check(data: PreparedData, recipe: Recipe, stages: Sequence[str], out: Path) 
     if not data.qrels(VALID).relevance.keys() & set(data.pools(VALID).query_ids):
         raise DataError(f"{data.path}: no query of {VALID} has relevance judgements")
     for stage in stages:
+        needed = data.path / model_spec(stage).needs
+        if not needed.exists():
+            raise UsageError(
+                f"stage {stage} needs {needed}, which prepare photos --learn writes; prepare the"
+                f" photos so, or leave {stage} out of --stages"
+            )
         if model_spec(stage).uses_trunk:
             recipe.encoder.check_width(data.store.width)
         recipe.model(stage).check_width(data.store.width)

@@ -36,8 +36,10 @@ from shopsight.errors import DataError, InputError, OutputError, UsageError
 from shopsight.formats.images import decode_photo
 from shopsight.prepare.journal import Journal
 from shopsight.prepare.photos.extract_regions import RegionSource
+from shopsight.prepare.photos.given_pools import QueryInputs
 from shopsight.prepare.photos.ingest import prepare_photos
 from shopsight.prepare.photos.settings import PhotosSettings
+from shopsight.text.normalise import singular
 
 SHOP = items(90)
 
@@ -67,7 +69,8 @@ class Steps:
 def prepared(table: Path, out: Path, **options: Any) -> PreparedData:
     config = options.pop("settings", settings())
     source = options.pop("region_source", means())
-    return prepare_photos(table, out, source, config, **options)
+    queries = QueryInputs.read(options.pop("clicks", None), options.pop("pools", ()))
+    return prepare_photos(table, out, source, config, queries=queries, **options)
 
 
 @pytest.fixture
@@ -441,10 +444,11 @@ class FakeTraining:
     def __init__(self) -> None:
         self.calls: list[tuple[int, list[list[str]], int]] = []
 
-    def learn(self, photos, words, seed, log):
+    def learn(self, photos, words, seed, progress, folder):
         assert all(photo.shape == (32, 24, 3) for photo in photos)
         self.calls.append((len(photos), [list(labels) for labels in words], seed))
-        log("epoch 1")
+        progress("learning: epoch 1", 1, 1)
+        assert folder.is_dir()
         return Means(False)
 
     @property
@@ -468,7 +472,8 @@ def test_extractors_are_trained_once_on_training_products(table, tmp_path, monke
     train = {i for i, split in enumerate(_splits(data)) if split == "train"}
     assert count == len(words) == len(train)
     assert seed == 0
-    assert words[0] == sorted({f"brand{min(train)}", *SHOP[min(train)].title.lower().split()[1:]})
+    texts = [{singular(word) for word in SHOP[i].title.lower().split()} for i in sorted(train)]
+    assert words == [sorted(own) for own in texts]
     assert len(data.store) == 90
 
 

@@ -13,6 +13,7 @@ from shopsight.errors import UsageError
 from shopsight.formats.click_logs import Click
 from shopsight.metrics.evaluate import bootstrap_interval
 from shopsight.prepare.photos.candidate_pools import build_pools
+from shopsight.prepare.photos.given_pools import QueryInputs
 from shopsight.prepare.photos.product_words import ProductWords, query_key
 from shopsight.prepare.photos.queries_and_splits import (
     QueriesAndSplits,
@@ -54,10 +55,10 @@ def shop(
     rows: Any, config: QueryGenerationConfig | None = None, seed: int = 0, **options: Any
 ) -> QueriesAndSplits:
     photos = options.pop("photos", [b""] * len(rows.ids))
-    clicks = options.pop("clicks", None)
+    inputs = QueryInputs(options.pop("clicks", None))
     columns = PhotoColumnsConfig(**options)
     settings = PhotosSettings(columns=columns, queries=config or QueryGenerationConfig(), seed=seed)
-    return make_queries_and_splits(rows, photos, settings, clicks)
+    return make_queries_and_splits(rows, photos, settings, inputs)
 
 
 def keys(split: Any) -> set[tuple[str, ...]]:

@@ -13,6 +13,7 @@ from shopsight.config import PhotosConfig
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import DataError, OutputError, UsageError
 from shopsight.prepare.photos.extract_regions import RegionSource
+from shopsight.prepare.photos.given_pools import QueryInputs
 from shopsight.prepare.photos.ingest import prepare_photos
 from shopsight.prepare.photos.shards import merge_shards, prepare_shard
 
@@ -54,7 +55,9 @@ def test_with_a_log_and_with_what_was_left_out(tmp_path):
     log.write_text("\n".join(["query,id,clicks", *rows]))
     skip = PhotosConfig(workers=1, vocabulary_size=200, on_error="skip")
     config = replace(settings(), photos=skip)
-    whole = prepare_photos(str(table), tmp_path / "whole", means(), config, clicks=log)
+    whole = prepare_photos(
+        str(table), tmp_path / "whole", means(), config, queries=QueryInputs.read(log)
+    )
     shards = in_shards(table, tmp_path, 3, settings=config)
     merged = merge_shards(shards, tmp_path / "merged", clicks=log)
     assert tree(merged.path) == tree(whole.path)

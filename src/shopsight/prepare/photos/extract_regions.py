@@ -18,7 +18,7 @@ from shopsight.data.photo_store import PHOTOS
 from shopsight.formats.images import decode_photo
 from shopsight.formats.processes import process_pool
 from shopsight.prepare.photos.writers import photo_offsets
-from shopsight.types import Extractor, IntArray, Photo, PhotoRegions
+from shopsight.types import Extractor, IntArray, Photo, PhotoRegions, Progress
 
 BATCH = 64
 """Photos per extractor call. Batches are aligned to the first product, so that a resumed run
@@ -26,8 +26,8 @@ extracts every photo in the same batch: batched networks may round differently o
 _TASK = 8  # photos per task of a process: small enough to balance, large enough to amortise
 
 
-Train = Callable[[Sequence[Photo], Sequence[Sequence[str]], int, Callable[[str], None]], Extractor]
-"""Train an extractor: photos, words of each, seed, and a callback for messages."""
+Train = Callable[[Sequence[Photo], Sequence[Sequence[str]], int, Progress, Path], Extractor]
+"""Train an extractor: photos, words of each, seed, progress, and a folder for checkpoints."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Turn a table of products with photos into a prepared folder: streaming and resumable.
 
-First every row is read and its photo stored as a small JPEG. Then, with ``--learn``, a network is
+First every row is read and its photo stored as a small JPEG. Then, with ``--learn``, networks are
 trained on the photos of the training products. Then the regions of the stored photos are extracted.
 The tables come last. Each step resumes where it was interrupted.
 """
@@ -15,14 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from shopsight.data.dataset import PREPARED, PreparedData
-from shopsight.errors import InputError
+from shopsight.errors import InputError, UsageError
 from shopsight.formats.atomic import atomic_folder
-from shopsight.formats.checksums import file_fingerprint
-from shopsight.formats.click_logs import Click, read_clicks
 from shopsight.formats.dataset_tables import open_table
 from shopsight.formats.processes import process_pool
 from shopsight.formats.tables import Table
-from shopsight.prepare.journal import EXTRACTOR, Journal, open_journal
+from shopsight.prepare.journal import EXTRACTOR, SPOOL, Journal, open_journal
 from shopsight.prepare.output_dir import is_prepared, publish
 from shopsight.prepare.photos.columns import PhotoColumns, find_columns
 from shopsight.prepare.photos.extract_regions import (
@@ -31,6 +29,7 @@ from shopsight.prepare.photos.extract_regions import (
     extract_all,
 )
 from shopsight.prepare.photos.finish import finish
+from shopsight.prepare.photos.given_pools import QueryInputs
 from shopsight.prepare.photos.photo_reader import PhotoReader, decode_photos
 from shopsight.prepare.photos.queries_and_splits import (
     QueriesAndSplits,
@@ -48,7 +47,7 @@ def prepare_photos(
     region_source: RegionSource,
     settings: PhotosSettings | None = None,
     *,
-    clicks: Path | str | None = None,
+    queries: QueryInputs | None = None,
     force: bool = False,
     progress: Progress = no_progress,
 ) -> PreparedData:
@@ -62,16 +61,16 @@ def prepare_photos(
         UsageError: a column that does not exist.
         OutputError: ``out`` exists and is something else, or cannot be written.
     """
-    inputs = PhotoInputs(str(table), settings or PhotosSettings(), region_source, clicks)
+    inputs = PhotoInputs(str(table), settings or PhotosSettings(), region_source, queries)
     out = Path(out)
     if is_prepared(out, inputs.path, inputs.fingerprint, force=force):
         return PreparedData.open(out)
     with open_ingest(out, inputs, inputs.fingerprint, progress) as ingest:
         ingest.read(0, len(inputs.table))
-        rows, queries = read_queries_and_splits(ingest.partial, inputs.settings, inputs.clicks)
-        ingest.extract(queries)
+        rows, splits = read_queries_and_splits(ingest.partial, inputs.settings, inputs.queries)
+        ingest.extract(splits)
         progress("finishing", 0, 0)
-        finish(ingest.partial, ingest.state, rows, queries, ingest.info(), inputs.vocabulary)
+        finish(ingest.partial, ingest.state, rows, splits, ingest.info(), inputs.vocabulary)
         publish(out)
     return PreparedData.open(out)
 
@@ -84,7 +83,7 @@ class PhotoInputs:
         table: str,
         settings: PhotosSettings,
         region_source: RegionSource,
-        clicks: Path | str | None = None,
+        queries: QueryInputs | None = None,
     ) -> None:
         self.settings, self.region_source = settings, region_source
         self.path = Path(table)
@@ -95,19 +94,14 @@ class PhotoInputs:
         if not len(self.table):
             raise InputError("no row in the table", path=table)
         self.vocabulary = vocabulary_or_size(settings.photos)
-        self.clicks, log_fingerprint = open_click_log(clicks)
+        self.queries = queries or QueryInputs()
+        if self.queries.pools and not settings.columns.split_column:
+            raise UsageError("--pools needs --split-column, which tells the training products")
         self.table_fingerprint = (
             f"format={PREPARED.version}; table:{self.table.fingerprint()}; "
             f"{json.dumps(settings.as_dict())}; {json.dumps(region_source.settings)}"
         )
-        self.fingerprint = f"{self.table_fingerprint}; {log_fingerprint}"
-
-
-def open_click_log(path: Path | str | None) -> tuple[list[Click] | None, str]:
-    """The clicks of a log, if any, and its part of the fingerprint."""
-    if path is None:
-        return None, "clicks:none"
-    return read_clicks(Path(path)), f"clicks:{file_fingerprint(Path(path))}"
+        self.fingerprint = f"{self.table_fingerprint}; {self.queries.fingerprint}"
 
 
 class PhotoIngest:
@@ -202,12 +196,8 @@ class PhotoIngest:
         assert queries is not None
         products, words = queries.training_words()
         self._progress("learning", 0, 0)
-        return learn(
-            StoredPhotos(self.partial, products),
-            words,
-            self._inputs.settings.seed,
-            lambda message: self._progress(f"learning: {message}", 0, 0),
-        )
+        seed, spool = self._inputs.settings.seed, self.partial / SPOOL
+        return learn(StoredPhotos(self.partial, products), words, seed, self._progress, spool)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from shopsight.errors import pluralise
 from shopsight.formats.click_logs import Click
 from shopsight.prepare.photos.candidate_pools import Pool, build_pools
 from shopsight.prepare.photos.extract_regions import StoredPhotos
+from shopsight.prepare.photos.given_pools import QueryInputs
 from shopsight.prepare.photos.product_words import ProductWords, generate_queries, query_key
 from shopsight.prepare.photos.settings import PhotosSettings
 from shopsight.prepare.photos.splits import (
@@ -43,41 +44,38 @@ class QueriesAndSplits:
     warnings: list[str]
 
     def training_words(self) -> tuple[IntArray, list[list[str]]]:
-        """The n training products, and the words of each text; of its queries without texts."""
-        products = np.flatnonzero(self.splits == 0)
-        labels = [sorted(self.words.word_sets[i]) for i in products.tolist()]
-        return products, labels if any(labels) else self._query_words(products)
-
-    def _query_words(self, products: IntArray) -> list[list[str]]:
-        words: list[set[str]] = [set() for _ in self.splits]
+        """The n training products, and the words of each one's text and training queries."""
+        words: list[set[str]] = [set(own) for own in self.words.word_sets]
         for split in self.rows:
             if split.name == TRAIN:
                 keys = [query_key(text) for text in split.texts.to_pylist()]
                 for query, product in zip(split.queries, split.products, strict=True):
                     words[product].update(keys[query])
-        return [sorted(words[i]) for i in products.tolist()]
+        products = np.flatnonzero(self.splits == 0)
+        return products, [sorted(words[i]) for i in products.tolist()]
 
 
 def read_queries_and_splits(
-    partial: Path, settings: PhotosSettings, clicks: Sequence[Click] | None
+    partial: Path, settings: PhotosSettings, inputs: QueryInputs
 ) -> tuple[ProductRows, QueriesAndSplits]:
     """The stored products of a preparation, with their queries and splits."""
     rows = ProductRows(partial)
-    return rows, make_queries_and_splits(rows, StoredPhotos(partial).digests(), settings, clicks)
+    return rows, make_queries_and_splits(rows, StoredPhotos(partial).digests(), settings, inputs)
 
 
 def make_queries_and_splits(
     rows: ProductRows,
     photos: Sequence[bytes],
     settings: PhotosSettings,
-    clicks: Sequence[Click] | None = None,
+    inputs: QueryInputs | None = None,
 ) -> QueriesAndSplits:
     """Queries, training pairs and pools; no query and no product is in two splits.
 
     Queries come from the click log, else from the query column, else from the texts. ``photos``
-    (P,) are digests of the products' photos, empty for products without one.
+    (P,) are digests of the products' photos, empty for products without one. Given pools are taken
+    as they are, and training keeps all queries.
     """
-    config, seed = settings.queries, settings.seed
+    config, seed, inputs = settings.queries, settings.seed, inputs or QueryInputs()
     warnings: list[str] = []
     if settings.columns.split_column:
         splits = named_splits(rows.splits, warnings)
@@ -85,23 +83,22 @@ def make_queries_and_splits(
     else:
         splits = draw_splits(rows.ids, photos, config, seed)
     words = ProductWords.from_texts(rows.texts, config)
-    queries, origin = _all_queries(rows, words, settings, clicks, warnings)
-    selector = EvalQuerySelector(queries, splits, words, origin == "text", config, seed)
-    query_ids = map(str, itertools.count(1))  # distinct across all splits
-    evaluation = []
-    for name in EVALUATION:
-        split = SPLITS.index(name)
-        products = np.flatnonzero(splits == split)
-        if not len(products):
-            continue
-        # A generator per split: a larger valid split leaves the pools of testA as they are.
-        rng = np.random.default_rng([seed, split])
-        pools = build_pools(selector.select(split), products, words, config, rng)
-        if pools:
-            evaluation.append(_evaluation_rows(name, pools, rows.ids, query_ids))
-        else:
-            warnings.append(f"{name}: no query has a relevant product in it, so it has no pools")
-    train, dropped = _train_rows(queries, splits, selector.taken, query_ids)
+    queries, origin = _all_queries(rows, words, settings, inputs.clicks, warnings)
+    if inputs.pools:
+        evaluation = [pools.rows(rows.ids, splits) for pools in inputs.pools]
+        taken = {query for split in evaluation for query in split.query_ids.to_pylist()}
+        train_ids = (query for query in map(str, itertools.count(1)) if query not in taken)
+        train, dropped = _train_rows(queries, splits, set(), train_ids)
+        warnings += _shared_queries(train, evaluation)
+    else:
+        selector = EvalQuerySelector(queries, splits, words, origin == "text", config, seed)
+        query_ids = map(str, itertools.count(1))  # distinct across all splits
+        evaluation = []
+        for name in EVALUATION:
+            pools = _generated_pools(name, selector, (splits, words), settings, warnings)
+            if pools:
+                evaluation.append(_evaluation_rows(name, pools, rows.ids, query_ids))
+        train, dropped = _train_rows(queries, splits, selector.taken, query_ids)
     if not len(train.queries):
         warnings.append("train: no query is left to learn from")
     info = {
@@ -112,6 +109,37 @@ def make_queries_and_splits(
     }
     kept = [train, *evaluation] if len(train.queries) else evaluation
     return QueriesAndSplits(words, splits, kept, info, warnings)
+
+
+def _generated_pools(
+    name: str,
+    selector: EvalQuerySelector,
+    products: tuple[IntArray, ProductWords],
+    settings: PhotosSettings,
+    warnings: list[str],
+) -> list[Pool]:
+    """The pools of an evaluation split, from the splits and the words of P products."""
+    splits, words = products
+    split = SPLITS.index(name)
+    members = np.flatnonzero(splits == split)
+    if not len(members):
+        return []
+    # A generator per split: a larger valid split leaves the pools of testA as they are.
+    rng = np.random.default_rng([settings.seed, split])
+    pools = build_pools(selector.select(split), members, words, settings.queries, rng)
+    if not pools:
+        warnings.append(f"{name}: no query has a relevant product in it, so it has no pools")
+    return pools
+
+
+def _shared_queries(train: SplitRows, evaluation: Sequence[SplitRows]) -> list[str]:
+    known = set(map(query_key, train.texts.to_pylist()))
+    shared = {s.name: sum(query_key(q) in known for q in s.texts.to_pylist()) for s in evaluation}
+    return [
+        f"{name}: {pluralise(count, 'query', 'queries')} of the given pools also in train"
+        for name, count in shared.items()
+        if count
+    ]
 
 
 def _all_queries(

@@ -24,7 +24,8 @@ from shopsight.prepare.journal import DATA, EXTRACTOR, SPOOL, Journal, open_jour
 from shopsight.prepare.output_dir import check_output_dir, has_content, is_prepared, publish
 from shopsight.prepare.photos.extract_regions import BATCH, RegionSource, StoredPhotos
 from shopsight.prepare.photos.finish import finish
-from shopsight.prepare.photos.ingest import PhotoInputs, open_click_log, open_ingest
+from shopsight.prepare.photos.given_pools import QueryInputs
+from shopsight.prepare.photos.ingest import PhotoInputs, open_ingest
 from shopsight.prepare.photos.queries_and_splits import read_queries_and_splits
 from shopsight.prepare.photos.settings import PhotosSettings
 from shopsight.prepare.photos.writers import (
@@ -119,16 +120,16 @@ def merge_shards(
         check_output_dir(out, part.folder)
     if has_content(out) and not force:
         raise OutputError(f"{out} exists; choose another --out, or replace it with --force")
-    click_log, log_fingerprint = open_click_log(clicks)
+    query_inputs = QueryInputs.read(clicks)
     first = parts[0].manifest
     info = first["info"]
     settings = PhotosSettings.from_dict(info["settings"])
     vocabulary = vocabulary_or_size(settings.photos)
-    fingerprint = f"{first['table_fingerprint']}; {log_fingerprint}"
+    fingerprint = f"{first['table_fingerprint']}; {query_inputs.fingerprint}"
     # Copying is quick, so an interrupted merge starts over.
     with open_journal(out, PhotosState, fingerprint, resume=False) as journal:
         _concatenate(journal, parts, settings, skip_duplicates=on_error == "skip")
-        rows, queries = read_queries_and_splits(journal.folder, settings, click_log)
+        rows, queries = read_queries_and_splits(journal.folder, settings, query_inputs)
         if info["extractor"].get("name") == "features":  # each shard has some of the labels
             info["extractor"]["label_names"] = journal.state.label_names
         finish(journal.folder, journal.state, rows, queries, info, vocabulary)
