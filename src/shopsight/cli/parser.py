@@ -111,7 +111,8 @@ class Parser(jsonargparse.ArgumentParser):  # type: ignore[misc,unused-ignore]
         added: list[str] = super().add_class_arguments(kind, key, skip=skip)
         for f in lists:
             options: dict[str, Any] = _value_options(str(f.type))
-            options |= {"default": list(f.default), "help": " ".join(texts[f.name].split())}
+            default: Any = f.default
+            options |= {"default": list(default), "help": " ".join(str(texts[f.name]).split())}
             name = f"{key}.{f.name}" if key else f.name.replace("_", "-")
             self.add_argument(f"--{name}", metavar=f.name[:-1].upper(), **options)
         for option, action in list(self._option_string_actions.items()):

@@ -75,9 +75,8 @@ def _photos(argv: list[str]) -> None:
     ]
     parser = Parser("prepare photos", prepare_photos, examples)
     add = parser.add_argument
-    parser.add_parameters(
-        prepare_photos, "out", out="DATA", text="COL", clicks="FILE", pools="FILE"
-    )
+    values = {"out": "DATA", "text": "COL", "clicks": "FILE", "pools": "FILE"}
+    parser.add_parameters(prepare_photos, "out", **values)
     text = "fine-tune an extractor on the catalogue's own photos and words"
     add("--learn", action="store_true", help=text)
     add("--shard", metavar="I/N", help="do part I of N; prepare merge joins them")
