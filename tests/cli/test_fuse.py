@@ -83,11 +83,12 @@ def test_reports_missing_pairs(folder: Path, capsys: pytest.CaptureFixture[str])
 
 
 def test_invalid_input(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "scores.json").write_text('{"1": {"a": 2.5}}')
     for arguments, message in (
         ((), "fitting weights needs --answers; or give --weights, or --method rrf"),
         (("--weights", "1"), "2 runs need 2 finite weights"),
         (("--answers", "answers.json", "--metric", "foo"), "unknown metric 'foo'"),
-        (("--answers", "first.json"), "grade 2.0 is not a whole number"),
+        (("--answers", "scores.json"), "grade 2.5 is not a whole number"),
         (("--answers", "answers.json", "--folds", "1"), "folds must be at least 2, not 1"),
         (("--weights", "1", "1", "--metric", "foo"), "unknown metric 'foo' (known: ndcg,"),
         (("--weights", "1", "x"), "--weights must be a number, not 'x'"),

@@ -51,3 +51,19 @@ def test_a_log_in_parquet_names_rows(tmp_path):
     pq.write_table(pa.table({"query": ["a", None], "id": [1, 2]}), path)
     with pytest.raises(InputError, match="row 2, column query: empty query"):
         read_clicks(path)
+
+
+def test_whole_floats_and_zero_are_whole_numbers(tmp_path):
+    (tmp_path / "log.csv").write_text("query,id,clicks\nx,0,3.0\ny,a,0.0\n")
+    assert read_clicks(tmp_path / "log.csv") == [Click("x", "0", 3)]
+    (tmp_path / "log.jsonl").write_text(
+        '{"query": "x", "id": 0, "clicks": 2.0}\n{"query": "x", "id": 7.0, "clicks": "1"}\n'
+    )
+    assert read_clicks(tmp_path / "log.jsonl") == [Click("x", "0", 2), Click("x", "7", 1)]
+
+
+@pytest.mark.parametrize("clicks", ["1.5", "nan", "1e3", "-2", "inf", "true"])
+def test_other_numbers_are_not_counts(tmp_path, clicks):
+    (tmp_path / "log.csv").write_text(f"query,id,clicks\nx,1,{clicks}\n")
+    with pytest.raises(InputError, match="line 2, column clicks"):
+        read_clicks(tmp_path / "log.csv")

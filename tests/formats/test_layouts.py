@@ -107,7 +107,6 @@ RELEVANT = {
     "wide, cut": ["query_id,product1,product2", "7,x1,x3", "8,x2"],
     "lines": ["7 x1 x3", "8 x2"],
     "pairs": ["7,x1", "8,x2", "7,x3"],
-    "pairs under a header": ["qid,docno", "7,x1", "8,x2", "7,x3"],
     "json": ['{"7": ["x1", "x3"], "8": ["x2"]}'],
 }
 
@@ -167,6 +166,7 @@ def test_ambiguous_runs(tmp_path: Path, text: str, readings: str) -> None:
         ("7,[[0.5, 'a']]\n", "this looks like a run, not answers"),
         ("1,a,1\n1,a,1\n", "line 2: duplicate product 'a' for query '1'"),
         ("1 0 a 1\n1 0 b nan\n", "line 2, column 4: grade 'nan' is not a whole number"),
+        ("qid,docno\n7,x1\n", "line 1: the header names no grade column; add a column grade"),
         ("query_id,product1\n1,a,b\n", "line 2: 3 columns, where the header has 2"),
     ],
 )

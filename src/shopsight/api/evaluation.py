@@ -24,6 +24,7 @@ from shopsight.config import ClickLabelConfig, CompareConfig, EvaluateConfig, Fu
 from shopsight.errors import InputError, UsageError, pluralise
 from shopsight.formats.atomic import write_json
 from shopsight.formats.submission import write_submission
+from shopsight.metrics.coverage import coverage_warnings, require_common_queries
 from shopsight.metrics.evaluate import (
     Estimate,
     Evaluation,
@@ -75,8 +76,10 @@ def evaluate(
     0.5
     """
     (config,) = build_settings({**settings, "metrics": metrics}, *settings_of(evaluate))
-    result = evaluate_run(as_run(run), as_qrels(answers), config, seed)
-    _warn_coverage(result)
+    ranking, qrels = as_run(run), as_qrels(answers)
+    require_common_queries(ranking, qrels.relevance)
+    result = evaluate_run(ranking, qrels, config, seed)
+    _warn_coverage(result, ranking, qrels)
     return result
 
 
@@ -100,9 +103,12 @@ def compare(
         UsageError: fewer than two runs.
     """
     evaluation, config = build_settings({**settings, "metrics": metrics}, *settings_of(compare))
-    result = compare_runs(as_runs(runs), as_qrels(answers), config, evaluation, seed)
-    for member in result.evaluations:
-        _warn_coverage(member)
+    rankings, qrels = as_runs(runs), as_qrels(answers)
+    for run in rankings:
+        require_common_queries(run, qrels.relevance)
+    result = compare_runs(rankings, qrels, config, evaluation, seed)
+    for run, member in zip(rankings, result.evaluations, strict=True):
+        _warn_coverage(member, run, qrels)
     return result
 
 
@@ -180,14 +186,21 @@ def fuse(
     if answers is None and weights is None and config.method != "rrf":
         raise UsageError("fitting weights needs --answers; or give --weights, or --method rrf")
     parse_metric(metric)
-    aligned = align(as_runs(runs))
+    rankings = as_runs(runs)
+    for member in rankings[1:]:
+        require_common_queries(member, rankings[0].pools.query_ids, rankings[0].name)
+    aligned = align(rankings)
     _warn_filled(aligned)
     if weights is None and config.method == "rrf":
         weights = (1.0 / len(runs),) * len(runs)
     members: dict[str, Estimate] = {}
     fused: dict[str, Estimate] = {}
     if answers is not None:
-        evaluator = Evaluator(as_qrels(answers))
+        qrels = as_qrels(answers)
+        for member in rankings:
+            require_common_queries(member, qrels.relevance)
+            _warn_spelling(member, qrels)
+        evaluator = Evaluator(qrels)
 
         def score(run: types.Run) -> FloatArray:
             return evaluator.per_query(run, metric)
@@ -340,7 +353,8 @@ def _prepared(pools: Any) -> PreparedData | None:
     return PreparedData.open(pools)
 
 
-def _warn_coverage(result: Evaluation) -> None:
+def _warn_coverage(result: Evaluation, run: types.Run, qrels: types.Qrels) -> None:
+    _warn_spelling(run, qrels)
     for queries, meaning in (
         (result.unranked, "queries with answers that are not ranked, counted as 0"),
         (result.ignored, "ranked queries without answers, left out"),
@@ -348,6 +362,11 @@ def _warn_coverage(result: Evaluation) -> None:
     ):
         if queries:
             log.warning("%s: %s: %s", result.name, meaning, abbreviated(queries))
+
+
+def _warn_spelling(run: types.Run, qrels: types.Qrels) -> None:
+    for warning in coverage_warnings(run, qrels):
+        log.warning("%s: %s", run.name, warning)
 
 
 def _warn_filled(aligned: Aligned) -> None:

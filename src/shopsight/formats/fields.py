@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +54,25 @@ def parse_id(value: Any, noun: str) -> str:
     if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
         raise ValueError(f"{noun} {value!a} is not valid text")
     return value
+
+
+def loose_id(text: str) -> str:
+    """An id without what is lost on the way: blanks, case, leading zeros, the ".0" of a float.
+
+    >>> loose_id(" 007.0"), loose_id("7"), loose_id("A-00"), loose_id("000")
+    ('7', '7', 'a-00', '0')
+    """
+    text = re.sub(r"(?<=[0-9])\.0+$", "", unicodedata.normalize("NFKC", text).strip().casefold())
+    return text.lstrip("0") or text[:1]
+
+
+def unlike_ids(ours: Sequence[str], theirs: Sequence[str]) -> tuple[str, str, str]:
+    """An id of either side, which mean the same if possible, and words about how they differ."""
+    by_key = {loose_id(text): text for text in ours}
+    for text in theirs:
+        if (other := by_key.get(loose_id(text), text)) != text:
+            return other, text, ", which differ only in zeros, blanks, case or a decimal point"
+    return ours[0] if ours else "", theirs[0] if theirs else "", ""
 
 
 def parse_score(value: Any) -> float:

@@ -11,6 +11,7 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -74,13 +75,11 @@ def split_line(line: str, separator: str | None) -> Cells:
     """
     if separator in (None, "\t"):
         return line.split(separator)
-    if '"' in line:
-        try:
-            quoted = csv.reader([line], delimiter=separator, strict=True, skipinitialspace=True)
-            return [cell.strip() for cell in next(quoted)]
-        except csv.Error:
-            pass
-    return [cell.strip() for cell in line.split(separator)]
+    cells = line.split(separator)
+    if '"' in line and line.count('"') % 2 == 0:
+        with suppress(csv.Error):
+            cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True))
+    return [cell.strip() for cell in cells]
 
 
 def clean_cell(cell: str) -> str:
@@ -163,6 +162,10 @@ def headed(
         if columns.grades:
             raise ValueError("the header names grades: this looks like answers, not a run")
         raise ValueError(f"the header names no score column; {KNOWN_NAMES}")
+    if value is None and kind == "answers":
+        # Candidates would all be relevant, without a word.
+        remedy = "add a column grade, or leave out the header if every line is a relevant product"
+        raise ValueError(f"the header names no grade column; {remedy}")
     return Layout(
         "table", separator, width, query, product, value, text, True, kind == "run" and not found
     )

@@ -163,6 +163,13 @@ def test_results_depend_on_the_seed_alone():
     assert not np.array_equal(first.splits, other.splits)
 
 
+def test_a_click_log_of_other_products_is_an_error():
+    rows = catalogue(20)
+    rows.ids = [f"{i}.0" for i in range(1, 21)]
+    with pytest.raises(UsageError, match=r"the log has '7', the products '7.0', which differ only"):
+        shop(rows, clicks=[Click("red", "7", 1), Click("red", "x", 2)])
+
+
 def test_a_click_log():
     rows = catalogue(1000)
     rng = np.random.default_rng(1)

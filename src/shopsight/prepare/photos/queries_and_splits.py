@@ -12,8 +12,9 @@ import pyarrow as pa
 import xxhash
 
 from shopsight.data.split_names import TRAIN
-from shopsight.errors import pluralise
+from shopsight.errors import UsageError, pluralise
 from shopsight.formats.click_logs import Click
+from shopsight.formats.fields import unlike_ids
 from shopsight.prepare.photos.candidate_pools import Pool, build_pools
 from shopsight.prepare.photos.extract_regions import StoredPhotos
 from shopsight.prepare.photos.given_pools import QueryInputs
@@ -176,16 +177,21 @@ def _from_log(
 ) -> list[ProductQuery]:
     index = {product_id: i for i, product_id in enumerate(rows.ids)}
     products: dict[str, list[tuple[int, int]]] = {}
-    unknown = 0
+    unknown: list[str] = []
     for click in clicks:
         product = index.get(click.product_id)
         if product is None:
-            unknown += 1
+            unknown.append(click.product_id)
         else:
             products.setdefault(click.query, []).append((-click.clicks, product))
     if unknown:
-        pairs = pluralise(unknown, "pair")
-        warnings.append(f"{pairs} of the click log left out: no such product was prepared")
+        prepared, clicked, alike = unlike_ids(rows.ids, unknown)
+        spelling = f" (the log has {clicked!r}, the products {prepared!r}{alike})"
+        if not products:
+            raise UsageError(f"no product of the click log was prepared{spelling}")
+        pairs = pluralise(len(unknown), "pair")
+        reason = f"no such product was prepared{spelling if alike else ''}"
+        warnings.append(f"{pairs} of the click log left out: {reason}")
     return [ProductQuery(text, [p for _, p in sorted(pairs)]) for text, pairs in products.items()]
 
 
