@@ -10,13 +10,15 @@ import io
 import itertools
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from PIL import Image, ImageDraw
 
 from shopsight.search.errors import FilterError, PhotoError, UnknownProductError
+from shopsight.search.options import SearchOptions
 from shopsight.search.results import Explanation, Facet, Hit, Product, Results, WordMatched
 from shopsight.types import Box
 
@@ -60,16 +62,8 @@ class FakeShop:
     def search(self, query: str, k: int = 10, **options: Any) -> Results:
         return self.search_many([query], k, **options)[0]
 
-    def search_many(
-        self,
-        queries: Sequence[str],
-        k: int = 10,
-        *,
-        filters: Mapping[str, str] | None = None,
-        candidates: int | None = None,
-        rerank: bool = True,
-        explain: bool = False,
-    ) -> list[Results]:
+    def search_many(self, queries: Sequence[str], k: int = 10, **given: Any) -> list[Results]:
+        options = SearchOptions(k, **given)
         self.batches.append(len(queries))
         self.threads.add(threading.current_thread().name)
         self.hold.wait(30)
@@ -77,17 +71,15 @@ class FakeShop:
             time.sleep(self.delay)
         if any("!crash" in query for query in queries):
             raise RuntimeError("/secret/place/index.json: broken")
-        allowed = self._allowed(filters)
-        return [self._search(query, k, allowed, explain) for query in queries]
+        return [self._search(query, options) for query in queries]
 
-    def similar(self, product_id: str, k: int = 10, *, filters: Any = None) -> Results:
+    def similar(self, product_id: str, k: int = 10, **given: Any) -> Results:
         fields = self._fields(product_id)
         query = f"{fields['colour']} {fields['pattern']} {fields['kind']}"
-        results = self._search(query, k + 1, self._allowed(filters), explain=False)
-        hits = tuple(hit for hit in results.hits if hit.product_id != product_id)[:k]
-        return Results(product_id, hits, (), results.seconds, results.total)
+        results = self._search(query, SearchOptions(k, **given), {product_id})
+        return replace(results, query=product_id, unknown_words=())
 
-    def search_photo(self, photo: bytes, k: int = 10, *, filters: Any = None) -> Results:
+    def search_photo(self, photo: bytes, k: int = 10, **given: Any) -> Results:
         try:
             image = Image.open(io.BytesIO(photo))
             if image.width * image.height > 40_000_000:
@@ -97,8 +89,7 @@ class FakeShop:
             raise PhotoError("the photo cannot be read") from error
         colour = min(COLOURS, key=lambda name: sum(
             (a - b) ** 2 for a, b in zip(COLOURS[name], middle, strict=True)))  # fmt: skip
-        results = self._search(colour, k, self._allowed(filters), explain=False)
-        return Results("", results.hits, (), results.seconds, results.total)
+        return replace(self._search(colour, SearchOptions(k, **given)), query="", unknown_words=())
 
     def product(self, product_id: str) -> Product:
         fields = self._fields(product_id)
@@ -111,20 +102,7 @@ class FakeShop:
         )
 
     def facets(self) -> tuple[Facet, ...]:
-        def counts(name: str) -> dict[str, int]:
-            values = [fields[name] for fields in self.products.values()]
-            return {value: values.count(value) for value in sorted(set(values))}
-
-        prices = [fields["price"] for fields in self.products.values()]
-        stock = [fields["in_stock"] for fields in self.products.values()]
-        return (
-            Facet("kind", "choice", counts("kind")),
-            Facet("colour", "choice", counts("colour")),
-            Facet("pattern", "choice", counts("pattern")),
-            Facet("price", "number", {}, min(prices), max(prices)),
-            Facet("in_stock", "flag", {"true": sum(stock), "false": len(stock) - sum(stock)}),
-            Facet("title", "text"),
-        )
+        return _facets(self.products.values())
 
     def info(self) -> dict[str, Any]:
         return {
@@ -142,30 +120,65 @@ class FakeShop:
             raise UnknownProductError(product_id)
         return self.products[product_id]
 
-    def _allowed(self, filters: Mapping[str, str] | None) -> dict[str, dict[str, Any]]:
-        allowed = self.products
-        for field, value in (filters or {}).items():
-            if field not in ("kind", "colour", "pattern", "price", "in_stock", "title"):
-                raise FilterError(f"unknown field {field!a}")
-            allowed = {i: f for i, f in allowed.items() if _fits(f[field], value)}
-        return allowed
-
-    def _search(self, query: str, k: int, allowed: dict[str, Any], explain: bool) -> Results:
+    def _search(self, query: str, options: SearchOptions, without: Collection[str] = ()) -> Results:
         words = query.split()
         known = {*KINDS, *COLOURS, *PATTERNS} | LEFT_OUT
-        hits = []
-        for product_id, fields in allowed.items():
+        hits, every = [], []
+        first = next(iter(self.products.values()))
+        _meets(first, options.filters)  # an unknown field, even so
+        if options.sort.removeprefix("-") not in ("", *first):
+            raise FilterError(f"unknown field {options.sort!a}")
+        for product_id, fields in self.products.items():
             features = {fields["kind"], fields["colour"], fields["pattern"]}
             terms = [word.lower().strip(",.") for word in words]
             score = sum(term in features for term in terms) / max(len(terms), 1)
-            if score > 0:
+            if (score == 0 and words) or product_id in without:
+                continue
+            every.append(fields)
+            if _meets(fields, options.filters):
                 contributions = {"dual": 0.6 * score, "word-match": 0.4 * score - 0.05}
-                why = _explanation(words, fields, known) if explain else None
+                why = _explanation(words, fields, known) if options.explain else None
                 hits.append(Hit(product_id, score - 0.05, fields, contributions, why))
         hits.sort(key=lambda hit: -hit.score)
+        if field := options.sort.removeprefix("-"):
+            hits.sort(key=lambda hit: hit.fields[field], reverse=options.sort.startswith("-"))
         unknown = tuple(word for word in words if word.lower().strip(",.") not in known)
         seconds = {"encode": 0.004, "retrieve": 0.001, "rerank": 0.03}
-        return Results(query, tuple(hits[:k]), unknown, seconds, len(allowed))
+        facets = _facets(every, options.filters) if options.facets else ()
+        page = tuple(hits[options.offset : options.depth])
+        return Results(query, page, unknown, seconds, len(hits), options.offset, facets)
+
+
+def _facets(products: Collection[dict[str, Any]], filters: Any = ()) -> tuple[Facet, ...]:
+    """The counts of each field among the products that meet the filters of the others."""
+
+    def met(name: str) -> list[Any]:
+        others = [item for item in filters if item[0] != name]
+        return [fields[name] for fields in products if _meets(fields, others)]
+
+    def counts(name: str) -> dict[str, int]:
+        values = met(name)
+        return {value: values.count(value) for value in sorted(set(values))}
+
+    prices, stock = met("price"), met("in_stock")
+    return (
+        Facet("kind", "choice", counts("kind")),
+        Facet("colour", "choice", counts("colour")),
+        Facet("pattern", "choice", counts("pattern")),
+        Facet("price", "number", {}, min(prices, default=None), max(prices, default=None)),
+        Facet("in_stock", "flag", {"true": sum(stock), "false": len(stock) - sum(stock)}),
+        Facet("title", "text"),
+    )
+
+
+def _meets(fields: dict[str, Any], filters: Any) -> bool:
+    for name, values in filters:
+        field = name.removeprefix("-")
+        if field not in ("kind", "colour", "pattern", "price", "in_stock", "title", "link"):
+            raise FilterError(f"unknown field {field!a}")
+        if any(_fits(fields[field], value) for value in values) == name.startswith("-"):
+            return False
+    return True
 
 
 def _explanation(words: list[str], fields: dict[str, Any], known: set[str]) -> Explanation:

@@ -62,15 +62,29 @@ def test_without_impressions_all_clicks_of_the_query_count(tmp_path: Path) -> No
 
 def test_events_are_counted(tmp_path: Path) -> None:
     lines = [
-        '{"time": "t", "event": "search", "query": "X", "products": ["a", "b"]}',
-        '{"event": "search", "query": "x", "products": ["a"]}',
-        '{"event": "click", "query": "x", "product": "a"}',
-        '{"event": "click", "query": " ", "product": "a"}',
+        '{"time": "t", "version": 2, "kind": "search", "query": "X", "products": ["a", "b"]}',
+        '{"version": 2, "kind": "impression", "query": "x", "products": ["a"]}',
+        '{"version": 2, "kind": "click", "query": "x", "product": "a"}',
+        '{"version": 2, "kind": "click", "query": " ", "product": "a"}',
     ]
     log = read_click_log(written(tmp_path, "\n".join(lines)))
     assert (log.pairs["x"]["a"].clicks, log.pairs["x"]["a"].impressions) == (1, 2)
     assert (log.pairs["x"]["b"].clicks, log.pairs["x"]["b"].impressions) == (0, 1)
     assert (log.lines, log.empty) == (4, 1)
+
+
+def test_other_kinds_and_versions_are_ignored_and_counted(tmp_path: Path) -> None:
+    lines = [
+        '{"version": 2, "kind": "search", "query": "red hat", "products": ["a", "b"]}',
+        '{"version": 2, "kind": "click", "query": "red hat", "product": "a"}',
+        '{"version": 2, "kind": "purchase", "query": "red hat", "product": "b"}',
+        '{"version": 3, "kind": "click", "query": "red hat", "product": "b"}',
+        '{"event": "search", "query": "red h", "products": ["b"]}',
+        '{"event": "click", "query": "red h", "product": "b"}',
+    ]
+    log = read_click_log(written(tmp_path, "\n".join(lines)))
+    assert (log.lines, log.ignored, sorted(log.pairs)) == (6, 4, ["red hat"])
+    assert label_clicks(log, ClickLabelConfig(prior=0.1)) == {"red hat": {"a": 1}}
 
 
 def test_pairs_are_written_as_a_table(tmp_path: Path) -> None:
@@ -98,10 +112,12 @@ def test_pairs_are_written_as_a_table(tmp_path: Path) -> None:
         ("query,product_id,clicks\nx,,1\n", "line 2: empty product id"),
         ("product_id,clicks\na,1\n", "line 2: no column query; expected"),
         ('query,product_id,clicks\n"x,a,1\n', "broken table"),
-        ('{"event": "search", "query": "x"}', 'line 1: search event without "products"'),
-        ('{"event": "buy", "query": "x"}', "line 1: event 'buy' is neither search nor click"),
-        ('{"event": "click", "query": "x"}', "line 1: no column product_id; expected"),
-        ('{"event": "click", "query": 3}', "line 1: query 3 is not a string"),
+        (
+            '{"version": 2, "kind": "search", "query": "x"}',
+            'line 1: search event without "products"',
+        ),
+        ('{"version": 2, "kind": "click", "query": "x"}', "line 1: no column product_id; expected"),
+        ('{"version": 2, "kind": "click", "query": 3}', "line 1: query 3 is not a string"),
         ('{"query": "x"\n', "line 1: broken JSON"),
         ('{"query": "x", "product": "a", "clicks": true}', "clicks True is not"),
         ("{}\n[]\n", "line 1: no column query; expected"),

@@ -73,9 +73,9 @@ def mixed_run(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Run
 def index(
     mixed_run: RunFolder, shop_data: PreparedData, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """An index of the shop in float32 (read-only)."""
+    """An index of the shop in float32, in which every product matches (read-only)."""
     folder = tmp_path_factory.mktemp("index") / "index"
-    build_index(mixed_run, shop_data, folder, IndexConfig(precision="float32"))
+    build_index(mixed_run, shop_data, folder, IndexConfig(precision="float32", match_recall=0))
     return folder
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from fakeshop import FakeShop
+from shopsight.search.options import SearchOptions
 from shopsight.search.results import Results
-from shopsight.web.batching import Batcher, ClosedError, SearchOptions
+from shopsight.web.batching import Batcher, ClosedError
 
 
 def test_results_equal_those_of_single_searches() -> None:
@@ -50,13 +51,13 @@ def test_only_queries_with_equal_options_share_a_batch() -> None:
         return [Results(query, ()) for query in queries]
 
     batcher = Batcher(search_many, batch_size=10, wait=0.2)
-    filtered = SearchOptions(5, (("kind", "hat"),))
+    filtered = SearchOptions(5, filters={"kind": "hat"})
     options = [SearchOptions(k=5), SearchOptions(k=7), SearchOptions(k=5), filtered]
     futures = [batcher.submit(str(i), option) for i, option in enumerate(options)]
     assert [future.result(10).query for future in futures] == ["0", "1", "2", "3"]
     batcher.close()
     assert sorted(calls, key=str) == [
-        (["0", "2"], 5, None), (["1"], 7, None), (["3"], 5, {"kind": "hat"}),
+        (["0", "2"], 5, ()), (["1"], 7, ()), (["3"], 5, (("kind", ("hat",)),)),
     ]  # fmt: skip
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from fakeshop import FakeShop, draw
 from http_requests import EASY, serve_in_thread
-from shopsight.web.querylog import QueryLog
+from shopsight.web.jsonlog import QueryLog
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = playwright.expect

@@ -304,6 +304,7 @@ class ClickLabels:
     lines: int
     queries: int
     empty: int
+    ignored: int
     judged: int
     pairs: int
 
@@ -331,12 +332,16 @@ def judge(
     clicks = read_click_log(log)
     labels = label_clicks(clicks, config)
     if not labels:
-        raise UsageError(f"{log}: no product was clicked often enough; lower --min-clicks")
+        reason = "no product was clicked often enough; lower --min-clicks"
+        if clicks.ignored:
+            reason += f" ({pluralise(clicks.ignored, 'line')} of other kinds or versions ignored)"
+        raise UsageError(f"{log}: {reason}")
     write_json(out, labels)
     if pairs:
         write_pairs(clicks, labels, pairs)
     relevant = sum(map(len, labels.values()))
-    return ClickLabels(clicks.lines, len(clicks.pairs), clicks.empty, len(labels), relevant)
+    counts = (clicks.lines, len(clicks.pairs), clicks.empty, clicks.ignored, len(labels))
+    return ClickLabels(*counts, relevant)
 
 
 def _prepared(pools: Any) -> PreparedData | None:

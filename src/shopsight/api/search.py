@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -54,7 +54,7 @@ class SearchResults(Tabular):
             for rank, hit in enumerate(hits, start=1)
         )
         times = ", ".join(f"{n} {1000 * s:,.1f} ms" for n, s in self.results.seconds.items())
-        note = f"{self.results.total:,} candidate products; {times}"
+        note = f"{self.results.total:,} matching products; {times}"
         return [Grid(("", "product", "score", *names), rows, note)]
 
     def records(self) -> list[dict[str, Any]]:
@@ -155,31 +155,24 @@ class Index:
         return Searcher.open(self.path, self.engine)
 
     def search(
-        self,
-        query: str,
-        k: int = 10,
-        filters: Filters | None = None,
-        candidates: int | None = None,
-        rerank: bool = True,
-        explain: bool = False,
+        self, query: str, k: int = 10, filters: Filters | None = None, **options: Any
     ) -> SearchResults:
         """Search an index.
 
         The dual encoder retrieves candidates; the run's ensemble re-ranks them.
 
         Args:
-            query: text query.
+            query: text query; a blank one browses all products.
             k: maximum number of products.
-            filters: by field: a value, or a range such as "10..20", "..50", ">=10".
-            candidates: products to re-rank (default: the index's setting).
-            rerank: if False, products are scored by the cosine of the dual encoder.
-            explain: explain every product.
+            filters: by field: a value, a range such as "10..20", "..50", ">=10", or a list of
+                alternatives; "-field" excludes.
+            options: other fields of `shopsight.search.options.SearchOptions`: offset, sort,
+                candidates, rerank, explain, facets.
 
         Raises:
             UsageError: an unknown field or an invalid value of a filter.
         """
-        how: dict[str, Any] = {"candidates": candidates, "rerank": rerank, "explain": explain}
-        return self._shown(self.searcher.search(query, k, filters=_texts(filters), **how))
+        return self._shown(self.searcher.search(query, k, filters=_texts(filters), **options))
 
     def search_many(
         self, queries: Sequence[str], k: int = 10, filters: Filters | None = None, **options: Any
@@ -189,16 +182,18 @@ class Index:
         return [self._shown(results) for results in every]
 
     def similar(
-        self, product_id: str, k: int = 10, filters: Filters | None = None
+        self, product_id: str, k: int = 10, filters: Filters | None = None, offset: int = 0
     ) -> SearchResults:
         """Products similar to one in the index. Raises UsageError if it is not there."""
-        return self._shown(self.searcher.similar(product_id, k, filters=_texts(filters)))
+        chosen = _texts(filters)
+        return self._shown(self.searcher.similar(product_id, k, offset=offset, filters=chosen))
 
     def search_photo(
         self,
         photo: bytes | str | Path | NDArray[np.uint8],
         k: int = 10,
         filters: Filters | None = None,
+        offset: int = 0,
     ) -> SearchResults:
         """Products similar to a photo: a file, its bytes, or (H, W, 3) uint8 RGB.
 
@@ -207,7 +202,8 @@ class Index:
         """
         if isinstance(photo, str | Path):
             photo = _content(Path(photo))
-        return self._shown(self.searcher.search_photo(photo, k, filters=_texts(filters)))
+        chosen = _texts(filters)
+        return self._shown(self.searcher.search_photo(photo, k, offset=offset, filters=chosen))
 
     def add(self, data: Data, progress: Progress = no_progress) -> None:
         """Add the products of a prepared folder to an index, which may be searched meanwhile.
@@ -325,9 +321,14 @@ def _cell(hit: Hit, name: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
-def _texts(filters: Filters | None) -> dict[str, str]:
+def _texts(filters: Filters | None) -> dict[str, Any]:
     """Filter values as text: True is "true", 50 is "50"."""
+
+    def text(value: object) -> str:
+        return str(value).lower() if isinstance(value, bool) else str(value)
+
     return {
-        field: str(value).lower() if isinstance(value, bool) else str(value)
+        field: text(value) if isinstance(value, str) or not isinstance(value, Iterable)
+        else [text(item) for item in value]
         for field, value in (filters or {}).items()
-    }
+    }  # fmt: skip

@@ -62,5 +62,6 @@ def _judge(argv: list[str]) -> None:
         queries = pluralise(labels.queries, "query", "queries")
         print(
             f"{pluralise(labels.pairs, 'relevant product')} for {labels.judged:,} of {queries}"
-            f" ({pluralise(labels.lines, 'line')}); written: {args.out}"
+            f" ({pluralise(labels.lines, 'line')}, {labels.ignored:,} ignored: other kinds or"
+            f" versions); written: {args.out}"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from shopsight.api.search import Index, SearchResults, open_index
@@ -15,12 +15,15 @@ from shopsight.tables import Grid
 if TYPE_CHECKING:
     from shopsight.search.results import Explanation
 
+_OPTIONS = ("offset", "sort", "candidates", "rerank", "explain")
+
 
 def run(command: str, argv: list[str]) -> None:  # noqa: ARG001
     """Run ``shopsight search``."""
     examples = [
         'search INDEX "leopard print shoes"',
         'search INDEX "red dress" -k 5 --filter "price<=50" --filter category=Dresses',
+        'search INDEX "" --sort price --filter colour=red --filter colour=blue -k 20',
         'search INDEX "red dress" --explain',
         "search INDEX --like 100000017",
         "search INDEX --photo shoe.jpg --json",
@@ -28,15 +31,21 @@ def run(command: str, argv: list[str]) -> None:  # noqa: ARG001
     parser = Parser("search", Index.search, examples)
     parser.add_parameters(open_index, path="INDEX", engine="URL")
     add = parser.add_argument
-    add("query", metavar="QUERY", nargs="?", help="text query")
+    add("query", metavar="QUERY", nargs="?", help="text query; '' browses")
     add("--like", metavar="PRODUCT", type=str, help="find products similar to a product")
     add("--photo", metavar="FILE", help="find products similar to a photo")
     add("-k", type=int, default=10, help="maximum number of products")
-    text = "field=value, field=low..high, field>=low...; repeatable"
+    text = (
+        "field=value, field=low..high, field>=low...; repeatable: values of a field are"
+        " alternatives, -field=value excludes"
+    )
     add("--filter", metavar="F", action="append", default=[], help=text)
     add("--no-rerank", action="store_false", dest="rerank", help="score by cosine only")
     add("--threads", type=int, default=1, help="CPU threads")
-    parser.add_parameters(Index.search, skip={"filters"})
+    add("--offset", type=int, default=0, help="number of products to skip")
+    add("--sort", metavar="FIELD", default="", help="order by a field; -FIELD is descending")
+    add("--candidates", type=int, help="products to re-rank (default: the index's setting)")
+    add("--explain", action="store_true", help="explain every product")
     args = parser.read(argv)
     if sum(value is not None for value in (args.query, args.like, args.photo)) != 1:
         raise UsageError("give a query, or --like PRODUCT, or --photo FILE")
@@ -53,30 +62,20 @@ def run(command: str, argv: list[str]) -> None:  # noqa: ARG001
         _print_explanations(results, args.explain)
 
 
-def filters_of(texts: Sequence[str]) -> dict[str, str]:
-    """Filters of a command line, by field. Raises UsageError for two of the same field."""
-    from shopsight.search.filters import parse_filter
-
-    filters: dict[str, str] = {}
-    for text in texts:
-        field, value = parse_filter(text)
-        if field in filters:
-            raise UsageError(f"two filters of {field}; use a range such as {field}=10..20")
-        filters[field] = value
-    return filters
-
-
 def _search(args: Any) -> SearchResults:
     import torch
 
+    from shopsight.search.conditions import parse_filters
+
     torch.set_num_threads(args.threads)
-    filters = filters_of([as_text(text) for text in args.filter])
+    filters = parse_filters([as_text(text) for text in args.filter])
     with call(open_index, args) as index:
         if args.like is not None:
-            return index.similar(as_text(args.like), args.k, filters)
+            return index.similar(as_text(args.like), args.k, filters, args.offset)
         if args.photo is not None:
-            return index.search_photo(args.photo, args.k, filters)
-        return call(index.search, args, query=as_text(args.query), filters=filters)
+            return index.search_photo(args.photo, args.k, filters, args.offset)
+        options = {name: args[name] for name in _OPTIONS}
+        return index.search(as_text(args.query), args.k, filters, **options)
 
 
 def _print_explanations(results: SearchResults, explained: bool) -> None:

@@ -23,6 +23,7 @@ def run(command: str, argv: list[str]) -> None:  # noqa: ARG001
             "serve index",
             "serve index --port 9000 --token-file token.txt",
             "serve index --host 0.0.0.0 --token-file token.txt --allowed-hosts shop.example",
+            "serve index --log searches.jsonl --access-log - --cors https://shop.example",
             "serve index --engine http://127.0.0.1:19530",
         ],
         json=False,
@@ -33,7 +34,10 @@ def run(command: str, argv: list[str]) -> None:  # noqa: ARG001
     )
     parser.add_argument("--engine", metavar="URL", help="retrieval engine such as Milvus")
     parser.add_argument(
-        "--log", metavar="F", help="append queries and clicks to this file, for `shopsight judge`"
+        "--log", metavar="F", help="append searches and events to this file, for `shopsight judge`"
+    )
+    parser.add_argument(
+        "--access-log", metavar="F", help="append a JSON line per request to this file; -: stdout"
     )
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of the models")
     parser.add_class_arguments(ServeConfig, None)
@@ -49,7 +53,7 @@ def _serve(args: Any) -> None:
 
     from shopsight.search.searcher import Searcher
     from shopsight.web.app import create_app
-    from shopsight.web.querylog import QueryLog
+    from shopsight.web.jsonlog import JsonLog, QueryLog
     from shopsight.web.security import is_loopback
     from shopsight.web.server import listen, make_server, read_token, url_of
 
@@ -61,6 +65,7 @@ def _serve(args: Any) -> None:
             "anyone who can reach %s can search; --token-file requires a token", config.host
         )
     log = QueryLog(args.log) if args.log else None
+    access_log = JsonLog(args.access_log) if args.access_log else None
     torch.set_num_threads(args.threads)
     faiss.omp_set_num_threads(args.threads)
     # Listening comes first: a taken port is reported at once, not after the models are loaded.
@@ -73,7 +78,7 @@ def _serve(args: Any) -> None:
                 print(f"{products:,} products at {url_of(listener)} (Ctrl-C stops)", flush=True)
 
         try:
-            app = create_app(searcher, config, token, log)
+            app = create_app(searcher, config, token, log, access_log)
             make_server(app, config, ready).run(sockets=[listener])
         finally:
             searcher.close()

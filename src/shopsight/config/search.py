@@ -22,6 +22,8 @@ class IndexConfig:
         target_recall: recall@``candidates`` that nprobe is tuned for at build time, on training
             queries.
         candidates: products retrieved for re-ranking by default.
+        match_recall: fraction of the relevant validation products that the cut-off keeps; a search
+            finds no product below it. 0: without a cut-off.
         compact_above: number of segments above which a change compacts the index.
         compact_fraction: fraction of removed products above which a change compacts the index.
     """
@@ -33,12 +35,14 @@ class IndexConfig:
     nlist: int = 0
     target_recall: float = 0.98
     candidates: int = 200
+    match_recall: float = 0.95
     compact_above: int = 16
     compact_fraction: float = 0.3
 
     def __post_init__(self) -> None:
         check_ranges(self, flat_below=0, nlist=0, candidates=1, compact_above=1)
         check_ranges(self, target_recall=PROBABILITY, compact_fraction=PROBABILITY)
+        check_ranges(self, match_recall=PROBABILITY)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,10 @@ Grades = dict[str, dict[str, int]]
 
 _QUERY = ("query", "query_text", "q")
 _PRODUCT = ("product_id", "product", "item_id", "item", "pid")
+_EVENT = {"kind", "event", "version"}
+_SHOWN = ("search", "impression")
+LOG_VERSION = 2
+"""Version of the events that `shopsight serve --log` writes."""
 _COLUMNS = "query, product_id, clicks and optionally impressions"
 
 
@@ -50,8 +54,9 @@ class PairCounts:
 class ClickLog:
     """A click log, summed by normalised query and product.
 
-    ``empty`` counts lines whose normalised query is empty. Without impressions in the log, every
-    click of a query counts as an impression of each of its clicked products.
+    ``empty`` counts lines whose normalised query is empty, and ``ignored`` those of other kinds
+    than searches and clicks, or of another version of the log. Without impressions in the log,
+    every click of a query counts as an impression of each of its clicked products.
     """
 
     pairs: dict[str, dict[str, PairCounts]] = field(
@@ -59,6 +64,7 @@ class ClickLog:
     )
     lines: int = 0
     empty: int = 0
+    ignored: int = 0
     has_impressions: bool = False
 
     def click_rate(self) -> float:
@@ -71,10 +77,11 @@ class ClickLog:
 def read_click_log(path: str | Path) -> ClickLog:
     """Read a click log; the format is detected from the content.
 
-    Either JSON lines of events as `shopsight serve --log` writes them, ``{"event": "search",
-    "query": q, "products": [ids shown]}`` and ``{"event": "click", "query": q, "product": id}``;
-    or CSV, TSV or JSON lines with the columns query, product_id, clicks and optionally
-    impressions.
+    Either JSON lines of events as `shopsight serve --log` writes them, ``{"version": 2, "kind":
+    "search", "query": q, "products": [ids shown]}`` and ``{"version": 2, "kind": "click", "query":
+    q, "product": id}``; or CSV, TSV or JSON lines with the columns query, product_id, clicks and
+    optionally impressions. Events of other kinds and of other versions are ignored: version 1
+    logged every prefix of a query that was being typed.
 
     Args:
         path: the file, plain or gzipped; "-" is standard input.
@@ -140,6 +147,11 @@ def write_pairs(log: ClickLog, labels: Grades, path: str | Path) -> None:
 
 
 def _add(log: ClickLog, row: dict[str, Any]) -> None:
+    is_event = not _EVENT.isdisjoint(row)
+    kind = row.get("kind") if is_event else None
+    if is_event and (row.get("version") != LOG_VERSION or kind not in (*_SHOWN, "click")):
+        log.ignored += 1
+        return
     query = _first(row, _QUERY)
     if not isinstance(query, str):
         raise ValueError(f"query {shortened(query)} is not a string")
@@ -147,21 +159,19 @@ def _add(log: ClickLog, row: dict[str, Any]) -> None:
     if not name:
         log.empty += 1
         return
-    products, event = log.pairs[parse_id(name, "query")], row.get("event")
-    if event == "search":
+    products = log.pairs[parse_id(name, "query")]
+    if kind in _SHOWN:
         log.has_impressions = True
         if not isinstance(row.get("products"), list):
-            raise ValueError('search event without "products"')
+            raise ValueError(f'{kind} event without "products"')
         for product in row["products"]:
             products[parse_id(product, "product id")].impressions += 1
-    elif event not in (None, "click"):
-        raise ValueError(f"event {shortened(event)} is neither search nor click")
-    else:
-        pair = products[parse_id(_first(row, _PRODUCT), "product id")]
-        pair.clicks += 1 if event else parse_count(row.get("clicks"), "clicks")
-        if not event and row.get("impressions") not in (None, ""):
-            log.has_impressions = True
-            pair.impressions += parse_count(row["impressions"], "impressions")
+        return
+    pair = products[parse_id(_first(row, _PRODUCT), "product id")]
+    pair.clicks += 1 if is_event else parse_count(row.get("clicks"), "clicks")
+    if not is_event and row.get("impressions") not in (None, ""):
+        log.has_impressions = True
+        pair.impressions += parse_count(row["impressions"], "impressions")
 
 
 def _first(row: dict[str, Any], names: tuple[str, ...]) -> Any:

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from shopsight.errors import unknown_name
+from shopsight.search.conditions import Condition, Filters, values_of
 from shopsight.search.errors import FilterError
-from shopsight.search.filters import FILTERS, Filter
+from shopsight.search.filters import FILTERS, as_text
 from shopsight.search.results import Facet, Value
 from shopsight.types import BoolArray, IntArray
 
 
 class FieldTable:
-    """The fields of P products.
+    """The fields of P products, as `table`; a column that a segment lacks is null there.
 
-    Args:
-        tables: one per segment; None for products without fields.
-        rows: number of products of each segment.
-
-    Attributes:
-        table: all of them, P rows; a column that a segment lacks is null there.
+    It takes each segment's table, if any, and number of rows.
     """
 
     def __init__(self, tables: Sequence[pa.Table | None], rows: Sequence[int]) -> None:
@@ -43,29 +41,61 @@ class FieldTable:
         values = {name: _plain(self.table.column(name)[row].as_py()) for name in self.names}
         return {name: value for name, value in values.items() if value is not None}
 
-    def parse(self, filters: Mapping[str, str]) -> list[Filter]:
-        """Parse filters (value by field).
+    def parse(self, filters: Filters) -> list[Condition]:
+        """Parse filters; FilterError for what a field cannot answer."""
+        return [self._parse(str(name), values) for name, values in filters.items()]
 
-        Raises:
-            FilterError: an unknown field, or a value that does not fit its type.
-        """
-        return [self._parse(str(name), str(text)) for name, text in filters.items()]
-
-    def mask(self, filters: Sequence[Filter]) -> BoolArray | None:
-        """(P,) products that meet all filters; None without filters."""
+    def mask(self, conditions: Sequence[Condition]) -> BoolArray | None:
+        """(P,) products that meet all conditions; None without conditions."""
         met: BoolArray | None = None
-        for condition in filters:
+        for condition in conditions:
             mask = condition.mask(self._columns[condition.field].decoded)
             met = mask if met is None else met & mask
         return met
 
-    def facets(self, alive: BoolArray | None = None) -> tuple[Facet, ...]:
-        """A description of every field, counting the products ``alive`` (P,)."""
-        counted = slice(None) if alive is None else alive
-        return tuple(
-            column.kind.facet(name, column.decoded, counted)
-            for name, column in self._columns.items()
-        )
+    def facets(
+        self, alive: BoolArray | None = None, conditions: Sequence[Condition] = ()
+    ) -> tuple[Facet, ...]:
+        """A description of every field, counting the products ``alive`` (P,).
+
+        The counts of a field ignore its own condition, so that they are those of choosing another
+        of its values.
+        """
+        return tuple(self._facet(name, alive, conditions) for name in self.names)
+
+    def _facet(self, name: str, alive: BoolArray | None, conditions: Sequence[Condition]) -> Facet:
+        met = self.mask([item for item in conditions if item.field != name or item.negated])
+        counted = alive if met is None else met if alive is None else alive & met
+        column = self._columns[name]
+        return column.kind.facet(name, column.decoded, slice(None) if counted is None else counted)
+
+    def sortable(self, sort: str) -> tuple[FieldColumn, str]:
+        """The field and the direction of "price" or "-price". Raises FilterError if unknown."""
+        if sort.startswith("-") and sort not in self._columns:
+            return self.column(sort.removeprefix("-")), "descending"
+        return self.column(sort), "ascending"
+
+    def order(self, sort: str, rows: IntArray) -> IntArray:
+        """Rows (n,) by a field; ties keep their order, and missing values come last."""
+        column, direction = self.sortable(sort)
+        values = column.stored.take(pa.array(rows))
+        if pa.types.is_boolean(values.type):
+            values = values.cast(pa.int8())
+        elif pa.types.is_floating(values.type):
+            values = pc.if_else(pc.is_finite(values), values, None)
+        elif not pa.types.is_primitive(values.type):
+            values = pc.utf8_lower(as_text(values))
+        ranks = pc.rank(values, direction, tiebreaker="dense")  # missing values last
+        order = np.argsort(ranks.to_numpy(), kind="stable")
+        return rows[order]
+
+    def column(self, name: str) -> FieldColumn:
+        """A field. Raises FilterError if it is unknown."""
+        if not self.names:
+            raise FilterError("the products of this index have no fields")
+        if name not in self._columns:
+            raise FilterError(str(unknown_name("field", name[:100], self.names)))
+        return self._columns[name]
 
     def milvus_values(self, name: str, rows: IntArray) -> list[str | float | bool | None]:
         """A field of products (n,) as Milvus compares it."""
@@ -73,12 +103,13 @@ class FieldTable:
         values = column.stored.take(pa.array(rows)).to_pylist()
         return [column.kind.milvus_value(value) for value in values]
 
-    def _parse(self, name: str, text: str) -> Filter:
-        if not self.names:
-            raise FilterError("the products of this index have no fields to filter by")
-        if name not in self._columns:
-            raise FilterError(str(unknown_name("field", name[:100], self.names)))
-        return self._columns[name].kind.parse(name, text)
+    def _parse(self, name: str, values: str | Sequence[str]) -> Condition:
+        # A field may itself begin with a minus sign.
+        negated = name.startswith("-") and name not in self._columns
+        field = name.removeprefix("-") if negated else name
+        kind = self.column(field).kind
+        filters = tuple(kind.parse(field, text) for text in values_of(name, values))
+        return Condition(field, filters, negated)
 
 
 class FieldColumn:

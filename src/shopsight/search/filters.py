@@ -187,7 +187,7 @@ class TextFilter(Filter):
     @classmethod
     def decode(cls, stored: pa.ChunkedArray) -> tuple[AnyArray, list[str]]:
         """(P,) index of each product's text, -1 where missing; and the distinct texts."""
-        texts = _as_text(stored).combine_chunks().dictionary_encode()
+        texts = as_text(stored).combine_chunks().dictionary_encode()
         if isinstance(texts, pa.ChunkedArray):
             texts = texts.combine_chunks()
         codes = texts.indices.fill_null(-1).to_numpy(zero_copy_only=False)
@@ -263,7 +263,8 @@ def _number(field: str, text: str) -> float:
     return value
 
 
-def _as_text(stored: pa.ChunkedArray) -> pa.ChunkedArray:
+def as_text(stored: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column (P,) of any type as strings."""
     if pa.types.is_dictionary(stored.type):
         stored = stored.cast(stored.type.value_type)
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from shopsight.formats.atomic import write_json
 from shopsight.formats.checksums import check_contents, checksums
 from shopsight.formats.locks import folder_lock
 from shopsight.inference.run_folder import RunFolder
+from shopsight.search.cutoff import fit_cutoff
 from shopsight.search.encoders import SearchModels, copy_models, models_of
 from shopsight.search.errors import UnknownProductError
 from shopsight.search.image_query import READING
@@ -37,6 +38,7 @@ from shopsight.search.manifest import (
 )
 from shopsight.search.publish import compact, compact_if_needed, mark_removed, publish
 from shopsight.search.retrievers.faiss import faiss_module
+from shopsight.search.segment import DUAL, DUAL_PART, EncodingArray
 from shopsight.search.segment_sources import from_data, write_segment
 from shopsight.search.snapshot import Snapshot
 from shopsight.types import Progress, no_progress
@@ -66,18 +68,22 @@ def build_index(
             )
         copy_models(run, data, list(models), folder / MODELS)
         extractor = _copy_extractor(data, folder)
+        search_models = SearchModels(folder / MODELS, [DUAL])
         # The checksums of the models identify the partial segment that a killed build left.
         empty = Generation(
             number=0,
             identity=uuid.uuid4().hex,
             settings=config or IndexConfig(),
             models=models,
-            normalise=SearchModels(folder / MODELS, []).ensemble.config.normalise,
+            normalise=search_models.ensemble.config.normalise,
             feature_width=data.store.width,
             files=checksums(folder, [MODELS, *extractor]),
         )
         segment = write_segment(folder, empty, from_data(folder, empty, data), progress)
-        return publish(folder, empty, [segment], [segment.name], progress)
+        vectors = EncodingArray(folder / segment.name, DUAL, DUAL_PART)
+        cutoff = fit_cutoff(search_models, data, vectors.read, empty.settings.match_recall)
+        fitted = replace(empty, cutoff=cutoff)
+        return publish(folder, fitted, [segment], [segment.name], progress)
 
 
 def add_products(
@@ -143,6 +149,7 @@ def index_stats(path: str | Path) -> dict[str, Any]:
         "bytes": sum(entry["bytes"] for entry in generation.files.values()),
         "models": dict(generation.models),
         "settings": asdict(generation.settings),
+        "cutoff": generation.cutoff,
         "segments": [
             {"name": segment.name, "rows": segment.rows, "removed": segment.removed}
             | dict(segment.faiss)

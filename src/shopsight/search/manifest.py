@@ -24,7 +24,7 @@ from shopsight.formats.atomic import atomic_write
 from shopsight.formats.manifest import ManifestFormat
 
 INDEX_FILE = "index.json"
-INDEX = ManifestFormat(INDEX_FILE, "index", 2, "build the index again")
+INDEX = ManifestFormat(INDEX_FILE, "index", 3, "build the index again")
 MODELS, EXTRACTOR = "models", "extractor"
 _SEGMENT, _REMOVED, _PENDING, _PREVIOUS = "segment-", "removed-", "pending-", "previous.json"
 
@@ -57,6 +57,7 @@ class Generation:
         normalise: score normalisation of the ensemble.
         feature_width: feature dimension F of its data.
         segments: oldest first.
+        cutoff: cosine of the least similar match of a text query (`shopsight.search.cutoff`).
         files: size and SHA-256 by path inside the folder.
         created: shopsight version that built it.
     """
@@ -68,6 +69,7 @@ class Generation:
     normalise: str
     feature_width: int
     segments: tuple[SegmentInfo, ...] = ()
+    cutoff: float | None = None
     files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     created: str = shopsight.__version__
 
@@ -172,6 +174,7 @@ def _parsed(content: dict[str, Any]) -> Generation:
         str(content["normalise"]),
         int(content["feature_width"]),
         segments,
+        None if content["cutoff"] is None else float(content["cutoff"]),
         files,
         str(content["created"]),
     )

@@ -19,6 +19,7 @@ from shopsight.models.base import Encodings
 from shopsight.models.registry import model_spec
 from shopsight.ranking.fusion import fusion_terms, weighted_sum
 from shopsight.search.encoders import SearchModels
+from shopsight.search.page import Found
 from shopsight.search.snapshot import Snapshot
 from shopsight.types import FloatArray, IntArray, Pools, Run
 
@@ -33,11 +34,11 @@ class Ranked:
     rows: IntArray
     contributions: Mapping[str, FloatArray]
 
-    def best(self, query: int, k: int) -> IntArray:
-        """(n,) positions of a query's best candidates, best first."""
-        start, stop = self.run.pools.offsets[query : query + 2].tolist()
-        order: IntArray = self.run.order[start : min(stop, start + k)]
-        return order
+    def found(self, query: int) -> Found:
+        """The products of a query, best first."""
+        order = self.run.order[slice(*self.run.pools.offsets[query : query + 2].tolist())]
+        parts = {name: scores[order] for name, scores in self.contributions.items()}
+        return Found(self.rows[order], self.run.scores[order], parts)
 
 
 def candidate_pools(snapshot: Snapshot, query_rows: Sequence[IntArray]) -> tuple[Pools, IntArray]:
@@ -48,11 +49,6 @@ def candidate_pools(snapshot: Snapshot, query_rows: Sequence[IntArray]) -> tuple
     ids = np.array([*snapshot.ids(distinct), None], object)[inverse.reshape(-1)]
     offsets = np.cumsum([0, *map(len, query_rows)]).astype(np.int64)
     return Pools(tuple(map(str, range(len(query_rows)))), offsets, ids), rows
-
-
-def retrieved_only(pools: Pools, rows: IntArray, cosines: FloatArray, model: str) -> Ranked:
-    """Candidates in the order of retrieval."""
-    return Ranked(Run(pools, cosines), rows, {model: cosines})
 
 
 def rerank_pools(

@@ -69,38 +69,6 @@ class Hit(_Plain):
 
 
 @dataclass(frozen=True)
-class Results(_Plain):
-    """The result of one search.
-
-    Attributes:
-        query: the query, or the product's id, or "" for a photo.
-        hits: best first.
-        unknown_words: words of the query that occur in no training query.
-        seconds: by stage: "encode", "retrieve", "rerank", "explain"; those that ran.
-        total: number of products that meet the filters.
-    """
-
-    query: str
-    hits: tuple[Hit, ...]
-    unknown_words: tuple[str, ...] = ()
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    total: int = 0
-
-
-@dataclass(frozen=True)
-class Product(_Plain):
-    """A product of the index.
-
-    ``boxes`` are its photo's regions as fractions of the sides; empty if the index holds none.
-    """
-
-    product_id: str
-    fields: Mapping[str, Value]
-    boxes: tuple[Box, ...]
-    has_photo: bool
-
-
-@dataclass(frozen=True)
 class Facet(_Plain):
     """A field that filters accept.
 
@@ -116,3 +84,39 @@ class Facet(_Plain):
     values: Mapping[str, int] = field(default_factory=dict)
     low: float | None = None
     high: float | None = None
+
+
+@dataclass(frozen=True)
+class Results(_Plain):
+    """The result of one search.
+
+    Attributes:
+        query: the query, or the product's id, or "" for a photo.
+        hits: the requested page, best first.
+        unknown_words: words of the query that occur in no training query.
+        seconds: by stage: "encode", "retrieve", "rerank", "explain"; those that ran.
+        total: number of products that match the query and meet the filters.
+        offset: number of better hits.
+        facets: the fields with their counts among the matches, if requested.
+    """
+
+    query: str
+    hits: tuple[Hit, ...]
+    unknown_words: tuple[str, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    total: int = 0
+    offset: int = 0
+    facets: tuple[Facet, ...] = ()
+
+
+@dataclass(frozen=True)
+class Product(_Plain):
+    """A product of the index.
+
+    ``boxes`` are its photo's regions as fractions of the sides; empty if the index holds none.
+    """
+
+    product_id: str
+    fields: Mapping[str, Value]
+    boxes: tuple[Box, ...]
+    has_photo: bool

@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shopsight.errors import DataError, UsageError
+from shopsight.errors import DataError
+from shopsight.models.base import Encodings
 from shopsight.search.encoders import SearchModels
-from shopsight.search.explain import explain as explain_rows
-from shopsight.search.filters import Filter
+from shopsight.search.explain import explain
 from shopsight.search.image_query import PhotoEncoder
 from shopsight.search.manifest import EXTRACTOR, INDEX_FILE, MODELS
-from shopsight.search.rerank import Ranked, candidate_pools, rerank_pools, retrieved_only
-from shopsight.search.results import Facet, Hit, Product, Results
-from shopsight.search.retrievers.base import QueryBatch, Retriever, Vectors
+from shopsight.search.options import SearchOptions
+from shopsight.search.page import Found, PageRequest
+from shopsight.search.rerank import candidate_pools, rerank_pools
+from shopsight.search.results import Explanation, Facet, Product, Results
+from shopsight.search.retrievers.base import Candidates, QueryBatch, Retriever, Vectors
 from shopsight.search.retrievers.factory import open_retriever
 from shopsight.search.segment import DUAL
 from shopsight.search.snapshot import Snapshot, as_vectors
 from shopsight.search.timer import timed
+from shopsight.types import BoolArray
 
-Filters = Mapping[str, str]
-"""By field: ``"red"`` (equal; text in any case), ``"10..20"``, ``"10.."``, ``"..20"`` (bounds
-included), ``">=10"``, ``">10"``, ``"<=20"``, ``"<20"``, ``"true"``, ``"false"``."""
+_NONE = np.empty(0)
 
 
 class Searcher:
@@ -51,77 +52,42 @@ class Searcher:
         return cls(Path(path), snapshot, open_retriever(engine, snapshot))
 
     def search(self, query: str, k: int = 10, **options: Any) -> Results:
-        """Search with one query; see `search_many` for the options."""
+        """Search with one query; see `SearchOptions`. A blank one finds all products."""
         return self.search_many([query], k, **options)[0]
 
-    def search_many(
-        self,
-        queries: Sequence[str],
-        k: int = 10,
-        *,
-        filters: Filters | None = None,
-        candidates: int | None = None,
-        rerank: bool = True,
-        explain: bool = False,
-    ) -> list[Results]:
+    def search_many(self, queries: Sequence[str], k: int = 10, **options: Any) -> list[Results]:
         """Search with several queries as one batch; each result holds the batch's seconds.
 
-        Args:
-            queries: any texts.
-            k: maximum number of hits per query.
-            filters: conditions on fields, all of which must be met, else FilterError.
-            candidates: products to retrieve for re-ranking (default: the index's setting).
-            rerank: if False, hits are ordered and scored by the dual encoder's cosine.
-            explain: add an explanation to every hit.
+        Raises:
+            FilterError: a condition that the index cannot answer, or an unknown field to sort by.
         """
-        snapshot, queries = self._current(), [_sanitise(query) for query in queries]
-        _check_positive(k=k, candidates=1 if candidates is None else candidates)
-        count = max(k, candidates or snapshot.generation.settings.candidates) if rerank else k
-        conditions = snapshot.fields.parse(filters or {})
-        if not queries:
-            return []
-        seconds: dict[str, float] = {}
-        with timed(seconds, "encode"):
-            tokens = self._models.tokens(queries)
-            encodings = self._models.encode_queries(tokens, self._models.names)
-            batch = QueryBatch(as_vectors(encodings[DUAL]), queries)
-        ranked = self._retrieve(snapshot, batch, count, conditions, seconds)
-        if rerank:
-            with timed(seconds, "rerank"):
-                pools = ranked.run.pools
-                ranked = rerank_pools(self._models, snapshot, encodings, pools, ranked.rows)
-        hits = [self._hits(snapshot, ranked, i, k) for i in range(len(queries))]
-        if explain:
-            with timed(seconds, "explain"):
-                pairs = zip(queries, hits, strict=True)
-                hits = [self._explained(snapshot, query, found) for query, found in pairs]
-        total = _count(snapshot, conditions)
-        return [
-            Results(query, query_hits, self._models.unknown_words(query), seconds, total)
-            for query, query_hits in zip(queries, hits, strict=True)
-        ]
+        request = PageRequest.of(self._current(), SearchOptions(k, **options))
+        texts = [_sanitise(query) for query in queries]
+        found = iter(self._find([text for text in texts if text.strip()], request))
+        return [next(found) if text.strip() else _browse(text, request) for text in texts]
 
-    def similar(self, product_id: str, k: int = 10, *, filters: Filters | None = None) -> Results:
-        """Find products similar to a product of the index; scores are cosines."""
-        _check_positive(k=k)
-        # One more, since the product itself is its nearest, unless the filters exclude it.
-        results = self._nearest(
-            lambda snapshot: snapshot.vectors(np.array([snapshot.row_of(product_id)])),
-            k + 1,
-            filters,
-        )
-        others = tuple(hit for hit in results.hits if hit.product_id != product_id)[:k]
-        return replace(results, query=product_id, hits=others)
+    def similar(self, product_id: str, k: int = 10, **options: Any) -> Results:
+        """Find products similar to a product of the index; scores are cosines.
+
+        The options are ``offset``, ``filters`` and ``facets``.
+        """
+        request = PageRequest.of(self._current(), SearchOptions(k, **options))
+        row = request.snapshot.row_of(product_id)
+        vector = request.snapshot.vectors(np.array([row]))
+        return self._nearest(product_id, vector, request, without=row)
 
     def search_photo(
-        self, photo: bytes | NDArray[np.uint8], k: int = 10, *, filters: Filters | None = None
+        self, photo: bytes | NDArray[np.uint8], k: int = 10, **options: Any
     ) -> Results:
         """Find products similar to a photo; scores are cosines.
 
-        The photo is the content of a JPEG or PNG file, or (H, W, 3) uint8 RGB; else PhotoError.
+        The photo is the content of a JPEG or PNG file, or (H, W, 3) uint8 RGB; else PhotoError. The
+        options are ``offset``, ``filters`` and ``facets``.
         """
-        _check_positive(k=k)
-        return self._nearest(lambda _: self._photos.vector(photo), k, filters)
+        request = PageRequest.of(self._current(), SearchOptions(k, **options))
+        with timed(request.seconds, "encode"):
+            vector = self._photos.vector(photo)
+        return self._nearest("", vector, request)
 
     def product(self, product_id: str) -> Product:
         """A product's fields and regions. Raises UnknownProductError."""
@@ -181,48 +147,118 @@ class Searcher:
                 self._opening.release()
         return self._snapshot
 
-    def _retrieve(
-        self,
-        snapshot: Snapshot,
-        batch: QueryBatch,
-        k: int,
-        conditions: Sequence[Filter],
-        seconds: dict[str, float],
-    ) -> Ranked:
+    def _find(self, queries: Sequence[str], request: PageRequest) -> list[Results]:
+        """Search with queries that are not blank."""
+        if not queries:
+            return []
+        snapshot, options, seconds = request.snapshot, request.options, request.seconds
+        reranked = options.rerank and not options.sort
+        with timed(seconds, "encode"):
+            names = self._models.names if reranked else [DUAL]
+            encodings = self._models.encode_queries(self._models.tokens(queries), names)
+            batch = QueryBatch(as_vectors(encodings[DUAL]), queries)
         with timed(seconds, "retrieve"):
-            candidates = self._retriever.search(snapshot, batch, k, conditions)
-            pools, rows = candidate_pools(snapshot, [found.rows for found in candidates])
-        cosines = np.concatenate([*(found.scores for found in candidates), np.empty(0)])
-        return retrieved_only(pools, rows, cosines.astype(np.float64), DUAL)
+            near = _matches(snapshot, batch.vectors)
+            if options.sort:
+                pages = list(map(partial(_sorted_page, request), near, batch.vectors))
+            else:
+                found = self._candidates(request, batch, near)
+        if reranked:
+            with timed(seconds, "rerank"):
+                found = self._reranked(request, encodings, found)
+        if not options.sort:
+            pages = [item.slice(options.offset, options.depth) for item in found]
+        explanations: Sequence[Sequence[Explanation] | None] = [None] * len(queries)
+        if options.explain:
+            with timed(seconds, "explain"):
+                explain_page = partial(explain, self._models, snapshot)
+                explanations = list(map(explain_page, queries, [page.rows for page in pages]))
+        return [
+            request.results(query, page, mask, explanations=why,
+                            unknown_words=self._models.unknown_words(query))
+            for query, page, mask, why in zip(queries, pages, near, explanations, strict=True)
+        ]  # fmt: skip
+
+    def _candidates(
+        self, request: PageRequest, batch: QueryBatch, near: Sequence[BoolArray | None]
+    ) -> list[Found]:
+        """The first stage: matching products in the order of retrieval."""
+        options = request.options
+        depth = max(options.depth, self._head(request) if options.rerank else 0)
+        found = self._retriever.search(request.snapshot, batch, depth, request.conditions)
+        cutoff = request.snapshot.generation.cutoff
+        for item, mask in zip(found, near, strict=True):
+            if mask is not None and cutoff is not None:
+                # An approximate index may look into fewer lists for the mask than with a filter.
+                mask[item.rows[item.scores >= cutoff]] = True
+        return [_found(item, mask) for item, mask in zip(found, near, strict=True)]
+
+    def _reranked(
+        self, request: PageRequest, encodings: Mapping[str, Encodings], found: Sequence[Found]
+    ) -> list[Found]:
+        """Re-rank the first candidates of each query; the others follow in their order."""
+        head, snapshot = self._head(request), request.snapshot
+        pools, rows = candidate_pools(snapshot, [item.rows[:head] for item in found])
+        ranked = rerank_pools(self._models, snapshot, encodings, pools, rows)
+        return [_followed_by(ranked.found(i), item.slice(head)) for i, item in enumerate(found)]
+
+    def _head(self, request: PageRequest) -> int:
+        # The page must not decide: scores depend on the other candidates, and so would the order
+        # of the pages before it.
+        return request.options.candidates or request.snapshot.generation.settings.candidates
 
     def _nearest(
-        self, vector_of: Callable[[Snapshot], Vectors], k: int, filters: Filters | None
+        self, query: str, vector: Vectors, request: PageRequest, without: int = -1
     ) -> Results:
-        """The nearest products of a vector (1, D)."""
-        snapshot, seconds = self._current(), dict[str, float]()
-        conditions = snapshot.fields.parse(filters or {})
-        with timed(seconds, "encode"):
-            vector = vector_of(snapshot)
-        ranked = self._retrieve(snapshot, QueryBatch(vector), k, conditions, seconds)
-        hits = self._hits(snapshot, ranked, 0, k)
-        return Results("", hits, (), seconds, _count(snapshot, conditions))
+        """The products nearest to a vector (1, D), ``without`` a row."""
+        snapshot, options = request.snapshot, request.options
+        with timed(request.seconds, "retrieve"):
+            # One more, for the product itself.
+            batch, depth = QueryBatch(vector), options.depth + (without >= 0)
+            (item,) = self._retriever.search(snapshot, batch, depth, request.conditions)
+            near = None if without < 0 else np.arange(len(snapshot)) != without
+            page = _found(item, near).slice(options.offset, options.depth)
+        return request.results(query, page, None if near is None else near & snapshot.alive)
 
-    def _hits(self, snapshot: Snapshot, ranked: Ranked, query: int, k: int) -> tuple[Hit, ...]:
-        return tuple(
-            Hit(
-                str(ranked.run.pools.product_ids[idx]),
-                float(ranked.run.scores[idx]),
-                snapshot.fields.record(int(ranked.rows[idx])),
-                {name: float(scores[idx]) for name, scores in ranked.contributions.items()},
-            )
-            for idx in ranked.best(query, k).tolist()
-        )
 
-    def _explained(self, snapshot: Snapshot, query: str, hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
-        rows = snapshot.rows_of([hit.product_id for hit in hits])
-        explanations = explain_rows(self._models, snapshot, query, rows)
-        pairs = zip(hits, explanations, strict=True)
-        return tuple(replace(hit, explanation=explanation) for hit, explanation in pairs)
+def _matches(snapshot: Snapshot, vectors: Vectors) -> Sequence[BoolArray | None]:
+    """The rows (P,) that match each query (Q, D), whatever the filters; None: all."""
+    cutoff = snapshot.generation.cutoff
+    return [None] * len(vectors) if cutoff is None else list(snapshot.near(vectors, cutoff))
+
+
+def _found(item: Candidates, near: BoolArray | None) -> Found:
+    """The candidates among ``near`` (P,), scored by cosine."""
+    keep = slice(None) if near is None else near[item.rows]
+    scores = item.scores[keep].astype(np.float64)
+    return Found(item.rows[keep], scores, {DUAL: scores})
+
+
+def _followed_by(first: Found, others: Found) -> Found:
+    """The others after the first; their scores are shifted, so that none exceeds a better hit's."""
+    if not len(first.rows) or not len(others.rows):
+        return first if len(first.rows) else others
+    shifted = others.scores - others.scores[0] + first.scores[-1]
+    none, ahead = np.zeros(len(shifted)), np.zeros(len(first.rows))
+    parts = {
+        name: np.append(first.contributions.get(name, ahead), shifted if name == DUAL else none)
+        for name in dict.fromkeys([*first.contributions, DUAL])
+    }
+    rows = np.append(first.rows, others.rows)
+    return Found(rows, np.append(first.scores, shifted), parts)
+
+
+def _sorted_page(request: PageRequest, near: BoolArray | None, vector: Vectors) -> Found:
+    """The matches in the order of a field, scored by cosine."""
+    rows = request.rows(near)[request.options.offset : request.options.depth]
+    scores = (request.snapshot.vectors(rows) @ vector).astype(np.float64) if len(rows) else _NONE
+    return Found(rows, scores, {DUAL: scores})
+
+
+def _browse(query: str, request: PageRequest) -> Results:
+    """All products, in the order of a field or of the index."""
+    rows = request.rows(None)[request.options.offset : request.options.depth]
+    return request.results(query, Found(rows, np.zeros(len(rows)), {}))
 
 
 def _sanitise(text: str) -> str:
@@ -241,17 +277,3 @@ def _version(folder: Path) -> tuple[int, int]:
     except OSError as error:
         raise DataError("the index was deleted") from error
     return status.st_ino, status.st_mtime_ns
-
-
-def _count(snapshot: Snapshot, conditions: Sequence[Filter]) -> int:
-    """Number of products that meet all conditions."""
-    if not conditions:
-        return snapshot.generation.products
-    allowed = snapshot.allowed(conditions)
-    return len(snapshot) if allowed is None else int(allowed.sum())
-
-
-def _check_positive(**values: int) -> None:
-    for name, value in values.items():
-        if value < 1:
-            raise UsageError(f"{name} must be at least 1, not {value}")

@@ -15,9 +15,9 @@ from shopsight.errors import DataError
 from shopsight.formats.checksums import check_sizes
 from shopsight.models.base import Encodings
 from shopsight.models.registry import model_names, model_spec
+from shopsight.search.conditions import Condition
 from shopsight.search.errors import UnknownProductError
 from shopsight.search.fields import FieldTable
-from shopsight.search.filters import Filter
 from shopsight.search.manifest import INDEX, Generation, read_generation
 from shopsight.search.results import Facet
 from shopsight.search.retrievers.base import Vectors
@@ -156,9 +156,17 @@ class Snapshot:
         segment, local = self._locate(row)
         return None if segment.photos is None else segment.photos.jpeg(local)
 
-    def allowed(self, filters: Sequence[Filter]) -> BoolArray | None:
-        """(P,) rows that are not removed and meet all filters; None if all rows do."""
-        met = self.fields.mask(filters)
+    def near(self, queries: Vectors, cosine: float) -> BoolArray:
+        """(Q, P) rows that are not removed and have at least a cosine with queries (Q, D)."""
+        near = np.zeros((len(queries), len(self)), bool)
+        for start, segment in zip(self.bounds, self.segments, strict=False):
+            for mask, rows in zip(near, segment.faiss.near(queries, cosine), strict=True):
+                mask[start + rows] = True
+        return near & self.alive
+
+    def allowed(self, conditions: Sequence[Condition]) -> BoolArray | None:
+        """(P,) rows that are not removed and meet all conditions; None if all rows do."""
+        met = self.fields.mask(conditions)
         if self.alive.all():
             return met
         return self.alive if met is None else met & self.alive

@@ -9,18 +9,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
+from shopsight.search.options import SearchOptions
 from shopsight.search.results import Results
-
-
-@dataclass(frozen=True)
-class SearchOptions:
-    """Arguments of `Searcher.search_many` besides queries; those of equal options share a batch."""
-
-    k: int = 10
-    filters: tuple[tuple[str, str], ...] = ()
-    candidates: int | None = None
-    rerank: bool = True
-    explain: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,6 +61,11 @@ class Batcher:
         """Number of queued queries."""
         return len(self._queue)
 
+    @property
+    def closed(self) -> bool:
+        """Whether queries are rejected."""
+        return self._closed
+
     def close(self) -> None:
         """Reject new queries, answer the queued ones and end the thread."""
         with self._changed:
@@ -103,14 +98,7 @@ class Batcher:
 
     def _answer(self, options: SearchOptions, group: Sequence[_Request]) -> None:
         try:
-            results = self._search_many(
-                [request.query for request in group],
-                options.k,
-                filters=dict(options.filters) or None,
-                candidates=options.candidates,
-                rerank=options.rerank,
-                explain=options.explain,
-            )
+            results = self._search_many([request.query for request in group], **vars(options))
         except Exception as error:
             if len(group) == 1:
                 group[0].future.set_exception(error)

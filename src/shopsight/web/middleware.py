@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import re
 import time
+import uuid
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -13,13 +16,14 @@ from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shopsight.config import ServeConfig
+from shopsight.web.jsonlog import JsonLog
 from shopsight.web.metrics import Metrics
 from shopsight.web.responses import problem
 from shopsight.web.security import AllowedHosts, RateLimiter, Token, client_key
 
 # Reachable without the token: nothing here reveals the catalogue, and the page needs its own
 # files before it can ask for the token.
-_PUBLIC = ("/", "/docs", "/health", "/openapi.json", "/session")
+_PUBLIC = ("/", "/docs", "/health", "/openapi.json", "/ready", "/session")
 _STATIC = "/static/"
 # A page of results loads dozens of photos and files; at full cost a few searches would use up a
 # client's burst.
@@ -40,6 +44,7 @@ _SECURITY_HEADERS = {
 }
 _METHODS = ("GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE")
 _RETRY = ("retry-after", "1")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _log = logging.getLogger("shopsight")
 
 
@@ -57,8 +62,19 @@ class GuardMiddleware:
     itself and a slow client can be distinguished from a slow answer.
     """
 
-    def __init__(self, app: ASGIApp, config: ServeConfig, token: Token, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        config: ServeConfig,
+        token: Token,
+        metrics: Metrics,
+        access_log: JsonLog | None = None,
+    ) -> None:
         self._app, self._config, self._token, self._metrics = app, config, token, metrics
+        self._access_log = access_log
+        self._headers = dict(_SECURITY_HEADERS)
+        if config.cors:
+            self._headers["cross-origin-resource-policy"] = "cross-origin"
         self._limiter = RateLimiter(config.rate, config.burst)
         self._hosts = AllowedHosts(config.host, config.allowed_hosts)
         self._in_flight = 0
@@ -68,7 +84,11 @@ class GuardMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(receive, send)
+        method, request_id = scope["method"], _request_id(scope)
+        headers = self._headers | {"x-request-id": request_id}
+        exchange = _Exchange(receive, send, headers, body=method != "HEAD")
+        # HEAD is GET without the body, for every route.
+        scope = {**scope, "method": "GET"} if method == "HEAD" else scope
         self._in_flight += 1
         self._metrics.in_flight.set(self._in_flight)
         started = time.perf_counter()
@@ -77,7 +97,14 @@ class GuardMiddleware:
         finally:
             self._in_flight -= 1
             self._metrics.in_flight.set(self._in_flight)
-            self._count(scope, exchange.status, time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            self._count(scope, method, exchange.status, seconds)
+            if self._access_log is not None:
+                self._access_log.write(
+                    request_id=request_id, method=method, path=scope["path"][:1000],
+                    status=exchange.status, milliseconds=round(1e3 * seconds, 2),
+                    bytes=exchange.bytes,
+                )  # fmt: skip
 
     async def _answer(self, scope: Scope, exchange: _Exchange) -> None:
         rejection = self._rejection(scope) or await self._forward(scope, exchange)
@@ -127,21 +154,29 @@ class GuardMiddleware:
             return _Rejection("token", 401, detail, ("www-authenticate", "Bearer"))
         return None
 
-    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+    def _count(self, scope: Scope, method: str, status: int, seconds: float) -> None:
         # Route templates and known methods only: labels from the request itself would let a
         # client create time series without bound.
         route = getattr(scope.get("route"), "path", "none")
-        method = scope["method"] if scope["method"] in _METHODS else "other"
+        method = method if method in _METHODS else "other"
         self._metrics.requests.labels(route, method, str(status)).inc()
         self._metrics.seconds.labels(route).observe(seconds)
 
 
-class _Exchange:
-    """Wraps receive and send of a request; records progress and adds the security headers."""
+def _request_id(scope: Scope) -> str:
+    """The id that a proxy or client gave the request, or a new one."""
+    given = Headers(scope=scope).get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
-    def __init__(self, receive: Receive, send: Send) -> None:
-        self._receive, self._send = receive, send
-        self.status = 0
+
+class _Exchange:
+    """Wraps receive and send of a request; records progress and adds headers."""
+
+    def __init__(
+        self, receive: Receive, send: Send, headers: Mapping[str, str], *, body: bool
+    ) -> None:
+        self._receive, self._send, self._headers, self._body = receive, send, headers, body
+        self.status = self.bytes = 0
         self.reading = False
 
     async def receive(self) -> Message:
@@ -155,7 +190,10 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = MutableHeaders(raw=message.setdefault("headers", []))
-            for name, value in _SECURITY_HEADERS.items():
+            for name, value in self._headers.items():
                 headers.setdefault(name, value)
             headers.setdefault("cache-control", "no-store")
+        elif not self._body:
+            message = {**message, "body": b""}
+        self.bytes += len(message.get("body", b""))
         await self._send(message)

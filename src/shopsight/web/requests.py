@@ -1,18 +1,41 @@
-"""Reading and checking request data: bodies, filters and product ids."""
+"""Reading and checking request data: parameters, bodies, filters and product ids."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, TypeVar
 
 from fastapi import Request
+from fastapi.dependencies.models import Dependant
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
+from shopsight.errors import UsageError, unknown_name
+from shopsight.search.conditions import parse_filters
 from shopsight.search.errors import FilterError
-from shopsight.search.filters import parse_filter
+from shopsight.search.options import SearchOptions
+from shopsight.web.responses import sentence_of
 
 MAX_FILTERS = 20
 _MAX_FILTER_CHARS = 300
 _MAX_ID_CHARS = 1_000
+_MAX_JSON_BYTES = 200_000
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+def known_parameters(request: Request) -> None:
+    """Dependency of the API's routes: a misspelt parameter would otherwise be ignored."""
+    names = _parameters(request.scope["route"].dependant)
+    for name in request.query_params:
+        if name not in names:
+            reason = str(unknown_name("parameter", name[:100], names))
+            raise HTTPException(422, reason.replace("(known: )", "(known: none)"))
+
+
+def _parameters(dependant: Dependant) -> list[str]:
+    names = [field.alias for field in dependant.query_params]
+    return [*names, *(name for part in dependant.dependencies for name in _parameters(part))]
 
 
 def checked_id(product_id: str) -> str:
@@ -22,21 +45,31 @@ def checked_id(product_id: str) -> str:
     return product_id
 
 
-def filter_pairs(filters: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Filters as (field, value) pairs, sorted so that equal sets of filters share a batch.
+def search_options(filters: Sequence[str] = (), **options: Any) -> SearchOptions:
+    """Options of a search, with filters written field=value; 422 for a page too deep."""
+    if any(len(text) > _MAX_FILTER_CHARS for text in filters):
+        raise FilterError(f"a filter has at most {_MAX_FILTER_CHARS} characters")
+    try:
+        return SearchOptions(filters=parse_filters(filters), **options)
+    except FilterError:
+        raise
+    except UsageError as error:
+        raise HTTPException(422, str(error)) from None
 
-    >>> filter_pairs(["price>=10", "colour=red"])
-    (('colour', 'red'), ('price', '>=10'))
+
+async def read_json(request: Request, model: type[Body]) -> Body:
+    """The request's JSON body.
+
+    It is parsed here, since FastAPI would read one of any size, and only with a JSON content type,
+    which other sites cannot send without a CORS preflight.
     """
-    pairs: dict[str, str] = {}
-    for text in filters:
-        if len(text) > _MAX_FILTER_CHARS:
-            raise FilterError(f"a filter has at most {_MAX_FILTER_CHARS} characters")
-        field, value = parse_filter(text)
-        if field in pairs:
-            raise FilterError(f"two filters for {field[:40]!a}; a field takes a single filter")
-        pairs[field] = value
-    return tuple(sorted(pairs.items()))
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise HTTPException(415, "send JSON with the content type application/json")
+    try:
+        return model.model_validate_json(await read_body(request, _MAX_JSON_BYTES))
+    except ValidationError as error:
+        raise HTTPException(422, sentence_of(error.errors(), skip=0)) from None
 
 
 async def read_photo(request: Request, max_bytes: int) -> bytes:

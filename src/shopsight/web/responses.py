@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -24,8 +24,8 @@ _PROBLEMS = {
     404: "Unknown product, or a product without a photo.",
     408: "The body did not arrive in time.",
     413: "The body is too large.",
-    415: "The content type is not an image.",
-    422: "A parameter is missing, too long or out of range.",
+    415: "The content type is not the expected one.",
+    422: "A parameter is unknown, too long or out of range.",
     429: "Too many requests of one client.",
     503: "Overloaded, stopping, or no answer in time.",
 }
@@ -68,6 +68,17 @@ def cached(request: Request, body: bytes, media_type: str, etag: str, control: s
     return Response(body, media_type=media_type, headers=headers)
 
 
+def sentence_of(errors: Sequence[Any], skip: int = 1) -> str:
+    """The first validation error, without ``skip`` parts of its location.
+
+    >>> sentence_of([{"loc": ("query", "k"), "msg": "Input should be at most 100"}])
+    'k: input should be at most 100'
+    """
+    location = ".".join(str(part) for part in errors[0]["loc"][skip:]) or "request"
+    message = str(errors[0]["msg"]).removeprefix("Value error, ")
+    return f"{location}: {message[:1].lower()}{message[1:]}"
+
+
 def add_exception_handlers(app: FastAPI) -> None:
     """Turn exceptions into problem responses; all others become a 500 in the middleware."""
 
@@ -78,9 +89,7 @@ def add_exception_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
-        first = error.errors()[0]
-        location = ".".join(str(part) for part in first["loc"][1:]) or "request"
-        return problem(422, f"{location}: {first['msg'][:1].lower()}{first['msg'][1:]}")
+        return problem(422, sentence_of(error.errors()))
 
     @app.exception_handler(ClosedError)
     async def stopping(_: Request, __: ClosedError) -> Response:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
@@ -12,11 +14,12 @@ from typing import Any, TypeVar
 from fastapi import FastAPI
 
 from shopsight.config import ServeConfig
+from shopsight.search.options import SearchOptions
 from shopsight.search.results import Results
 from shopsight.search.searcher import Searcher
-from shopsight.web.batching import Batcher, ClosedError, SearchOptions
+from shopsight.web.batching import Batcher, ClosedError
+from shopsight.web.jsonlog import QueryLog
 from shopsight.web.metrics import Metrics
-from shopsight.web.querylog import QueryLog
 from shopsight.web.responses import Json
 from shopsight.web.security import Token
 
@@ -39,6 +42,7 @@ class SearchService:
         self._batcher = Batcher(
             searcher.search_many, config.batch_size, config.batch_wait, self.metrics.batches.observe
         )
+        self._started, self._searches = time.monotonic(), 0
         self._vectors = ThreadPoolExecutor(2, "vectors")
         self._records = ThreadPoolExecutor(4, "records")
 
@@ -46,29 +50,56 @@ class SearchService:
     async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         """ASGI lifespan; at shutdown queued queries are answered, then the threads end."""
         yield
-        await asyncio.to_thread(self._stop)
+        await asyncio.to_thread(self.stop)
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """Reject new queries, answer the queued ones, and end the threads."""
         self._batcher.close()
         for pool in (self._vectors, self._records):
             pool.shutdown(cancel_futures=True)
 
-    async def search(self, query: str, options: SearchOptions) -> Json:
+    async def search(self, query: str, options: SearchOptions, *, log: bool) -> Json:
         """Answer a text query with the next batch."""
-        results = await asyncio.wrap_future(self._batcher.submit(query, options))
-        if self.log is not None:
-            self.log.log_search(query, [hit.product_id for hit in results.hits])
-        return self._json(results)
+        results = await self._submit(query, options)
+        answer = self._answer(results)
+        if self.log is not None and log and query.strip():
+            products = [hit.product_id for hit in results.hits]
+            self.log.event("search", query, answer["search_id"], products=products)
+        return self._json(answer, results.seconds)
 
-    async def nearest(
-        self, find: Callable[..., Results], item: Any, k: int, filters: dict[str, str] | None
-    ) -> Json:
+    async def search_batch(self, queries: Sequence[str], options: SearchOptions) -> Json:
+        """Answer several text queries, together with those of others."""
+        results = await asyncio.gather(*(self._submit(query, options) for query in queries))
+        return self._json({"results": [self._answer(item) for item in results]}, {})
+
+    async def nearest(self, find: Callable[..., Results], item: Any, page: SearchOptions) -> Json:
         """Answer with `Searcher.similar` (of an id) or `Searcher.search_photo` (of bytes)."""
-        return self._json(await self._run(self._vectors, partial(find, filters=filters), item, k))
+        names = ("offset", "filters", "facets")
+        options = {name: getattr(page, name) for name in names}
+        results = await self._run(self._vectors, partial(find, **options), item, page.k)
+        return self._json(self._answer(results), results.seconds)
 
     async def read(self, work: Callable[..., T], *arguments: Any) -> T:
         """Run a reading call of the searcher or the log."""
         return await self._run(self._records, work, *arguments)
+
+    def stats(self) -> dict[str, Any]:
+        """Counts of the index and of this process."""
+        requests = sum(sample.value for metric in self.metrics.requests.collect()
+                       for sample in metric.samples if sample.name.endswith("_total"))  # fmt: skip
+        uptime = time.monotonic() - self._started
+        return {"index": self.searcher.info(), "uptime": round(uptime, 3),
+                "requests": int(requests), "searches": self._searches,
+                "waiting": self._batcher.waiting}  # fmt: skip
+
+    @property
+    def ready(self) -> bool:
+        """Whether searches are answered: not while stopping."""
+        return not self._batcher.closed
+
+    async def _submit(self, query: str, options: SearchOptions) -> Results:
+        self._searches += 1
+        return await asyncio.wrap_future(self._batcher.submit(query, options))
 
     async def _run(self, pool: ThreadPoolExecutor, work: Callable[..., T], *arguments: Any) -> T:
         try:
@@ -77,7 +108,11 @@ class SearchService:
             raise ClosedError from None
         return await asyncio.wrap_future(future)
 
-    def _json(self, results: Results) -> Json:
+    def _answer(self, results: Results) -> dict[str, Any]:
         for stage, seconds in results.seconds.items():
             self.metrics.stages.labels(stage).observe(seconds)
-        return Json(results.to_dict())
+        return results.to_dict() | {"search_id": uuid.uuid4().hex}
+
+    def _json(self, content: dict[str, Any], seconds: Mapping[str, float]) -> Json:
+        times = ", ".join(f"{name};dur={1000 * value:.2f}" for name, value in seconds.items())
+        return Json(content, headers={"server-timing": times} if times else None)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from shopsight.types import IntArray, Progress, no_progress
 
 if TYPE_CHECKING:
-    from shopsight.search.filters import Filter
+    from shopsight.search.conditions import Condition
     from shopsight.search.snapshot import Snapshot
 
 Vectors = NDArray[np.float32]
@@ -57,7 +57,7 @@ class Retriever(Protocol):
         """Remove the products that the snapshot does not hold."""
 
     def search(
-        self, snapshot: Snapshot, queries: QueryBatch, k: int, filters: Sequence[Filter]
+        self, snapshot: Snapshot, queries: QueryBatch, k: int, filters: Sequence[Condition]
     ) -> list[Candidates]:
         """Retrieve at most ``k`` products per query among those that meet all filters."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from shopsight.search.retrievers.base import EMBEDDED, Candidates, QueryBatch, V
 from shopsight.types import BoolArray, IntArray, Progress, no_progress
 
 if TYPE_CHECKING:
-    from shopsight.search.filters import Filter
+    from shopsight.search.conditions import Condition
     from shopsight.search.snapshot import Snapshot
 
 ReadVectors = Callable[[IntArray], Vectors]
@@ -60,7 +61,7 @@ class FaissRetriever:
         """Do nothing: the snapshot owns the files."""
 
     def search(
-        self, snapshot: Snapshot, queries: QueryBatch, k: int, filters: Sequence[Filter]
+        self, snapshot: Snapshot, queries: QueryBatch, k: int, filters: Sequence[Condition]
     ) -> list[Candidates]:
         """See `Retriever.search`."""
         nearest, cosines = snapshot.nearest(queries.vectors, k, snapshot.allowed(filters))
@@ -154,6 +155,13 @@ class FaissIndex:
             return exact(queries, rows, self.read, k)
         wide = min(count, math.ceil(k * SearchConfig().oversample))
         return self._rescore(queries, self._probe(queries, wide, allowed, nprobe), k)
+
+    def near(self, queries: Vectors, cosine: float) -> list[IntArray]:
+        """The rows (n,) with at least a cosine for each query (Q, D); IVF: of the nearest lists."""
+        faiss = faiss_module()
+        params = faiss.SearchParametersIVF(nprobe=self._nprobe) if self.nlist else None
+        limits, _, rows = self._index.range_search(queries, cosine, params=params)
+        return [rows[start:stop] for start, stop in pairwise(limits.astype(np.int64).tolist())]
 
     def _probe(self, queries: Vectors, k: int, allowed: BoolArray | None, nprobe: int) -> IntArray:
         """(Q, k) rows by quantised distance."""

@@ -20,7 +20,7 @@ import numpy as np
 from shopsight.config import SearchConfig
 from shopsight.errors import UsageError
 from shopsight.formats.fields import LONGEST_ID
-from shopsight.search.filters import Filter
+from shopsight.search.conditions import Condition
 from shopsight.search.retrievers.base import Candidates, QueryBatch, without_password
 from shopsight.search.snapshot import Snapshot
 from shopsight.types import IntArray, Progress, no_progress
@@ -105,7 +105,7 @@ class MilvusRetriever:
                 self._call("delete", filter=f"{_SEGMENT} == {name} and {_ID} in {ids}")
 
     def search(
-        self, snapshot: Snapshot, queries: QueryBatch, k: int, filters: Sequence[Filter]
+        self, snapshot: Snapshot, queries: QueryBatch, k: int, filters: Sequence[Condition]
     ) -> list[Candidates]:
         """See `Retriever.search`."""
         if k > _MAX_CANDIDATES:

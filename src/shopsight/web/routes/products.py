@@ -22,7 +22,7 @@ _PHOTO_DOCS: dict[int | str, dict[str, Any]] = {
 
 def products_router(service: SearchService) -> APIRouter:
     """Routes of single products."""
-    router, searcher = APIRouter(), service.searcher
+    router, searcher = APIRouter(tags=["products"]), service.searcher
 
     # Ids may contain slashes, so {product_id:path} matches greedily and the photo's route, which
     # is longer, must be declared first.

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import APIRouter, Request
-from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from shopsight import __version__
-from shopsight.web.requests import read_body
-from shopsight.web.responses import Json, problem, problem_docs
-from shopsight.web.schemas import Click, Facets, Health, Info
+from shopsight.web.batching import ClosedError
+from shopsight.web.requests import read_json
+from shopsight.web.responses import Json, problem_docs
+from shopsight.web.schemas import Event, Facets, Health, Info, Stats
 from shopsight.web.security import Token
 from shopsight.web.service import SearchService
 
-_MAX_CLICK_BYTES = 16_000
 _LIMITS = ("query_chars", "k_max", "candidates_max", "photo_bytes")
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
-_CLICK_BODY = {"application/json": {"schema": Click.model_json_schema()}}
+_EVENT_BODY = {"application/json": {"schema": Event.model_json_schema()}}
 
 
 def service_router(service: SearchService) -> APIRouter:
     """Routes about the index and the server."""
-    router, searcher = APIRouter(), service.searcher
+    router, searcher = APIRouter(tags=["service"]), service.searcher
 
     @router.get("/facets", response_model=Facets)
     async def facets() -> Response:
@@ -34,13 +35,25 @@ def service_router(service: SearchService) -> APIRouter:
         """Counts, models and settings of the index, and the server's limits."""
         limits = {name: getattr(service.config, name) for name in _LIMITS}
         index = await service.read(searcher.info)
-        return Json({"index": index, "limits": limits, "clicks": service.log is not None})
+        return Json({"index": index, "limits": limits, "events": service.log is not None})
+
+    @router.get("/stats", response_model=Stats)
+    async def stats() -> Response:
+        """Counts of the index and of this server process."""
+        return Json(await service.read(service.stats))
 
     @router.get("/health", response_model=Health)
     async def health() -> Response:
-        """Liveness check."""
+        """Liveness: the process answers."""
         products = (await service.read(searcher.info))["products"]
         return Json({"status": "ok", "products": products, "version": __version__})
+
+    @router.get("/ready", response_model=Health)
+    async def ready() -> Response:
+        """Readiness: the index is open and searches are answered; 503 while stopping."""
+        if not service.ready:
+            raise ClosedError
+        return await health()
 
     @router.get(
         "/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}}
@@ -49,22 +62,19 @@ def service_router(service: SearchService) -> APIRouter:
         """Metrics in Prometheus's text format."""
         return Response(await service.read(service.metrics.text), media_type=_TEXT)
 
-    @router.post(
-        "/clicks",
-        status_code=204,
-        response_class=Response,
-        openapi_extra={"requestBody": {"required": True, "content": _CLICK_BODY}},
-        responses=problem_docs(413),
-    )
-    async def clicks(request: Request) -> Response:
-        """Record that a result was opened, if the server was started with --log."""
-        # The body is parsed here, not by FastAPI, which would read one of any size.
-        try:
-            click = Click.model_validate_json(await read_body(request, _MAX_CLICK_BYTES))
-        except ValidationError:
-            return problem(422, 'expected {"query": ..., "product": ...}, both short texts')
+    @router.post("/events", status_code=204, response_class=Response,
+                 openapi_extra={"requestBody": {"required": True, "content": _EVENT_BODY}},
+                 responses=problem_docs(408, 413, 415))  # fmt: skip
+    async def events(request: Request) -> Response:
+        """Record that results were seen or acted on, if the server was started with --log."""
+        event = await read_json(request, Event)
         if service.log is not None:
-            await service.read(service.log.log_click, click.query, click.product)
+            shown = {name for name in ("products", "product", "position") if getattr(event, name)}
+            values = event.model_dump(include=shown)
+            if event.position is not None:
+                values["position"] = event.position
+            await service.read(partial(service.log.event, **values), event.kind, event.query,
+                               event.search_id)  # fmt: skip
         return Response(status_code=204)
 
     @router.post("/session", status_code=204, response_class=Response)
