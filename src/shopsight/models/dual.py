@@ -210,7 +210,7 @@ class Dual(nn.Module):
     ) -> Tensor:
         """(N,) float32 cosines of pairs."""
         size = self.pairs_per_chunk
-        parts = zip(query.split(size), product.split(size), strict=True)
+        parts = zip(torch.split(query, size), torch.split(product, size), strict=True)
         return torch.cat([(queries.vectors[q] * products.vectors[p]).sum(1) for q, p in parts])
 
     def _encode_products(self, regions: Regions) -> DualEncodings:
