@@ -36,6 +36,10 @@ dual:
   image_layers: 1
   phase2_epochs: 1
   train: {epochs: 3, batch: 32, lr: 3e-3, warmup_steps: 5, checkpoint_steps: 5, workers: 0}
+student:
+  candidates: {clicked: 2, nearest: 8, near: 4, near_depth: 30, random: 4, made: 0.3}
+  train: {epochs: 2, batch: 32, lr: 1e-3, warmup_steps: 2, checkpoint_steps: 5, workers: 0}
+optional: [student]
 fusion: {normalise: zscore, steps: 20}
 """
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -144,3 +144,43 @@ def test_losses_of_bf16_scores_are_float32():
     assert losses.info_nce(scores, torch.arange(3), NONE, 3.0).dtype == torch.float32
     assert losses.bce_with_hard_negatives(scores, NONE, 2).dtype == torch.float32
     assert losses.caption_cross_entropy(scores, torch.tensor([0, 1, 2]), 3).dtype == torch.float32
+
+
+TEACHER = torch.tensor([[1.0, 0.0, -1.0, 7.0], [0.5, 2.0, 0.0, 0.0]], dtype=torch.float64)
+REAL = torch.tensor([[True, True, True, False], [True, True, False, False]])
+
+
+def naive_kl(scores, teacher, mask):
+    """Candidate by candidate, with Python's logarithms."""
+    total = 0.0
+    for ours, theirs, real in zip(scores.tolist(), teacher.tolist(), mask.tolist(), strict=True):
+        p, q = (
+            [math.exp(x) for x, keep in zip(row, real, strict=True) if keep]
+            for row in (theirs, ours)
+        )
+        total += sum(
+            a / sum(p) * math.log(a / sum(p) * sum(q) / b) for a, b in zip(p, q, strict=True)
+        )
+    return total / len(scores)
+
+
+def test_listwise_kl_by_hand_and_its_gradient():
+    scores = torch.tensor([[0.0, 1.0, 2.0, 3.0], [0.0, 1.0, 2.0, 3.0]], dtype=torch.float64)
+    scores.requires_grad_()
+    loss = losses.listwise_kl(scores, TEACHER, REAL)
+    assert loss.item() == pytest.approx(naive_kl(scores, TEACHER, REAL), abs=1e-12)
+    loss.backward()
+    same(scores.grad[~REAL], torch.zeros(3, dtype=torch.float64))
+    # d KL / d s = softmax(s) - softmax(t), a mean over the queries
+    expected = scores.detach()[0, :3].softmax(0) - TEACHER[0, :3].softmax(0)
+    same(scores.grad[0, :3], expected / 2)
+    assert torch.autograd.gradcheck(lambda x: losses.listwise_kl(x, TEACHER, REAL), scores)
+
+
+def test_listwise_kl_ignores_padding_and_constants():
+    scores = torch.randn(2, 4, dtype=torch.float64)
+    loss = losses.listwise_kl(scores, TEACHER, REAL)
+    same(losses.listwise_kl(scores + 5, TEACHER - 3, REAL), loss)
+    padded = scores.masked_fill(~REAL, 1e6)
+    same(losses.listwise_kl(padded, TEACHER.masked_fill(~REAL, -1e6), REAL), loss)
+    same(losses.listwise_kl(TEACHER, TEACHER, REAL), torch.zeros((), dtype=torch.float64))

@@ -108,3 +108,23 @@ def info_nce(
     over_queries = negatives.T[product_idx].index_put((rows, rows), clicked)  # (B, Q)
     by_query = functional.cross_entropy(over_products, product_idx)
     return (by_query + functional.cross_entropy(over_queries, rows)) / 2
+
+
+def listwise_kl(scores: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
+    """Divergence of a student's ranking from its teacher's (ListNet, Cao et al., 2007).
+
+    mean_q sum_c p_qc log(p_qc / softmax_c(scores_qc)) with p = softmax_c(teacher), of logits (Q, C)
+    of the candidates that the bool mask (Q, C) marks as real (Hinton et al., "Distilling the
+    Knowledge in a Neural Network", 2015).
+
+    >>> scores, mask = torch.tensor([[0.0, 1.0, 9.0]]), torch.tensor([[True, True, False]])
+    >>> round(listwise_kl(scores, torch.tensor([[5.0, 6.0, 0.0]]), mask).item(), 6)
+    0.0
+    """
+    target, output = (
+        at_least_float32(logits).masked_fill(~mask, -torch.inf).log_softmax(1)
+        for logits in (teacher, scores)
+    )
+    # Padding has the logarithm -inf in both: 0 * (-inf + inf) would be NaN.
+    terms = (target.exp() * (target - output)).masked_fill(~mask, 0)
+    return terms.sum(1).mean()

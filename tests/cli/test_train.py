@@ -17,12 +17,14 @@ from shopsight.cli.main import main
 from shopsight.data.dataset import PreparedData
 from shopsight.formats.runs import read_run
 from shopsight.metrics.evaluate import evaluate
-from shopsight.models.registry import model_names
+from shopsight.models.registry import model_specs
 from shopsight.prepare.kddcup.ingest import prepare_kddcup
 
+# Without those that need files of photos.
+MODELS = [spec.name for spec in model_specs() if not spec.needs]
 Trained = tuple[Path, str]
 Capture = pytest.CaptureFixture[str]
-NAMES = ["random", *model_names(), "word+sentence", "ensemble"]
+NAMES = ["random", *MODELS, "word+sentence", "ensemble"]
 
 
 def train(data: Path, recipe: object, out: Path, *more: str) -> list[str]:
@@ -44,11 +46,13 @@ def test_its_figures_are_those_of_the_files_it_writes(trained: Trained, small_da
         estimates = evaluate(read_run(folder / "runs" / f"valid-{name}.json"), qrels).estimates
         assert estimates["ndcg@5"].mean == pytest.approx(figures["ndcg@5"]["mean"], abs=1e-9)
     means = {name: figures["ndcg@5"]["mean"] for name, figures in output["models"].items()}
-    assert means["ensemble"] >= max(means[name] for name in model_names()) - 1e-12
+    assert means["ensemble"] >= max(means[name] for name in MODELS) - 1e-12
     assert means["ensemble"] == pytest.approx(output["fusion"]["ensemble"]["in_sample"], abs=1e-9)
     assert output["fusion"]["ensemble"]["held_out"] <= means["ensemble"] + 1e-12
-    assert list(output["fusion"]["ensemble"]["weights"]) == list(model_names())
-    assert set(model_names()) <= set(output["seconds"])
+    members = [spec.name for spec in model_specs() if not spec.imitates]
+    assert list(output["fusion"]["ensemble"]["weights"]) == members
+    assert output["imitation"] == {"student": pytest.approx(means["student"] / means["ensemble"])}
+    assert set(MODELS) <= set(output["seconds"])
     assert output["unseen"].keys() == {"testA"}
 
 
@@ -57,7 +61,7 @@ def test_it_leaves_models_runs_a_submission_and_a_page(trained: Trained) -> None
     runs = {path.name for path in (folder / "runs").iterdir()}
     expected = {f"{split}-{name}.json" for split in ("valid", "testA") for name in NAMES}
     assert runs == expected - {"testA-random.json"}
-    for stage in model_names():
+    for stage in MODELS:
         assert (folder / stage / "best.safetensors").is_file()
         assert json.loads((folder / stage / "done.json").read_text())["steps"] > 0
     with open(folder / "submissions" / "testA.csv", newline="") as file:
@@ -69,11 +73,11 @@ def test_it_leaves_models_runs_a_submission_and_a_page(trained: Trained) -> None
 def test_its_page_shows_what_was_learned(trained: Trained) -> None:
     folder, _ = trained
     page = (folder / "report.html").read_text()
-    for stage in model_names():
+    for stage in MODELS:
         assert f"<h3>{stage}</h3>" in page
     assert page.count('class="example card"') == 6
-    assert page.count("training loss over epoch") == len(model_names())
-    assert page.count("the others share the rest") >= len(model_names())
+    assert page.count("training loss over epoch") == len(MODELS)
+    assert page.count("the others share the rest") >= len(MODELS)
     assert 'class="word"' in page
     assert 'class="region weighed"' in page
     assert "http" not in page.replace("http-equiv", "")
@@ -94,8 +98,8 @@ def test_a_finished_run_is_not_trained_again(
     assert {key: again[key] for key in ("models", "fusion", "unseen")} == {
         key: first[key] for key in ("models", "fusion", "unseen")
     }
-    assert [again["seconds"][stage] for stage in model_names()] == [
-        first["seconds"][stage] for stage in model_names()
+    assert [again["seconds"][stage] for stage in MODELS] == [
+        first["seconds"][stage] for stage in MODELS
     ]
 
 
@@ -124,7 +128,7 @@ def test_killed_in_every_stage_it_comes_to_the_same(
     folder = tmp_path / "run"
     command = [sys.executable, "-m", "shopsight.cli.main"]
     command += train(small_data, quick_recipe, folder, "--resume", "--quiet")
-    for stage in model_names():
+    for stage in MODELS:
         place = folder / stage / "phase-1" if stage == "dual" else folder / stage
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
             while process.poll() is None and not list(place.glob("checkpoint-*")):
@@ -132,7 +136,7 @@ def test_killed_in_every_stage_it_comes_to_the_same(
             process.send_signal(signal.SIGKILL)
         assert process.returncode == -signal.SIGKILL, f"{stage} was over before it was killed"
     assert main(train(small_data, quick_recipe, folder, "--resume", "--quiet")) == 0
-    for name in (*model_names(), "ensemble"):
+    for name in (*MODELS, "ensemble"):
         for split in ("valid", "testA"):
             actual, expected = (
                 read_run(run / "runs" / f"{split}-{name}.json") for run in (folder, trained[0])
@@ -147,7 +151,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
     command = train(small_data, quick_recipe, tmp_path / "new", "--dry-run", "--json")
     assert main(command) == 0
     stages = json.loads(capsys.readouterr().out)["stages"]
-    assert [stage["stage"] for stage in stages] == list(model_names())
+    assert [stage["stage"] for stage in stages] == MODELS
     assert list(tmp_path.iterdir()) == []
     for stage in stages:
         assert 0 < stage["trained"] <= stage["parameters"]
@@ -158,14 +162,14 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
     pretrain, word = stages[:2]
     assert pretrain["trained"] == pretrain["parameters"]
     assert word["trained"] < word["parameters"]  # its trunk and word vectors are frozen
-    for stage, extra in zip(stages, (0, 0, 0, 1), strict=True):  # the second phase of dual
-        done = json.loads((trained[0] / stage["stage"] / "done.json").read_text())
-        first = trained[0] / stage["stage"] / "phase-1" / "done.json"
-        steps = done["steps"] + (json.loads(first.read_text())["steps"] if extra else 0)
+    for stage in stages:
+        folder = trained[0] / stage["stage"]
+        phases = [folder, *folder.glob("phase-*")]  # dual has two
+        steps = sum(json.loads((phase / "done.json").read_text())["steps"] for phase in phases)
         assert stage["steps"] == pytest.approx(steps, rel=0.2)
     assert main(train(small_data, quick_recipe, trained[0], "--dry-run")) == 0
     table = capsys.readouterr().out
-    assert table.count(" done ") == len(model_names())
+    assert table.count(" done ") == len(MODELS)
 
 
 def test_another_recipe_or_other_data_raises(

@@ -16,10 +16,13 @@ from shopsight.inference import encode as inference
 from shopsight.inference.encode import rank_split, word_weights
 from shopsight.inference.load import load_model
 from shopsight.inference.run_folder import RunFolder
-from shopsight.models.registry import model_names
+from shopsight.models.registry import model_specs
 from shopsight.ranking.run import top_k
 from shopsight.text.vocabulary import Vocabulary, train_vocabulary
 from shopsight.types import Pools
+
+# Without those that need files of photos.
+MODELS = [spec.name for spec in model_specs() if not spec.needs]
 
 
 class Counting:
@@ -51,7 +54,7 @@ def folder(trained: tuple[Path, str]) -> RunFolder:
     return RunFolder.read(trained[0])
 
 
-@pytest.mark.parametrize("name", model_names())
+@pytest.mark.parametrize("name", MODELS)
 def test_it_equals_scoring_pair_by_pair(
     name: str, data: PreparedData, folder: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

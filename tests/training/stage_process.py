@@ -16,12 +16,14 @@ from shopsight.config import Recipe
 from shopsight.config.overrides import changed
 from shopsight.data.dataset import PreparedData
 from shopsight.inference.run_folder import RunFolder
-from shopsight.models.registry import model_names
+from shopsight.models.registry import model_specs
 from shopsight.training import loop
 from shopsight.training.distributed import init_distributed
 from shopsight.training.session import TrainingSession
 
 torch.set_num_threads(1)  # tiny tensors, and other processes on the same cores
+# Without those that need files of photos.
+MODELS = [spec.name for spec in model_specs() if not spec.needs]
 _TRAIN = {"epochs": 2, "batch": 64, "lr": 2e-3, "checkpoint_steps": 3}
 SMALL = {
     "words": {"width": 12},
@@ -65,6 +67,11 @@ SMALL = {
         "hard_from_epoch": 1,
         "phase2_epochs": 1,
     },
+    "student": {
+        "train": _TRAIN,
+        "dropout": 0.0,
+        "candidates": {"clicked": 2, "nearest": 6, "near": 3, "near_depth": 20, "random": 3},
+    },
 }
 
 
@@ -93,7 +100,7 @@ def main(data_folder: str, run_folder: str, options: dict[str, str]) -> None:
             RunFolder.open(run_folder, recipe, data)
         context.barrier()
         session = TrainingSession(data, RunFolder.read(run_folder), context)
-        for stage in model_names():
+        for stage in MODELS:
             dying, _, step = options.get("die", "").partition(":")
             if dying == stage and context.main:
                 die_at(int(step))

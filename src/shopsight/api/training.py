@@ -16,7 +16,7 @@ from shopsight.config.recipes import load_recipe
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import OutputError
 from shopsight.inference.run_folder import RUN_FILE, RunFolder
-from shopsight.models.registry import model_names, trainable_models
+from shopsight.models.registry import default_models, model_names
 
 if TYPE_CHECKING:
     from shopsight.api.ranker import Ranker
@@ -168,7 +168,7 @@ def _checked(
     from shopsight.training.validate import check
 
     opened, settings = as_data(data), args.recipe(recipe, set)
-    known = trainable_models(opened.path) if stages is None else stages
+    known = default_models(settings, opened.path) if stages is None else stages
     names = [name for name in model_names() if name in known]
     notes = check(opened, settings, names, Path(out))
     return _Checked(opened, Path(out), settings, names, notes)

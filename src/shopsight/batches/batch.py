@@ -96,6 +96,21 @@ class PairBatch(_ToDevice):
         return len(self.queries)
 
 
+@dataclass(frozen=True, eq=False)
+class CandidateBatch(_ToDevice):
+    """B queries with C candidates each, and U distinct products."""
+
+    regions: Regions
+    queries: Tokens
+    candidate_idx: Tensor  # (B, C) int64 among the U; anything at padding
+    mask: Tensor  # (B, C) True at real candidates
+    clicked: Tensor  # (B, C) bool
+    teacher: Tensor  # (B, C) float32 z-scores
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+
 def pad_tokens(rows: Sequence[Sequence[int]], pad: int) -> Tokens:
     """Pad queries of token ids on the right.
 

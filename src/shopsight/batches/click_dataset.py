@@ -40,6 +40,11 @@ class TokenLists:
         lengths = self.offsets[rows + 1] - starts
         return self.ids[packed_ranges(starts, lengths)], lengths
 
+    def take(self, rows: IntArray) -> TokenLists:
+        """The lists (m,), in that order."""
+        ids, lengths = self.gather(rows)
+        return TokenLists(ids, np.append(0, np.cumsum(lengths)), self.pad)
+
     def block(self, rows: IntArray) -> Tokens:
         """Padded tokens of the lists (m,).
 

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -25,6 +25,8 @@ from shopsight.errors import DataError, UsageError
 from shopsight.negatives.sampler import Negatives, NegativeSampler
 from shopsight.types import AnyArray, IntArray
 
+Batch = TypeVar("Batch")
+
 
 class RegionReader(Protocol):
     """Anything that reads the regions of products: the region store or a cache of trunk outputs."""
@@ -34,8 +36,78 @@ class RegionReader(Protocol):
         ...
 
 
+class EpochLoader(Generic[Batch]):
+    """Base of the loaders, dataclasses with the fields below."""
+
+    batch: int  # rows of a global batch
+    seed: int
+    rank: int  # of this process
+    size: int  # number of processes
+    workers: int  # threads that read ahead; 0 reads on demand
+    _plans: dict[int, IntArray]
+
+    def plan(self, epoch: int) -> IntArray:
+        """(S, B) row indices of every global batch of an epoch."""
+        if epoch not in self._plans:
+            self._plans.clear()  # only the current epoch is read repeatedly
+            self._plans[epoch] = self._plan(epoch)
+        return self._plans[epoch]
+
+    def steps(self, epoch: int) -> int:
+        """Number of batches of an epoch."""
+        return len(self.plan(epoch))
+
+    def epoch(self, epoch: int, start: int = 0) -> Generator[Batch]:
+        """Yield this process's slices of the batches of an epoch, from step ``start``."""
+        steps = iter(range(start, self.steps(epoch)))
+        if not self.workers:
+            for step in steps:
+                yield self.read(epoch, step)
+            return
+        pool = ThreadPoolExecutor(self.workers, "batches")
+        ahead: deque[Future[Batch]] = deque()
+        try:
+            for step in steps:
+                ahead.append(pool.submit(self.read, epoch, step))
+                if len(ahead) > self.workers:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def read(self, epoch: int, step: int) -> Batch:
+        """Read this process's slice of one batch."""
+        raise NotImplementedError
+
+    def _plan(self, epoch: int) -> IntArray:
+        raise NotImplementedError
+
+    def _limit_batch(self, queries: int) -> None:
+        """Reduce the batch to the number of distinct queries; see the errors of `Loader`."""
+        if queries < 2:
+            raise DataError("training needs two different queries with words; the data has one")
+        batch = min(self.batch, queries)
+        if batch % self.size:
+            what = f"the data's {queries} distinct queries" if batch < self.batch else "a batch"
+            raise UsageError(
+                f"{what} of {batch} cannot be divided equally among {self.size} processes;"
+                f" set train.batch to a multiple of {self.size}"
+            )
+        object.__setattr__(self, "batch", batch)
+
+    def _own_slice(self, rows: Any) -> Any:
+        """This process's contiguous slice of B rows."""
+        count = len(rows) // self.size
+        return rows[self.rank * count : (self.rank + 1) * count]
+
+    def _generator(self, purpose: str, *key: int) -> np.random.Generator:
+        # crc32, because Python's hash() of a string differs between processes.
+        return np.random.default_rng([zlib.crc32(purpose.encode()), self.seed, *key])
+
+
 @dataclass(frozen=True, eq=False)
-class Loader:
+class Loader(EpochLoader[PairBatch]):
     """Batches of one stage.
 
     Args:
@@ -68,47 +140,7 @@ class Loader:
 
     def __post_init__(self) -> None:
         """Validate and reduce the batch size."""
-        texts = len(np.unique(self.pairs.texts))
-        if texts < 2:
-            raise DataError("training needs two different queries with words; the data has one")
-        batch = min(self.batch, texts)
-        if batch % self.size:
-            what = f"the data's {texts} distinct queries" if batch < self.batch else "a batch"
-            raise UsageError(
-                f"{what} of {batch} cannot be divided equally among {self.size} processes;"
-                f" set train.batch to a multiple of {self.size}"
-            )
-        object.__setattr__(self, "batch", batch)
-
-    def plan(self, epoch: int) -> IntArray:
-        """(S, B) pair indices of every global batch of an epoch."""
-        if epoch not in self._plans:
-            self._plans.clear()  # only the current epoch is read repeatedly
-            self._plans[epoch] = self._plan(epoch)
-        return self._plans[epoch]
-
-    def steps(self, epoch: int) -> int:
-        """Number of batches of an epoch."""
-        return len(self.plan(epoch))
-
-    def epoch(self, epoch: int, start: int = 0) -> Generator[PairBatch]:
-        """Yield this process's slices of the batches of an epoch, from step ``start``."""
-        steps = iter(range(start, self.steps(epoch)))
-        if not self.workers:
-            for step in steps:
-                yield self.read(epoch, step)
-            return
-        pool = ThreadPoolExecutor(self.workers, "batches")
-        ahead: deque[Future[PairBatch]] = deque()
-        try:
-            for step in steps:
-                ahead.append(pool.submit(self.read, epoch, step))
-                if len(ahead) > self.workers:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+        self._limit_batch(len(np.unique(self.pairs.texts)))
 
     def read(self, epoch: int, step: int) -> PairBatch:
         """Read this process's slice of one batch."""
@@ -147,11 +179,6 @@ class Loader:
             negative_product_idx=product_idx[len(rows) :],
         )
 
-    def _own_slice(self, rows: IntArray) -> IntArray:
-        """This process's contiguous slice of B rows."""
-        count = len(rows) // self.size
-        return rows[self.rank * count : (self.rank + 1) * count]
-
     def _plan(self, epoch: int) -> IntArray:
         rng, texts = self._generator("order", epoch), self.pairs.texts
         if self.group_labels is None or not self.hard_fraction or epoch < self.hard_from_epoch:
@@ -162,7 +189,3 @@ class Loader:
         mixed = shuffled_batches(texts, self.batch, rng)
         count = min(round(self.hard_fraction * len(mixed)), len(hard))
         return rng.permutation(np.concatenate([hard[:count], mixed[: len(mixed) - count]]))
-
-    def _generator(self, purpose: str, *key: int) -> np.random.Generator:
-        # crc32, because Python's hash() of a string differs between processes.
-        return np.random.default_rng([zlib.crc32(purpose.encode()), self.seed, *key])

@@ -4,6 +4,7 @@ The command line builds its options from these classes, docstrings included.
 """
 
 from shopsight.config.data import KddcupConfig, NegativesConfig, SyntheticShopConfig, WorldConfig
+from shopsight.config.distil import CandidatesConfig, StudentConfig
 from shopsight.config.dual import DualConfig
 from shopsight.config.encoder import LEARNED, EncoderConfig, FeaturesConfig, WordVectorsConfig
 from shopsight.config.evaluation import CompareConfig, EvaluateConfig, FusionConfig
@@ -27,6 +28,7 @@ from shopsight.config.train import FalseNegatives, NegativesFrom, Precision, Tra
 
 __all__ = [
     "LEARNED",
+    "CandidatesConfig",
     "ClickLabelConfig",
     "CompareConfig",
     "DedupeConfig",
@@ -53,6 +55,7 @@ __all__ = [
     "SentenceMatchConfig",
     "ServeConfig",
     "SmallPhotoConfig",
+    "StudentConfig",
     "SyntheticShopConfig",
     "TrainConfig",
     "WordMatchConfig",

@@ -130,7 +130,7 @@ class DualConfig(ModelConfig):
 
     @property
     def depends_on(self) -> tuple[str, ...]:
-        """Recipe keys, beside its own, that decide the weights of the stage."""
+        """Recipe keys, beside those of itself and of `starts_from`, that decide the weights."""
         if self.pretrained:
             return super().depends_on
         # Merged plurals change the tokens of every model, also of one with vectors of its own.

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from shopsight.config.train import TrainConfig
+
+if TYPE_CHECKING:
+    from shopsight.config.distil import CandidatesConfig
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,7 @@ class ModelConfig:
         train: optimizer, schedule and batches of the first phase.
 
     Attributes:
-        from_scratch: the ``--set`` value with which the stage needs no label match.
+        from_scratch: the ``--set`` value with which the stage needs no other; empty if none does.
     """
 
     from_scratch: ClassVar[str] = "pretrained=false"
@@ -37,6 +40,16 @@ class ModelConfig:
         return False
 
     @property
+    def starts_from(self) -> tuple[str, ...]:
+        """The stages whose weights or scores it starts from."""
+        return ("label-match",) if self.pretrained else ()
+
+    @property
+    def candidates(self) -> CandidatesConfig | None:
+        """The scored candidates that it learns from; None where it learns from clicked pairs."""
+        return None
+
+    @property
     def cache_trunk(self) -> bool:
         """True if regions are read as the outputs of the frozen trunk, computed once."""
         return False
@@ -48,9 +61,8 @@ class ModelConfig:
 
     @property
     def depends_on(self) -> tuple[str, ...]:
-        """Recipe keys, beside its own, that decide the weights of the stage."""
-        start = ("label_match",) if self.pretrained else ()
-        return ("seed", "words", "encoder", "negatives", *start)
+        """Recipe keys, beside those of itself and of `starts_from`, that decide the weights."""
+        return ("seed", "words", "encoder", "negatives")
 
     def check_width(self, width: int) -> None:
         """Raise UsageError if the model cannot read region features of this width."""

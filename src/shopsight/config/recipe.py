@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from shopsight.config.checks import check_ranges
 from shopsight.config.data import NegativesConfig
+from shopsight.config.distil import StudentConfig
 from shopsight.config.dual import DualConfig
 from shopsight.config.encoder import EncoderConfig, WordVectorsConfig
 from shopsight.config.evaluation import FusionConfig
@@ -34,7 +35,9 @@ class Recipe:
         word_match: weighted word match.
         sentence_match: recurrent sentence match.
         dual: dual encoder.
+        student: dual encoder that imitates the ensemble.
         models: settings of further registered models, by name.
+        optional: optional models to train beside the others, by name.
         negatives: query groups, for hard negatives.
         fusion: combination of the models' runs.
         threads: processor threads per process; 0 uses every core. One thread is fastest for small
@@ -49,9 +52,11 @@ class Recipe:
     word_match: WordMatchConfig = field(default_factory=WordMatchConfig)
     sentence_match: SentenceMatchConfig = field(default_factory=SentenceMatchConfig)
     dual: DualConfig = field(default_factory=DualConfig)
+    student: StudentConfig = field(default_factory=StudentConfig)
     models: dict[str, ModelConfig] = field(
         default_factory=lambda: {name: config() for name, config in EXTRA_MODELS.items()}
     )
+    optional: tuple[str, ...] = ()
     negatives: NegativesConfig = field(default_factory=NegativesConfig)
     fusion: FusionConfig = field(default_factory=FusionConfig)
     threads: int = 0

@@ -15,12 +15,14 @@ from shopsight.data.split_names import TRAIN, VALID
 from shopsight.errors import InputError
 from shopsight.formats.runs import write_run
 from shopsight.formats.submission import write_submission
-from shopsight.inference.ensemble import Ensemble, fit_ensembles, save_ensembles
+from shopsight.inference.ensemble import ENSEMBLE, Ensemble, fit_ensembles, save_ensembles
+from shopsight.inference.load import trained_models
 from shopsight.inference.ranker import Ranker
 from shopsight.inference.run_folder import RunFolder
 from shopsight.inference.timings import Timings
 from shopsight.metrics.evaluate import Evaluator
 from shopsight.metrics.significance import Comparison, compare
+from shopsight.models.registry import model_spec
 from shopsight.tables import Grid, Tabular, plain
 from shopsight.types import FloatArray, Pools, Run
 
@@ -54,6 +56,14 @@ class TrainingResults(Tabular):
     unseen: dict[str, float]
     seconds: dict[str, float]
 
+    @property
+    def imitation(self) -> dict[str, float]:
+        """Of each model that imitates the ensemble, the fraction of its score that it reaches."""
+        means = {run.name: run.estimates[HEADLINE].mean for run in self.comparison.evaluations}
+        best = means.get(ENSEMBLE, 0.0)
+        names = [name for name in trained_models(self.folder) if model_spec(name).imitates]
+        return {name: means[name] / best for name in names if best}
+
     def grids(self) -> list[Grid]:
         """The comparison of all runs."""
         return self.comparison.grids()
@@ -76,6 +86,7 @@ class TrainingResults(Tabular):
             "models": self.comparison.to_dict()["runs"],
             "fusion": plain(fusion),
             "unseen": self.unseen,
+            "imitation": self.imitation,
             "seconds": self.seconds,
             "run": str(self.folder.path),
         }
@@ -110,9 +121,10 @@ def rank_and_fuse(
     step_done(f"rank {VALID}", f"{len(members)} models; the best is {best}, {HEADLINE} {mean:.4f}")
 
     ensembles: list[Ensemble] = []
-    if len(members) > 1:
+    learned = {name: run for name, run in members.items() if not model_spec(name).imitates}
+    if len(learned) > 1:
         with timings.measure("fuse"):
-            ensembles = fit_ensembles(members, values, recipe.fusion, recipe.seed)
+            ensembles = fit_ensembles(learned, values, recipe.fusion, recipe.seed)
         step_done("fuse", ensembles[-1].summary)
     save_ensembles(ensembles, folder.path)
 
@@ -122,20 +134,22 @@ def rank_and_fuse(
     with timings.measure("compare"):
         comparison = compare(list(valid.values()), qrels, seed=recipe.seed)
     step_done("compare", f"paired tests of {len(valid)} rankings")
+    results = TrainingResults(folder, valid, comparison, ensembles, {}, timings.seconds)
+    for name, fraction in results.imitation.items():
+        step_done(name, f"{fraction:.1%} of the ensemble's {HEADLINE} on {VALID}")
     for run in (random, *baselines.values(), *fused.values()):
         write_run(run, folder.path / "runs" / f"{VALID}-{run.name}.json")
 
-    unseen = {}
     for split in (split for split in data.splits if split not in (TRAIN, VALID)):
         with timings.measure(f"rank {split}"):
             recommended = _rank_unseen(ranker, data, ensembles, split)
         summary = _submit(recommended, data, split, folder.path / "submissions")
         if data.has_qrels(split):
             per_query = Evaluator(data.qrels(split)).per_query(recommended, HEADLINE)
-            unseen[split] = float(per_query.mean())
-            summary += f"; nothing was fitted to it: {HEADLINE} {unseen[split]:.4f}"
+            results.unseen[split] = float(per_query.mean())
+            summary += f"; nothing was fitted to it: {HEADLINE} {results.unseen[split]:.4f}"
         step_done(f"rank {split}", summary)
-    return TrainingResults(folder, valid, comparison, ensembles, unseen, timings.seconds)
+    return results
 
 
 def random_run(pools: Pools, seed: int) -> Run:

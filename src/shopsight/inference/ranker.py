@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import DataError, UsageError, unknown_name
 from shopsight.formats.runs import read_run, write_run
-from shopsight.inference.encode import encode_texts, rank_split, read_regions
+from shopsight.inference.encode import encode_texts, read_regions, score_pools
 from shopsight.inference.ensemble import ENSEMBLE, Ensemble, load_ensembles
 from shopsight.inference.load import load_model, trained_models
 from shopsight.inference.run_folder import RunFolder
@@ -63,28 +63,30 @@ class Ranker:
             UsageError: an unknown model.
             DataError: an unknown split.
         """
-        name = model or self.default
+        table = data.queries(split)
+        texts = dict(zip(table.ids, table.texts, strict=True))
+        return self.score(data, data.pools(split), texts, model or self.default)
+
+    def score(self, data: PreparedData, pools: Pools, texts: Mapping[str, str], name: str) -> Run:
+        """Score candidates of any queries, given by id and text; see `rank`."""
         if name in self.ensembles:
             ensemble: Ensemble = self.ensembles[name]
             return ensemble.fuse(
-                {member: self.rank(data, split, member) for member in ensemble.weights}
+                {member: self.score(data, pools, texts, member) for member in ensemble.weights}
             )
         if name not in self.models:
             known = [*self.ensembles, *self.models]
             raise unknown_name(f"model of {self.folder.path}", name, known)
         spec, config = model_spec(name), self.folder.recipe.model(name)
-        pools = None
         if config.depth and spec.shortlist_by in self.models:
-            first = self.rank(data, split, spec.shortlist_by)
+            first = self.score(data, pools, texts, spec.shortlist_by)
             pools = Pools.from_dict(top_k(first, config.depth))
         network = self.model(name)
         source = None
         if spec.uses_trunk and config.cache_trunk:
             key = trunk_key(network.encoder.trunk, data)
             source = TrunkCache.open(self.folder.path / "cache", data.store, key)
-        run = rank_split(
-            network, data, self.vocabulary, split, pools=pools, source=source, device=self.device
-        )
+        run = score_pools(network, data.store, self.vocabulary, pools, texts, source, self.device)
         return replace(run, name=name)
 
     def kept(self, data: PreparedData, split: str, model: str) -> Run:

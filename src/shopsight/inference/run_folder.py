@@ -28,8 +28,8 @@ RUN_FILE = "run.json"
 RUN = ManifestFormat(
     RUN_FILE, "run folder", 2, "train again into another folder", frozenset({"recipe", "files"})
 )
-FREE_SETTINGS = frozenset({"workers", "keep", "checkpoint_steps", "threads"})
-"""Settings that change no result."""
+FREE_SETTINGS = frozenset({"workers", "keep", "checkpoint_steps", "threads", "optional"})
+"""Settings that change no result of a stage."""
 
 
 class RunFolder:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from shopsight import scoring
 from shopsight.batches.batch import Regions, Tokens
 from shopsight.batches.ragged import Packing
-from shopsight.config import DualConfig
+from shopsight.config import DualConfig, StudentConfig
 from shopsight.errors import UsageError
 from shopsight.models.attention import PackedLayer, encode_by_length
 from shopsight.models.base import Encodings
@@ -218,6 +218,16 @@ class Dual(nn.Module):
 
     def _encode_queries(self, tokens: Tokens) -> DualEncodings:
         return _concatenate([tower.text(tokens) for tower in self.towers])
+
+
+class Student(Dual):
+    """A dual encoder with the settings of the recipe's, but for its towers and dropout."""
+
+    @classmethod
+    def build(cls, config: StudentConfig, inputs: ModelInputs) -> Self:  # type: ignore[override]
+        """The network of a recipe."""
+        dual = replace(inputs.recipe.dual, towers=config.towers, dropout=config.dropout)
+        return super().build(dual, inputs)
 
 
 def _concatenate(vectors: list[Tensor]) -> DualEncodings:

@@ -18,6 +18,7 @@ from shopsight.config import (
     PhotoLabelConfig,
     Recipe,
     SentenceMatchConfig,
+    StudentConfig,
     WordMatchConfig,
 )
 from shopsight.config.model import ModelConfig
@@ -69,6 +70,8 @@ class ModelSpec:
         published: member of the reference's own ensemble.
         needs: a file of the prepared folder, which not every one has; without it the model is left
             out unless it is named.
+        optional: trained only where the recipe or ``--stages`` names it.
+        imitates: it learns the scores of other models, so that no ensemble has it as a member.
         seed_key: name of its random streams; its own name if empty.
     """
 
@@ -83,6 +86,8 @@ class ModelSpec:
     shortlist_by: str = ""
     published: bool = False
     needs: str = ""
+    optional: bool = False
+    imitates: bool = False
     seed_key: str = ""
 
     @property
@@ -129,9 +134,18 @@ def model_names() -> tuple[str, ...]:
     return tuple(_SPECS)
 
 
-def trainable_models(folder: Path) -> tuple[str, ...]:
-    """The models that a prepared folder has everything for, in the order of training."""
-    return tuple(name for name, spec in _SPECS.items() if (folder / spec.needs).exists())
+def default_models(recipe: Recipe, folder: Path) -> tuple[str, ...]:
+    """The models of a recipe that a prepared folder has everything for, in order of training.
+
+    Raises:
+        UsageError: the recipe names a model that does not exist.
+    """
+    named = {model_spec(name).name for name in recipe.optional}
+    return tuple(
+        name
+        for name, spec in _SPECS.items()
+        if (folder / spec.needs).exists() and (name in named or not spec.optional)
+    )
 
 
 def explaining_model(names: Iterable[str]) -> str | None:
@@ -151,6 +165,9 @@ PRETRAINING = "label-match"
 
 RETRIEVAL = "dual"
 """The model whose vectors an index searches."""
+
+STUDENT = "student"
+"""The small dual encoder that learns the scores of the ensemble."""
 
 _SPECS: dict[str, ModelSpec] = {
     spec.name: spec
@@ -205,6 +222,16 @@ _SPECS: dict[str, ModelSpec] = {
             "shopsight.training.tasks.dual:DualTask",
             "shopsight.models.dual:DualEncodings",
             "one vector for the query, one for the photo, their cosine",
+        ),
+        ModelSpec(
+            STUDENT,
+            StudentConfig,
+            "shopsight.models.dual:Student",
+            "shopsight.training.tasks.student:StudentTask",
+            "shopsight.models.dual:DualEncodings",
+            "a small dual encoder that imitates the ensemble",
+            optional=True,
+            imitates=True,
         ),
     )
 }

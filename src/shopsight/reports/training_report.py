@@ -63,7 +63,10 @@ def build_report(
         summary=_summary(results),
         figures=dataset_figures(data.manifest),
         comparison=comparison,
-        models={run.name: _description(run.name, ensembles) for run in comparison.evaluations},
+        models={
+            run.name: _description(run.name, ensembles, results.imitation)
+            for run in comparison.evaluations
+        },
         judged=evaluation.name,
         best=best,
         worst=worst,
@@ -113,7 +116,11 @@ def _summary(results: TrainingResults) -> str:
     return text + "."
 
 
-def _description(name: str, ensembles: Mapping[str, Ensemble]) -> str:
+def _description(
+    name: str, ensembles: Mapping[str, Ensemble], imitation: Mapping[str, float]
+) -> str:
+    if name in imitation:
+        return f"{model_spec(name).description}, and reaches {imitation[name]:.1%} of its score"
     if name not in ensembles:
         return _BASELINES.get(name) or model_spec(name).description
     weights = ensembles[name].weights.items()

@@ -9,12 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import torch
 
+from shopsight.batches.candidates import ScoredCandidates
 from shopsight.batches.click_dataset import ClickedPairs
-from shopsight.batches.loader import Loader
-from shopsight.config import Recipe, TrainConfig
+from shopsight.batches.loader import EpochLoader
+from shopsight.config import CandidatesConfig, Recipe, TrainConfig
 from shopsight.data.dataset import PreparedData
 from shopsight.data.split_names import TRAIN
 from shopsight.inference.run_folder import run_vocabulary
@@ -73,8 +76,9 @@ def make_plan(
         config = recipe.model(stage)
         # The rows of a trunk cache have the size of the store's, which stands in for it.
         source = SimpleNamespace(read=data.store.read, through_trunk=config.cache_trunk)
+        candidates = None if config.candidates is None else _unscored(pairs, config.candidates)
         loaders = [
-            make_loader(task, stage, recipe, pairs, source, context, number)
+            make_loader(task, stage, recipe, pairs, source, context, number, candidates)
             for number in range(1, len(config.phases) + 1)
         ]
         finished = (out / stage / "done.json").is_file()
@@ -83,7 +87,11 @@ def make_plan(
 
 
 def _plan(
-    stage: str, task: Task, phases: Sequence[TrainConfig], loaders: Sequence[Loader], finished: bool
+    stage: str,
+    task: Task,
+    phases: Sequence[TrainConfig],
+    loaders: Sequence[EpochLoader[Any]],
+    finished: bool,
 ) -> StagePlan:
     steps = [phase.epochs * loader.steps(0) for phase, loader in zip(phases, loaders, strict=True)]
     pairs = sum(count * loader.batch for count, loader in zip(steps, loaders, strict=True))
@@ -102,7 +110,7 @@ def _plan(
     )
 
 
-def _step_seconds(task: Task, config: TrainConfig, loader: Loader) -> float:
+def _step_seconds(task: Task, config: TrainConfig, loader: EpochLoader[Any]) -> float:
     """Seconds of the fastest of a few steps, the one least disturbed by other work."""
     optimizer = make_optimizer(task.parameter_groups(config), config)
     device, times = task.context.device, list[float]()
@@ -120,6 +128,16 @@ def _step_seconds(task: Task, config: TrainConfig, loader: Loader) -> float:
             torch.cuda.synchronize(device)
         times.append(time.perf_counter() - started)
     return min(times)
+
+
+def _unscored(pairs: ClickedPairs, config: CandidatesConfig) -> ScoredCandidates:
+    """Random candidates, as many as the teacher scores of each query."""
+    texts = np.unique(pairs.texts)
+    texts = np.resize(texts, round((1 + config.made) * len(texts)))
+    rng = np.random.default_rng(0)
+    products = rng.choice(np.unique(pairs.products), (len(texts), config.count))
+    scores = rng.standard_normal(products.shape).astype(np.float32)
+    return ScoredCandidates(pairs.tokens.take(texts), products, scores > 1, scores)
 
 
 def _memory_mib(device: torch.device) -> float:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from shopsight.batches.candidates import CandidateLoader, ScoredCandidates
 from shopsight.batches.click_dataset import ClickedPairs
-from shopsight.batches.loader import Loader, RegionReader
+from shopsight.batches.loader import EpochLoader, Loader, RegionReader
 from shopsight.config import LEARNED, Recipe
 from shopsight.data.region_store import RegionStore
-from shopsight.models.image_encoder import ImageEncoder
 from shopsight.models.region_features import RegionFeatures
 from shopsight.models.registry import ModelInputs, model_spec
 from shopsight.models.word_vectors import (
@@ -24,7 +26,6 @@ from shopsight.models.word_vectors import (
 from shopsight.text.vocabulary import Vocabulary
 from shopsight.training.distributed import DistributedContext
 from shopsight.training.tasks.base import Task
-from shopsight.weights import load_part
 
 _SAMPLE = 4096  # products from whose regions feature statistics are computed
 
@@ -43,16 +44,17 @@ def make_task(
     pairs: ClickedPairs,
     store: RegionStore,
     *,
-    pretrained: Path | None = None,
+    weights_of: Callable[[str], Path] | None = None,
     context: DistributedContext | None = None,
 ) -> Task:
     """The task of a stage before its first step, on the device of the process.
 
-    The encoder and the word vectors come from the label-match weights ``pretrained``, if given.
+    ``weights_of`` finds the weights of the stages that it starts from; without it, it starts from
+    random ones.
 
     Raises:
         UsageError: the recipe does not fit the data.
-        DataError: the pretrained weights, or those of a published model, cannot be read.
+        DataError: the weights of an earlier stage, or of a published model, cannot be read.
     """
     context, spec = context or DistributedContext(), model_spec(stage)
     # The seed of the weights must not change the random numbers of the calling process. Word
@@ -64,14 +66,10 @@ def make_task(
         inputs = ModelInputs(recipe, store.width, vocabulary, words, counts, store.folder)
         model = spec.network_class.build(recipe.model(stage), inputs)
     _fit_features(model, pairs, store)
-    if pretrained is not None:
-        # Found by class: the towers of a dual encoder hold copies of the vectors.
-        for part in model.modules():
-            if isinstance(part, ImageEncoder | WordVectors):
-                prefix = "encoder." if isinstance(part, ImageEncoder) else "words."
-                load_part(pretrained, prefix, part)
     special = torch.tensor([vocabulary.pad, vocabulary.unk, vocabulary.start, vocabulary.end])
     task: Task = spec.task_class(model, recipe.model(stage), context, special)
+    if weights_of is not None:
+        task.start(weights_of)
     task.freeze()
     return task.to(context.device)
 
@@ -84,25 +82,29 @@ def make_loader(
     source: RegionReader,
     context: DistributedContext,
     phase: int = 1,
-) -> Loader:
+    candidates: ScoredCandidates | None = None,
+) -> EpochLoader[Any]:
     """The batches of one phase, from 1, of a stage, whose task decides what they hold.
+
+    A stage that learns from scored ``candidates`` reads those in place of the pairs.
 
     Raises:
         UsageError: the processes cannot divide the batch equally.
         DataError: a pair has no negative.
     """
     train = recipe.model(stage).phases[phase - 1]
-    return Loader(
-        pairs,
-        source,
-        train.batch,
-        stage_seed(recipe, stage, f"batches {phase}"),
-        **task.batch_options(pairs, recipe.negatives, phase),
-        through_trunk=bool(getattr(source, "through_trunk", False)),
-        rank=context.rank,
-        size=context.size,
-        workers=train.workers,
-    )
+    shared: dict[str, Any] = {
+        "source": source,
+        "batch": train.batch,
+        "seed": stage_seed(recipe, stage, f"batches {phase}"),
+        "through_trunk": bool(getattr(source, "through_trunk", False)),
+        "rank": context.rank,
+        "size": context.size,
+        "workers": train.workers,
+    }
+    if candidates is not None:
+        return CandidateLoader(candidates, **shared)
+    return Loader(pairs, **shared, **task.batch_options(pairs, recipe.negatives, phase))
 
 
 def _word_vectors(recipe: Recipe, vocabulary: Vocabulary, pairs: ClickedPairs) -> WordVectors:

@@ -12,13 +12,13 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from shopsight.batches.batch import PairBatch
-from shopsight.batches.loader import Loader
+from shopsight.batches.loader import EpochLoader
 from shopsight.config import TrainConfig
 from shopsight.inference.run_folder import StageFolder
 from shopsight.training.callbacks import Callback, Status
@@ -43,7 +43,7 @@ class Phase:
     """
 
     task: Task
-    loader: Loader
+    loader: EpochLoader[Any]
     config: TrainConfig
     folder: StageFolder
     seed: int = 0
@@ -116,7 +116,7 @@ def fit(phase: Phase) -> StageResult:
     return recorder.finish(state, loader.batch)
 
 
-def _forward(phase: Phase, batch: PairBatch) -> dict[str, Tensor]:
+def _forward(phase: Phase, batch: Any) -> dict[str, Tensor]:
     """The parts of the loss."""
     phase.task.train()
     device, lower = phase.context.device, phase.config.precision == "bf16"
@@ -152,7 +152,7 @@ def _end_epoch(phase: Phase, state: TrainState, recorder: Recorder, interrupts: 
         recorder.save(state)
 
 
-def _timed(batches: Iterator[PairBatch]) -> Iterator[tuple[PairBatch, float]]:
+def _timed(batches: Iterator[Any]) -> Iterator[tuple[Any, float]]:
     """Each batch and the seconds that were spent waiting for it."""
     started = time.perf_counter()
     for batch in batches:

@@ -18,7 +18,7 @@ from shopsight.inference.evaluate import StepDone, TrainingResults, no_progress,
 from shopsight.inference.ranker import Ranker
 from shopsight.inference.run_folder import RunFolder
 from shopsight.inference.timings import Timings
-from shopsight.models.registry import trainable_models
+from shopsight.models.registry import default_models
 from shopsight.training.callbacks import Callback
 from shopsight.training.distributed import DistributedContext
 from shopsight.training.reuse import take_over
@@ -31,7 +31,7 @@ class TrainOptions:
     """Options of a training that do not decide its weights.
 
     Args:
-        stages: names of the models to train; all that suit the data if left out.
+        stages: names of the models to train; those of the recipe that suit the data if left out.
         baselines: runs of the validation split to compare with.
         reuse: other run folders, whose finished stages are copied where they would be the same.
         step_done: called after every finished step with its name and a summary.
@@ -59,7 +59,7 @@ def train(
     context = options.context
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
-    stages = trainable_models(data.path) if options.stages is None else options.stages
+    stages = default_models(recipe, data.path) if options.stages is None else options.stages
     folder = _open(data, recipe, out, options)
     session = TrainingSession(data, folder, context, options.callback, options.step_done)
     for stage in stages:

@@ -43,7 +43,8 @@ def _decisive(recipe: Recipe, stage: str) -> dict[str, Any]:
     values, config = asdict(recipe), recipe.model(stage)
     shared = {key: reduce(lambda part, name: part[name], key.split("."), values)
               for key in config.depends_on}  # fmt: skip
-    flat = flattened({"own": asdict(config), **shared})
+    needed = {name: _decisive(recipe, name) for name in config.starts_from}
+    flat = flattened({"own": asdict(config), **shared, "needed": needed})
     return {key: value for key, value in flat if key.rpartition(".")[2] not in FREE_SETTINGS}
 
 

@@ -7,6 +7,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from shopsight.batches.candidates import ScoredCandidates
 from shopsight.batches.click_dataset import ClickedPairs
 from shopsight.batches.loader import RegionReader
 from shopsight.data.dataset import PreparedData
@@ -14,11 +15,12 @@ from shopsight.data.split_names import VALID
 from shopsight.errors import UsageError
 from shopsight.inference.encode import rank_split
 from shopsight.inference.evaluate import HEADLINE, StepDone, no_progress
+from shopsight.inference.ranker import Ranker
 from shopsight.inference.run_folder import RunFolder
 from shopsight.inference.timings import Timings
 from shopsight.inference.trunk_cache import TrunkCache, trunk_key
 from shopsight.metrics.evaluate import Evaluator
-from shopsight.models.registry import PRETRAINING, model_spec
+from shopsight.models.registry import model_spec
 from shopsight.negatives.groups import query_groups
 from shopsight.text.vocabulary import Vocabulary
 from shopsight.training.callbacks import Callback
@@ -27,6 +29,7 @@ from shopsight.training.factory import make_loader, make_task, stage_seed
 from shopsight.training.loop import Phase, fit
 from shopsight.training.state import StageResult
 from shopsight.training.tasks.base import Task
+from shopsight.training.teacher import Teacher
 from shopsight.types import Pools
 
 
@@ -79,7 +82,7 @@ class TrainingSession:
         """Train a stage, or resume it where it was interrupted, to ``folder.stage(stage).best``.
 
         Raises:
-            UsageError: the stage starts from label match, which was not trained; see `make_task`.
+            UsageError: the stage starts from another that was not trained; see `make_task`.
             TrainingError: see `fit`.
         """
         if finished := self.folder.stage(stage).done():
@@ -94,11 +97,20 @@ class TrainingSession:
 
     def _train(self, stage: str, pairs: ClickedPairs) -> StageResult:
         recipe, folder = self.folder.recipe, self.folder.stage(stage)
-        start, context, store = self._pretrained_weights(stage), self.context, self.data.store
+        context, store = self.context, self.data.store
+        for needed in recipe.model(stage).starts_from:
+            if self.folder.stage(needed).done() is None:
+                raise UsageError(
+                    f"{stage} starts from the weights of {needed}; train the stage {needed} too"
+                )
+
+        def weights_of(name: str) -> Path:
+            return self.folder.stage(name).best
+
         task = make_task(
-            stage, recipe, self.vocabulary, pairs, store, pretrained=start, context=context
+            stage, recipe, self.vocabulary, pairs, store, weights_of=weights_of, context=context
         )
-        source = self._region_source(stage, task)
+        source, candidates = self._region_source(stage, task), self._candidates(stage)
         configs = recipe.model(stage).phases
         for number, config in enumerate(configs, start=1):
             last = number == len(configs)
@@ -106,7 +118,7 @@ class TrainingSession:
             result = fit(
                 Phase(
                     task,
-                    make_loader(task, stage, recipe, pairs, source, context, number),
+                    make_loader(task, stage, recipe, pairs, source, context, number, candidates),
                     config,
                     folder if last else folder.phase(number),
                     seed=stage_seed(recipe, stage, f"dropout {number}"),
@@ -119,16 +131,19 @@ class TrainingSession:
             )
         return result
 
-    def _pretrained_weights(self, stage: str) -> Path | None:
-        """The file of the weights that a stage starts from; None for random ones."""
-        if not self.folder.recipe.model(stage).pretrained:
+    def _candidates(self, stage: str) -> ScoredCandidates | None:
+        """The candidates that the teacher of a stage has scored, which the first process builds."""
+        recipe, context = self.folder.recipe, self.context
+        config = recipe.model(stage).candidates
+        if config is None:
             return None
-        if self.folder.stage(PRETRAINING).done() is None:
-            raise UsageError(
-                f"{stage} starts from the weights of {PRETRAINING}; train the stage"
-                f" {PRETRAINING} too"
-            )
-        return self.folder.stage(PRETRAINING).best
+        ranker, seed = Ranker(self.folder, context.device), stage_seed(recipe, stage, "candidates")
+        teacher = Teacher(ranker, self.data, self.pairs, config, seed)
+        folder = self.folder.path / "cache" / f"candidates-{stage}"
+        if context.main:
+            teacher.build(folder, lambda text: self.callback.note(f"{stage}: {text}"))
+        context.barrier()
+        return teacher.load(folder)
 
     def _region_source(self, stage: str, task: Task) -> RegionReader:
         """The region store, or the cached outputs of the frozen trunk."""

@@ -11,7 +11,7 @@ from shopsight.data.split_names import TRAIN, VALID
 from shopsight.errors import DataError, UsageError
 from shopsight.formats.submission import DEPTH
 from shopsight.inference.run_folder import StageFolder, run_vocabulary
-from shopsight.models.registry import PRETRAINING, model_spec
+from shopsight.models.registry import model_names, model_spec
 from shopsight.text.normalise import normalise
 
 
@@ -49,24 +49,27 @@ def check(data: PreparedData, recipe: Recipe, stages: Sequence[str], out: Path) 
         if model_spec(stage).uses_trunk:
             recipe.encoder.check_width(data.store.width)
         recipe.model(stage).check_width(data.store.width)
-    _check_pretraining(recipe, stages, out)
+        _check_start(recipe, stage, stages, out)
     notes = [_check_pools(data, split) for split in data.splits if split != TRAIN]
     return [note for note in [*notes, _check_words(data, recipe)] if note]
 
 
-def _check_pretraining(recipe: Recipe, stages: Sequence[str], out: Path) -> None:
-    """Check that each stage finds the label match from which it starts, and can read it."""
-    folder = StageFolder(out / PRETRAINING, PRETRAINING)
-    if folder.done() is not None:
-        from shopsight.weights import weight_shapes
+def _check_start(recipe: Recipe, stage: str, stages: Sequence[str], out: Path) -> None:
+    """Check that a stage finds the models from which it starts, and can read them."""
+    config, earlier = recipe.model(stage), model_names()[: model_names().index(stage)]
+    for start in config.starts_from:
+        folder = StageFolder(out / model_spec(start).name, start)
+        if start not in earlier:
+            raise UsageError(f"stage {stage} cannot start from {start}, which comes after it")
+        if folder.done() is not None:
+            from shopsight.weights import weight_shapes
 
-        weight_shapes(folder.best)
-    elif PRETRAINING not in stages:
-        for stage in (stage for stage in stages if recipe.model(stage).pretrained):
-            key = f"{stage.replace('-', '_')}.{recipe.model(stage).from_scratch}"
+            weight_shapes(folder.best)
+        elif start not in stages:
+            key = f"{stage.replace('-', '_')}.{config.from_scratch}"
             raise UsageError(
-                f"stage {stage} starts from {PRETRAINING}, which is not trained in {out};"
-                f" add {PRETRAINING} to --stages, or set {key}"
+                f"stage {stage} starts from {start}, which is not trained in {out};"
+                f" add {start} to --stages{f', or set {key}' if config.from_scratch else ''}"
             )
 
 

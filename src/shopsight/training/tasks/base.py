@@ -6,7 +6,8 @@ batch, of the global batch (see `shopsight.training.distributed`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,7 +18,11 @@ from shopsight.batches.click_dataset import ClickedPairs
 from shopsight.batches.false_negatives import drawn_positives
 from shopsight.config import NegativesConfig, TrainConfig
 from shopsight.config.matching import MatchingConfig
+from shopsight.models.image_encoder import ImageEncoder
+from shopsight.models.registry import PRETRAINING
+from shopsight.models.word_vectors import WordVectors
 from shopsight.training.distributed import DistributedContext
+from shopsight.weights import load_part
 
 Options = dict[str, Any]
 
@@ -42,13 +47,22 @@ class Task(nn.Module):
         ids = torch.empty(0, dtype=torch.int64) if special_ids is None else special_ids
         self.register_buffer("special_ids", ids)
 
-    def losses(self, batch: PairBatch) -> dict[str, Tensor]:
+    def losses(self, batch: Any) -> dict[str, Tensor]:
         """The parts of the loss by name; training minimises their sum."""
         raise NotImplementedError
 
     def batch_options(self, pairs: ClickedPairs, negatives: NegativesConfig, phase: int) -> Options:  # noqa: ARG002
         """Keyword arguments of the `Loader` of a phase, from 1: negatives, groups, words."""
         return {}
+
+    def start(self, weights_of: Callable[[str], Path]) -> None:
+        """Load what the settings take from earlier stages, whose weights are files by name."""
+        if self.config.pretrained:
+            # Found by class: the towers of a dual encoder hold copies of the vectors.
+            for part in self.model.modules():
+                if isinstance(part, ImageEncoder | WordVectors):
+                    prefix = "encoder." if isinstance(part, ImageEncoder) else "words."
+                    load_part(weights_of(PRETRAINING), prefix, part)
 
     def freeze(self) -> None:
         """Exclude the parts from training that the settings leave as they are."""
