@@ -63,7 +63,8 @@ class PhotoLabel(nn.Module):
         else:
             head = WordHead.load(inputs.folder / "extractor")
         column = {word: i for i, word in enumerate(head.words)}
-        labels = [column.get(singular(token), -1) for token in tokens]
+        stems = {_stem(word): i for word, i in column.items()}
+        labels = [column.get(singular(token), stems.get(_stem(token), -1)) for token in tokens]
         continues = [token.startswith(wordpiece.PREFIX) for token in tokens]
         return cls(head, torch.tensor(labels), torch.tensor(continues))
 
@@ -91,3 +92,13 @@ class PhotoLabel(nn.Module):
         mask = queries.mask[query_idx]
         logs = products.logs[product_idx[:, None], queries.labels[query_idx]]
         return (logs * mask).sum(1) / mask.sum(1).clamp(min=1)
+
+
+def _stem(word: str) -> str:
+    """What the plurals of a vocabulary ("ladi" for "ladies") and of labels have in common.
+
+    >>> [_stem(word) for word in ("ladies", "ladie", "ladi", "dresses", "dress", "capris")]
+    ['ladi', 'ladi', 'ladi', 'dress', 'dress', 'capri']
+    """
+    bare = word if word.endswith("ss") else word.removesuffix("s")
+    return bare.removesuffix("e")
