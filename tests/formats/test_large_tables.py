@@ -13,7 +13,7 @@ from formats.test_bad_scores import BAD
 from formats.test_layouts import ANSWERS, RANKED, RUNS
 from formats.test_runs import EXPECTED, SHAPES
 from shopsight.errors import InputError
-from shopsight.formats import rows
+from shopsight.formats import row_reader
 from shopsight.formats.large_tables import parse_table
 from shopsight.formats.layouts import Layout
 from shopsight.formats.qrels import read_qrels
@@ -25,7 +25,7 @@ SMALL, LARGE = 1 << 30, 0
 def both(monkeypatch: pytest.MonkeyPatch, read, path: Path) -> list[object]:  # type: ignore[no-untyped-def]
     results = []
     for size in (SMALL, LARGE):
-        monkeypatch.setattr(rows, "_LARGE", size)
+        monkeypatch.setattr(row_reader, "_LARGE", size)
         try:
             results.append(read(path).to_dict())
         except InputError as error:

@@ -50,6 +50,14 @@ RUNS = {
     "json records": "["
     + ",\n ".join(f'{{"score": {v}, "qid": "{q}", "pid": "{p}"}}' for q, p, v in ROWS)
     + "]",
+    "trec, blanks in the tag": table("", row="{q} Q0 {p} 1 {v} my run 2"),
+    "trec without a tag": table("", row="{q} Q0 {p} 1 {v}"),
+    "pairs of numpy 2": "7,[(np.float32(0.25), np.str_('x1')), (0.5, 'x2'), (-1, 'x3')]\n"
+    "8,[(3, 'x2')]",
+    "pairs under a header": "text,qid,hits\na,7,\"[['x1', 0.25], ['x2', .5], ['x3', -1]]\"\n"
+    "b,8,\"[['x2', 3]]\"",
+    "json lines of lists": '{"qid": 7, "hits": [["x1", 0.25], ["x2", 0.5], ["x3", -1]]}\n'
+    '{"qid": 8, "hits": [{"docid": "x2", "score": 3}]}',
     "json by lines": '{"7": {"x1": 0.25, "x2": 0.5, "x3": -1}}\n{"8": [["x2", 3]]}\n',
     "json, scores first": '{"7": [[0.25, "x1"], [0.5, "x2"], [-1, "x3"]], "8": [[3, "x2"]]}',
 }
@@ -58,6 +66,10 @@ RANKED = {
     "submission without header": "7,x2,x1,x3\n9,x5,x6,x7\n",
     "blank-separated": "7 x2 x1 x3\n9 x5 x6\n10 x1\n",
     "msmarco": "7\tx2\t1\n7\tx1\t2\n7\tx3\t3\n8\tx2\t1\n",
+    "lists": "7,['x2', 'x1', 'x3']\n9,['x5']\n",
+    "lists of numpy": "query_id,ranking\n7,['x2' 'x1' 'x3']\n9,['x5']\n",
+    "json lines": '{"qid": "7", "results": ["x2", "x1", "x3"]}\n{"qid": "9", "results": []}',
+    "words in a cell": "query_id,prediction\n7,x2 x1 x3\n9,x5\n",
     "ranks under a header": "rank,qid,pid\n2,7,x1\n3,7,x3\n1,7,x2\n",
 }
 
@@ -73,11 +85,37 @@ def test_runs(tmp_path: Path, text: str, encoding: str) -> None:
     assert read_candidates(path).pools.of("8") == ["x2"]
 
 
+@pytest.mark.parametrize(
+    ("rows", "warning"),
+    [
+        ("7 Q0 a 1 0.25 t\n7 Q0 b 2 0.5 t\n", "the best rank has the lowest score"),
+        ("7 Q0 a 2 1 t\n7 Q0 b 1 1 t\n", "all scores are equal"),
+        ("7 Q0 a 1 0.5 t\n7 Q0 b 2 0.25 t\n8 Q0 b 1 1 t\n8 Q0 a 2 1 t\n", ""),
+        ("7 Q0 a 0 0.5 t\n7 Q0 b 0 0.75 t\n", ""),
+    ],
+)
+def test_ranks_that_contradict_scores(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, rows: str, warning: str
+) -> None:
+    (tmp_path / "run").write_text(rows)
+    with caplog.at_level("WARNING", "shopsight"):
+        read_run(tmp_path / "run")
+    assert bool(caplog.text) == bool(warning)
+    assert warning in caplog.text
+
+
 @pytest.mark.parametrize("text", RANKED.values(), ids=RANKED)
 def test_ranks_and_places(tmp_path: Path, text: str) -> None:
     path = tmp_path / "run"
     path.write_text(text)
     assert list(read_run(path).to_dict()["7"]) == ["x2", "x1", "x3"]
+
+
+def test_two_ranks_are_enough(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "run").write_text("7\tb\t1\n7\ta\t2\n8\ta\t1\n")
+    with caplog.at_level("WARNING", "shopsight"):
+        assert list(read_run(tmp_path / "run").to_dict()["7"]) == ["b", "a"]
+    assert "counts 1, 2, 3, ... and is read as ranks" in caplog.text
 
 
 def test_places_count_down_to_one(tmp_path: Path) -> None:
@@ -108,6 +146,16 @@ RELEVANT = {
     "lines": ["7 x1 x3", "8 x2"],
     "pairs": ["7,x1", "8,x2", "7,x3"],
     "json": ['{"7": ["x1", "x3"], "8": ["x2"]}'],
+    "json lines": [
+        '{"query_id": 7, "results": ["x1", "x3"]}',
+        '{"query_id": 8, "results": ["x2"]}',
+    ],
+    "lists in cells": ["query_id,answers", "7,\"['x1', 'x3']\"", "8,\"['x2']\""],
+    "lists without quotes": ["query_id,answers", "7,['x1', 'x3']", "8,['x2']"],
+    "json lists in cells": ["query_id,products", '7,"[""x1"", ""x3""]"', '8,"[""x2""]"'],
+    "bars": ["query_id;products", "7;x1|x3", "8;x2"],
+    "colons": ["7: x1 x3", "8: x2"],
+    "labels": ["query_id,product_id,label", "7,x1,True", "7,x3,true", "8,x2,TRUE"],
 }
 
 
@@ -140,7 +188,14 @@ def test_whole_floats_are_ids_in_json(tmp_path: Path) -> None:
         ("qid,pid,label\n1,a,1\n", "this looks like answers, not a run"),
         ("7 0 x1 1\n7 0 x2 0\n", "this looks like TREC qrels (answers), not a run"),
         ("7 X x1 1 0.5 tag\n7 X x2 2 0.4 tag\n", "6 columns; expected a TREC run"),
-        ("7,[[0.5, 'a'], 3]\n", "line 1: not a query with a list of pairs"),
+        ("7,[[0.5, 'a'], 3]\n", "line 1: entry 2 is 3, not a [product, score] pair"),
+        ("7,[[0.5, 'a']\n", "line 1: not a query with a list"),
+        ("7,[[0.5, [1, 'a']]]\n", "line 1: not a query with a list"),
+        ("7,['a', 'a']\n", "line 1: duplicate product 'a' for query '7'"),
+        ("qid,answer,text\n1,a b,c\n", "line 1: the header names no product column"),
+        ("search,hits\n1,a\n2,b\n", "this looks like a header without names"),
+        ("qid,answers\n1,a b\n2,c\n", "line 1: the column 'answers' looks like answers, not a run"),
+        ('{"qid": 1, "relevant_ids": [3]}\n{}', "line 1: the column 'relevant_ids' looks like ans"),
         ("7,[[0.5, 'a']]\n7,[[0.5, 'b']]\n", "line 2: duplicate query '7'"),
         ("7,[[nan, 'a']]\n", "line 1: score nan is not a finite number"),
         ('{"qid": 1, "pid": 2}\n{"qid": 1, "pid": 3}\n', "line 1: the header names no score"),
@@ -166,7 +221,8 @@ def test_ambiguous_runs(tmp_path: Path, text: str, readings: str) -> None:
         ("7,[[0.5, 'a']]\n", "this looks like a run, not answers"),
         ("1,a,1\n1,a,1\n", "line 2: duplicate product 'a' for query '1'"),
         ("1 0 a 1\n1 0 b nan\n", "line 2, column 4: grade 'nan' is not a whole number"),
-        ("qid,docno\n7,x1\n", "line 1: the header names no grade column; add a column grade"),
+        ("qid,docno\n7,x1\n", "line 1: the header names no grade column: candidates, or rele"),
+        ("search,hits\n1,a\n2,b\n", "this looks like a header without names for query and"),
         ("query_id,product1\n1,a,b\n", "line 2: 3 columns, where the header has 2"),
     ],
 )

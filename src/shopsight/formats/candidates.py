@@ -10,7 +10,7 @@ from typing import IO
 from shopsight.errors import InputError
 from shopsight.formats.content import BOM, decode, open_input
 from shopsight.formats.layouts import headed
-from shopsight.formats.rows import parse_rows, read_table
+from shopsight.formats.row_reader import parse_rows, read_table
 from shopsight.types import Pools
 
 # A row with the features of a hundred regions takes 1 MB; nothing honest is near this.

@@ -126,7 +126,9 @@ def parse_count(value: Any, noun: str) -> int:
 
 
 def parse_grade(value: Any) -> int:
-    """A relevance grade. Raises ValueError for anything but a whole number."""
+    """A relevance grade; true is 1. Raises ValueError for anything but a whole number."""
+    if str(value).strip().lower() in ("true", "false"):
+        return int(str(value).strip().lower() == "true")
     return parse_whole(value, "grade")
 
 

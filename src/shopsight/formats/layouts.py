@@ -37,7 +37,8 @@ EXPECTED = {
     " query, product and grade",
 }
 EXPECTED["candidates"] = f"a table of query and product, {EXPECTED['run']}"
-_PAIRS = re.compile(r"\s*([^\[]*?)[\s,;\"]*(\[\s*[\[(].*)", re.DOTALL)
+_LISTED = re.compile(r"\s*([^\[]*?)[\s,;:\"]*(\[.*)", re.DOTALL)
+_ANSWER_WORDS = {"answer", "answers", "relevant", "positives", "labels", "gold", "qrels"}
 _CONSTANT = ("0", "q0")  # the second column of TREC files
 
 
@@ -46,17 +47,18 @@ class Layout:
     """Where a line holds what; columns count from 0.
 
     Attributes:
-        style: "table", one product per line; "wide", the products of a query, best first; "pairs",
-            a query with a list of [score, product] pairs.
+        style: "table", one product per line; "wide", the products of a query, best first; "lists",
+            a query with a list of them, or of [score, product] pairs, in one cell.
         separator: of columns; None is any white space.
         width: number of columns; 0 if lines differ.
         value: column of the score or grade; None if there is none.
         text: column of the query's text, if any.
         header: whether the first line names the columns.
         ranks: whether values are ranks: 1 is best.
+        tag: whether further columns are a tag, which may have blanks.
     """
 
-    style: Literal["table", "wide", "pairs"]
+    style: Literal["table", "wide", "lists"]
     separator: str | None
     width: int = 0
     query: int = 0
@@ -65,6 +67,7 @@ class Layout:
     text: int | None = None
     header: bool = False
     ranks: bool = False
+    tag: bool = False
 
 
 def split_line(line: str, separator: str | None) -> Cells:
@@ -88,10 +91,10 @@ def clean_cell(cell: str) -> str:
     return cell[1:-1].strip() if len(cell) > 1 and cell[0] == cell[-1] == '"' else cell
 
 
-def split_pairs(line: str) -> tuple[str, str] | None:
+def split_list(line: str) -> tuple[str, str] | None:
     """Query and list of a line ``q,[[score, 'product'], ...]``; None for another line."""
-    match = _PAIRS.fullmatch(line.rstrip().removesuffix('"'))
-    return (match[1].strip().strip('"'), match[2]) if match else None
+    match = _LISTED.fullmatch(line.rstrip().removesuffix('"'))
+    return (match[1].strip().strip('"'), match[2]) if match and match[1] else None
 
 
 def recognise(lines: Sequence[tuple[int, str]], kind: Kind, path: str | Path) -> Layout:
@@ -109,8 +112,8 @@ def recognise(lines: Sequence[tuple[int, str]], kind: Kind, path: str | Path) ->
                 return layout
         except ValueError as error:
             raise InputError(str(error), path=path, line=number) from error
-    if _mostly(split_pairs(line) is not None for _, line in lines):
-        return Layout("pairs", None)
+    if _mostly(split_list(line) is not None for _, line in lines):
+        return Layout("lists", None)
     tables = {s: [split_line(line, s) for _, line in lines] for s in separators}
     if any(_begins_with_names(rows) for rows in tables.values()):
         reason = f"this looks like a header without names for query and product; {KNOWN_NAMES}"
@@ -143,10 +146,17 @@ def headed(
     width, query = len(names), columns.query_id
     if columns.numbered:
         return Layout("wide", separator, width, query, header=True)
+    rows = [split_line(line, separator) for _, line in lines]
+    lists = [i for i in range(width) if i != query and _lists(rows, i, several=width == 2)]
+    if lists and (columns.product_id in (None, *lists)):
+        if kind == "run":
+            reject_answers(names[lists[0]])
+        return Layout("lists", separator, width, query, lists[0], header=True)
+    if columns.product_id is None and len(names[query].strip()) > 1 < width:
+        raise ValueError(f"the header names no product column; {KNOWN_NAMES}")
     if columns.product_id is None:
         return None
     product, text, rank = columns.product_id, columns.query_text, columns.rank
-    rows = [split_line(line, separator) for _, line in lines]
     others = set(range(width)) - {query, product, text, rank}
     numeric = [i for i in sorted(others) if _numeric(rows, i)]
     named = columns.grades if kind == "answers" and columns.grades else columns.scores
@@ -164,11 +174,17 @@ def headed(
         raise ValueError(f"the header names no score column; {KNOWN_NAMES}")
     if value is None and kind == "answers":
         # Candidates would all be relevant, without a word.
-        remedy = "add a column grade, or leave out the header if every line is a relevant product"
-        raise ValueError(f"the header names no grade column; {remedy}")
+        reason = "the header names no grade column: candidates, or relevant products?"
+        raise ValueError(f"{reason} Add a column grade, or leave out the header of the latter")
     return Layout(
         "table", separator, width, query, product, value, text, True, kind == "run" and not found
     )
+
+
+def reject_answers(name: str) -> None:
+    """Raise ValueError if a list of this name holds answers, which a run must not be."""
+    if _ANSWER_WORDS & set(normalised_name(name).split("_")):
+        raise ValueError(f"the column {name.strip()!r} looks like answers, not a run")
 
 
 class _AmbiguousError(ValueError):
@@ -184,8 +200,23 @@ def _numeric(rows: Sequence[Cells], column: int) -> bool:
     return _mostly([len(row) > column and is_number(row[column]) for row in rows])
 
 
+def _lists(rows: Sequence[Cells], column: int, *, several: bool) -> bool:
+    """Whether a column holds lists: in brackets, or several words without one."""
+    cells = [row[column].strip() for row in rows if len(row) > column]
+    words = several and any(len(split_words(cell)) > 1 for cell in cells)
+    return words or _mostly(cell.lstrip('"').startswith("[") for cell in cells)
+
+
+def split_words(cell: str) -> Cells:
+    """Ids in one cell, separated by blanks, bars or semicolons."""
+    return re.sub(r"[|;]", " ", cell).split()
+
+
 def _begins_with_names(rows: Sequence[Cells]) -> bool:
     """Whether the first line, unlike the others, consists of names."""
+    numbers = [is_number(row[0]) for row in rows]
+    if len(rows) > 2 and all(numbers[1:]) and not numbers[0]:
+        return True
 
     def names(cells: Cells) -> bool:
         return len(cells) > 2 and all(normalised_name(c).replace("_", "").isalpha() for c in cells)
@@ -206,14 +237,21 @@ def _queries_differ(rows: Sequence[Cells]) -> bool:
 
 def _trec_run(rows: Sequence[Cells], separator: str | None) -> Layout | None:
     """Query, Q0, product, rank, score, tag."""
-    fits = [len(r) == 6 and r[1].lower() in _CONSTANT and is_whole(r[3]) for r in rows]
-    if not _mostly(fits):
+    # Without a tag, or with blanks in it, only Q0 tells a run from a query with its products.
+    fits = [
+        row
+        for row in rows
+        if len(row) > 4 and row[1].lower() in _CONSTANT and is_whole(row[3])
+        if len(row) == 6 or row[1].lower() == "q0"
+    ]
+    if not fits or len(fits) * 2 < len(rows):
         return None
     if all(row[1] == "0" for row in rows) and _queries_differ(rows) and all(map(_all_whole, rows)):
         reason = "six columns of numbers: a TREC run, or a query with five products"
         remedy = "write Q0 into the second column of a run, or the header query-id,product1,..."
         raise _AmbiguousError(f"{reason}; {remedy}")
-    return Layout("table", separator, 6, 0, 2, 4)
+    width = Counter(map(len, fits)).most_common(1)[0][0]
+    return Layout("table", separator, width, 0, 2, 4, tag=True)
 
 
 def _trec_qrels(rows: Sequence[Cells], separator: str | None) -> Layout | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from shopsight.formats.content import read_bytes
-from shopsight.formats.rows import parse_rows
+from shopsight.formats.row_reader import parse_rows
 from shopsight.types import Qrels
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from shopsight.errors import OutputError, UsageError
 from shopsight.formats.atomic import atomic_write
 from shopsight.formats.content import read_bytes
-from shopsight.formats.rows import parse_rows
+from shopsight.formats.row_reader import parse_rows
 from shopsight.types import Run
 
 
