@@ -1,4 +1,4 @@
-"""The ensemble: never behind its best member in sample, honest beside it, and kept as a file."""
+"""The ensemble: chosen by held-out score, never behind its best member, and kept as a file."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from shopsight.errors import DataError
 from shopsight.inference.ensemble import (
     ENSEMBLE,
     REFERENCE,
-    Ensemble,
+    FittedEnsemble,
     fit_ensembles,
     load_ensembles,
     save_ensembles,
 )
 from shopsight.metrics.evaluate import Evaluator
-from shopsight.types import FloatArray, Qrels, Run
+from shopsight.types import Qrels, Run
 
 ZSCORE = FusionConfig(normalise="zscore", steps=20)
 
@@ -46,62 +46,85 @@ def judge() -> Evaluator:
     return Evaluator(Qrels({f"q{i}": {f"p{j}": 1 for j in range(4)} for i in range(40)}))
 
 
-def fitted(runs: dict[str, Run], judge: Evaluator, config: FusionConfig) -> dict[str, Ensemble]:
-    def values(run: Run) -> FloatArray:
-        return judge.per_query(run, "ndcg@5")
+def fitted(
+    runs: dict[str, Run], judge: Evaluator, config: FusionConfig
+) -> dict[str, FittedEnsemble]:
+    fits = fit_ensembles(runs, judge, "ndcg@5", config, seed=0)
+    return {fit.ensemble.name: fit for fit in fits}
 
-    return {ensemble.name: ensemble for ensemble in fit_ensembles(runs, values, config, seed=0)}
+
+def mean(run: Run, judge: Evaluator) -> float:
+    return float(judge.per_query(run, "ndcg@5").mean())
 
 
-def test_it_is_at_least_as_good_as_its_best_member(runs: dict[str, Run], judge: Evaluator) -> None:
-    ensemble = fitted(runs, judge, ZSCORE)[ENSEMBLE]
-    single = [judge.per_query(run, "ndcg@5").mean() for run in runs.values()]
-    assert ensemble.in_sample > max(single)
-    assert ensemble.held_out <= ensemble.in_sample
-    assert list(ensemble.weights) == list(runs)
+def test_its_figures_are_those_of_its_runs(runs: dict[str, Run], judge: Evaluator) -> None:
+    ensemble, run, held_out = fitted(runs, judge, ZSCORE)[ENSEMBLE]
+    assert ensemble.held_out > max(mean(member, judge) for member in runs.values())
     assert sum(ensemble.weights.values()) == pytest.approx(1)
-    again = judge.per_query(ensemble.fuse(runs), "ndcg@5").mean()
-    assert again == pytest.approx(ensemble.in_sample, abs=1e-12)
+    assert {*ensemble.weights, *ensemble.dropped} == set(runs)
+    assert mean(run, judge) == pytest.approx(ensemble.in_sample, abs=1e-12)
+    assert mean(held_out, judge) == pytest.approx(ensemble.held_out, abs=1e-12)
+    assert np.array_equal(ensemble.fuse(runs).scores, run.scores)
+    assert run.name == held_out.name == ENSEMBLE
+
+
+def test_members_without_a_gain_are_dropped_and_not_needed(
+    runs: dict[str, Run], judge: Evaluator
+) -> None:
+    rng = np.random.default_rng(0)
+    noise = runs["dual"].with_scores(rng.normal(size=len(runs["dual"].scores)), "label-match")
+    ensemble = fitted({"label-match": noise, **runs}, judge, ZSCORE)[ENSEMBLE].ensemble
+    assert ensemble.dropped == ("label-match",)
+    assert ensemble.fuse(runs).name == ENSEMBLE
+
+
+def test_the_best_member_stands_for_an_ensemble_that_does_not_beat_it(
+    runs: dict[str, Run], judge: Evaluator
+) -> None:
+    rng = np.random.default_rng(0)
+    noise = runs["dual"].with_scores(rng.normal(size=len(runs["dual"].scores)), "word-match")
+    pair = {"word-match": noise, "dual": runs["dual"]}
+    fit = fitted(pair, judge, ZSCORE)[ENSEMBLE]
+    assert fit.ensemble.weights == {"dual": 1.0}
+    assert fit.ensemble.held_out == mean(runs["dual"], judge)
+    assert "dual alone" in fit.ensemble.summary
+    for run in (fit.run, fit.held_out):
+        assert run.order.tolist() == runs["dual"].order.tolist()
 
 
 def test_the_references_ensemble_is_its_two_models_on_raw_scores(
     runs: dict[str, Run], judge: Evaluator
 ) -> None:
-    ensembles = fitted(runs, judge, ZSCORE)
-    assert list(ensembles) == [REFERENCE, ENSEMBLE]
-    reference = ensembles[REFERENCE]
-    assert set(reference.weights) == {"word-match", "sentence-match"}
+    fits = fitted(runs, judge, ZSCORE)
+    assert list(fits) == [REFERENCE, ENSEMBLE]
+    reference = fits[REFERENCE].ensemble
+    assert {*reference.weights, *reference.dropped} == {"word-match", "sentence-match"}
     assert (reference.config.method, reference.config.normalise) == ("grid", "none")
-    (curve,) = reference.curves  # the curve of the second member would mirror it
-    assert curve.member == "word-match"
     pair = {name: runs[name] for name in ("word-match", "dual")}
     assert list(fitted(pair, judge, ZSCORE)) == [ENSEMBLE]
 
 
-def test_curves_go_from_without_a_member_to_it_alone(
-    runs: dict[str, Run], judge: Evaluator
-) -> None:
-    ensemble = fitted(runs, judge, ZSCORE)[ENSEMBLE]
-    assert [curve.member for curve in ensemble.curves] == list(runs)
-    for curve in ensemble.curves:
-        assert curve.weights == tuple(sorted(set(curve.weights)))
-        assert (curve.weights[0], curve.weights[-1]) == (0, 1)
-        assert curve.weights[curve.chosen] == ensemble.weights[curve.member]
-        assert curve.means[curve.chosen] == pytest.approx(ensemble.in_sample, abs=1e-9)
-        alone = judge.per_query(runs[curve.member], "ndcg@5").mean()
-        assert curve.means[-1] == pytest.approx(alone, abs=1e-9)
+@pytest.mark.parametrize(
+    ("asked", "used"),
+    [("auto", "forward"), ("grid", "forward"), ("coordinate", "coordinate"), ("rrf", "rrf")],
+)
+def test_methods(runs: dict[str, Run], judge: Evaluator, asked: str, used: str) -> None:
+    config = FusionConfig(method=asked, steps=10)  # type: ignore[arg-type]
+    assert fitted(runs, judge, config)[ENSEMBLE].ensemble.config.method == used
 
 
-def test_a_grid_over_three_becomes_a_search_along_coordinates(
+def test_queries_without_judgements_have_the_final_weights(
     runs: dict[str, Run], judge: Evaluator
 ) -> None:
-    ensemble = fitted(runs, judge, FusionConfig(method="grid", steps=10))[ENSEMBLE]
-    assert ensemble.config.method == "coordinate"
+    half = Evaluator(Qrels({f"q{i}": {f"p{j}": 1 for j in range(4)} for i in range(20)}))
+    _, run, held_out = fitted(runs, half, ZSCORE)[ENSEMBLE]
+    judged = np.isin(run.pools.query_idx, range(20))
+    assert np.array_equal(held_out.scores[~judged], run.scores[~judged])
 
 
 def test_it_survives_its_file(runs: dict[str, Run], judge: Evaluator, tmp_path: Path) -> None:
     assert load_ensembles(tmp_path) == []
-    ensembles = list(fitted(runs, judge, ZSCORE).values())
+    ensembles = [fit.ensemble for fit in fitted(runs, judge, ZSCORE).values()]
     save_ensembles(ensembles, tmp_path)
     assert load_ensembles(tmp_path) == ensembles
     for damage in ("{", '[{"name": "ensemble"}]', "[1]"):
@@ -111,6 +134,7 @@ def test_it_survives_its_file(runs: dict[str, Run], judge: Evaluator, tmp_path: 
 
 
 def test_a_missing_member_is_named(runs: dict[str, Run], judge: Evaluator) -> None:
-    ensemble = fitted(runs, judge, ZSCORE)[ENSEMBLE]
+    ensemble = fitted(runs, judge, ZSCORE)[ENSEMBLE].ensemble
+    assert "dual" in ensemble.weights
     with pytest.raises(DataError, match="ensemble needs the run of dual"):
         ensemble.fuse({name: run for name, run in runs.items() if name != "dual"})

@@ -11,7 +11,6 @@ from shopsight.metrics.evaluate import Estimate
 from shopsight.reports.charts import (
     Series,
     boxes_chart,
-    curve_chart,
     interval_chart,
     lines_chart,
 )
@@ -36,28 +35,6 @@ def test_an_interval_is_drawn_to_scale() -> None:
     assert 'aria-label="0.500, between 0.250 and 1.000"' in svg
 
 
-def test_a_curve_marks_its_chosen_point_and_stays_inside() -> None:
-    weights = [i / 10 for i in range(11)]
-    means = [0.5 + 0.01 * i * (8 - i) for i in range(11)]
-    svg = curve_chart(weights, means, 4, "weight", "ndcg@5")
-    (line,), (dot,) = parts(svg, "polyline", "curve"), parts(svg, "circle", "dot")
-    points = [tuple(map(float, point.split(","))) for point in line["points"].split()]
-    assert len(points) == 11
-    assert points[4] == (float(dot["cx"]), float(dot["cy"]))
-    assert min(points, key=lambda point: point[1]) == points[4]  # the highest on the page
-    _, _, width, height = map(float, ElementTree.fromstring(svg).attrib["viewBox"].split())
-    assert all(0 <= x <= width and 0 <= y <= height for x, y in points)
-    assert f"{means[4]:.4f} at 0.40" in svg
-
-
-@pytest.mark.parametrize("means", [[0.5, 0.5, 0.5], [0.0, 0.5, 1.0], [0.0, 0.0, 0.0]])
-def test_flat_and_full_curves_can_be_drawn(means: list[float]) -> None:
-    svg = curve_chart([0, 0.5, 1], means, 0, "weight", "ndcg@5")
-    ys = [float(node["cy"]) for node in parts(svg, "circle", "dot")]
-    assert len(ys) == 1
-    assert "nan" not in svg
-
-
 def test_boxes_are_fractions_of_the_photo() -> None:
     svg = boxes_chart([(0.5, 0, 1, 0.25)], ["hand"], aspect=2, size=100)
     (photo,), (region,) = parts(svg, "rect", "photo"), parts(svg, "rect", "region")
@@ -71,7 +48,6 @@ def test_foreign_text_is_escaped() -> None:
     for svg in (
         lines_chart([Series(hostile, [0, 1], [0, 1])], hostile, hostile),
         boxes_chart([(0, 0, 1, 1)], [hostile], 1),
-        curve_chart([0, 1], [0, 1], 0, hostile, hostile),
     ):
         assert "<script" not in svg
         ElementTree.fromstring(svg)

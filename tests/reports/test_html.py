@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shopsight.config import FusionConfig
-from shopsight.inference.ensemble import Curve, Ensemble
+from shopsight.inference.ensemble import Ensemble
 from shopsight.metrics.evaluate import bootstrap_interval
 from shopsight.metrics.significance import compare
 from shopsight.ranking.audit import audit
@@ -80,14 +80,11 @@ def report() -> Report:
         ],
         ensemble=Ensemble(
             "ensemble",
-            {"good": 1.0, "bad": 0.0},
+            {"good": 0.7, "bad": 0.3},
             FusionConfig(),
             in_sample=1.0,
             held_out=0.987,
-            curves=(
-                Curve("good", (0, 0.5, 1), (0.5, 0.75, 1.0), 2),
-                Curve("bad", (0, 0.5, 1), (1.0, 0.75, 0.5), 0),
-            ),
+            dropped=("ugly",),
         ),
         judged="good",
         best=[example],
@@ -106,7 +103,7 @@ def test_everything_is_on_the_page(report: Report) -> None:
         "description of good",
         "1.0000",
         "0.5000",
-        "0.9870",
+        "0.70 good + 0.30 bad: 0.9870 on held-out queries",
         report.audit.verdict,
         "train",
         "worst of all",
@@ -148,7 +145,7 @@ def test_a_page_without_fusion(report: Report) -> None:
     page = render(dataclasses.replace(report, ensemble=None))
     assert "Fusion" not in Outline(page).text
     assert "Fusion" in Outline(render(report)).text
-    assert len(re.findall("the rest is “(?:good|bad)”", Outline(render(report)).text)) == 2
+    assert "left out: ugly." in re.sub(r"\s+", " ", Outline(render(report)).text)
 
 
 def test_a_page_without_learning_curves(report: Report) -> None:

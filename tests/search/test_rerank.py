@@ -28,7 +28,7 @@ def ranked(index: Path, data: PreparedData, split: str, only: str = "") -> Ranke
     snapshot = Snapshot.current(index)
     models = SearchModels(index / "models", snapshot.models)
     if only:
-        models.ensemble = Ensemble(only, {only: 1.0}, FusionConfig(), 0.0, 0.0, ())
+        models.ensemble = Ensemble(only, {only: 1.0}, FusionConfig(), 0.0, 0.0)
     pools, table = data.pools(split), data.queries(split)
     texts = dict(zip(table.ids, table.texts, strict=True))
     codes = models.encode_queries(models.tokens([texts[q] for q in pools.query_ids]), models.names)

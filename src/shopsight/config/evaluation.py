@@ -44,15 +44,16 @@ class FusionConfig:
     """Fusion of runs.
 
     Args:
-        method: grid (two runs), coordinate (any number), rrf (no weights to fit), or auto:
-            grid for two runs and coordinate for more.
+        method: forward (members by held-out gain), grid (two runs), coordinate (any number), rrf
+            (no weights to fit), or auto: grid for two runs and forward for more. Training takes
+            auto, and grid for another number than two, as forward.
         normalise: normalisation of the scores of each query.
         steps: number of weight steps from 0 to 1.
         folds: folds of queries of the cross-validated score.
         rrf_k: k of reciprocal rank fusion, 1 / (k + rank).
     """
 
-    method: Literal["auto", "grid", "coordinate", "rrf"] = "auto"
+    method: Literal["auto", "forward", "grid", "coordinate", "rrf"] = "auto"
     normalise: Literal["none", "minmax", "zscore", "rank"] = "none"
     steps: int = 100
     folds: int = 5

@@ -3,73 +3,49 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from shopsight.config import FusionConfig
 from shopsight.errors import DataError
 from shopsight.formats.atomic import write_json
+from shopsight.metrics.evaluate import Evaluator
 from shopsight.models.registry import model_specs
 from shopsight.ranking.fusion import fuse, fusion_terms, weighted_sum
 from shopsight.ranking.run import align
-from shopsight.ranking.weights import fit_weights
+from shopsight.ranking.weights import FittedWeights, fit_weights
 from shopsight.types import FloatArray, Run
 
-Metric = Callable[[Run], FloatArray]
 ENSEMBLE = "ensemble"
 REFERENCE = "word+sentence"
 """The reference's own ensemble: raw scores of its two models (docs/method.md, section 6)."""
+HELD_OUT = "held-out"
 _FILE = "fusion.json"
 _REFERENCE_CONFIG = FusionConfig(method="grid", normalise="none")
-_POINTS = 50
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Mean of the metric over the weight of one member, with the other weights in proportion.
-
-    Attributes:
-        member: its name.
-        weights: weights in [0, 1], ascending.
-        means: mean of the metric at each.
-        chosen: index of the fitted weight.
-    """
-
-    member: str
-    weights: tuple[float, ...]
-    means: tuple[float, ...]
-    chosen: int
 
 
 @dataclass(frozen=True)
 class Ensemble:
-    """A weighted sum of runs, with weights fitted to qrels.
-
-    Attributes:
-        name: of the fused run.
-        weights: by name of the member; they sum to 1.
-        config: method and normalisation.
-        in_sample: mean of the metric on the queries of the fit.
-        held_out: mean on queries that the weights were not fitted to (cross-validation).
-        curves: one for each member, or the first of two.
-    """
+    """A weighted sum of runs, with weights fitted to qrels."""
 
     name: str
-    weights: dict[str, float]
-    config: FusionConfig
-    in_sample: float
-    held_out: float
-    curves: tuple[Curve, ...]
+    weights: dict[str, float]  # above 0, by name of the member; they sum to 1
+    config: FusionConfig  # method and normalisation
+    in_sample: float  # mean of the metric on the queries of the fit
+    held_out: float  # mean on queries that the weights were not fitted to (cross-validation)
+    dropped: tuple[str, ...] = ()  # runs without a held-out gain
 
     @property
     def summary(self) -> str:
-        """The weights, and the metric in sample and on held-out queries, in words."""
-        terms = (f"{weight:.2f} {name}" for name, weight in self.weights.items() if weight)
-        scores = f"{self.in_sample:.4f}, and {self.held_out:.4f} on held-out queries"
+        """The weights, and the metric on held-out queries and in sample, in words."""
+        if len(self.weights) == 1:
+            return f"{next(iter(self.weights))} alone, which no ensemble beats: {self.held_out:.4f}"
+        terms = (f"{weight:.2f} {name}" for name, weight in self.weights.items())
+        scores = f"{self.held_out:.4f} on held-out queries, {self.in_sample:.4f} in sample"
         return f"{' + '.join(terms)}: {scores}"
 
     def fuse(self, runs: Mapping[str, Run]) -> Run:
@@ -81,23 +57,32 @@ class Ensemble:
         return fuse(members, list(self.weights.values()), self.config, self.name)
 
 
-def fit_ensembles(
-    runs: Mapping[str, Run], per_query: Metric, config: FusionConfig, seed: int
-) -> list[Ensemble]:
-    """The reference's ensemble, if both its members are given, and that of all runs.
+class FittedEnsemble(NamedTuple):
+    """An ensemble with its runs of the split it was fitted to.
 
-    Args:
-        runs: at least two, by name.
-        per_query: (Q,) metric of a run for each query with qrels.
-        config: method and normalisation for all runs.
-        seed: of the folds of the held-out metric.
+    In ``held_out``, each query is ranked with weights that were fitted without it.
+    """
+
+    ensemble: Ensemble
+    run: Run
+    held_out: Run
+
+
+def fit_ensembles(
+    runs: Mapping[str, Run], evaluator: Evaluator, metric: str, config: FusionConfig, seed: int
+) -> list[FittedEnsemble]:
+    """The reference's ensemble, if both its members are given, and the best selection of all runs.
+
+    ``seed`` assigns queries to the folds of the held-out metric.
     """
     ensembles = []
     published = [spec.name for spec in model_specs() if spec.published]
     if all(name in runs for name in published):
         pair = {name: runs[name] for name in published}
-        ensembles.append(_fit(REFERENCE, pair, per_query, _REFERENCE_CONFIG, seed))
-    ensembles.append(_fit(ENSEMBLE, runs, per_query, config, seed))
+        ensembles.append(_fit(REFERENCE, pair, evaluator, metric, _REFERENCE_CONFIG, seed))
+    if config.method == "auto" or (config.method == "grid" and len(runs) != 2):
+        config = replace(config, method="forward")
+    ensembles.append(_fit(ENSEMBLE, runs, evaluator, metric, config, seed))
     return ensembles
 
 
@@ -118,45 +103,42 @@ def load_ensembles(folder: Path) -> list[Ensemble]:
 
 
 def _fit(
-    name: str, runs: Mapping[str, Run], per_query: Metric, config: FusionConfig, seed: int
-) -> Ensemble:
-    # A grid over three or more weights would be exponential: they are fitted one by one.
-    if config.method == "grid" and len(runs) != 2:
-        config = replace(config, method="coordinate")
-    fitted = fit_weights(list(runs.values()), per_query, config, seed)
-    terms = fusion_terms(align(list(runs.values())).runs, config)
-    # With two members, the second curve would mirror the first.
-    shown = list(runs)[: 1 if len(runs) == 2 else None]
-    return Ensemble(
+    name: str,
+    runs: Mapping[str, Run],
+    evaluator: Evaluator,
+    metric: str,
+    config: FusionConfig,
+    seed: int,
+) -> FittedEnsemble:
+    def score_queries(run: Run) -> FloatArray:
+        return evaluator.per_query(run, metric)
+
+    fitted = fit_weights(list(runs.values()), score_queries, config, seed)
+    weights = dict(zip(runs, fitted.weights, strict=True))
+    ensemble = Ensemble(
         name,
-        dict(zip(runs, fitted.weights, strict=True)),
+        {member: weight for member, weight in weights.items() if weight},
         config,
         float(fitted.in_sample.mean()),
         float(fitted.held_out.mean()),
-        tuple(
-            _curve(member, i, np.array(fitted.weights), terms, per_query)
-            for i, member in enumerate(shown)
-        ),
+        tuple(member for member, weight in weights.items() if not weight),
     )
+    terms = fusion_terms(align(list(runs.values())).runs, config)
+    held_out = replace(_held_out_run(terms, fitted, evaluator), name=name)
+    return FittedEnsemble(ensemble, ensemble.fuse(runs), held_out)
 
 
-def _curve(
-    member: str, index: int, weights: FloatArray, terms: Sequence[Run], per_query: Metric
-) -> Curve:
-    others = np.delete(weights, index)
-    others = others / others.sum() if others.sum() else np.full(len(others), 1 / len(others))
-    chosen = float(weights[index])
-    points = sorted({*np.linspace(0, 1, _POINTS + 1).round(6).tolist(), chosen})
-    means = []
-    for weight in points:
-        mixed = np.insert((1 - weight) * others, index, weight).tolist()
-        means.append(float(per_query(weighted_sum(terms, mixed)).mean()))
-    return Curve(member, tuple(points), tuple(means), points.index(chosen))
+def _held_out_run(terms: Sequence[Run], fitted: FittedWeights, evaluator: Evaluator) -> Run:
+    """Each query scored with the weights of its fold; with the final weights if not judged."""
+    fold = dict(zip(evaluator.query_ids, fitted.fold_idx.tolist(), strict=True))
+    pools = terms[0].pools
+    fold_idx = np.array([fold.get(query, -1) for query in pools.query_ids], np.int64)
+    # Index -1 takes the last row: the final weights.
+    every = [weighted_sum(terms, w).scores for w in (*fitted.fold_weights, fitted.weights)]
+    scores = np.stack(every)[fold_idx[pools.query_idx], np.arange(len(pools.product_ids))]
+    return terms[0].with_scores(scores)
 
 
 def _from_json(entry: dict[str, Any]) -> Ensemble:
-    curves = tuple(
-        Curve(curve["member"], tuple(curve["weights"]), tuple(curve["means"]), curve["chosen"])
-        for curve in entry["curves"]
-    )
-    return Ensemble(**{**entry, "config": FusionConfig(**entry["config"]), "curves": curves})
+    config, dropped = FusionConfig(**entry["config"]), tuple(entry["dropped"])
+    return Ensemble(**{**entry, "config": config, "dropped": dropped})

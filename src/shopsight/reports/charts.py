@@ -13,7 +13,6 @@ from shopsight.metrics.evaluate import Estimate
 from shopsight.types import Box
 
 _INTERVAL_WIDTH, _INTERVAL_HEIGHT = 220, 22
-_CURVE_WIDTH, _CURVE_HEIGHT = 720, 250
 _LINES_WIDTH, _LINES_HEIGHT = 480, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 14, 16, 38
 _LEGEND_HEIGHT, _LEGEND_STEP, _LETTER_WIDTH = 14, 34, 6.6
@@ -83,32 +82,6 @@ def interval_chart(estimate: Estimate) -> Markup:
             f'<circle class="dot" cx="{mean:.1f}" cy="{middle}" r="5"/>',
         ],
     )
-
-
-def curve_chart(
-    x: Sequence[float],
-    y: Sequence[float],
-    chosen: int,
-    x_label: str,
-    y_label: str,
-    width: int = _CURVE_WIDTH,
-) -> Markup:
-    """A line over ``x`` in [0, 1] with the ``chosen`` point marked."""
-    axes = _Axes(width, _CURVE_HEIGHT, _TOP, _UNIT_TICKS, _ticks(min(y), max(y)))
-    best_x, best_y = axes.point(x[chosen], y[chosen])
-    # The value's label must not run over the left or right edge of the chart.
-    anchor = "start" if x[chosen] < 0.25 else "end" if x[chosen] > 0.75 else "middle"
-    value = f"{y[chosen]:.4f} at {x[chosen]:.2f}"
-    parts = [
-        *axes.parts(x_label),
-        f'<line class="marked" x1="{best_x:.1f}" x2="{best_x:.1f}" y1="{_TOP}"'
-        f' y2="{_CURVE_HEIGHT - _BOTTOM}"/>',
-        f'<polyline class="curve" points="{_points(axes, x, y)}"/>',
-        f'<circle class="dot" cx="{best_x:.1f}" cy="{best_y:.1f}" r="5"/>',
-        f'<text class="value" x="{best_x:.1f}" y="{_TOP - 4}" text-anchor="{anchor}">{value}'
-        "</text>",
-    ]
-    return _svg(width, _CURVE_HEIGHT, f"{y_label} over {x_label}; best {value}", parts)
 
 
 def lines_chart(series: Sequence[Series], x_label: str, y_label: str) -> Markup:

@@ -14,13 +14,12 @@ from shopsight.formats.atomic import atomic_write
 from shopsight.inference.ensemble import Ensemble
 from shopsight.metrics.significance import Comparison, letter
 from shopsight.ranking.audit import Audit
-from shopsight.reports.charts import boxes_chart, curve_chart, interval_chart, lines_chart
+from shopsight.reports.charts import boxes_chart, interval_chart, lines_chart
 from shopsight.reports.dataset import Figure
 from shopsight.reports.learning_curves import LearningCurves
 from shopsight.reports.query_examples import Candidate, QueryExample
 from shopsight.tables import Grid
 
-_HALF_WIDTH = 480  # of a chart that shares its line with another
 _PHOTO_SIZE = 144  # longer side of a product's photo
 
 
@@ -62,7 +61,6 @@ def render(report: Report) -> str:
         metrics=metrics,
         best_mean=max(run.estimates[metrics[0]].mean for run in report.comparison.evaluations),
         audit_grids=report.audit.grids(),
-        fusion_charts=_fusion_charts(report.ensemble, metrics[0]) if report.ensemble else [],
         weighed=any(example.words for example in examples),
         photos=any(c.photo for example in examples for c in example.candidates),
         longest=max((seconds for _, seconds in report.stages), default=0.0) or 1.0,
@@ -81,17 +79,6 @@ def _boxes(product: Candidate) -> Markup:
         product.boxes, product.labels, product.aspect, weights=product.weights,
         photo=product.photo, **size,
     )  # fmt: skip
-
-
-def _fusion_charts(ensemble: Ensemble, metric: str) -> list[Markup]:
-    width = {} if len(ensemble.curves) == 1 else {"width": _HALF_WIDTH}
-    charts = []
-    for curve in ensemble.curves:
-        others = [name for name in ensemble.weights if name != curve.member]
-        rest = f"the rest is “{others[0]}”" if len(others) == 1 else "the others share the rest"
-        label = f"weight of “{curve.member}”; {rest}"
-        charts.append(curve_chart(curve.weights, curve.means, curve.chosen, label, metric, **width))
-    return charts
 
 
 def _duration(seconds: float) -> str:

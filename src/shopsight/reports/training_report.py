@@ -107,10 +107,12 @@ def _tags(
 
 
 def _summary(results: TrainingResults) -> str:
-    best, name = max((run.estimates[HEADLINE].mean, run.name)
-                     for run in results.comparison.evaluations)  # fmt: skip
-    text = f"Text queries ranked against product photos. The best run, {name}, reaches"
-    text += f" {HEADLINE} {best:.3f} on {VALID}"
+    best = results.comparison.evaluations[-1]
+    text = f"Text queries ranked against product photos. {best.name} reaches"
+    text += f" {HEADLINE} {best[HEADLINE]:.3f} on {VALID}"
+    if best.name in results.in_sample:
+        in_sample = results.in_sample[best.name][HEADLINE].mean
+        text += f" (queries held out of the fit of its weights; {in_sample:.3f} in sample)"
     for split, value in results.unseen.items():
         text += f" and {value:.3f} on {split}, which was not used for fitting"
     return text + "."
@@ -124,9 +126,9 @@ def _description(
     if name not in ensembles:
         return _BASELINES.get(name) or model_spec(name).description
     weights = ensembles[name].weights.items()
-    terms = " + ".join(f"{weight:.2f} {member}" for member, weight in weights if weight)
+    terms = " + ".join(f"{weight:.2f} {member}" for member, weight in weights)
     kind = "ensemble of the reference solution, raw scores: " if name == REFERENCE else ""
-    return f"{kind}{terms}; weights fitted to these queries"
+    return f"{kind}{terms}; on queries that the weights were not fitted to"
 
 
 def _commands(data: Path, folder: Path, best: Sequence[QueryExample]) -> list[str]:

@@ -138,7 +138,7 @@ def models_of(run: RunFolder) -> dict[str, float]:
     if DUAL not in trained:
         raise UsageError(f"{run.path}: retrieval needs the dual encoder; train the stage {DUAL}")
     weights = _ensemble(run).weights
-    kept = {DUAL, explaining_model(trained)} | {name for name, weight in weights.items() if weight}
+    kept = {DUAL, explaining_model(trained), *weights}
     return {name: weights.get(name, 0.0) for name in trained if name in kept}
 
 
@@ -151,9 +151,7 @@ def copy_models(run: RunFolder, data: PreparedData, names: Sequence[str], out: P
         target.mkdir(exist_ok=True)
         shutil.copyfile(source.best, target / source.best.name)
         write_json(target / "done.json", source.done())
-    ensemble = _ensemble(run)
-    kept = {name: weight for name, weight in ensemble.weights.items() if weight}
-    save_ensembles([replace(ensemble, name=ENSEMBLE, weights=kept, curves=())], out)
+    save_ensembles([replace(_ensemble(run), name=ENSEMBLE)], out)
     if TRAIN in data.splits:
         texts = data.queries(TRAIN).texts
         known = sorted({word for text in texts for word in words(text)})
@@ -172,7 +170,7 @@ def _ensemble(run: RunFolder) -> Ensemble:
     trained = trained_models(run)
     if not trained:
         raise DataError(f"{run.path}: no stage is finished; continue with train --resume")
-    return Ensemble(trained[-1], {trained[-1]: 1.0}, FusionConfig(), 0.0, 0.0, ())
+    return Ensemble(trained[-1], {trained[-1]: 1.0}, FusionConfig(), 0.0, 0.0)
 
 
 def _truncate(query: str) -> str:

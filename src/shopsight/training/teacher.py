@@ -23,7 +23,7 @@ from shopsight.inference.ranker import Ranker
 from shopsight.metrics.evaluate import Evaluator
 from shopsight.ranking.fusion import normalise
 from shopsight.text.recombine import recombined
-from shopsight.types import AnyArray, FloatArray, IntArray, Pools, Run
+from shopsight.types import AnyArray, IntArray, Pools
 
 _CHUNK = 4096  # queries between two files, which a killed process does not repeat
 _BLOCK = 1 << 26  # scores of queries and products that are compared at once
@@ -108,16 +108,12 @@ class Teacher:
     def ensemble(self) -> Ensemble:
         """The ensemble of the teachers, with weights fitted to the validation split."""
         names, evaluator = self.config.teachers, Evaluator(self.data.qrels(VALID))
-
-        def per_query(run: Run) -> FloatArray:
-            return evaluator.per_query(run, HEADLINE)
-
         runs = {name: self.ranker.kept(self.data, VALID, name) for name in names}
         fusion, seed = self.ranker.folder.recipe.fusion, self.ranker.folder.recipe.seed
         if len(runs) > 1:
-            return fit_ensembles(runs, per_query, fusion, seed)[-1]
-        score = float(per_query(runs[names[0]]).mean())
-        return Ensemble(ENSEMBLE, {names[0]: 1.0}, fusion, score, score, ())
+            return fit_ensembles(runs, evaluator, HEADLINE, fusion, seed)[-1].ensemble
+        score = float(evaluator.per_query(runs[names[0]], HEADLINE).mean())
+        return Ensemble(ENSEMBLE, {names[0]: 1.0}, fusion, score, score)
 
     def _choose(self, start: int, nearest: IntArray, products: IntArray) -> IntArray:
         """(n, C) candidates of a chunk of queries, of which -1 is padding."""
