@@ -87,7 +87,7 @@ def test_the_best_member_stands_for_an_ensemble_that_does_not_beat_it(
     fit = fitted(pair, judge, ZSCORE)[ENSEMBLE]
     assert fit.ensemble.weights == {"dual": 1.0}
     assert fit.ensemble.held_out == mean(runs["dual"], judge)
-    assert "dual alone" in fit.ensemble.summary
+    assert "1.00 dual (no ensemble beats it)" in fit.ensemble.summary
     for run in (fit.run, fit.held_out):
         assert run.order.tolist() == runs["dual"].order.tolist()
 

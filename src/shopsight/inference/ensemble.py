@@ -42,11 +42,11 @@ class Ensemble:
     @property
     def summary(self) -> str:
         """The weights, and the metric on held-out queries and in sample, in words."""
+        terms = " + ".join(f"{weight:.2f} {name}" for name, weight in self.weights.items())
         if len(self.weights) == 1:
-            return f"{next(iter(self.weights))} alone, which no ensemble beats: {self.held_out:.4f}"
-        terms = (f"{weight:.2f} {name}" for name, weight in self.weights.items())
-        scores = f"{self.held_out:.4f} on held-out queries, {self.in_sample:.4f} in sample"
-        return f"{' + '.join(terms)}: {scores}"
+            reason = " (no ensemble beats it)" if self.dropped else ""
+            return f"{terms}{reason}: {self.held_out:.4f}"
+        return f"{terms}: {self.held_out:.4f} on held-out queries, {self.in_sample:.4f} in sample"
 
     def fuse(self, runs: Mapping[str, Run]) -> Run:
         """The fused run of any split. Raises DataError if the run of a member is missing."""
