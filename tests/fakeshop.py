@@ -57,6 +57,7 @@ class FakeShop:
             self.products[str(1000 + i)] = {
                 "title": title, "kind": kind, "colour": colour, "pattern": pattern,
                 "price": round(19.5 + (i * 37) % 180, 2), "in_stock": i % 7 != 3,
+                "link": f"https://www.shop.example/p/{1000 + i}/" if i % 2 == 0 else "javascript:1",
             }  # fmt: skip
 
     def search(self, query: str, k: int = 10, **options: Any) -> Results:
@@ -168,6 +169,7 @@ def _facets(products: Collection[dict[str, Any]], filters: Any = ()) -> tuple[Fa
         Facet("price", "number", {}, min(prices, default=None), max(prices, default=None)),
         Facet("in_stock", "flag", {"true": sum(stock), "false": len(stock) - sum(stock)}),
         Facet("title", "text"),
+        Facet("link", "text"),
     )
 
 
@@ -203,6 +205,9 @@ def _fits(value: Any, expected: str) -> bool:
     if isinstance(value, float):
         low, dots, high = expected.partition("..")
         try:
+            if expected.startswith(("<=", ">=")):
+                limit = float(expected[2:])
+                return value <= limit if expected[0] == "<" else value >= limit
             if not dots:
                 return value == float(low)
             return float(low or "-inf") <= value <= float(high or "inf")

@@ -186,11 +186,11 @@ def test_every_response_has_security_headers(client: TestClient, address: str) -
 def test_the_page_is_small_and_self_contained(client: TestClient) -> None:
     names = ["/"]
     for name in ("page.css", "page.js", "api.js", "cards.js", "detail.js", "elements.js",
-                 "filters.js", "why.js", "icon.svg"):  # fmt: skip
+                 "filters.js", "photo.js", "state.js", "why.js", "icon.svg"):  # fmt: skip
         names.append(f"/static/{name}")
     bodies = [client.get(name) for name in names]
-    assert [body.status_code for body in bodies] == [200] * 10
-    assert sum(len(body.content) for body in bodies) < 100_000
+    assert [body.status_code for body in bodies] == [200] * 12
+    assert sum(len(body.content) for body in bodies) < 120_000
     for body in bodies:
         text = body.text.replace("http://www.w3.org/2000/svg", "")
         assert "http:" not in text

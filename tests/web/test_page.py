@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 from collections.abc import Iterator
@@ -100,7 +101,12 @@ def test_the_start_page_shows_suggestions_and_shelves(visit: Visit) -> None:
     assert page.locator(".shelf").count() == 4
     page.locator(".suggestions a", has_text="dress").click()
     cards(page).first.wait_for()
-    assert query_of(page) == {"q": ["dress"]}
+    assert query_of(page) == {"filter": ["kind=dress"]}
+    expect(page.locator("#status")).to_contain_text("24 of 24 products")
+    page.locator(".brand").click()
+    page.locator(".shelf a", has_text="See all 24").first.click()
+    expect(page.locator("#status")).to_contain_text("24 of 24 products")
+    assert query_of(page) == {"filter": ["kind=boots"]}
     page.locator(".brand").click()
     page.locator(".hero").wait_for()
     assert query_of(page) == {}
@@ -114,9 +120,10 @@ def test_typing_searches_and_updates_the_url(visit: Visit) -> None:
     cards(page).first.wait_for()
     expect(page.locator("#grid .name").first).to_have_text("Red striped dress")
     page.wait_for_url("**/?q=red+striped+dress")
-    assert "24 of 144 products" in page.locator("#status").inner_text()
+    assert "24 of 74 products" in page.locator("#status").inner_text()
     assert page.title() == "red striped dress · shopsight"
     searches = [url for url in visit.requests if "/search?" in url and "explain=true" in url]
+    assert all("log=false" in url for url in searches)
     assert len(searches) < len("red striped dress")  # debounced, not one request per letter
     page.go_back()
     page.locator(".hero").wait_for()
@@ -161,12 +168,12 @@ def test_filters_restrict_the_search_and_are_in_the_url(visit: Visit) -> None:
     page.reload()
     cards(page).first.wait_for()
     assert titles(page) == ["Navy dotted dress"]
-    assert page.get_by_label("Colour").input_value() == "navy"
+    expect(page.locator(".chip")).to_have_text(["Colour: navy×", "Price: ≤ 60×"])
     page.get_by_text("In stock").click()
     page.get_by_label("Price, to").fill("1")
     page.get_by_label("Price, to").press("Enter")
     page.get_by_role("heading", name="No results").wait_for()
-    page.get_by_role("button", name="Clear filters").last.click()
+    page.locator(".message").get_by_role("button", name="Clear filters").click()
     cards(page).nth(3).wait_for()
     assert query_of(page) == {"q": ["dress"]}
 
@@ -232,12 +239,21 @@ def test_the_product_dialog(visit: Visit) -> None:
 def test_similar_products_and_show_more(visit: Visit) -> None:
     page = visit.open("?q=dress+striped")
     cards(page).nth(23).wait_for()
-    page.get_by_role("button", name="Show more").click()
-    cards(page).nth(24).wait_for()
-    assert page.evaluate("document.activeElement.dataset.product")
+    for count in (48, 64):
+        page.get_by_role("button", name="Show more").click()
+        expect(cards(page)).to_have_count(count)
+        assert page.evaluate("document.activeElement.dataset.product")
+    expect(page.locator("#end")).to_have_text("All 64 products are shown.")
+    expect(page.get_by_role("button", name="Show more")).to_be_hidden()
+    assert len(set(titles(page))) == 64
+    page.reload()
+    expect(cards(page)).to_have_count(64)
     page.locator("#grid a[data-similar]").first.click()
     page.locator("#context h2", has_text="Similar to").wait_for()
     assert list(query_of(page)) == ["like"]
+    expect(page.locator("#context h2")).to_be_focused()
+    page.go_back()
+    expect(cards(page)).to_have_count(64)
 
 
 def test_search_by_a_chosen_or_dropped_photo(visit: Visit, tmp_path: Path) -> None:
@@ -325,19 +341,182 @@ def test_missing_photos_are_drawn_as_regions(browser: Any) -> None:
         visit.close()
 
 
-def test_clicks_are_sent_if_the_server_logs_them(browser: Any, tmp_path: Path) -> None:
+def test_only_settled_searches_and_clicks_are_logged(browser: Any, tmp_path: Path) -> None:
     log = QueryLog(tmp_path / "log")
     with serve_in_thread(FakeShop(), log=log) as address:
         visit = Visit(browser, address)
-        page = visit.open("?q=red+hat")
-        with page.expect_response("**/clicks") as answer:
-            cards(page).first.click()
+        page = visit.open()
+        page.locator(".shelf").nth(3).wait_for()
+        page.keyboard.press("/")
+        for word in ("red", "red ha", "red hat"):  # pauses long enough for a search each
+            page.locator("#query").fill(word)
+            page.wait_for_url(f"**/?q={word.replace(' ', '+')}")
+            cards(page).first.wait_for()
+        with page.expect_response("**/events") as answer:
+            page.keyboard.press("Enter")
         assert answer.value.status == 204
+        with page.expect_response("**/events"):
+            cards(page).nth(1).click()
+        page.locator("#detail[open] h2").wait_for()
+        page.keyboard.press("Escape")
+        page.wait_for_url("**/?q=red+hat")
+        page.reload()
+        cards(page).first.wait_for()
+        page.locator("#query").fill("navy boots")
+        with page.expect_response("**/events"):  # after a while without typing
+            pass
         visit.close()
     log.close()
-    assert (
-        '"event": "click", "query": "red hat", "product": "1096"' in (tmp_path / "log").read_text()
-    )
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert [(line["kind"], line["query"]) for line in lines] == [
+        ("impression", "red hat"), ("click", "red hat"), ("impression", "navy boots"),
+    ]  # fmt: skip
+    assert (lines[1]["product"], lines[1]["position"]) == (lines[0]["products"][1], 1)
+    assert lines[0]["search_id"] == lines[1]["search_id"] != lines[2]["search_id"]
+
+
+@pytest.mark.parametrize("device", ["desk", "phone"])
+def test_filters_of_an_address(browser: Any, address: str, device: str) -> None:
+    """Comparisons, alternatives and exclusions; chips remove them one by one."""
+    visit = Visit(browser, address, **(PHONE if device == "phone" else {}))
+    page = visit.open("?q=dress&filter=price%3C%3D120&filter=colour%3Dred&filter=colour%3Dnavy"
+                      "&filter=-pattern%3Dplain")  # fmt: skip
+    cards(page).first.wait_for()
+    chips = page.locator(".chip")
+    assert [text.rstrip("×").strip() for text in chips.all_inner_texts()] == [
+        "Price: ≤ 120", "Colour: red", "Colour: navy", "Not pattern: plain",
+    ]  # fmt: skip
+    shown = titles(page)
+    assert shown
+    assert all("striped" in title or "dotted" in title for title in shown)
+    assert page.get_by_label("Price, to").input_value() == "120"
+    page.get_by_label("Price, from").fill("10")
+    page.get_by_label("Price, from").press("Enter")
+    page.wait_for_url("**price%3D10..120**")
+    page.get_by_role("button", name="Remove filter Colour: red").click()
+    expect(chips).to_have_count(3)
+    expect(page.locator("#grid .name", has_text="Red")).to_have_count(0)
+    assert all(title.startswith("Navy") for title in titles(page))
+    page.locator("select[name=colour]").select_option("white")
+    expect(chips.filter(has_text="Colour")).to_have_count(2)
+    page.get_by_role("button", name="Clear filters").click()
+    expect(chips).to_have_count(0)
+    assert query_of(page) == {"q": ["dress"]}
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    visit.close()
+
+
+def test_counts_and_order_follow_the_query(visit: Visit) -> None:
+    page = visit.open("?q=hat")
+    cards(page).first.wait_for()
+    options = page.get_by_label("Colour").locator("option")
+    expect(options.filter(has_text="red")).to_have_text("red (3)")
+    page.get_by_label("Sort").select_option("price")
+    page.wait_for_url("**sort=price")
+    expect(page.locator("#grid")).not_to_have_class("grid stale")
+    expect(page.locator(".facts b").first).to_have_text("23.50")
+    prices = [float(text) for text in page.locator(".facts b").all_inner_texts()]
+    assert prices == sorted(prices)
+    page.reload()
+    cards(page).first.wait_for()
+    assert page.get_by_label("Sort").input_value() == "price"
+
+
+@pytest.mark.parametrize("device", ["desk", "phone"])
+def test_back_after_closing_a_product(browser: Any, address: str, device: str) -> None:
+    visit = Visit(browser, address, **(PHONE if device == "phone" else {}))
+    page = visit.open()
+    page.locator(".hero").wait_for()
+    page.goto(f"{address}/?q=red")
+    cards(page).first.wait_for()
+    cards(page).first.click()
+    dialog = page.locator("#detail")
+    dialog.locator("h2").wait_for()
+    dialog.locator(".strip a").first.click()
+    page.wait_for_function("history.state.opened === 2")
+    dialog.get_by_role("button", name="Close").click()
+    page.wait_for_url("**/?q=red")
+    expect(dialog).to_be_hidden()
+    page.go_back()
+    page.locator(".hero").wait_for()
+    expect(dialog).to_be_hidden()
+    page.goto(f"{address}/?q=red&product=1000")  # opened by its address: closing stays here
+    dialog.locator("h2").wait_for()
+    dialog.get_by_role("button", name="Close").click()
+    page.wait_for_url("**/?q=red")
+    visit.close()
+
+
+def test_a_photo_is_kept_on_reload_and_back(visit: Visit, tmp_path: Path) -> None:
+    path = tmp_path / "teal.jpg"
+    path.write_bytes(draw("hat", "teal", "plain", (3000, 4000)))
+    page = visit.open()
+    page.locator(".hero").wait_for()
+    page.locator("#photo").set_input_files(path)
+    own = page.locator("#context h2", has_text="Similar to your photo")
+    own.wait_for()
+    page.reload()
+    own.wait_for()
+    assert page.locator("#context img").evaluate("image => image.decode().then(() => 1)") == 1
+    cards(page).first.wait_for()
+    assert titles(page)[0].startswith("Teal")
+    page.locator("#query").fill("red hat")
+    page.wait_for_url("**/?q=red+hat")
+    expect(own).to_be_hidden()
+    page.go_back()
+    own.wait_for()
+    expect(page.locator("#grid .name").first).to_contain_text("Teal")
+    page.go_back()
+    page.locator(".hero").wait_for()
+
+
+def test_links_and_frames_of_a_product(visit: Visit) -> None:
+    page = visit.open("?q=red+dress&product=1000")
+    dialog = page.locator("#detail")
+    link = dialog.locator("dl a")
+    expect(link).to_have_text("shop.example/p/1000")
+    assert link.get_attribute("href") == "https://www.shop.example/p/1000/"
+    assert "noreferrer" in link.get_attribute("rel")
+    frames = dialog.get_by_role("button", name="Frames")
+    boxes = dialog.locator(".big .boxes")
+    expect(boxes).to_be_visible()
+    frames.click()
+    expect(boxes).to_be_hidden()
+    expect(frames).to_have_attribute("aria-pressed", "false")
+    page.reload()
+    dialog.locator("h2").wait_for()
+    expect(boxes).to_be_hidden()
+    dialog.get_by_role("button", name="Frames").click()
+    expect(boxes).to_be_visible()
+    page = visit.open("?product=1001")
+    expect(dialog.locator("dl")).to_contain_text("javascript:1")
+    assert dialog.locator("dl a").count() == 0
+
+
+@pytest.mark.parametrize(
+    ("rest", "heading", "button", "after"),
+    [
+        ("?q=frobnicate", "No good match", None, {}),
+        ("?q=red&filter=price%3D1..2", "No results", "Clear filters", {"q": ["red"]}),
+        ("?q=red&filter=size%3D1", "Search failed", "Clear filters", {"q": ["red"]}),
+        ("?like=nothing", "Not found", "New search", {}),
+        ("?q=red&sort=size", "Search failed", "New search", {}),
+    ],
+)
+def test_messages_offer_what_helps(
+    visit: Visit, rest: str, heading: str, button: str | None, after: dict[str, list[str]]
+) -> None:
+    page = visit.open(rest)
+    page.get_by_role("heading", name=heading).wait_for()
+    buttons = page.locator(".message button")
+    expect(buttons).to_have_count(0 if button is None else 1)
+    if button is None:
+        page.locator(".message .suggestions a").first.click()
+        cards(page).first.wait_for()
+        return
+    buttons.click()
+    (cards(page).first if after else page.locator(".hero")).wait_for()
+    assert query_of(page) == after
 
 
 def test_markup_in_data_stays_text(browser: Any) -> None:

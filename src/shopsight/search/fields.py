@@ -92,7 +92,7 @@ class FieldTable:
     def column(self, name: str) -> FieldColumn:
         """A field. Raises FilterError if it is unknown."""
         if not self.names:
-            raise FilterError("the products of this index have no fields")
+            raise FilterError("the products of this index have no fields to filter by")
         if name not in self._columns:
             raise FilterError(str(unknown_name("field", name[:100], self.names)))
         return self._columns[name]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from itertools import repeat
 
 import numpy as np
@@ -13,6 +14,9 @@ from shopsight.search.options import SearchOptions
 from shopsight.search.results import Explanation, Facet, Hit, Results
 from shopsight.search.snapshot import Snapshot
 from shopsight.types import BoolArray, FloatArray, IntArray
+
+Clock = Callable[[], float]
+"""Returns seconds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,15 +40,23 @@ class PageRequest:
     snapshot: Snapshot
     options: SearchOptions
     conditions: Sequence[Condition]
-    seconds: dict[str, float]
+    clock: Clock
+    seconds: dict[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, snapshot: Snapshot, options: SearchOptions) -> PageRequest:
+    def of(cls, snapshot: Snapshot, options: SearchOptions, clock: Clock) -> PageRequest:
         """Parse the options. Raises FilterError for what the index's fields cannot answer."""
         conditions = snapshot.fields.parse(dict(options.filters))
         if options.sort:
             snapshot.fields.sortable(options.sort)
-        return cls(snapshot, options, conditions, {})
+        return cls(snapshot, options, conditions, clock)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the duration of a block to the seconds of a stage."""
+        start = self.clock()
+        yield
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + self.clock() - start
 
     def rows(self, near: BoolArray | None) -> IntArray:
         """Rows (n,) among ``near`` (P,) that meet the conditions, in the requested order."""

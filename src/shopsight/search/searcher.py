@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,14 +19,13 @@ from shopsight.search.explain import explain
 from shopsight.search.image_query import PhotoEncoder
 from shopsight.search.manifest import EXTRACTOR, INDEX_FILE, MODELS
 from shopsight.search.options import SearchOptions
-from shopsight.search.page import Found, PageRequest
+from shopsight.search.page import Clock, Found, PageRequest
 from shopsight.search.rerank import candidate_pools, rerank_pools
 from shopsight.search.results import Explanation, Facet, Product, Results
 from shopsight.search.retrievers.base import Candidates, QueryBatch, Retriever, Vectors
 from shopsight.search.retrievers.factory import open_retriever
 from shopsight.search.segment import DUAL
 from shopsight.search.snapshot import Snapshot, as_vectors
-from shopsight.search.timer import timed
 from shopsight.types import BoolArray
 
 _NONE = np.empty(0)
@@ -38,18 +38,23 @@ class Searcher:
     sees one state from beginning to end.
     """
 
-    def __init__(self, folder: Path, snapshot: Snapshot, retriever: Retriever) -> None:
+    def __init__(
+        self, folder: Path, snapshot: Snapshot, retriever: Retriever, clock: Clock
+    ) -> None:
         self._folder, self._snapshot, self._retriever = folder, snapshot, retriever
+        self._clock = clock
         self._version = _version(folder)
         self._models = SearchModels(folder / MODELS, snapshot.models)
         self._photos = PhotoEncoder(folder / EXTRACTOR, self._models)
         self._opening = threading.Lock()
 
     @classmethod
-    def open(cls, path: str | Path, engine: str | None = None) -> Searcher:
+    def open(
+        cls, path: str | Path, engine: str | None = None, clock: Clock = time.perf_counter
+    ) -> Searcher:
         """Open an index; ``engine`` is the retriever's URL, see `open_retriever`."""
         snapshot = Snapshot.current(path)
-        return cls(Path(path), snapshot, open_retriever(engine, snapshot))
+        return cls(Path(path), snapshot, open_retriever(engine, snapshot), clock)
 
     def search(self, query: str, k: int = 10, **options: Any) -> Results:
         """Search with one query; see `SearchOptions`. A blank one finds all products."""
@@ -61,7 +66,7 @@ class Searcher:
         Raises:
             FilterError: a condition that the index cannot answer, or an unknown field to sort by.
         """
-        request = PageRequest.of(self._current(), SearchOptions(k, **options))
+        request = self._request(k, options)
         texts = [_sanitise(query) for query in queries]
         found = iter(self._find([text for text in texts if text.strip()], request))
         return [next(found) if text.strip() else _browse(text, request) for text in texts]
@@ -71,7 +76,7 @@ class Searcher:
 
         The options are ``offset``, ``filters`` and ``facets``.
         """
-        request = PageRequest.of(self._current(), SearchOptions(k, **options))
+        request = self._request(k, options)
         row = request.snapshot.row_of(product_id)
         vector = request.snapshot.vectors(np.array([row]))
         return self._nearest(product_id, vector, request, without=row)
@@ -84,8 +89,8 @@ class Searcher:
         The photo is the content of a JPEG or PNG file, or (H, W, 3) uint8 RGB; else PhotoError. The
         options are ``offset``, ``filters`` and ``facets``.
         """
-        request = PageRequest.of(self._current(), SearchOptions(k, **options))
-        with timed(request.seconds, "encode"):
+        request = self._request(k, options)
+        with request.timed("encode"):
             vector = self._photos.vector(photo)
         return self._nearest("", vector, request)
 
@@ -147,30 +152,33 @@ class Searcher:
                 self._opening.release()
         return self._snapshot
 
+    def _request(self, k: int, options: dict[str, Any]) -> PageRequest:
+        return PageRequest.of(self._current(), SearchOptions(k, **options), self._clock)
+
     def _find(self, queries: Sequence[str], request: PageRequest) -> list[Results]:
         """Search with queries that are not blank."""
         if not queries:
             return []
-        snapshot, options, seconds = request.snapshot, request.options, request.seconds
+        snapshot, options = request.snapshot, request.options
         reranked = options.rerank and not options.sort
-        with timed(seconds, "encode"):
+        with request.timed("encode"):
             names = self._models.names if reranked else [DUAL]
             encodings = self._models.encode_queries(self._models.tokens(queries), names)
             batch = QueryBatch(as_vectors(encodings[DUAL]), queries)
-        with timed(seconds, "retrieve"):
+        with request.timed("retrieve"):
             near = _matches(snapshot, batch.vectors)
             if options.sort:
                 pages = list(map(partial(_sorted_page, request), near, batch.vectors))
             else:
                 found = self._candidates(request, batch, near)
         if reranked:
-            with timed(seconds, "rerank"):
+            with request.timed("rerank"):
                 found = self._reranked(request, encodings, found)
         if not options.sort:
             pages = [item.slice(options.offset, options.depth) for item in found]
         explanations: Sequence[Sequence[Explanation] | None] = [None] * len(queries)
         if options.explain:
-            with timed(seconds, "explain"):
+            with request.timed("explain"):
                 explain_page = partial(explain, self._models, snapshot)
                 explanations = list(map(explain_page, queries, [page.rows for page in pages]))
         return [
@@ -212,7 +220,7 @@ class Searcher:
     ) -> Results:
         """The products nearest to a vector (1, D), ``without`` a row."""
         snapshot, options = request.snapshot, request.options
-        with timed(request.seconds, "retrieve"):
+        with request.timed("retrieve"):
             # One more, for the product itself.
             batch, depth = QueryBatch(vector), options.depth + (without >= 0)
             (item,) = self._retriever.search(snapshot, batch, depth, request.conditions)

@@ -1,5 +1,7 @@
 // HTTP API client. URLs are relative, so that the page works behind any path prefix.
 
+import { filterParameters } from "./state.js";
+
 export class Problem extends Error {
   constructor(status, message) {
     super(message);
@@ -20,27 +22,23 @@ async function request(url, options = {}) {
   throw new Problem(response.status, body.detail || `The server answered with status ${response.status}.`);
 }
 
-export function toParameters(filters, others) {
-  const parameters = new URLSearchParams(others);
-  for (const [field, value] of Object.entries(filters)) parameters.append("filter", `${field}=${value}`);
-  return parameters;
-}
-
+const JSON_BODY = { "content-type": "application/json" };
 const productUrl = (id) => `products/${encodeURIComponent(id)}`;
 
 export const photoUrl = (id) => `${productUrl(id)}/photo`;
 export const facets = () => request("facets").then((body) => body.facets);
 export const info = () => request("info");
 export const product = (id, signal) => request(productUrl(id), { signal });
-export const search = (q, k, filters, signal, explain = true) =>
-  request(`search?${toParameters(filters, { q, k, explain })}`, { signal });
-export const similar = (id, k, filters, signal) =>
-  request(`${productUrl(id)}/similar?${toParameters(filters, { k })}`, { signal });
-export const searchPhoto = (photo, k, filters, signal) =>
-  request(`search/photo?${toParameters(filters, { k })}`,
+// page: {k, offset, ...}. Searches of the page are logged as events, once somebody settles on them.
+export const search = (q, filters, page, signal) =>
+  request(`search?${filterParameters(filters, { q, log: false, ...page })}`, { signal });
+export const similar = (id, filters, page, signal) =>
+  request(`${productUrl(id)}/similar?${filterParameters(filters, page)}`, { signal });
+export const searchPhoto = (photo, filters, page, signal) =>
+  request(`search/photo?${filterParameters(filters, page)}`,
     { method: "POST", body: photo, headers: { "content-type": photo.type }, signal });
 export const startSession = (token) =>
   request("session", { method: "POST", headers: { authorization: `Bearer ${token}` } });
-export const logClick = (query, product) =>
-  request("clicks", { method: "POST", keepalive: true, headers: { "content-type": "application/json" },
-    body: JSON.stringify({ query, product }) }).catch(() => {});
+export const logEvent = (event) =>
+  request("events", { method: "POST", keepalive: true, headers: JSON_BODY, body: JSON.stringify(event) })
+    .catch(() => {});

@@ -23,6 +23,9 @@ export function formatValue(name, value) {
   return String(value);
 }
 
+// Other schemes, such as javascript:, never become links.
+export const isLink = (value) => /^https?:\/\/\S+$/i.test(value);
+
 export function titleOf(fields, id) {
   const title = Object.entries(fields).find(([name, value]) => TITLE.test(name) && value);
   return title ? String(title[1]) : `Product ${id}`;
@@ -64,8 +67,9 @@ export function card(hit, { href, similar, photos, scored = true, level = "h2" }
   const frame = photo(hit.product_id, why?.boxes, photos, overlay);
   if (why?.words.some((word) => word.weight > 0)) frame.append(topWords(why));
   if (soldOut) frame.append(el("span", { class: "out" }, "Sold out"));
-  // Bare numbers (ids, years) mean nothing without their field's name.
-  const details = others.filter(([, value]) => !/^\d+$/.test(value)).slice(0, 3).map(([, value]) => value);
+  // Bare numbers (ids, years) mean nothing without their field's name, and addresses are long.
+  const details = others.filter(([, value]) => !/^\d+$/.test(value) && !isLink(value)).slice(0, 3)
+    .map(([, value]) => value);
   return el("li", { class: "card" },
     el("a", { href: href(hit.product_id), "data-product": hit.product_id }, frame, el(level, { class: "name" }, title),
       el("p", { class: "facts" }, price && el("b", {}, price), el("span", {}, details.join(" · ")))),

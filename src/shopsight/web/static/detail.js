@@ -1,9 +1,9 @@
 // Product dialog: photo with regions, word weights, scores by model, fields, similar products.
 
 import * as api from "./api.js";
-import { factsOf, humanize, photo, titleOf } from "./cards.js";
+import { factsOf, humanize, isLink, photo, titleOf } from "./cards.js";
 import { el, icon, meter } from "./elements.js";
-import { allWords, boxes } from "./why.js";
+import { allWords, boxes, framesShown, setFrames } from "./why.js";
 
 const section = (title, ...children) => [el("h3", {}, title), ...children];
 
@@ -17,11 +17,25 @@ function contributionTable(hit) {
     el("tr", {}, el("th", { scope: "row" }, "Score"), el("td"), el("td", {}, hit.score.toFixed(3)))));
 }
 
+// noreferrer: the address of this page contains the query.
+const link = (url) => el("a", { href: url, target: "_blank", rel: "noopener noreferrer nofollow" },
+  url.replace(/^https?:\/\/(www\.)?/i, "").replace(/\/$/, ""));
+
+// Frames of the regions, here and on the cards; the choice is remembered.
+function framesToggle() {
+  const button = el("button", { class: "plain frames", type: "button", "aria-pressed": String(framesShown()),
+    onclick: () => {
+      setFrames(!framesShown());
+      button.setAttribute("aria-pressed", String(framesShown()));
+    } }, "Frames");
+  return button;
+}
+
 function fieldList(fields) {
   const { soldOut, others } = factsOf(fields);
   const rows = [...others, ...(soldOut ? [["availability", "Sold out"]] : [])];
   return rows.length ? section("Details", el("dl", {}, rows.flatMap(([name, value]) =>
-    [el("dt", {}, humanize(name)), el("dd", {}, value)]))) : [];
+    [el("dt", {}, humanize(name)), el("dd", {}, isLink(value) ? link(value) : value)]))) : [];
 }
 
 function similarStrip(results, options) {
@@ -49,13 +63,16 @@ export function showDetail(dialog, product, hit, options) {
     el("p", { class: "more" }, el("a", { class: "pill", href: options.similar(id), "data-similar": id },
       "All similar products")),
   ];
-  const big = el("div", { class: "big" }, photo(id, why.boxes, options.photos, overlay));
+  const big = el("div", { class: "big" }, photo(id, why.boxes, options.photos, overlay),
+    why.boxes.length > 0 && framesToggle());
   const close = el("button", { class: "close", type: "button", "aria-label": "Close",
     onclick: () => dialog.close() }, icon("M6 6 18 18", "M18 6 6 18"));
-  dialog.replaceChildren(close, el("div", { class: "sheet" }, big, el("div", {}, parts)));
+  const keys = el("p", { class: "keys" }, el("kbd", {}, "←"), " ", el("kbd", {}, "→"), " other results · ",
+    el("kbd", {}, "Esc"), " close");
+  dialog.replaceChildren(close, el("div", { class: "sheet" }, big, el("div", {}, parts, keys)));
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
   dialog.querySelector("#detail-title").focus({ preventScroll: true });
-  api.similar(id, 4, {}).then((results) => strip.replaceWith(similarStrip(results, options)),
+  api.similar(id, {}, { k: 4, facets: false }).then((results) => strip.replaceWith(similarStrip(results, options)),
     () => strip.replaceWith(el("p", {}, "Similar products are not available.")));
 }

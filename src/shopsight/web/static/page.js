@@ -1,15 +1,18 @@
-// Search page. The URL holds query, filters and open product; everything shown is derived from it.
+// Search page. The address holds query, filters, order and open product; everything shown is derived from it.
 
 import * as api from "./api.js";
 import { card, photo as photoFrame, skeletons, titleOf } from "./cards.js";
 import { showDetail } from "./detail.js";
 import { el, icon } from "./elements.js";
 import { buildFilters, choices } from "./filters.js";
+import { addPhoto, findPhoto, releasePhoto } from "./photo.js";
+import { entry, readUrl, remember, urlOf } from "./state.js";
 
 const PAGE_SIZE = 24;
+const MAX_DEPTH = 10000; // positions that the server answers
 const DEBOUNCE = 180; // milliseconds without typing before a search starts
+const SETTLED = 1500; // milliseconds without typing before a query counts as what was meant
 const SKELETON_DELAY = 150; // milliseconds; shorter waits show no placeholder, which would flicker
-const MAX_PHOTO_SIDE = 1024; // pixels
 const $ = (id) => document.getElementById(id);
 const [form, query, view, status, more, dialog, tokenDialog] =
   ["form", "query", "view", "status", "more", "detail", "token-dialog"].map($);
@@ -17,43 +20,36 @@ const [form, query, view, status, more, dialog, tokenDialog] =
 let shop = { photos: true, extractor: false, products: 0, maxHits: 100 };
 let facets = [];
 let writeFilters = () => {};
-let queryPhoto = null; // {blob, url} of a photo as the query, which does not fit into the URL
-let shown = { key: null, hits: [] };
-let limit = PAGE_SIZE;
+let queryPhoto = null; // {id, blob, url}
+let shown = { key: null, hits: [], total: 0 };
 let running = null; // AbortController of the current search
 let typingTimer = 0;
+let settling = 0;
 
-// ---- URL state ---------------------------------------------------------------------------
+// ---- navigation --------------------------------------------------------------------------
 
-function readUrl() {
-  const parameters = new URLSearchParams(location.search);
-  const filters = {};
-  for (const filter of parameters.getAll("filter")) {
-    const i = filter.indexOf("=");
-    if (i > 0) filters[filter.slice(0, i)] = filter.slice(i + 1);
-  }
-  const [q, like, product] = ["q", "like", "product"].map((name) => parameters.get(name) || "");
-  return { q, like, product, filters };
-}
-
-function urlOf({ q = "", like = "", product = "", filters = {} }) {
-  const parameters = api.toParameters(filters, Object.entries({ q, like }).filter(([, value]) => value));
-  if (product) parameters.set("product", product);
-  const text = parameters.toString();
-  return text ? `?${text}` : location.pathname;
-}
-
-function navigate(changes, { replace = false } = {}) {
+// Changes the address. `keep` is what the new history entry remembers.
+function navigate(changes, { replace = false, keep = {} } = {}) {
   const state = { ...readUrl(), product: "", ...changes };
-  history[replace ? "replaceState" : "pushState"]({ photo: Boolean(queryPhoto) }, "", urlOf(state));
-  render();
+  history[replace ? "replaceState" : "pushState"]({ photo: queryPhoto?.id, ...keep }, "", urlOf(state));
+  return render();
 }
 
-// A new query starts with the first page of results.
+// A new query starts without the order and the photo of the one before.
 function newSearch(changes) {
-  limit = PAGE_SIZE;
-  dropPhoto();
-  navigate(changes);
+  setPhoto(null);
+  return navigate({ q: "", like: "", sort: "", exact: "", ...changes });
+}
+
+function setPhoto(photo) {
+  if (photo?.id === queryPhoto?.id) return;
+  releasePhoto(queryPhoto);
+  queryPhoto = photo;
+}
+
+function openProduct(product) {
+  const { count, settled, opened = 0 } = entry();
+  return navigate({ product }, { keep: { count, settled, opened: readUrl().product ? opened + 1 : 1 } });
 }
 
 const links = {
@@ -64,33 +60,41 @@ const links = {
 
 // ---- results -----------------------------------------------------------------------------
 
-const searchKey = ({ q, like, filters }) => JSON.stringify([q, like, filters, queryPhoto?.url, limit]);
+const searchKey = ({ q, like, filters, sort, exact }) => JSON.stringify([q, like, filters, sort, exact, queryPhoto?.id]);
+const isStart = ({ q, like, filters, sort }) => !queryPhoto && !like && !q.trim() && !sort && !Object.keys(filters).length;
 
 function render() {
   const state = readUrl();
-  if (state.q || state.like) dropPhoto();
+  if (state.q || state.like) setPhoto(null);
   // While the visitor types, the URL is behind the input and must not overwrite it.
   if (document.activeElement !== query || !typingTimer) query.value = state.q;
-  writeFilters(state.filters);
+  writeFilters(state);
   const search = searchKey(state) === shown.key ? Promise.resolve() : runSearch(state);
-  search.then(() => showProduct(readUrl().product));
+  return search.then(() => showProduct(readUrl().product));
 }
 
 async function runSearch(state) {
   running?.abort();
+  clearTimeout(settling);
   const own = (running = new AbortController());
   const key = searchKey(state);
-  const timer = (queryPhoto || state.like || state.q.trim()) && setTimeout(showWaiting, SKELETON_DELAY);
+  const timer = !isStart(state) && setTimeout(showWaiting, SKELETON_DELAY);
   const started = performance.now();
   try {
-    const results = await fetchResults(state, own.signal);
+    if (isStart(state)) {
+      shown = { key, hits: [], total: 0 };
+      await showStart(own.signal);
+      return;
+    }
+    const results = await fetchHits(state, 0, entry().count || PAGE_SIZE, own.signal);
     // A newer search has started: its results are the ones to show.
     if (running !== own) return;
-    shown = { key, hits: results ? results.hits : [] };
-    await (results ? showResults(state, results, performance.now() - started) : showStart(own.signal));
+    shown = { key, ...results };
+    await showResults(state, results, performance.now() - started);
+    settling = setTimeout(settle, entry().typed ? SETTLED : 0);
   } catch (error) {
     if (error.name === "AbortError" || running !== own) return;
-    shown = { key: null, hits: [] };
+    shown = { key: null, hits: [], total: 0 };
     showError(error);
   } finally {
     clearTimeout(timer);
@@ -98,10 +102,24 @@ async function runSearch(state) {
   }
 }
 
-async function fetchResults({ q, like, filters }, signal) {
-  if (queryPhoto) return api.searchPhoto(queryPhoto.blob, limit, filters, signal);
-  if (like) return api.similar(like, limit, filters, signal);
-  return q.trim() ? api.search(q, limit, filters, signal) : null;
+function fetchPage({ q, like, filters, sort, exact }, page, signal) {
+  if (queryPhoto) return api.searchPhoto(queryPhoto.blob, filters, page, signal);
+  if (like) return api.similar(like, filters, page, signal);
+  const options = { ...page, sort, explain: Boolean(q.trim()) };
+  return api.search(q, filters, exact ? { ...options, correct: false } : options, signal);
+}
+
+// Several pages of the server, if one is too small.
+async function fetchHits(state, offset, count, signal) {
+  const first = await fetchPage(state, { k: Math.min(count, shop.maxHits), offset }, signal);
+  while (first.hits.length < count && offset + first.hits.length < Math.min(first.total, MAX_DEPTH)) {
+    const from = offset + first.hits.length;
+    const k = Math.min(count - first.hits.length, shop.maxHits, MAX_DEPTH - from);
+    const next = await fetchPage(state, { k, offset: from, facets: false }, signal);
+    if (!next.hits.length) break;
+    first.hits.push(...next.hits);
+  }
+  return first;
 }
 
 function showWaiting() {
@@ -110,20 +128,34 @@ function showWaiting() {
   const grid = $("grid");
   if (grid) grid.classList.add("stale");
   else view.replaceChildren(skeletons(12));
-  more.hidden = true;
+  more.hidden = $("end").hidden = true;
 }
 
 async function showResults(state, results, milliseconds) {
   await showContext(state);
   const count = results.hits.length;
-  document.title = `${state.q || "Similar products"} · shopsight`;
-  $("heading").textContent = state.q ? `Products for ${state.q}` : "Similar products";
+  const name = state.q.trim() || (state.like || queryPhoto ? "Similar products" : "Products");
+  document.title = `${name} · shopsight`;
+  $("heading").textContent = state.q.trim() ? `Products for ${name}` : name;
   status.textContent = count
     ? `${count.toLocaleString()} of ${results.total.toLocaleString()} products · ${Math.round(milliseconds)} ms` : "";
-  showUnknownWords(results.unknown_words);
-  if (!count) { showNoResults(state.filters); return; }
-  view.replaceChildren(el("ul", { class: "grid", id: "grid" }, results.hits.map((hit) => card(hit, links))));
-  more.hidden = count < limit || limit >= shop.maxHits;
+  showCorrection(state, results);
+  showUnknownWords(count ? results.unknown_words : []);
+  writeFilters(state, results.facets);
+  if (!count) { showNoResults(state); return; }
+  // Without a query there is nothing to score.
+  const options = { ...links, photos: shop.photos, scored: Boolean(state.q.trim() || state.like || queryPhoto) };
+  view.replaceChildren(el("ul", { class: "grid", id: "grid" }, results.hits.map((hit) => card(hit, options))));
+  showEnd();
+}
+
+function showEnd() {
+  const { hits, total } = shown;
+  const last = Math.min(total, MAX_DEPTH);
+  more.hidden = hits.length >= last;
+  $("end").hidden = !more.hidden || hits.length <= PAGE_SIZE;
+  $("end").textContent = total > MAX_DEPTH ? `The first ${MAX_DEPTH.toLocaleString()} products; a filter shows others.`
+    : `All ${total.toLocaleString()} products are shown.`;
 }
 
 // The photo or product that the results are similar to.
@@ -139,8 +171,17 @@ async function showContext({ like }) {
     thumb.append(...photoFrame(like, product.boxes, shop.photos && product.has_photo).childNodes);
     text = `Similar to ${titleOf(product.fields, like)}`;
   }
-  context.replaceChildren(thumb, el("h2", {}, text), el("button", { class: "plain", type: "button",
-    onclick: () => newSearch({ like: "", q: "", filters: {} }) }, "New search"));
+  context.replaceChildren(thumb, el("h2", { tabindex: "-1" }, text), el("button", { class: "plain", type: "button",
+    onclick: () => newSearch({ filters: {} }) }, "New search"));
+}
+
+function showCorrection({ q, filters }, { corrected }) {
+  const line = $("corrected");
+  line.hidden = !corrected;
+  if (corrected) {
+    line.replaceChildren("Showing results for ", el("b", {}, corrected), ". Search instead for ",
+      el("a", { href: urlOf({ q, filters, exact: "1" }), "data-exact": q }, q), ".");
+  }
 }
 
 function showUnknownWords(words) {
@@ -151,65 +192,99 @@ function showUnknownWords(words) {
 }
 
 function clearStatus() {
-  $("context").hidden = true;
-  $("unknown").hidden = true;
+  for (const id of ["context", "corrected", "unknown", "more", "end"]) $(id).hidden = true;
   status.textContent = "";
-  more.hidden = true;
 }
+
+// Fields with a few values, which the start page offers.
+const offered = () => facets.filter((facet) => choices(facet).length);
+
+function suggestions() {
+  const pills = offered().flatMap((facet) => choices(facet).slice(0, 3).map((value) => [facet.name, value]));
+  return el("p", { class: "suggestions" }, pills.slice(0, 7).map(([name, value]) => filterLink(name, value, { class: "pill" }, value)));
+}
+
+const filterLink = (name, value, attributes, text) => el("a", { ...attributes, href: urlOf({ filters: { [name]: [value] } }),
+  "data-filter": name, "data-value": value }, text);
 
 async function showStart(signal) {
   clearStatus();
   document.title = "shopsight";
   $("heading").textContent = "Search";
-  const fields = facets.filter((facet) => choices(facet).length);
-  const suggestions = fields.flatMap((facet) => choices(facet).slice(0, 3)).slice(0, 7);
   const hint = shop.extractor ? "Describe what you are looking for, or search with a photo."
     : "Describe what you are looking for.";
   view.replaceChildren(el("div", { class: "hero" },
     el("h2", {}, `Search ${shop.products.toLocaleString()} products by what their photos show`),
-    el("p", {}, hint),
-    el("p", { class: "suggestions" }, suggestions.map((word) =>
-      el("a", { class: "pill", href: urlOf({ q: word }), "data-query": word }, word)))));
-  const values = fields.slice(0, 1).flatMap((facet) => choices(facet).slice(0, 4));
-  const filters = readUrl().filters;
+    el("p", {}, hint), suggestions()));
+  const [field] = offered();
+  const values = field ? choices(field).slice(0, 4) : [];
   const answers = await Promise.allSettled(values.map((value) =>
-    api.search(value, 8, { ...filters, [fields[0].name]: value }, signal, false)));
+    api.search("", { [field.name]: [value] }, { k: 8, facets: false }, signal)));
   if (signal.aborted) return;
   answers.forEach((answer, i) => {
-    if (answer.status === "fulfilled" && answer.value.hits.length) view.append(shelf(values[i], answer.value));
+    if (answer.status === "fulfilled" && answer.value.hits.length) view.append(shelf(field.name, values[i], answer.value));
   });
 }
 
-function shelf(value, results) {
-  const href = urlOf({ ...readUrl(), q: value });
+function shelf(name, value, results) {
   return el("section", { class: "shelf" },
-    el("h2", {}, el("span", {}, value), el("a", { href, "data-query": value, "aria-label": `See all: ${value}` }, "See all")),
+    el("h2", {}, el("span", {}, value), filterLink(name, value, { "aria-label": `See all: ${value}` },
+      `See all ${results.total.toLocaleString()}`)),
     el("ul", {}, results.hits.map((hit) => card(hit, { ...links, photos: shop.photos, scored: false, level: "h3" }))));
 }
 
-function showMessage(drawing, title, text, button) {
-  view.replaceChildren(el("div", { class: "message" }, drawing, el("h2", {}, title), el("p", {}, text), button));
+function showMessage(drawing, title, text, ...others) {
+  view.replaceChildren(el("div", { class: "message" }, drawing, el("h2", {}, title), el("p", {}, text), ...others));
 }
 
 const button = (text, onclick) => el("button", { class: "solid", type: "button", onclick }, text);
 const clearButton = () => button("Clear filters", () => navigate({ filters: {} }));
+const startButton = () => button("New search", () => newSearch({ filters: {} }));
 
-function showNoResults(filters) {
-  const filtered = Object.keys(filters).length > 0;
-  more.hidden = true;
-  showMessage(icon("M11 4.5a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13Z", "m16 16 4.5 4.5", "M8.5 11h5"),
-    "No results", filtered ? "No product matches these filters." : "Try other words, or fewer of them.",
-    filtered && clearButton());
+function showNoResults({ q, filters }) {
+  more.hidden = $("end").hidden = true;
+  const drawing = icon("M11 4.5a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13Z", "m16 16 4.5 4.5", "M8.5 11h5");
+  if (Object.keys(filters).length) showMessage(drawing, "No results", "No product matches these filters.", clearButton());
+  else showMessage(drawing, "No good match", `No product is close to “${q.trim()}”. Try other words, or fewer of them.`, suggestions());
 }
 
-function showError(error, retry = render) {
+function showError(error, retry = () => { shown = { key: null, hits: [], total: 0 }; render(); }) {
   clearStatus();
   if (error.status === 401) { askForToken(); return; }
   const titles = { 0: "Connection failed", 404: "Not found", 429: "Too many requests", 503: "Server busy" };
   const text = error.message.charAt(0).toUpperCase() + error.message.slice(1);
   const filtered = error.status === 400 && Object.keys(readUrl().filters).length > 0;
+  // The same request fails again, unless the server or the connection was at fault.
+  const lasting = error.status >= 400 && error.status < 500 && error.status !== 408 && error.status !== 429;
   showMessage(icon("M12 4.5 3.5 19.5h17Z", "M12 10.5v4", "M12 17v.01"), titles[error.status] || "Search failed",
-    /[.?!]$/.test(text) ? text : `${text}.`, filtered ? clearButton() : button("Try again", () => retry()));
+    /[.?!]$/.test(text) ? text : `${text}.`,
+    filtered ? clearButton() : lasting ? startButton() : button("Try again", () => retry()));
+}
+
+// ---- log ---------------------------------------------------------------------------------
+
+// Settled searches and clicks are training data, if the server logs them; prefixes are not.
+function settle() {
+  clearTimeout(settling);
+  const { q } = readUrl();
+  if (!shop.events || !q.trim() || entry().settled || searchKey(readUrl()) !== shown.key) return;
+  remember({ settled: true });
+  logImpression(shown.hits);
+}
+
+function logImpression(hits) {
+  const { q } = readUrl();
+  if (!shop.events || !q.trim() || !hits.length) return;
+  api.logEvent({ kind: "impression", query: q, search_id: shown.search_id,
+    products: hits.map(({ product_id }) => product_id).slice(0, 1000) });
+}
+
+function logClick(product) {
+  const { q } = readUrl();
+  const position = shown.hits.findIndex(({ product_id }) => product_id === product);
+  if (!shop.events || !q.trim() || position < 0) return;
+  settle();
+  api.logEvent({ kind: "click", query: q, search_id: shown.search_id, product, position });
 }
 
 // ---- product dialog ----------------------------------------------------------------------
@@ -227,10 +302,13 @@ async function showProduct(id) {
   }
 }
 
+// Closing goes back to the entry of the results, so that Back does not open the product again.
 dialog.addEventListener("close", () => {
   const { product } = readUrl();
   if (!product) return;
-  history.pushState(history.state, "", urlOf({ ...readUrl(), product: "" }));
+  const { opened } = entry();
+  if (opened) history.go(-opened);
+  else history.replaceState(entry(), "", urlOf({ ...readUrl(), product: "" }));
   allCards().find((link) => link.dataset.product === product)?.focus();
 });
 dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
@@ -238,44 +316,21 @@ dialog.addEventListener("click", (event) => { if (event.target === dialog) dialo
 function stepProduct(offset) {
   const i = shown.hits.findIndex(({ product_id }) => product_id === readUrl().product);
   const next = shown.hits[i + offset];
-  if (i >= 0 && next) navigate({ product: next.product_id }, { replace: true });
+  if (i >= 0 && next) navigate({ product: next.product_id }, { replace: true, keep: entry() });
 }
 
 // ---- search by photo ---------------------------------------------------------------------
 
-function dropPhoto() {
-  if (queryPhoto) URL.revokeObjectURL(queryPhoto.url);
-  queryPhoto = null;
-}
-
 async function usePhoto(file) {
   if (!file || !shop.extractor) return;
   try {
-    const blob = await reencode(file);
-    dropPhoto();
-    queryPhoto = { blob, url: URL.createObjectURL(blob) };
-    limit = PAGE_SIZE;
-    query.value = "";
-    navigate({ q: "", like: "" });
+    setPhoto(await addPhoto(file));
   } catch {
     showError(new api.Problem(400, "Your browser cannot read this file as a photo."));
+    return;
   }
-}
-
-// An upright JPEG of moderate size. Metadata such as the place where it was taken stays on the device.
-async function reencode(file) {
-  const bitmap = await createImageBitmap(file);
-  const scale = Math.min(1, MAX_PHOTO_SIDE / Math.max(bitmap.width, bitmap.height));
-  const canvas = el("canvas");
-  canvas.width = Math.max(1, Math.round(bitmap.width * scale));
-  canvas.height = Math.max(1, Math.round(bitmap.height * scale));
-  const context = canvas.getContext("2d");
-  context.fillStyle = "#fff";
-  context.fillRect(0, 0, canvas.width, canvas.height);
-  context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-  bitmap.close();
-  return new Promise((resolve, reject) =>
-    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("not encoded"))), "image/jpeg", 0.92));
+  query.value = "";
+  navigate({ q: "", like: "", sort: "", exact: "" });
 }
 
 const hasFiles = (event) => shop.extractor && [...(event.dataTransfer?.types || [])].includes("Files");
@@ -301,17 +356,16 @@ function searchTyped() {
   const typing = Boolean(typingTimer);
   clearTimeout(typingTimer);
   typingTimer = 0;
-  if (query.value === readUrl().q && !queryPhoto) return;
-  dropPhoto();
-  limit = PAGE_SIZE;
+  if (query.value === readUrl().q && !queryPhoto) { if (!typing) settle(); return; }
+  setPhoto(null);
   // A query typed in several bursts makes one history entry, not one per pause.
-  const replace = typing && history.state?.typed === true;
-  navigate({ q: query.value, like: "" }, { replace });
-  history.replaceState({ ...history.state, typed: typing }, "");
+  const replace = typing && entry().typed === true;
+  navigate({ q: query.value, like: "", exact: "" }, { replace, keep: { typed: typing } });
 }
 
 query.addEventListener("input", (event) => {
   clearTimeout(typingTimer);
+  clearTimeout(settling);
   if (!event.isComposing) typingTimer = setTimeout(searchTyped, DEBOUNCE);
 });
 query.addEventListener("compositionend", () => { typingTimer = setTimeout(searchTyped, DEBOUNCE); });
@@ -321,33 +375,45 @@ form.addEventListener("submit", (event) => {
   typingTimer = 0;
   searchTyped();
 });
-more.addEventListener("click", () => {
-  const count = allCards().length;
-  limit = Math.min(limit * 2, shop.maxHits);
+more.addEventListener("click", async () => {
+  const state = readUrl();
+  const { key, hits } = shown;
   more.disabled = true;
-  runSearch(readUrl()).then(() => {
+  try {
+    const next = await fetchHits(state, hits.length, PAGE_SIZE);
+    if (shown.key !== key) return;
+    shown.hits = [...hits, ...next.hits];
+    remember({ count: shown.hits.length });
+    settle();
+    logImpression(next.hits);
+    const options = { ...links, photos: shop.photos, scored: Boolean(state.q.trim() || state.like || queryPhoto) };
+    $("grid").append(...next.hits.map((hit) => card(hit, options)));
+    status.textContent = `${shown.hits.length.toLocaleString()} of ${next.total.toLocaleString()} products`;
+    showEnd();
+    allCards()[hits.length]?.focus();
+  } catch (error) {
+    showError(error);
+  } finally {
     more.disabled = false;
-    allCards()[count]?.focus();
-  });
+  }
 });
 
 // Links within the page change its state without a reload; with a modifier key they open normally.
 document.addEventListener("click", (event) => {
-  const link = event.target.closest?.("a[data-product], a[data-similar], a[data-query], a.brand");
+  const link = event.target.closest?.("a[data-product], a[data-similar], a[data-filter], a[data-exact], a.brand");
   if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   event.preventDefault();
-  const { product, similar, query: words } = link.dataset;
-  if (product) { logClick(product); navigate({ product }); return; }
+  const { product, similar, filter, value, exact } = link.dataset;
+  if (product) { logClick(product); openProduct(product); return; }
   if (similar && dialog.open) dialog.close();
-  newSearch(similar ? { like: similar, q: "" } : words ? { q: words, like: "" } : { q: "", like: "", filters: {} });
+  if (similar) showSimilar(similar);
+  else if (exact) newSearch({ q: exact, exact: "1" });
+  else newSearch(filter ? { filters: { [filter]: [value] } } : { filters: {} });
   scrollTo({ top: 0 });
 });
 
-// Clicks on results are training data, if the server logs them.
-function logClick(product) {
-  const { q } = readUrl();
-  if (shop.clicks && q && shown.hits.some(({ product_id }) => product_id === product)) api.logClick(q, product);
-}
+// The focus would otherwise stay at a card that is gone.
+const showSimilar = (id) => newSearch({ like: id }).then(() => $("context").querySelector("h2")?.focus());
 
 const allCards = () => [...view.querySelectorAll("a[data-product]")];
 
@@ -380,16 +446,19 @@ document.addEventListener("keydown", (event) => {
   const from = target.closest?.("a[data-product]");
   if (!from || !view.contains(from)) return;
   if (key === "Escape") query.focus();
-  else if (key === "s" || key === "S") newSearch({ like: from.dataset.product, q: "" });
+  else if (key === "s" || key === "S") showSimilar(from.dataset.product);
   else if (["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"].includes(key)) {
     event.preventDefault();
     (neighbour(from, key) || (key === "ArrowUp" ? query : from)).focus();
   }
 });
-addEventListener("popstate", () => {
-  if (!history.state?.photo) dropPhoto();
-  render();
-});
+addEventListener("popstate", restore);
+
+function restore() {
+  const { photo } = entry();
+  if (photo !== queryPhoto?.id) setPhoto(findPhoto(photo));
+  return render();
+}
 
 // ---- start -------------------------------------------------------------------------------
 
@@ -412,11 +481,11 @@ async function start() {
   try {
     const [info, fields] = await Promise.all([api.info(), api.facets()]);
     facets = fields;
-    shop = { ...info.index, maxHits: info.limits.k_max, clicks: info.clicks };
+    shop = { ...info.index, maxHits: info.limits.k_max, events: info.events };
     query.maxLength = info.limits.query_chars;
     $("camera").hidden = !shop.extractor;
-    writeFilters = buildFilters($("filters"), facets, (filters) => { limit = PAGE_SIZE; navigate({ filters }); });
-    render();
+    writeFilters = buildFilters($("filters"), $("chips"), facets, (changes) => navigate(changes));
+    restore();
   } catch (error) {
     showError(error, start);
   }

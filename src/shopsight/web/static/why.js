@@ -3,6 +3,14 @@
 import { el, meter, svg } from "./elements.js";
 
 const COLOURS = 5;
+const FRAMES = "frames";
+
+export const framesShown = () => !document.body.classList.contains("no-frames");
+export function setFrames(shown) {
+  document.body.classList.toggle("no-frames", !shown);
+  try { localStorage.setItem(FRAMES, shown ? "on" : "off"); } catch { /* remembered for this page only */ }
+}
+try { setFrames(localStorage.getItem(FRAMES) !== "off"); } catch { /* storage is forbidden: shown */ }
 
 // Region index -> CSS class of its colour, in order of the weights of its words.
 function colourRegions(words) {
