@@ -16,15 +16,15 @@ from shopsight.errors import InputError, UsageError
 from shopsight.models.registry import model_names
 
 
-def test_four_recipes_come_along() -> None:
-    assert recipe_names() == ["fashion", "kddcup", "photos", "tiny"]
+def test_five_recipes_come_along() -> None:
+    assert recipe_names() == ["fashion", "fashion-photos", "kddcup", "photos", "tiny"]
     recipes = [load_recipe(name) for name in recipe_names()]
-    assert len({str(asdict(recipe)) for recipe in recipes}) == 4
+    assert len({str(asdict(recipe)) for recipe in recipes}) == 5
 
 
 def test_recipe_files_are_short_and_say_only_what_differs(repository: Path) -> None:
     paths = sorted((repository / "src/shopsight/config/recipes").glob("*.yaml"))
-    assert len(paths) == 4
+    assert len(paths) == 5
     default = asdict(Recipe())
     for path in paths:
         assert path.read_text().startswith("# ")

@@ -10,13 +10,17 @@ import pytest
 import torch
 
 from photoshop import items, write_csv
+from shopsight.api.ranker import open_ranker
 from shopsight.cli.main import main
 from shopsight.config import LearnConfig, RegionsConfig
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import UsageError
 from shopsight.formats.images import decode_photo
+from shopsight.formats.runs import read_run
 from shopsight.regions import extract_regions
 from shopsight.regions.factory import region_source
+from shopsight.regions.word_head import WordHead
+from shopsight.text.normalise import singular, words
 
 SHOP = items(90)
 ASKED = [
@@ -63,6 +67,26 @@ def assert_new_photos_match_stored(data: PreparedData) -> None:
         np.testing.assert_array_equal(again.labels, stored.labels)
 
 
+def assert_its_word_head_ranks(data: PreparedData, recipe: Path, folder: Path) -> None:
+    """It is a member of the ensemble, indexed, and ranks like the features that are stored."""
+    run, index = folder / "both", folder / "index"
+    command = ["train", str(data.path), "--recipe", str(recipe), "--out", str(run), "--quiet"]
+    assert main([*command, "--stages", "photo-label", "dual", "--threads", "1"]) == 0
+    ranker = open_ranker(run)
+    assert ranker.models == ["photo-label", "dual"]
+    assert set(ranker.ensembles["ensemble"].weights) == {"photo-label", "dual"}
+    before = read_run(run / "runs" / "valid-photo-label.json").to_dict()
+    head = WordHead.load(data.path / "extractor")
+    query, product = next((q, p) for q, row in before.items() for p in row)
+    text = dict(zip(data.queries("valid").ids, data.queries("valid").texts, strict=True))[query]
+    features = torch.from_numpy(data.regions([product]).features[:1])
+    columns = [head.words.index(word) for word in map(singular, words(text))]
+    expected = head(features)[0, columns].mean().item()
+    assert before[query][product] == pytest.approx(expected, abs=1e-4)
+    assert main(["index", "build", str(run), str(data.path), "--out", str(index), "--quiet"]) == 0
+    assert main(["search", str(index), "red dress", "-k", "3", "--quiet"]) == 0
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_backbone_and_detector(
     table: str, tmp_path: Path, quick_recipe: Path, capsys: pytest.CaptureFixture[str]
@@ -105,6 +129,7 @@ def test_learned_extractor(table: str, tmp_path: Path, quick_recipe: Path) -> No
     assert data.store.width == 32
     assert_new_photos_match_stored(data)
     assert_ranks(data, quick_recipe, tmp_path / "run")
+    assert_its_word_head_ranks(data, quick_recipe, tmp_path)
     again = prepared(table, tmp_path / "again", "--extractor", str(data.path))
     same = "features-00000.npy"
     assert (again.path / same).read_bytes() == (data.path / same).read_bytes()
