@@ -43,7 +43,7 @@ def test_evaluate_reports_missing_queries(caplog: pytest.LogCaptureFixture) -> N
 
 def test_compare() -> None:
     result = ss.compare([GOOD, BAD], ANSWERS, "mrr", correction="none")
-    assert result.correction == "none"
+    assert result.config.correction == "none"
     assert result.to_dict()["beats"] == {"mrr": {"run": ["run again"], "run again": []}}
     assert [row["beats"] for row in result.records()] == [["run again"], []]
     with pytest.raises(ss.ShopsightError, match="at least two runs"):

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from shopsight.config import CompareConfig, EvaluateConfig
 from shopsight.errors import UsageError
-from shopsight.metrics.significance import compare, holm, letter, randomisation_test
+from shopsight.metrics.significance import (
+    benjamini_hochberg,
+    compare,
+    holm,
+    letter,
+    randomisation_test,
+)
 from shopsight.types import Qrels, Run
 
 
@@ -50,6 +56,20 @@ def test_holm_by_hand() -> None:
     assert holm([]) == []
 
 
+def test_benjamini_hochberg_by_hand() -> None:
+    # 4 tests in order: .005 * 4/1, .01 * 4/2, .03 * 4/3, .04 * 4/4; then never above the next.
+    assert benjamini_hochberg([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.02, 0.04, 0.04, 0.02])
+    assert benjamini_hochberg([0.9, 0.8]) == pytest.approx([0.9, 0.9])
+    assert benjamini_hochberg([]) == []
+
+
+@given(st.lists(st.floats(1e-6, 1.0), min_size=1, max_size=12))
+def test_benjamini_hochberg_lies_between_none_and_holm(p_values: list[float]) -> None:
+    adjusted = benjamini_hochberg(p_values)
+    assert (np.array(adjusted) >= np.array(p_values) - 1e-12).all()
+    assert (np.array(adjusted) <= np.array(holm(p_values)) + 1e-12).all()
+
+
 def test_letters_of_many_runs() -> None:
     assert [letter(i) for i in (0, 25, 26, 51, 52, 701, 702)] == [
         "a", "z", "aa", "az", "ba", "zz", "aaa",
@@ -83,9 +103,36 @@ def test_without_correction() -> None:
     assert np.array_equal(result.adjusted["mrr"], result.p_values["mrr"])
 
 
+def test_the_correction_is_chosen() -> None:
+    runs, qrels = three_runs()
+    metric = EvaluateConfig(("mrr",))
+    config = CompareConfig(correction="benjamini-hochberg")
+    result = compare(runs, qrels, config, metric)
+    pairs = [result.p_values["mrr"][pair] for pair in ((0, 1), (0, 2), (1, 2))]
+    adjusted = [result.adjusted["mrr"][pair] for pair in ((0, 1), (0, 2), (1, 2))]
+    assert adjusted == benjamini_hochberg(pairs)
+    assert "benjamini-hochberg correction" in result.grids()[0].note
+
+
+def test_the_note_says_what_the_queries_can_show() -> None:
+    runs, qrels = three_runs()
+    result = compare(runs, qrels, CompareConfig(effect=0.05), EvaluateConfig(("mrr",)))
+    effect, needed = result.detectable("mrr"), result.needed("mrr")
+    assert f"With 30 queries, a difference in mrr above {effect:.3f} is found" in result.power_note
+    assert f"A difference of 0.05 needs {needed:,} queries." in result.power_note
+    assert result.to_dict()["detectable"] == {"mrr": effect}
+    same = compare([runs[0], runs[0]], qrels, evaluation=EvaluateConfig(("mrr",)))
+    assert same.power_note == "The runs do not differ."
+    assert same.to_dict()["detectable"] == {"mrr": None}
+
+
 def test_invalid_input() -> None:
     runs, qrels = three_runs()
     with pytest.raises(UsageError, match="at least two runs"):
         compare(runs[:1], qrels)
-    with pytest.raises(UsageError, match="alpha must be between 0 and 1"):
+    with pytest.raises(UsageError, match="alpha and power must be between 0 and 1"):
         compare(runs, qrels, CompareConfig(alpha=1.0))
+    with pytest.raises(UsageError, match="alpha and power must be between 0 and 1"):
+        compare(runs, qrels, CompareConfig(power=1.0))
+    with pytest.raises(UsageError, match="effect must be at least 0"):
+        compare(runs, qrels, CompareConfig(effect=float("nan")))

@@ -31,12 +31,17 @@ class CompareConfig:
     Args:
         alpha: significance level of the letters.
         permutations: sign flips of the paired randomisation test.
-        correction: multiple-comparison correction of the letters.
+        correction: of the letters for many tests: holm bounds the chance of any false letter,
+            benjamini-hochberg the expected fraction of false letters.
+        power: chance to find a difference of the smallest size that is called detectable.
+        effect: planned difference, for which the number of queries is estimated; 0 for none.
     """
 
     alpha: float = 0.05
     permutations: int = 10_000
-    correction: Literal["holm", "none"] = "holm"
+    correction: Literal["holm", "benjamini-hochberg", "none"] = "holm"
+    power: float = 0.8
+    effect: float = 0.0
 
 
 @dataclass(frozen=True)

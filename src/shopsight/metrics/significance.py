@@ -1,8 +1,8 @@
-"""Significance tests for run comparisons: paired randomisation with Holm's correction."""
+"""Significance tests for run comparisons: paired randomisation, corrected for many tests."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from shopsight.config import CompareConfig, EvaluateConfig
-from shopsight.errors import UsageError
+from shopsight.errors import UsageError, pluralise
 from shopsight.metrics.evaluate import Evaluation, Evaluator, evaluate
+from shopsight.metrics.power import detectable_effect, needed_queries
 from shopsight.tables import Grid, Tabular
 from shopsight.types import FloatArray, Qrels, Run
 
@@ -23,14 +24,38 @@ _CHUNK = 1 << 20
 class Comparison(Tabular):
     """R runs on the same queries: two-sided p-values of all pairs, ``{metric: (R, R)}``.
 
-    ``adjusted`` has them corrected for multiple tests; ``alpha`` is the level of the letters.
+    ``adjusted`` has them corrected for multiple tests; ``config`` is what was asked for.
     """
 
     evaluations: tuple[Evaluation, ...]
     p_values: dict[str, FloatArray]
     adjusted: dict[str, FloatArray]
-    alpha: float
-    correction: str
+    config: CompareConfig
+
+    def detectable(self, metric: str) -> float:
+        """Smallest difference of a typical pair that the test finds; see `detectable_effect`.
+
+        Typical is the median over the pairs that differ; nan if none does.
+        """
+        effects = [
+            detectable_effect(difference, self.config.alpha, self.config.power)
+            for difference in self._differences(metric)
+        ]
+        return float(np.median(effects)) if effects else float("nan")
+
+    def needed(self, metric: str) -> int:
+        """Queries at which the planned effect of the settings is found for a typical pair."""
+        config = self.config
+        counts = [
+            needed_queries(difference, config.effect, self.config.alpha, config.power)
+            for difference in self._differences(metric)
+        ]
+        return int(np.median(counts)) if counts else 0
+
+    def _differences(self, metric: str) -> list[FloatArray]:
+        values = [evaluation.per_query[metric] for evaluation in self.evaluations]
+        pairs = (a - b for a, b in combinations(values, 2))
+        return [difference for difference in pairs if len(difference) > 1 and difference.any()]
 
     def beats(self, metric: str, run_idx: int) -> list[int]:
         """Indices of the runs that a run beats significantly."""
@@ -39,7 +64,7 @@ class Comparison(Tabular):
         return [
             other
             for other, mean in enumerate(means)
-            if means[run_idx] > mean and p_values[other] < self.alpha
+            if means[run_idx] > mean and p_values[other] < self.config.alpha
         ]
 
     def letters(self, metric: str, run_idx: int) -> str:
@@ -57,10 +82,25 @@ class Comparison(Tabular):
             rows.append(tuple(cells))
         note = (
             f"Letters: the runs that this one beats (paired randomisation test,"
-            f" p < {self.alpha:g}, {self.correction} correction);"
-            f" brackets: {self.evaluations[0].confidence:.0%} bootstrap interval."
+            f" p < {self.config.alpha:g}, {self.config.correction} correction);"
+            f" brackets: {self.evaluations[0].confidence:.0%} bootstrap interval. {self.power_note}"
         )
         return [Grid(("run", *self.adjusted), tuple(rows), note)]
+
+    @property
+    def power_note(self) -> str:
+        """What differences the queries can show, in words."""
+        metric, queries = next(iter(self.adjusted)), len(self.evaluations[0].query_ids)
+        effect = self.detectable(metric)
+        if np.isnan(effect):
+            return "The runs do not differ."
+        note = f"With {pluralise(queries, 'query', 'queries')}, a difference in {metric} above"
+        note += f" {effect:.3f} is found with {self.config.power:.0%} power."
+        if self.config.effect:
+            note += (
+                f" A difference of {self.config.effect:g} needs {self.needed(metric):,} queries."
+            )
+        return note
 
     def records(self) -> list[dict[str, Any]]:
         """A row per run and metric: run, metric, mean, low, high, queries, beats."""
@@ -83,6 +123,7 @@ class Comparison(Tabular):
                 }
                 for metric in self.adjusted
             },
+            "detectable": {metric: _finite(self.detectable(metric)) for metric in self.adjusted},
             "tests": [
                 {
                     "metric": metric,
@@ -115,8 +156,10 @@ def compare(
     config = config or CompareConfig()
     if len(runs) < 2:
         raise UsageError("a comparison needs at least two runs")
-    if not 0 < config.alpha < 1 or config.permutations < 1:
-        raise UsageError("alpha must be between 0 and 1, and permutations at least 1")
+    if not 0 < config.alpha < 1 or not 0 < config.power < 1 or config.permutations < 1:
+        raise UsageError("alpha and power must be between 0 and 1, and permutations at least 1")
+    if not config.effect >= 0:
+        raise UsageError(f"effect must be at least 0, not {config.effect}")
     evaluator = Evaluator(qrels)
     evaluations = tuple(evaluate(run, qrels, evaluation, seed, evaluator) for run in runs)
     pairs = list(combinations(range(len(runs)), 2))
@@ -127,9 +170,8 @@ def compare(
             randomisation_test(values[i], values[j], config.permutations, seed) for i, j in pairs
         ]
         raw[metric] = _symmetric(p_values, pairs, len(runs))
-        corrected = holm(p_values) if config.correction == "holm" else p_values
-        adjusted[metric] = _symmetric(corrected, pairs, len(runs))
-    return Comparison(evaluations, raw, adjusted, config.alpha, config.correction)
+        adjusted[metric] = _symmetric(_CORRECTIONS[config.correction](p_values), pairs, len(runs))
+    return Comparison(evaluations, raw, adjusted, config)
 
 
 def randomisation_test(
@@ -184,6 +226,22 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in adjusted]
 
 
+def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
+    """Benjamini and Hochberg's step-up correction, which bounds the false discovery rate.
+
+    Source: Benjamini, Hochberg, *Controlling the false discovery rate*, 1995.
+
+    >>> benjamini_hochberg([0.01, 0.04, 0.03])
+    [0.03, 0.04, 0.04]
+    """
+    count = len(p_values)
+    order = np.argsort(p_values, kind="stable")[::-1]
+    scaled = np.asarray(p_values, np.float64)[order] * count / np.arange(count, 0, -1)
+    adjusted = np.empty(count)
+    adjusted[order] = np.minimum(np.minimum.accumulate(scaled), 1.0)
+    return [float(p) for p in adjusted]
+
+
 def letter(run_idx: int) -> str:
     """The letter of a run by its index: a, b, ..., z, aa, ab, ...
 
@@ -193,6 +251,17 @@ def letter(run_idx: int) -> str:
     # Bijective base 26 has no zero digit, hence the - 1.
     before, digit = divmod(run_idx, 26)
     return (letter(before - 1) if before else "") + chr(ord("a") + digit)
+
+
+_CORRECTIONS: dict[str, Callable[[Sequence[float]], list[float]]] = {
+    "holm": holm,
+    "benjamini-hochberg": benjamini_hochberg,
+    "none": list,
+}
+
+
+def _finite(value: float) -> float | None:
+    return None if np.isnan(value) else value
 
 
 def _symmetric(values: Sequence[float], pairs: list[tuple[int, int]], size: int) -> FloatArray:
