@@ -28,13 +28,7 @@ _DUPLICATE_IOU = 0.8  # boxes that overlap more than this are duplicates
 
 
 class Detector:
-    """Object detector, such as DETR, YOLOS or RT-DETR.
-
-    Args:
-        model: a model with class logits for each box.
-        preprocessing: of its input.
-        config: maximum number of boxes, score threshold, precision and device.
-    """
+    """Object detector: a model with class logits for each box, such as DETR, YOLOS or RT-DETR."""
 
     def __init__(self, model: Any, preprocessing: Preprocessing, config: RegionsConfig) -> None:
         self._preprocessing, self._config = preprocessing, config
@@ -108,16 +102,9 @@ class Detector:
 
 
 def class_scores(logits: Tensor, classes: int) -> Tensor:
-    """Class probabilities of each box.
+    """(B, Q, classes) probabilities of logits (B, Q, classes) or (B, Q, classes + 1).
 
     Detectors with a trailing "no object" class (DETR) use a softmax, the others a sigmoid.
-
-    Args:
-        logits: (B, Q, classes) or (B, Q, classes + 1).
-        classes: number of named classes.
-
-    Returns:
-        (B, Q, classes) probabilities.
 
     >>> class_scores(torch.zeros(1, 1, 4), 3)[0, 0].tolist()
     [0.25, 0.25, 0.25]

@@ -102,11 +102,9 @@ class HFBackbone(Backbone):
 
 
 def open_model(kind: str, source: str) -> Any:
-    """Load a pretrained model in evaluation mode.
+    """Load a pretrained model in evaluation mode, from the hub or a local folder.
 
-    Args:
-        kind: loader class of ``transformers``, such as AutoModel.
-        source: hub name or local folder.
+    ``kind`` is a loader class of ``transformers``, such as AutoModel.
 
     Raises:
         UsageError: transformers is not installed.

@@ -18,17 +18,11 @@ _THREADS = 8  # for resizing; Pillow releases the interpreter lock
 
 
 class Letterboxed(NamedTuple):
-    """A photo centred on a canvas.
+    """A photo centred on a canvas."""
 
-    Attributes:
-        pixels: (H, W, 3) canvas.
-        scale: canvas pixels per photo pixel, vertical and horizontal.
-        corner: top and left of the photo on the canvas, in pixels.
-    """
-
-    pixels: Photo
-    scale: tuple[float, float]
-    corner: tuple[int, int]
+    pixels: Photo  # (H, W, 3) canvas
+    scale: tuple[float, float]  # canvas pixels per photo pixel, vertical and horizontal
+    corner: tuple[int, int]  # top and left of the photo on the canvas, in pixels
 
     def to_relative(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Boxes (n, 4) in photo pixels as fractions of the canvas sides."""

@@ -17,12 +17,7 @@ class RegionNetwork(Backbone):
     """Residual network (He et al., 2016) of three stages, read out at two depths.
 
     Features concatenate the activations of the second stage (colours and patterns) and of a wide
-    last layer (object classes).
-
-    Args:
-        canvas: input height and width, in pixels.
-        channels: channels of the first stage; each later stage doubles them.
-        width: feature dimension F.
+    last layer (object classes). Each stage doubles the ``channels`` of the first.
     """
 
     kind = SCRATCH

@@ -22,12 +22,8 @@ def roi_pool(maps: Tensor, boxes: Tensor) -> Tensor:
 
     torchvision's `roi_align` would do, but torchvision is not a dependency.
 
-    Args:
-        maps: (B, C, h, w) activations.
-        boxes: (B, n, 4) top, left, bottom, right as fractions of the sides.
-
-    Returns:
-        (B, n, C) means over 7 x 7 evenly spaced, bilinearly interpolated points.
+    Boxes (B, n, 4) are fractions of the sides of the maps (B, C, h, w). Returns (B, n, C) means
+    over 7 x 7 evenly spaced, bilinearly interpolated points.
 
     >>> maps = torch.tensor([[[[0.0, 4.0]]]])
     >>> roi_pool(maps, torch.tensor([[[0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 0.25]]])).tolist()

@@ -130,11 +130,7 @@ def label_matrix(words: Sequence[Sequence[str]], config: LearnConfig) -> tuple[l
 
 
 def word_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Softmax cross entropy with a uniform target over each photo's words; mean over photos.
-
-    Args:
-        logits: (B, L).
-        labels: (B, L) multi-hot.
+    """Softmax cross entropy of logits (B, L) with a uniform target over each photo's words (B, L).
 
     >>> round(word_loss(torch.zeros(1, 4), torch.tensor([[1.0, 1.0, 0.0, 0.0]])).item(), 4)
     1.3863

@@ -444,7 +444,7 @@ class FakeTraining:
     def __init__(self) -> None:
         self.calls: list[tuple[int, list[list[str]], int]] = []
 
-    def learn(self, photos, words, seed, progress, folder):
+    def learn(self, photos, words, *, seed, progress, folder):
         assert all(photo.shape == (32, 24, 3) for photo in photos)
         self.calls.append((len(photos), [list(labels) for labels in words], seed))
         progress("learning: epoch 1", 1, 1)

@@ -18,7 +18,7 @@ from shopsight.data.photo_store import PHOTOS
 from shopsight.formats.images import decode_photo
 from shopsight.formats.processes import process_pool
 from shopsight.prepare.photos.writers import photo_offsets
-from shopsight.types import Extractor, IntArray, Photo, PhotoRegions, Progress
+from shopsight.types import Extractor, IntArray, Photo, PhotoRegions
 
 BATCH = 64
 """Photos per extractor call. Batches are aligned to the first product, so that a resumed run
@@ -26,22 +26,19 @@ extracts every photo in the same batch: batched networks may round differently o
 _TASK = 8  # photos per task of a process: small enough to balance, large enough to amortise
 
 
-Train = Callable[[Sequence[Photo], Sequence[Sequence[str]], int, Progress, Path], Extractor]
-"""Train an extractor: photos, words of each, seed, progress, and a folder for checkpoints."""
-
-
 @dataclass(frozen=True)
 class RegionSource:
     """The origin of regions, passed in from above; without callables they come with the table.
 
     ``settings`` are everything that changes the result. ``make`` makes an extractor that needs no
-    training, ``load`` opens a saved one, ``learn`` trains one on the catalogue.
+    training, ``load`` opens a saved one, ``learn`` trains one on the catalogue, as
+    `shopsight.regions.learn_extractor` does.
     """
 
     settings: dict[str, Any] = field(default_factory=dict)
     make: Callable[[], Extractor] | None = None
     load: Callable[[Path], Extractor] | None = None
-    learn: Train | None = None
+    learn: Callable[..., Extractor] | None = None
 
     @property
     def precomputed(self) -> bool:

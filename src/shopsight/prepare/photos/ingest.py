@@ -196,8 +196,13 @@ class PhotoIngest:
         assert queries is not None
         products, words = queries.training_words()
         self._progress("learning", 0, 0)
-        seed, spool = self._inputs.settings.seed, self.partial / SPOOL
-        return learn(StoredPhotos(self.partial, products), words, seed, self._progress, spool)
+        return learn(
+            StoredPhotos(self.partial, products),
+            words,
+            seed=self._inputs.settings.seed,
+            progress=self._progress,
+            folder=self.partial / SPOOL,
+        )
 
 
 @contextmanager
