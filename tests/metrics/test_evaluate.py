@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from math import log2
 
 import numpy as np
@@ -89,6 +90,57 @@ def test_equals_trec_eval(given_scores: Scores, judged: Grades, graded: Grades) 
             name = next(name for name in names if theirs[name] == row.measure)
             value = ours[name][evaluator.query_ids.index(row.query_id)]
             assert value == pytest.approx(row.value, abs=1e-9), (name, row.query_id)
+
+
+@given(given_scores=scores, graded=grades, at_least=st.integers(1, 3))
+def test_a_lowest_grade_equals_trec_eval(
+    given_scores: Scores, graded: Grades, at_least: int
+) -> None:
+    ir_measures = pytest.importorskip("ir_measures")
+    from ir_measures import AP, RR, P, R, Success
+
+    theirs = {
+        "recall@3": R(rel=at_least) @ 3,
+        "precision@3": P(rel=at_least) @ 3,
+        "mrr": RR(rel=at_least),
+        "map": AP(rel=at_least),
+        "success@2": Success(rel=at_least) @ 2,
+    }
+    evaluator, run = Evaluator(Qrels(graded), at_least=at_least), Run.from_dict(given_scores)
+    ours = {name: evaluator.per_query(run, name) for name in theirs}
+    for row in ir_measures.iter_calc(list(theirs.values()), graded, given_scores):
+        name = next(name for name in theirs if theirs[name] == row.measure)
+        value = ours[name][evaluator.query_ids.index(row.query_id)]
+        assert value == pytest.approx(row.value, abs=1e-9), (name, row.query_id)
+
+
+@pytest.mark.skipif(shutil.which("perl") is None, reason="gdeval is a Perl program")
+def test_exponential_gains_equal_gdeval() -> None:
+    ir_measures = pytest.importorskip("ir_measures")
+    from ir_measures import ERR, nDCG
+
+    rng = np.random.default_rng(0)
+    queries = [str(query) for query in range(30)]
+    products = [f"p{product}" for product in range(40)]
+    # gdeval orders ties as trec_eval does; three decimals make some.
+    given = {
+        q: {p: float(round(rng.random(), 1)) for p in rng.choice(products, 25, replace=False)}
+        for q in queries
+    }
+    graded = {
+        q: {str(p): int(rng.integers(-1, 5)) for p in rng.choice(products, 20, replace=False)}
+        for q in queries
+    }
+    graded["0"]["p0"] = 4  # the highest grade of gdeval
+    evaluator, run = Evaluator(Qrels(graded)), Run.from_dict(given)
+    theirs = {"err@10": ERR @ 10, "ndcg_exp@10": nDCG(dcg="exp-log2") @ 10}
+    ours = {name: evaluator.per_query(run, name) for name in theirs}
+    rows = list(ir_measures.iter_calc(list(theirs.values()), graded, given))
+    assert len(rows) == 60
+    for row in rows:
+        name = next(name for name in theirs if theirs[name] == row.measure)
+        value = ours[name][evaluator.query_ids.index(row.query_id)]
+        assert value == pytest.approx(row.value, abs=6e-6), (name, row.query_id)
 
 
 def test_mean_is_over_queries_with_judgements() -> None:

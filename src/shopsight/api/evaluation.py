@@ -68,7 +68,8 @@ def evaluate(
     with judgements; a query that is not ranked counts as 0.
 
     Args:
-        metrics: ndcg, recall, precision, mrr, map or hit, with a cut-off such as ndcg@5.
+        metrics: ndcg, ndcg_exp, err, recall, precision, mrr, map, hit, rbp or judged, with a
+            cut-off such as ndcg@5.
         seed: of the bootstrap.
         settings: fields of `EvaluateConfig`.
 
@@ -96,7 +97,7 @@ def compare(
     A run carries the letters of the runs that it beats significantly.
 
     Args:
-        metrics: ndcg, recall, precision, mrr, map or hit, with a cut-off such as ndcg@5.
+        metrics: see `evaluate`.
         settings: fields of `EvaluateConfig` and `CompareConfig`.
 
     Raises:

@@ -24,7 +24,7 @@ Result = TypeVar("Result")
 # Help of parameters that docstrings leave to their type.
 _TYPES = {
     "RunLike": "ranking: JSON, TREC, CSV, TSV or submission.csv, gzipped or not",
-    "QrelsLike": "relevance judgements: competition JSON or TREC qrels",
+    "QrelsLike": "relevance judgements: JSON, TREC qrels or a table",
     "Data": "prepared folder",
 }
 

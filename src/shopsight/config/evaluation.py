@@ -14,14 +14,30 @@ class EvaluateConfig:
     """Evaluation of a run.
 
     Args:
-        metrics: such as ndcg@5, recall@10, mrr, map, precision@5, hit@1.
+        metrics: such as ndcg@5, recall@10, mrr, map, precision@5, hit@1, err, rbp:0.95, judged@10.
         resamples: bootstrap resamples of the queries behind the interval.
         confidence: level of the interval.
+        gain: of a grade in ndcg: the grade, or 2^grade - 1 (ndcg_exp).
+        at_least: lowest grade that is relevant, for all metrics but ndcg and err.
+        condensed: whether products without a judgement are left out of rankings.
     """
 
     metrics: tuple[str, ...] = ("ndcg@5", "recall@10", "mrr")
     resamples: int = 10_000
     confidence: float = 0.95
+    gain: Literal["linear", "exponential"] = "linear"
+    at_least: int = 1
+    condensed: bool = False
+
+    def __post_init__(self) -> None:
+        check_ranges(self, at_least=1)
+
+    @property
+    def note(self) -> str:
+        """What deserves a word below a table; empty for the defaults."""
+        relevant = f"Relevant is grade {self.at_least} or more; nDCG and ERR use all grades."
+        condensed = "Condensed rankings: products without a judgement are left out."
+        return " ".join([relevant] * (self.at_least > 1) + [condensed] * self.condensed)
 
 
 @dataclass(frozen=True)

@@ -48,13 +48,14 @@ class Evaluation(Tabular):
     unranked: tuple[str, ...]
     ignored: tuple[str, ...]
     without_relevant: tuple[str, ...]
+    note: str = ""
 
     def __getitem__(self, metric: str) -> float:
         return self.estimates[metric].mean
 
     def grids(self) -> list[Grid]:
         """A row per metric: mean, interval, queries."""
-        return [estimates_grid("metric", self.estimates, self.confidence)]
+        return [estimates_grid("metric", self.estimates, self.confidence, self.note)]
 
     def records(self) -> list[dict[str, Any]]:
         """A row per metric: metric, mean, low, high, queries."""
@@ -76,9 +77,9 @@ class Evaluator:
     that many score vectors over the same pools cost only a sort each.
     """
 
-    def __init__(self, qrels: Qrels) -> None:
+    def __init__(self, qrels: Qrels, *, at_least: int = 1, condensed: bool = False) -> None:
         self.query_ids = tuple(qrels.relevance)
-        self._qrels = qrels
+        self._qrels, self._at_least, self._condensed = qrels, at_least, condensed
         self._cache: WeakKeyDictionary[Pools, IntArray] = WeakKeyDictionary()
         ideal = [
             sorted((grade for grade in grades.values() if grade > 0), reverse=True)
@@ -97,13 +98,17 @@ class Evaluator:
     def hits(self, run: Run) -> Hits:
         """The ranks of the relevant products."""
         if run.pools not in self._cache:
-            self._cache[run.pools] = _relevant_candidates(run.pools, self._qrels)
+            self._cache[run.pools] = _judged_candidates(run.pools, self._qrels)
         position, query, grade = self._cache[run.pools]
         rank = ranks(run)[position]
         order = np.lexsort((rank, query))
-        hits = query[order], rank[order], grade[order].astype(np.float64)
+        query, rank, grade = query[order], rank[order], grade[order]
+        if self._condensed:
+            rank = np.arange(len(rank)) - np.searchsorted(query, query) + 1
+        hits = grade > 0
+        found = query[hits], rank[hits], grade[hits].astype(np.float64)
         ideal = self._ideal_query, self._ideal_rank, self._ideal_gain
-        return Hits(*hits, self.relevant, *ideal)
+        return Hits(*found, self.relevant, *ideal, query, rank, self._at_least)
 
 
 def evaluate(
@@ -125,12 +130,12 @@ def evaluate(
     Evaluation('run': mrr 0.5000)
     """
     config = config or EvaluateConfig()
-    evaluator = evaluator or Evaluator(qrels)
-    metrics = [parse_metric(name) for name in config.metrics]
+    evaluator = evaluator or make_evaluator(qrels, config)
+    metrics = [parse_metric(name, config.gain) for name in config.metrics]
     hits = evaluator.hits(run)
     per_query = {str(metric): metric(hits) for metric in metrics}
     ranked, judged = set(run.pools.query_ids), set(evaluator.query_ids)
-    counts = zip(evaluator.query_ids, evaluator.relevant, strict=True)
+    counts = zip(evaluator.query_ids, hits.binary.relevant, strict=True)
     return Evaluation(
         name=run.name,
         query_ids=evaluator.query_ids,
@@ -140,7 +145,13 @@ def evaluate(
         unranked=tuple(query for query in evaluator.query_ids if query not in ranked),
         ignored=tuple(query for query in run.pools.query_ids if query not in judged),
         without_relevant=tuple(query for query, relevant in counts if not relevant),
+        note=config.note,
     )
+
+
+def make_evaluator(qrels: Qrels, config: EvaluateConfig) -> Evaluator:
+    """An evaluator with the settings of how judgements count."""
+    return Evaluator(qrels, at_least=config.at_least, condensed=config.condensed)
 
 
 def estimate(
@@ -158,13 +169,15 @@ def estimate(
     }
 
 
-def estimates_grid(heading: str, estimates: Mapping[str, Estimate], confidence: float) -> Grid:
+def estimates_grid(
+    heading: str, estimates: Mapping[str, Estimate], confidence: float, note: str = ""
+) -> Grid:
     """A row per named estimate: mean, interval, queries."""
     rows = tuple(
         (name, f"{row.mean:.4f}", f"[{row.low:.4f}, {row.high:.4f}]", f"{row.queries:,}")
         for name, row in estimates.items()
     )
-    return Grid((heading, "mean", f"{confidence:.0%} interval", "queries"), rows)
+    return Grid((heading, "mean", f"{confidence:.0%} interval", "queries"), rows, note)
 
 
 def bootstrap_interval(
@@ -178,8 +191,8 @@ def bootstrap_interval(
     return interval.low, interval.high
 
 
-def _relevant_candidates(pools: Pools, qrels: Qrels) -> IntArray:
-    """(3, H) position, query index in the judgements and grade of the relevant candidates."""
+def _judged_candidates(pools: Pools, qrels: Qrels) -> IntArray:
+    """(3, J) position, query index in the judgements and grade of the judged candidates."""
     query_idx = {query: i for i, query in enumerate(qrels.relevance)}
     products, bounds = pools.product_ids.tolist(), pools.offsets.tolist()
     rows: list[tuple[int, int, int]] = []
@@ -189,7 +202,7 @@ def _relevant_candidates(pools: Pools, qrels: Qrels) -> IntArray:
             rows += [
                 (position[product], query_idx[query], grade)
                 for product, grade in qrels.relevance[query].items()
-                if grade > 0 and product in position
+                if product in position
             ]
     return np.array(rows, np.int64).reshape(-1, 3).T
 

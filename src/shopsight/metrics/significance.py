@@ -11,7 +11,7 @@ import numpy as np
 
 from shopsight.config import CompareConfig, EvaluateConfig
 from shopsight.errors import UsageError, pluralise
-from shopsight.metrics.evaluate import Evaluation, Evaluator, evaluate
+from shopsight.metrics.evaluate import Evaluation, evaluate, make_evaluator
 from shopsight.metrics.power import detectable_effect, needed_queries
 from shopsight.tables import Grid, Tabular
 from shopsight.types import FloatArray, Qrels, Run
@@ -85,6 +85,8 @@ class Comparison(Tabular):
             f" p < {self.config.alpha:g}, {self.config.correction} correction);"
             f" brackets: {self.evaluations[0].confidence:.0%} bootstrap interval. {self.power_note}"
         )
+        if self.evaluations[0].note:
+            note += f" {self.evaluations[0].note}"
         return [Grid(("run", *self.adjusted), tuple(rows), note)]
 
     @property
@@ -160,7 +162,7 @@ def compare(
         raise UsageError("alpha and power must be between 0 and 1, and permutations at least 1")
     if not config.effect >= 0:
         raise UsageError(f"effect must be at least 0, not {config.effect}")
-    evaluator = Evaluator(qrels)
+    evaluator = make_evaluator(qrels, evaluation or EvaluateConfig())
     evaluations = tuple(evaluate(run, qrels, evaluation, seed, evaluator) for run in runs)
     pairs = list(combinations(range(len(runs)), 2))
     raw, adjusted = {}, {}
