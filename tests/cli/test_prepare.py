@@ -6,6 +6,7 @@ import pytest
 
 from rawfile import many_rows, raw_bytes, write_raw
 from shopsight.cli.main import main
+from shopsight.data.dataset import PreparedData
 
 
 @pytest.fixture
@@ -109,3 +110,40 @@ def test_bench_prints_its_figures(raw, tmp_path, capsys):
     assert figures["preparing, all of it"][1] == "MB/s"
     assert all(value > 0 for value, _ in figures.values())
     assert [path.name for path in tmp_path.iterdir()] == ["raw"]
+
+
+@pytest.mark.parametrize(
+    ("content", "stop"),
+    [(None, set()), ("# comment\n#\nMen\n\nthe\r\n", {"men", "the", "-", "'", "s"})],
+)
+def test_stop_words_are_an_option(small_world, tmp_path, content, stop):
+    out, file = tmp_path / "data", tmp_path / "stop.txt"
+    if content:
+        file.write_text(content)
+    words = str(file) if content else "none"
+    command = ["prepare", "kddcup", str(small_world), "--out", str(out), "--workers", "1"]
+    assert main([*command, "--quiet", "--stop-words", words]) == 0
+    vocabulary = PreparedData.open(out).vocabulary()
+    assert vocabulary.stop == stop
+    (kept,) = vocabulary.encode(["the armchair of men"])
+    assert ("the" in [vocabulary.tokens[i] for i in kept]) == ("the" not in stop)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"the\nof the\n", "stop.txt: 'of the' is more than one word; write one a line"),
+        (b"# nothing\n\n", "stop.txt: no stop word in it; --stop-words none leaves none out"),
+        (b"", "stop.txt: the file is empty"),
+        (b"\xff\x00\x81", "stop.txt"),
+        (None, "stop.txt: no such file or directory"),
+    ],
+)
+def test_bad_stop_words_end_before_any_work(small_world, tmp_path, capsys, content, sentence):
+    out, file = tmp_path / "data", tmp_path / "stop.txt"
+    if content is not None:
+        file.write_bytes(content)
+    command = ["prepare", "kddcup", str(small_world), "--out", str(out)]
+    assert main([*command, "--stop-words", str(file)]) == 2
+    assert sentence in capsys.readouterr().err
+    assert not out.exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,33 @@ def test_describe_gives_tags_and_captions(
     assert main([*command, "--beam", "1"]) == 0
     table = capsys.readouterr().out
     assert all(product in table for product in products)
+
+
+def test_punctuation_and_pieces_are_no_tags(
+    small_world: Path, quick_recipe: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    raw, data, run = tmp_path / "raw", str(tmp_path / "data"), str(tmp_path / "run")
+    shutil.copytree(small_world, raw)
+    header, *rows = (raw / "train" / "train.tsv").read_text(encoding="utf-8").splitlines()
+    cells = [row.split("\t") for row in rows]
+    # Every query has marks that stay in the vocabulary; the last ones are cut into pieces.
+    ends = [f"{cell[7]} , & 5% {'qzx' * (i % 9 == 0)}" for i, cell in enumerate(cells)]
+    lines = [header, *("\t".join([*c[:7], end, c[8]]) for c, end in zip(cells, ends, strict=True))]
+    (raw / "train" / "train.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert main(["prepare", "kddcup", str(raw), "--out", data, "--quiet"]) == 0
+    train = ["train", data, "--recipe", str(quick_recipe), "--out", run, "--threads", "1"]
+    assert main([*train, "--quiet", "--stages", "label-match"]) == 0
+    vocabulary = PreparedData.open(data).vocabulary()
+    (marks,) = vocabulary.encode([", & 5%"])
+    assert {vocabulary.tokens[i] for i in marks} == {",", "&", "5", "%"}
+    product = PreparedData.open(data).store.product_ids[0]
+    capsys.readouterr()
+    assert main(["describe", run, data, "--product", product, "--tags", "9999", "--json"]) == 0
+    tags = set(json.loads(capsys.readouterr().out)[product]["tags"])
+    assert "5" in tags
+    assert len(tags) > 20
+    assert not tags & {",", "&", "%", "-", "'"}
+    assert not any(tag.startswith("##") for tag in tags)
 
 
 def test_describe_takes_random_products_of_a_split(

@@ -9,6 +9,7 @@ from shopsight.models.label_match import LabelMatch
 from tinymodels import same
 
 LABELS = [4, 5, 6]
+ALL_SHOWN = torch.ones(3, dtype=torch.bool)
 
 
 @pytest.fixture
@@ -96,10 +97,12 @@ def test_captions_do_not_depend_on_the_other_photos(model, starts):
 
 def test_tags_are_the_most_likely_labels(model):
     encoding = model.encoder(tiny.regions())
-    tags = tag(model, encoding, count=2)
+    tags = tag(model, encoding, 2, ALL_SHOWN)
     probabilities = model.label_logits(encoding).sigmoid()
     for row, best in zip(probabilities.tolist(), tags, strict=True):
         expected = sorted(zip(row, LABELS, strict=True), reverse=True)[:2]
         assert [label.id for label in best] == [label for _, label in expected]
         assert [label.probability for label in best] == pytest.approx([p for p, _ in expected])
-    assert [len(row) for row in tag(model, encoding, count=9)] == [3] * 5
+    assert [len(row) for row in tag(model, encoding, 9, ALL_SHOWN)] == [3] * 5
+    some = tag(model, encoding, 9, torch.tensor([True, False, True]))
+    assert all({label.id for label in row} == {4, 6} for row in some)

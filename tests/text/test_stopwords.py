@@ -20,6 +20,11 @@ def test_function_words_are_in_the_list(word):
     assert word in stop_words()
 
 
+def test_comment_lines_are_not_stop_words():
+    assert "#" not in stop_words()
+    assert not any(word.startswith("#") for word in stop_words())
+
+
 def test_the_list_is_short_and_normal():
     assert 60 <= len(stop_words()) <= 120
     assert all(normalise(word) == word and " " not in word for word in stop_words())

@@ -81,7 +81,7 @@ def train(
         recipe: name of a recipe, or a YAML file.
         out: run folder.
         set: changes to the recipe, such as word_match.margin=0.5.
-        stages: models to train; all that suit the data by default.
+        stages: models to train; by default those of the recipe that suit the data.
         resume: resume an existing run folder.
         options: fields of `TrainArguments`.
 

@@ -51,7 +51,7 @@ def _parser() -> Parser:
     add, names = parser.add_argument, model_names()
     recipes = ", ".join(recipe_names())
     add("--recipe", metavar="R", required=True, help=f"{recipes}, or a YAML file")
-    add("--stages", nargs="+", choices=names, help="models to train; all by default")
+    add("--stages", nargs="+", choices=names, help="models to train; by default the recipe's")
     parser.add_parameters(train, "out", out="RUN", set="key=value")
     add("--dry-run", action="store_true", help="print the estimated steps, time and memory only")
     others = {"baselines", "title", "note", "report", "quiet", "log"}

@@ -18,6 +18,7 @@ class ImportConfig:
         workers: processes that read and parse; 0 uses every available core.
         vocabulary_size: maximum size of the WordPiece vocabulary trained on the queries.
         tokenizer: a Hugging Face tokenizer (name or local folder) instead of a trained one.
+        stop_words: a file with one stop word a line instead of the built-in list, or "none".
         shard_mib: size of one feature shard, in MiB.
     """
 
@@ -26,6 +27,7 @@ class ImportConfig:
     workers: int = 0
     vocabulary_size: int = 16_000
     tokenizer: str | None = None
+    stop_words: str | None = None
     shard_mib: int = 1024
 
     def __post_init__(self) -> None:
@@ -59,6 +61,7 @@ class NegativesConfig:
         postings: maximum number of queries that a word, or a pair of words, proposes as
             neighbours; beyond it, a seeded sample is taken.
         last_word_fraction: fraction of negatives drawn from the same last word.
+        two_coins: decide it for the negative query and the negative product of a pair separately.
         tries: draws for one negative before the sampler scans instead.
     """
 
@@ -67,6 +70,7 @@ class NegativesConfig:
     neighbours: int = 30
     postings: int = 32
     last_word_fraction: float = 0.8
+    two_coins: bool = False
     tries: int = 16
 
     def __post_init__(self) -> None:

@@ -52,6 +52,7 @@ class LabelMatchConfig(ModelConfig):
         hardest_negatives: number of negative labels in the loss, those of largest loss first.
         labels: words of the clicked query, or of all queries that the product was clicked for.
         caption_weight: weight of the caption loss; 0 leaves captions out.
+        caption_input: the caption's GRU reads word vectors after LayerNorm, or raw ones.
         word_drop: probability that a word of the caption's input becomes the unknown token.
     """
 
@@ -59,6 +60,7 @@ class LabelMatchConfig(ModelConfig):
     hardest_negatives: int = 1000
     labels: Literal["query", "product"] = "query"
     caption_weight: float = 1.0
+    caption_input: Literal["normalised", "raw"] = "normalised"
     word_drop: float = 0.0
 
     def __post_init__(self) -> None:

@@ -28,6 +28,7 @@ class Recipe:
 
     Args:
         seed: seed of everything random.
+        stages: models to train, by name; all of them if empty.
         words: word vectors, shared by label, word and sentence match.
         encoder: image encoder, shared by them.
         photo_label: word head of a learned region extractor.
@@ -45,6 +46,7 @@ class Recipe:
     """
 
     seed: int = 0
+    stages: tuple[str, ...] = ()
     words: WordVectorsConfig = field(default_factory=WordVectorsConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     photo_label: PhotoLabelConfig = field(default_factory=PhotoLabelConfig)

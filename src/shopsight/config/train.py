@@ -26,12 +26,14 @@ class TrainConfig:
     Args:
         epochs: passes over the clicked pairs.
         batch: clicked pairs in a batch, over all processes together.
+        batch_per_process: of each process instead, whose pairs compete with each other only.
         lr: learning rate of the layers that the stage adds; fine-tuned layers have their own.
         weight_decay: their weight decay.
         optimizer: adam adds the decay to the gradient, adamw subtracts it from the weights.
         schedule: exponential multiplies the learning rate after each epoch, cosine lowers it to
             `final_lr_fraction` over all epochs, constant keeps it.
         decay_per_epoch: factor of the exponential schedule.
+        lag_epochs: epochs that its first epoch is repeated before the factor applies.
         final_lr_fraction: final learning rate of the cosine schedule, as a fraction of `lr`.
         warmup_steps: steps over which the learning rate rises from 0.
         clip: maximum norm of the gradient; 0 does not limit it.
@@ -45,11 +47,13 @@ class TrainConfig:
 
     epochs: int = 20
     batch: int = 200
+    batch_per_process: bool = False
     lr: float = 1e-4
     weight_decay: float = 0.0
     optimizer: Literal["adam", "adamw"] = "adam"
     schedule: Literal["exponential", "cosine", "constant"] = "exponential"
     decay_per_epoch: float = 0.96
+    lag_epochs: int = 0
     final_lr_fraction: float = 0.02
     warmup_steps: int = 0
     clip: float = 0.0
@@ -63,4 +67,4 @@ class TrainConfig:
     def __post_init__(self) -> None:
         check_ranges(self, epochs=0, batch=2, lr=POSITIVE, weight_decay=0, decay_per_epoch=0)
         check_ranges(self, final_lr_fraction=0, warmup_steps=0, clip=0, eval_every_epochs=1)
-        check_ranges(self, patience=0, keep=1, checkpoint_steps=0, workers=0)
+        check_ranges(self, lag_epochs=0, patience=0, keep=1, checkpoint_steps=0, workers=0)

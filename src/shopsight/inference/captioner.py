@@ -14,8 +14,8 @@ from shopsight.inference.load import load_model
 from shopsight.inference.run_folder import RunFolder
 from shopsight.models.captions import beam_search, tag
 from shopsight.models.registry import PRETRAINING
-
-_OVERSAMPLE = 4  # tags searched for each one shown, since pieces of words are dropped
+from shopsight.text.normalise import words
+from shopsight.text.wordpiece import PREFIX
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,9 @@ class Captioner:
     def __init__(self, folder: RunFolder, data: PreparedData, device: torch.device | str) -> None:
         self._model: Any = load_model(folder, PRETRAINING, device)
         self._vocabulary, self._data, self._device = folder.vocabulary(), data, device
+        labels = [self._vocabulary.tokens[i] for i in self._model.label_ids.tolist()]
+        # Neither pieces of words nor punctuation describe a photo.
+        self._shown = torch.tensor([not t.startswith(PREFIX) and bool(words(t)) for t in labels])
 
     @torch.inference_mode()
     def describe(
@@ -53,17 +56,14 @@ class Captioner:
         store, tokens, decode = self._data.store, self._vocabulary.tokens, self._vocabulary.decode
         for regions in read_regions(store, store.index_of(product_ids)):
             encoded = self._model.encoder(regions.to(self._device))
-            labels = tag(self._model, encoded, tags * _OVERSAMPLE)
+            labels = tag(self._model, encoded, tags, self._shown)
             captions = beam_search(self._model, encoded.caption, beam, depth)
             for row, beams in zip(labels, captions, strict=True):
-                words = [(tokens[label.id], label.probability) for label in row]
-                whole = [(word, chance) for word, chance in words if not word.startswith("##")]
+                shown = tuple((tokens[label.id], label.probability) for label in row)
                 # Different tokens may decode to the same text, of which the last one counts.
                 texts = {decode(caption.ids): caption.log_probability for caption in beams}
                 product_id = product_ids[len(descriptions)]
-                descriptions.append(
-                    Description(product_id, tuple(whole[:tags]), tuple(texts.items()))
-                )
+                descriptions.append(Description(product_id, shown, tuple(texts.items())))
         return descriptions
 
     def tags(self, product_id: str, count: int) -> list[str]:

@@ -79,7 +79,8 @@ def fit_ensembles(
     published = [spec.name for spec in model_specs() if spec.published]
     if all(name in runs for name in published):
         pair = {name: runs[name] for name in published}
-        ensembles.append(_fit(REFERENCE, pair, evaluator, metric, _REFERENCE_CONFIG, seed))
+        reference = replace(_REFERENCE_CONFIG, steps=config.steps)
+        ensembles.append(_fit(REFERENCE, pair, evaluator, metric, reference, seed))
     if config.method == "auto" or (config.method == "grid" and len(runs) != 2):
         config = replace(config, method="forward")
     ensembles.append(_fit(ENSEMBLE, runs, evaluator, metric, config, seed))

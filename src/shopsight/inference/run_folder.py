@@ -28,7 +28,7 @@ RUN_FILE = "run.json"
 RUN = ManifestFormat(
     RUN_FILE, "run folder", 2, "train again into another folder", frozenset({"recipe", "files"})
 )
-FREE_SETTINGS = frozenset({"workers", "keep", "checkpoint_steps", "threads", "optional"})
+FREE_SETTINGS = frozenset({"workers", "keep", "checkpoint_steps", "threads", "optional", "stages"})
 """Settings that change no result of a stage."""
 
 

@@ -32,11 +32,11 @@ class Tag:
 
 
 @torch.no_grad()
-def tag(model: LabelMatch, encoding: ImageEncoding, count: int) -> list[list[Tag]]:
-    """The ``count`` most likely labels of each of B photos, best first."""
-    probabilities = at_least_float32(model.label_logits(encoding)).sigmoid()  # (B, V)
+def tag(model: LabelMatch, encoding: ImageEncoding, count: int, shown: Tensor) -> list[list[Tag]]:
+    """The ``count`` most likely labels of each of B photos among those ``shown`` (V,), in order."""
+    probabilities = at_least_float32(model.label_logits(encoding)[:, shown]).sigmoid()  # (B, v)
     values, columns = probabilities.topk(min(count, probabilities.shape[1]), dim=1)
-    rows = zip(model.label_ids[columns].tolist(), values.tolist(), strict=True)
+    rows = zip(model.label_ids[shown][columns].tolist(), values.tolist(), strict=True)
     return [list(map(Tag, ids, best)) for ids, best in rows]
 
 
@@ -79,7 +79,7 @@ class _Beams:
 
     def step(self, model: LabelMatch) -> _Beams:
         photos, beam = self.scores.shape
-        gates = model.decoder.inputs(model.words.normalised(self.last.flatten()))
+        gates = model.decoder_gates(self.last.flatten())
         states = model.decoder.cell(gates, self.states.flatten(0, 1))  # (B * K, E)
         log_probs = at_least_float32(model.next_logits(states)).log_softmax(1)
         log_probs = log_probs.view(photos, beam, -1)  # (B, K, V + 1)

@@ -63,9 +63,10 @@ class LabelMatch(MatchingModel):
         config: EncoderConfig,
         label_ids: Tensor,
         special: SpecialIds,
+        raw_captions: bool = False,
     ) -> None:
         super().__init__(feature_width, words, config)
-        width, self.special = words.width, special
+        width, self.special, self.raw_captions = words.width, special, raw_captions
         self.decoder = GRUDirection(width, width)
         self.caption_out = nn.Sequential(
             nn.Linear(width, width), nn.PReLU(), nn.Dropout(config.dropout), nn.Linear(width, width)
@@ -75,7 +76,7 @@ class LabelMatch(MatchingModel):
         self.register_buffer("label_ids", kept)
 
     @classmethod
-    def build(cls, config: LabelMatchConfig, inputs: ModelInputs) -> Self:  # noqa: ARG003
+    def build(cls, config: LabelMatchConfig, inputs: ModelInputs) -> Self:
         """The network of a recipe; its labels are the tokens that occur in training queries."""
         vocabulary = inputs.vocabulary
         special = SpecialIds(vocabulary.pad, vocabulary.unk, vocabulary.start, vocabulary.end)
@@ -85,7 +86,8 @@ class LabelMatch(MatchingModel):
             labels = torch.tensor(ids[: inputs.shapes["label_ids"][0]])
         else:
             labels = inputs.counts.nonzero()[:, 0]
-        return cls(inputs.feature_width, inputs.words, inputs.recipe.encoder, labels, special)
+        encoder, raw = inputs.recipe.encoder, config.caption_input == "raw"
+        return cls(inputs.feature_width, inputs.words, encoder, labels, special, raw)
 
     @property
     def output_ids(self) -> Tensor:
@@ -131,10 +133,15 @@ class LabelMatch(MatchingModel):
         ends = torch.arange(ids.shape[1], device=ids.device) == tokens.lengths[:, None]
         targets = targets.masked_fill(ends, self.special.end)
         layout = TimeMajorPacking.of(tokens.lengths + 1)
-        inputs = self.words.normalised(ids[layout.row_ids, layout.position_ids])  # (M + B, E)
+        inputs = self.decoder_gates(ids[layout.row_ids, layout.position_ids])  # (M + B, 3E)
         first = scoring.at_least_float32(starts)[layout.sorted_indices]
-        states, _ = self.decoder.scan_forward(self.decoder.inputs(inputs), layout, first)
+        states, _ = self.decoder.scan_forward(inputs, layout, first)
         return self.next_logits(states), self.columns(targets[layout.row_ids, layout.position_ids])
+
+    def decoder_gates(self, ids: Tensor) -> Tensor:
+        """(N, 3E) what token ids (N,) add to the gates of the decoder."""
+        vectors = self.words.raw(ids) if self.raw_captions else self.words.normalised(ids)
+        return self.decoder.inputs(vectors)
 
     def next_logits(self, states: Tensor) -> Tensor:
         """(N, V + 1) logits over ``output_ids`` from decoder states (N, E)."""

@@ -140,11 +140,12 @@ def default_models(recipe: Recipe, folder: Path) -> tuple[str, ...]:
     Raises:
         UsageError: the recipe names a model that does not exist.
     """
-    named = {model_spec(name).name for name in recipe.optional}
+    named = {model_spec(name).name for name in (*recipe.stages, *recipe.optional)}
     return tuple(
         name
         for name, spec in _SPECS.items()
-        if (folder / spec.needs).exists() and (name in named or not spec.optional)
+        if (folder / spec.needs).exists()
+        and (name in named or not (spec.optional or recipe.stages))
     )
 
 

@@ -181,4 +181,4 @@ def query_groups(data: PreparedData, config: NegativesConfig, seed: int, own: Pa
 
 
 # Settings of the sampler, which the groups do not depend on.
-_DRAWING = dict.fromkeys(("last_word_fraction", "tries"), 0)
+_DRAWING = dict.fromkeys(("last_word_fraction", "tries", "two_coins"), 0)

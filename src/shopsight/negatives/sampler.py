@@ -28,8 +28,8 @@ class Negatives(NamedTuple):
 class NegativeSampler:
     """Stateless sampler of negatives for clicked pairs.
 
-    With probability ``config.last_word_fraction`` both negatives of a pair come from the first
-    group of the source, else from the other one:
+    With probability ``config.last_word_fraction`` both negatives of a pair (with ``two_coins`` each
+    of them) come from the first group of the source, else from the other one:
 
     ============== ================= ======================================================
     source         first             other
@@ -87,6 +87,8 @@ class NegativeSampler:
             raise ValueError(f"products must be from 0 to {self._clicks.width - 1}")
         starts = self._first_pools(len(texts), rng)
         negatives = self._fill(_QueryDraw(self._clicks, texts, products), starts, rng)
+        if self._config.two_coins:
+            starts = self._first_pools(len(texts), rng)
         negative_products = self._fill(_ProductDraw(self._clicks, texts, products), starts, rng)
         return Negatives(self._groups.query[negatives].astype(np.int64), negative_products)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import platform
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,13 @@ from numpy.typing import NDArray
 from shopsight.config.data import ImportConfig
 from shopsight.data.dataset import DATA_FILE, PREPARED
 from shopsight.data.split_names import TRAIN
+from shopsight.errors import InputError
 from shopsight.formats.atomic import atomic_write, write_json, write_npy
 from shopsight.formats.checksums import checksums
+from shopsight.formats.content import read_text
 from shopsight.formats.manifest import ManifestFormat
 from shopsight.text.query_stats import describe_queries
+from shopsight.text.stopwords import TOKEN_MARKS, parse_stop_words
 from shopsight.text.vocabulary import Vocabulary, load_vocabulary, train_vocabulary
 from shopsight.types import AnyArray, IntArray, Qrels
 
@@ -40,9 +44,32 @@ class SplitRows:
     qrels: Qrels | None = None
 
 
-def vocabulary_or_size(config: ImportConfig) -> Vocabulary | int:
-    """The configured tokenizer, or the size of the vocabulary to train."""
-    return load_vocabulary(config.tokenizer) if config.tokenizer else config.vocabulary_size
+MakeVocabulary = Callable[[pa.Array], Vocabulary]
+"""The vocabulary of a prepared folder from its training queries."""
+
+
+def vocabulary_maker(config: ImportConfig) -> MakeVocabulary:
+    """Read the configured tokenizer and stop words, so that an error in them costs no time.
+
+    Raises:
+        DataError: no such tokenizer.
+        InputError: no such file of stop words, or not one word a line.
+    """
+    loaded = load_vocabulary(config.tokenizer) if config.tokenizer else config.vocabulary_size
+    stop = None
+    if config.stop_words is not None:
+        stop = frozenset[str]() if config.stop_words == "none" else _stop_words(config.stop_words)
+    return partial(_vocabulary, loaded, stop)
+
+
+def _stop_words(path: str) -> frozenset[str]:
+    words = parse_stop_words(read_text(path))
+    for word in sorted(words):
+        if len(word.split()) > 1:
+            raise InputError(f"'{word[:50]}' is more than one word; write one a line", path=path)
+    if not words:
+        raise InputError("no stop word in it; --stop-words none leaves none out", path=path)
+    return words | TOKEN_MARKS
 
 
 def write_products(
@@ -82,12 +109,11 @@ def write_splits(
     data: Path,
     splits: Iterable[SplitRows],
     product_ids: pa.Array,
-    vocabulary: Vocabulary | int,
+    vocabulary: MakeVocabulary,
     warnings: list[str],
 ) -> dict[str, Any]:
     """Write all splits and the vocabulary; returns their counts and query statistics.
 
-    Instead of a vocabulary, its size may be given: then one is trained on the training queries.
     Notes for the user are appended to ``warnings``.
     """
     counts, texts = {}, []
@@ -95,9 +121,7 @@ def write_splits(
         counts[split.name] = _write_split(data, split, product_ids, warnings)
         texts.append(split.texts)
         if split.name == TRAIN:
-            if isinstance(vocabulary, int):
-                vocabulary = _train_vocabulary(split.texts, vocabulary)
-            vocabulary.save(data / "vocabulary")
+            vocabulary(split.texts).save(data / "vocabulary")
     statistics = describe_queries(text for queries in texts for text in _strings(queries))
     return {"splits": counts, "queries": statistics}
 
@@ -220,11 +244,15 @@ def _write_qrels(data: Path, split: str, qrels: Qrels, pools: pa.Table, warnings
     return len(relevant)
 
 
-def _train_vocabulary(texts: pa.Array, size: int) -> Vocabulary:
-    """A vocabulary of all queries, or of evenly spaced ones if there are very many."""
-    step = -(-len(texts) // _VOCABULARY_QUERIES)
-    sample = texts.take(pa.array(np.arange(0, len(texts), step))) if step > 1 else texts
-    return train_vocabulary(_strings(sample), size)
+def _vocabulary(
+    loaded: Vocabulary | int, stop: frozenset[str] | None, texts: pa.Array
+) -> Vocabulary:
+    """The loaded vocabulary, or one of a size trained on evenly spaced queries."""
+    if isinstance(loaded, int):
+        step = -(-len(texts) // _VOCABULARY_QUERIES)
+        sample = texts.take(pa.array(np.arange(0, len(texts), step))) if step > 1 else texts
+        loaded = train_vocabulary(_strings(sample), loaded)
+    return loaded if stop is None else loaded.with_stop_words(stop)
 
 
 def _strings(texts: pa.Array, batch: int = 65_536) -> Iterator[str]:

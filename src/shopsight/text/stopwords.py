@@ -5,6 +5,11 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
+from shopsight.text.normalise import normalise
+
+TOKEN_MARKS = frozenset({"-", "'", "s"})
+"""What tokenisation leaves of hyphenated words and possessives; no list of stop words lacks it."""
+
 
 @cache
 def stop_words() -> frozenset[str]:
@@ -14,5 +19,14 @@ def stop_words() -> frozenset[str]:
     (True, False)
     """
     text = (files("shopsight.text") / "stop_words.txt").read_text(encoding="utf-8")
-    lines = (line.strip() for line in text.splitlines())
-    return frozenset(line for line in lines if line and not line.startswith("# "))
+    return parse_stop_words(text) | TOKEN_MARKS
+
+
+def parse_stop_words(text: str) -> frozenset[str]:
+    r"""The normalised lines of a list of stop words, without empty lines and comments (``#``).
+
+    >>> sorted(parse_stop_words("#\n# pronouns\nI\n\nher \n"))
+    ['her', 'i']
+    """
+    lines = (normalise(line) for line in text.splitlines() if not line.lstrip().startswith("#"))
+    return frozenset(line for line in lines if line)

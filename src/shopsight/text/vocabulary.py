@@ -111,6 +111,10 @@ class Vocabulary:
         """The same tokens with `merge_plurals`."""
         return Vocabulary(self._tokenizer, self.source, self.stop, merge_plurals=True)
 
+    def with_stop_words(self, stop: frozenset[str]) -> Vocabulary:
+        """The same tokens, of which other ones are left out."""
+        return Vocabulary(self._tokenizer, self.source, stop, merge_plurals=self.merge_plurals)
+
     def save(self, folder: str | Path) -> None:
         """Write ``tokenizer.json``, which Hugging Face reads too, and ``vocabulary.json``."""
         folder = Path(folder)

@@ -67,7 +67,10 @@ def make_task(
         model = spec.network_class.build(recipe.model(stage), inputs)
     _fit_features(model, pairs, store)
     special = torch.tensor([vocabulary.pad, vocabulary.unk, vocabulary.start, vocabulary.end])
-    task: Task = spec.task_class(model, recipe.model(stage), context, special)
+    # Pairs of other processes compete only where the processes share a batch.
+    alone = recipe.model(stage).train.batch_per_process
+    own = DistributedContext(device=context.device) if alone else context
+    task: Task = spec.task_class(model, recipe.model(stage), own, special)
     if weights_of is not None:
         task.start(weights_of)
     task.freeze()
@@ -95,7 +98,7 @@ def make_loader(
     train = recipe.model(stage).phases[phase - 1]
     shared: dict[str, Any] = {
         "source": source,
-        "batch": train.batch,
+        "batch": train.batch * (context.size if train.batch_per_process else 1),
         "seed": stage_seed(recipe, stage, f"batches {phase}"),
         "through_trunk": bool(getattr(source, "through_trunk", False)),
         "rank": context.rank,

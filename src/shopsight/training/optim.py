@@ -39,7 +39,7 @@ def lr_factor(config: TrainConfig, epoch: int, progress: float, steps: int) -> f
     """
     factor = 1.0
     if config.schedule == "exponential":
-        factor = config.decay_per_epoch**epoch
+        factor = config.decay_per_epoch ** max(epoch - config.lag_epochs, 0)
     elif config.schedule == "cosine":
         fraction = min((epoch + progress) / max(config.epochs, 1), 1.0)
         cosine = (1 + math.cos(math.pi * fraction)) / 2

@@ -16,14 +16,14 @@ from shopsight.prepare.kddcup.parser import read_labels
 from shopsight.prepare.kddcup.raw_folder import RawFolder
 from shopsight.prepare.kddcup.rows import KINDS
 from shopsight.prepare.tables import (
+    MakeVocabulary,
     SplitRows,
     remove_leftovers,
-    vocabulary_or_size,
+    vocabulary_maker,
     write_prepared,
     write_products,
     write_splits,
 )
-from shopsight.text.vocabulary import Vocabulary
 from shopsight.types import AnyArray, Qrels
 
 
@@ -47,7 +47,7 @@ class SmallInputs:
 
     labels: dict[int, str] | None
     qrels: dict[str, Qrels]
-    vocabulary: Vocabulary | int
+    vocabulary: MakeVocabulary
 
     @classmethod
     def read(cls, folder: RawFolder, config: KddcupConfig) -> SmallInputs:
@@ -55,7 +55,7 @@ class SmallInputs:
         return cls(
             labels=read_labels(folder.labels) if folder.labels else None,
             qrels={s.name: read_qrels(s.answers) for s in folder.splits if s.answers},
-            vocabulary=vocabulary_or_size(config),
+            vocabulary=vocabulary_maker(config),
         )
 
 

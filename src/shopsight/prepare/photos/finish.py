@@ -23,13 +23,13 @@ from shopsight.prepare.photos.writers import (
     photo_offsets,
 )
 from shopsight.prepare.tables import (
+    MakeVocabulary,
     remove_leftovers,
     write_prepared,
     write_products,
     write_splits,
     write_table,
 )
-from shopsight.text.vocabulary import Vocabulary
 
 
 def finish(
@@ -38,9 +38,9 @@ def finish(
     rows: ProductRows,
     queries: QueriesAndSplits,
     info: dict[str, Any],
-    vocabulary: Vocabulary | int,
+    vocabulary: MakeVocabulary,
 ) -> None:
-    """Complete ``partial/data``; ``vocabulary`` may be the size of one to train.
+    """Complete ``partial/data``.
 
     ``info`` has the settings, the extractor, the ``field_names`` that are kept, and whether their
     values are ``typed``.

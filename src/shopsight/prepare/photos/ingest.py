@@ -37,7 +37,7 @@ from shopsight.prepare.photos.queries_and_splits import (
 )
 from shopsight.prepare.photos.settings import PhotosSettings
 from shopsight.prepare.photos.writers import PhotosState, ProductFiles, RegionFiles
-from shopsight.prepare.tables import vocabulary_or_size
+from shopsight.prepare.tables import vocabulary_maker
 from shopsight.types import Extractor, Progress, no_progress
 
 
@@ -93,7 +93,7 @@ class PhotoInputs:
         )
         if not len(self.table):
             raise InputError("no row in the table", path=table)
-        self.vocabulary = vocabulary_or_size(settings.photos)
+        self.vocabulary = vocabulary_maker(settings.photos)
         self.queries = queries or QueryInputs()
         if self.queries.pools and not settings.columns.split_column:
             raise UsageError("--pools needs --split-column, which tells the training products")

@@ -37,7 +37,7 @@ from shopsight.prepare.photos.writers import (
     ProductRows,
 )
 from shopsight.prepare.region_writer import RegionWriter
-from shopsight.prepare.tables import vocabulary_or_size, write_manifest, write_store
+from shopsight.prepare.tables import vocabulary_maker, write_manifest, write_store
 from shopsight.types import AnyArray, Progress, no_progress
 
 _SHARD = "shard"
@@ -124,7 +124,7 @@ def merge_shards(
     first = parts[0].manifest
     info = first["info"]
     settings = PhotosSettings.from_dict(info["settings"])
-    vocabulary = vocabulary_or_size(settings.photos)
+    vocabulary = vocabulary_maker(settings.photos)
     fingerprint = f"{first['table_fingerprint']}; {query_inputs.fingerprint}"
     # Copying is quick, so an interrupted merge starts over.
     with open_journal(out, PhotosState, fingerprint, resume=False) as journal:
