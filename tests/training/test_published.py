@@ -1,7 +1,5 @@
 """The switches of the recipe ``kddcup-published``, each against values computed by hand."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -12,13 +10,14 @@ from shopsight.config import FusionConfig, NegativesConfig, TrainConfig
 from shopsight.config.recipes import load_recipe
 from shopsight.data.dataset import PreparedData
 from shopsight.inference.ensemble import REFERENCE, fit_ensembles
+from shopsight.metrics.evaluate import Evaluator
 from shopsight.models.label_match import LabelMatch
 from shopsight.negatives.groups import QueryGroups, ungrouped
 from shopsight.negatives.sampler import NegativeSampler
 from shopsight.training.distributed import DistributedContext
 from shopsight.training.factory import make_loader, make_task
 from shopsight.training.optim import lr_factor
-from shopsight.types import Run
+from shopsight.types import Qrels, Run
 
 SMALL = [
     "words.source=learned",
@@ -148,24 +147,16 @@ def test_the_caption_reads_raw_vectors():
     assert (normalised - logits).abs().max() > 1e-3
 
 
-def test_the_grid_has_a_hundred_weights(published):
-    # The first run orders one way, the second the other: their sums change order at t = 0.626.
-    first = {"1": {"a": 0.0, "b": 1.0}, "2": {"a": 0.0, "b": 1.0}}
-    second = {"1": {"a": 1.674, "b": 0.0}, "2": {"a": 1.674, "b": 0.0}}
-    runs = {"word-match": Run.from_dict(first), "sentence-match": Run.from_dict(second)}
-    tried = set()
-
-    def b_leads(run: Run) -> np.ndarray:
-        table = run.to_dict()
-        values = {q: dict(pairs) if not isinstance(pairs, dict) else pairs
-                  for q, pairs in table.items()}  # fmt: skip
-        tried.add(round(float(values["1"]["b"]), 9))
-        return np.array([float(row["b"] > row["a"]) for row in values.values()])
-
-    ensembles = fit_ensembles(runs, b_leads, published.fusion, seed=0)
-    assert ensembles[0].name == REFERENCE
-    # The first of 0, 1/99, ..., 1 above 1.674 / 2.674 = 0.62603 is 62/99: the published 0.63.
-    assert ensembles[0].weights["word-match"] == pytest.approx(62 / 99)
-    assert {t for t in tried if any(math.isclose(t, i / 99, abs_tol=1e-8) for i in range(100))} == {
-        round(i / 99, 9) for i in range(100)
+@pytest.mark.parametrize(("steps", "weight"), [(99, 62 / 99), (100, 63 / 100)])
+def test_the_grid_has_a_hundred_weights(steps, weight):
+    # The first run orders one way, the second the other; the sums change order at
+    # t = 1.674 / 2.674 = 0.62603, after which 62/99 is the first of 0, 1/99, ..., 1.
+    first, second = {"b": 1.0, "a": 0.0}, {"b": 0.0, "a": 1.674}
+    runs = {
+        name: Run.from_dict({"1": scores, "2": scores})
+        for name, scores in (("word-match", first), ("sentence-match", second))
     }
+    evaluator = Evaluator(Qrels({"1": {"b": 1}, "2": {"b": 1}}))
+    ensembles = fit_ensembles(runs, evaluator, "hit@1", FusionConfig(steps=steps), seed=0)
+    assert ensembles[0].ensemble.name == REFERENCE
+    assert ensembles[0].ensemble.weights["word-match"] == pytest.approx(weight)
