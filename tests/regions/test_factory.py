@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,14 @@ import torch
 
 from photoshop import items, write_csv
 from shopsight.api.ranker import open_ranker
+from shopsight.api.search import open_index
 from shopsight.cli.main import main
 from shopsight.config import LearnConfig, RegionsConfig
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import UsageError
 from shopsight.formats.images import decode_photo
 from shopsight.formats.runs import read_run
+from shopsight.inference.ensemble import save_ensembles
 from shopsight.regions import extract_regions
 from shopsight.regions.factory import region_source
 from shopsight.regions.word_head import WordHead
@@ -74,7 +77,10 @@ def assert_its_word_head_ranks(data: PreparedData, recipe: Path, folder: Path) -
     assert main([*command, "--stages", "photo-label", "dual", "--threads", "1"]) == 0
     ranker = open_ranker(run)
     assert ranker.models == ["photo-label", "dual"]
-    assert set(ranker.ensembles["ensemble"].weights) == {"photo-label", "dual"}
+    ensemble = ranker.ensembles["ensemble"]
+    assert {*ensemble.weights, *ensemble.dropped} == {"photo-label", "dual"}
+    both = replace(ensemble, weights={"photo-label": 0.5, "dual": 0.5}, dropped=())
+    save_ensembles([both], run)
     before = read_run(run / "runs" / "valid-photo-label.json").to_dict()
     head = WordHead.load(data.path / "extractor")
     query, product = next((q, p) for q, row in before.items() for p in row)
@@ -84,7 +90,9 @@ def assert_its_word_head_ranks(data: PreparedData, recipe: Path, folder: Path) -
     expected = head(features)[0, columns].mean().item()
     assert before[query][product] == pytest.approx(expected, abs=1e-4)
     assert main(["index", "build", str(run), str(data.path), "--out", str(index), "--quiet"]) == 0
-    assert main(["search", str(index), "red dress", "-k", "3", "--quiet"]) == 0
+    with open_index(index) as opened:
+        assert opened.generation.models.keys() == {"photo-label", "dual"}
+        assert len(opened.search("red dress", k=3)) == 3
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
