@@ -15,6 +15,7 @@ from shopsight.data.dataset import PreparedData
 from shopsight.errors import DataError, OutputError, UsageError
 from shopsight.formats.locks import folder_lock
 from shopsight.inference.run_folder import RunFolder
+from shopsight.search.encoders import models_of
 from shopsight.search.errors import UnknownProductError
 from shopsight.search.index import (
     add_products,
@@ -54,7 +55,8 @@ def test_an_index_is_self_contained(
     assert manifest["format"] == "shopsight index"
     assert manifest["products"] == len(shop_data.store) == check_index(moved).products
     assert manifest["models"] == {
-        "label-match": 0.1, "word-match": 0.2, "sentence-match": 0.3, "dual": 0.4
+        "label-match": 0.1, "word-match": 0.2, "sentence-match": 0.3, "dual": 0.4,
+        "student": 0.0,  # which retrieves
     }  # fmt: skip
     everything = "".join(
         path.read_text() for path in moved.rglob("*.json") if path.name != "tokenizer.json"
@@ -228,6 +230,8 @@ def test_a_build_rejects_its_arguments(
         DataError, match="feature dimension is 16, but the models were trained with 99"
     ):
         build_index(RunFolder.read(run), shop_data, tmp_path / "out")
+    (run / "student" / "done.json").unlink()
+    assert "dual" in models_of(RunFolder.read(run))
     (run / "dual" / "done.json").unlink()
     with pytest.raises(UsageError, match="retrieval needs the dual encoder"):
         build_index(RunFolder.read(run), shop_data, tmp_path / "out")

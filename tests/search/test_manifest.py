@@ -41,7 +41,7 @@ def test_damaged_manifests(content: object, sentence: str, own_index: Path) -> N
         Searcher.open(own_index)
 
 
-@pytest.mark.parametrize("name", ["product_ids.npy", "dual.vectors.npy", "offsets.npy"])
+@pytest.mark.parametrize("name", ["product_ids.npy", "student.vectors.npy", "offsets.npy"])
 def test_inconsistent_files(name: str, own_index: Path) -> None:
     (segment,) = own_index.glob("segment-*")
     np.save(segment / name, np.load(segment / name)[:-1])

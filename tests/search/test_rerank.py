@@ -120,6 +120,6 @@ def test_a_run_without_ensemble_uses_its_last_model(
     results = searcher.search("red shoe", 5, explain=True)
     alone = searcher.search("red shoe", 5, rerank=False)
     assert [hit.product_id for hit in results.hits] == [hit.product_id for hit in alone.hits]
-    assert results.hits[0].contributions == {"dual": pytest.approx(results.hits[0].score)}
+    assert results.hits[0].contributions == {"student": pytest.approx(results.hits[0].score)}
     assert [item.word for item in results.hits[0].explanation.words] == ["red", "shoe"]
     assert results.hits[0].explanation.boxes

@@ -19,7 +19,6 @@ from shopsight.search.encoders import SearchModels
 from shopsight.search.manifest import MODELS, Generation, pending
 from shopsight.search.publish import publish
 from shopsight.search.retrievers.base import Vectors
-from shopsight.search.segment import DUAL
 from shopsight.search.segment_sources import finish_segment
 from shopsight.search.segment_writer import SegmentWriter
 from shopsight.search.snapshot import Snapshot
@@ -53,12 +52,12 @@ def build_synthetic_index(
         )  # fmt: skip
         folder = pending(out, f"grown-{products}-{seed}")
         origin = rng.integers(0, len(rows), products)
-        with closing(SegmentWriter(folder, settings)) as writer:
+        with closing(SegmentWriter(folder, settings, source.retrieval)) as writer:
             for start in range(0, products, _BLOCK):
                 progress("draw", start, products)
                 idx = origin[start : start + _BLOCK]
                 encodings = {name: source.encodings(name, rows[idx]) for name in generation.models}
-                encodings[DUAL] = DualEncodings(
+                encodings[source.retrieval] = DualEncodings(
                     torch.from_numpy(_perturb(vectors, idx, position[nearest[idx]], rng))
                 )
                 writer.append(encodings, None)
@@ -68,7 +67,7 @@ def build_synthetic_index(
                 [f"{i:09d}" for i in range(products)],
                 fields.take(pa.array(rows[origin])) if fields.column_names else None,
                 None,
-                SearchModels(out / MODELS, [DUAL]).sample_vectors(),
+                SearchModels(out / MODELS).sample_vectors(),
             )
         segment = finish_segment(out, folder, products, info)
         return publish(out, generation, [segment], [segment.name], progress)

@@ -6,7 +6,7 @@ without importing torch, and the training task of a model lies in a layer above 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -149,6 +149,11 @@ def default_models(recipe: Recipe, folder: Path) -> tuple[str, ...]:
     )
 
 
+def retrieval_model(names: Collection[str]) -> str | None:
+    """The one of some models whose vectors an index searches; None if none has any."""
+    return next((name for name in (STUDENT, RETRIEVAL) if name in names), None)
+
+
 def explaining_model(names: Iterable[str]) -> str | None:
     """The first of some models that explains its scores; None if none does."""
     return next((name for name in names if model_spec(name).explains), None)
@@ -165,7 +170,7 @@ PRETRAINING = "label-match"
 """The model whose encoder and word vectors others start from; it also tags and captions."""
 
 RETRIEVAL = "dual"
-"""The model whose vectors an index searches."""
+"""The model whose vectors an index searches, unless there is a `STUDENT`."""
 
 STUDENT = "student"
 """The small dual encoder that learns the scores of the ensemble."""

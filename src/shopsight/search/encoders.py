@@ -26,9 +26,13 @@ from shopsight.inference.run_folder import RUN, RunFolder
 from shopsight.inference.trunk_cache import weights_key
 from shopsight.models.attention import encode_by_length
 from shopsight.models.base import Encodings
-from shopsight.models.registry import explaining_model, model_spec
+from shopsight.models.registry import (
+    RETRIEVAL,
+    explaining_model,
+    model_spec,
+    retrieval_model,
+)
 from shopsight.search.retrievers.base import Vectors
-from shopsight.search.segment import DUAL
 from shopsight.search.snapshot import as_vectors
 from shopsight.text.normalise import words
 
@@ -38,10 +42,15 @@ _CHARACTERS_PER_TOKEN = 64
 
 
 class SearchModels:
-    """Models that encode products and queries, of an index's ``models`` or of a run folder."""
+    """Models that encode products and queries, of an index's ``models`` or of a run folder.
 
-    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+    Without ``names``, only the model that retrieves is loaded.
+    """
+
+    def __init__(self, folder: Path, names: Sequence[str] | None = None) -> None:
         self.folder = RunFolder.read(folder)
+        self.retrieval = str(retrieval_model(trained_models(self.folder)))
+        names = [self.retrieval] if names is None else names
         self.vocabulary = self.folder.vocabulary()
         self.names = tuple(names)
         self.ensemble = _ensemble(self.folder)
@@ -102,7 +111,8 @@ class SearchModels:
 
     def query_vectors(self, queries: Sequence[str]) -> Vectors:
         """(Q, D) dual-encoder vectors of queries, of length 1."""
-        return as_vectors(self.encode_queries(self.tokens(queries), [DUAL])[DUAL])
+        name = self.retrieval
+        return as_vectors(self.encode_queries(self.tokens(queries), [name])[name])
 
     def sample_vectors(self) -> Vectors | None:
         """`query_vectors` of the sample; None without one."""
@@ -135,10 +145,13 @@ class SearchModels:
 def models_of(run: RunFolder) -> dict[str, float]:
     """The models that an index of a run stores, with their ensemble weights."""
     trained = trained_models(run)
-    if DUAL not in trained:
-        raise UsageError(f"{run.path}: retrieval needs the dual encoder; train the stage {DUAL}")
+    retrieval = retrieval_model(trained)
+    if retrieval is None:
+        raise UsageError(
+            f"{run.path}: retrieval needs the dual encoder; train the stage {RETRIEVAL}"
+        )
     weights = _ensemble(run).weights
-    kept = {DUAL, explaining_model(trained), *weights}
+    kept = {retrieval, explaining_model(trained), *weights}
     return {name: weights.get(name, 0.0) for name in trained if name in kept}
 
 

@@ -21,7 +21,6 @@ from shopsight.formats import images
 from shopsight.search.encoders import SearchModels
 from shopsight.search.errors import PhotoError
 from shopsight.search.retrievers.base import Vectors
-from shopsight.search.segment import DUAL
 from shopsight.search.snapshot import as_vectors
 
 READING = "photos.json"
@@ -63,7 +62,8 @@ class PhotoEncoder:
         if batch.features.shape[1] != self._models.folder.manifest["feature_width"]:
             raise DataError("the feature dimension of the index's extractor and models differ")
         with torch.inference_mode():
-            return as_vectors(self._models.model(DUAL).encode_products(as_regions(batch)))
+            model = self._models.model(self._models.retrieval)
+            return as_vectors(model.encode_products(as_regions(batch)))
 
     def _decode(self, content: bytes) -> Photo:
         try:

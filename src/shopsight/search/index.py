@@ -38,7 +38,7 @@ from shopsight.search.manifest import (
 )
 from shopsight.search.publish import compact, compact_if_needed, mark_removed, publish
 from shopsight.search.retrievers.faiss import faiss_module
-from shopsight.search.segment import DUAL, DUAL_PART, EncodingArray
+from shopsight.search.segment import VECTORS, EncodingArray
 from shopsight.search.segment_sources import from_data, write_segment
 from shopsight.search.snapshot import Snapshot
 from shopsight.types import Progress, no_progress
@@ -68,7 +68,7 @@ def build_index(
             )
         copy_models(run, data, list(models), folder / MODELS)
         extractor = _copy_extractor(data, folder)
-        search_models = SearchModels(folder / MODELS, [DUAL])
+        search_models = SearchModels(folder / MODELS)
         # The checksums of the models identify the partial segment that a killed build left.
         empty = Generation(
             number=0,
@@ -80,7 +80,7 @@ def build_index(
             files=checksums(folder, [MODELS, *extractor]),
         )
         segment = write_segment(folder, empty, from_data(folder, empty, data), progress)
-        vectors = EncodingArray(folder / segment.name, DUAL, DUAL_PART)
+        vectors = EncodingArray(folder / segment.name, search_models.retrieval, VECTORS)
         cutoff = fit_cutoff(search_models, data, vectors.read, empty.settings.match_recall)
         fitted = replace(empty, cutoff=cutoff)
         return publish(folder, fitted, [segment], [segment.name], progress)

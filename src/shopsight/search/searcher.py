@@ -24,7 +24,6 @@ from shopsight.search.rerank import candidate_pools, rerank_pools
 from shopsight.search.results import Explanation, Facet, Product, Results
 from shopsight.search.retrievers.base import Candidates, QueryBatch, Retriever, Vectors
 from shopsight.search.retrievers.factory import open_retriever
-from shopsight.search.segment import DUAL
 from shopsight.search.snapshot import Snapshot, as_vectors
 from shopsight.types import BoolArray
 
@@ -162,9 +161,10 @@ class Searcher:
         snapshot, options = request.snapshot, request.options
         reranked = options.rerank and not options.sort
         with request.timed("encode"):
-            names = self._models.names if reranked else [DUAL]
+            retrieval = self._models.retrieval
+            names = self._models.names if reranked else [retrieval]
             encodings = self._models.encode_queries(self._models.tokens(queries), names)
-            batch = QueryBatch(as_vectors(encodings[DUAL]), queries)
+            batch = QueryBatch(as_vectors(encodings[retrieval]), queries)
         with request.timed("retrieve"):
             near = _matches(snapshot, batch.vectors)
             if options.sort:
@@ -199,7 +199,8 @@ class Searcher:
             if mask is not None and cutoff is not None:
                 # An approximate index may look into fewer lists for the mask than with a filter.
                 mask[item.rows[item.scores >= cutoff]] = True
-        return [_found(item, mask) for item, mask in zip(found, near, strict=True)]
+        name = request.snapshot.retrieval
+        return [_found(item, mask, name) for item, mask in zip(found, near, strict=True)]
 
     def _reranked(
         self, request: PageRequest, encodings: Mapping[str, Encodings], found: Sequence[Found]
@@ -225,7 +226,7 @@ class Searcher:
             batch, depth = QueryBatch(vector), options.depth + (without >= 0)
             (item,) = self._retriever.search(snapshot, batch, depth, request.conditions)
             near = None if without < 0 else np.arange(len(snapshot)) != without
-            page = _found(item, near).slice(options.offset, options.depth)
+            page = _found(item, near, snapshot.retrieval).slice(options.offset, options.depth)
         return request.results(query, page, None if near is None else near & snapshot.alive)
 
 
@@ -235,11 +236,11 @@ def _matches(snapshot: Snapshot, vectors: Vectors) -> Sequence[BoolArray | None]
     return [None] * len(vectors) if cutoff is None else list(snapshot.near(vectors, cutoff))
 
 
-def _found(item: Candidates, near: BoolArray | None) -> Found:
-    """The candidates among ``near`` (P,), scored by cosine."""
+def _found(item: Candidates, near: BoolArray | None, retrieval: str) -> Found:
+    """The candidates among ``near`` (P,), scored by the cosines of the model that retrieves."""
     keep = slice(None) if near is None else near[item.rows]
     scores = item.scores[keep].astype(np.float64)
-    return Found(item.rows[keep], scores, {DUAL: scores})
+    return Found(item.rows[keep], scores, {retrieval: scores})
 
 
 def _followed_by(first: Found, others: Found) -> Found:
@@ -249,8 +250,11 @@ def _followed_by(first: Found, others: Found) -> Found:
     shifted = others.scores - others.scores[0] + first.scores[-1]
     none, ahead = np.zeros(len(shifted)), np.zeros(len(first.rows))
     parts = {
-        name: np.append(first.contributions.get(name, ahead), shifted if name == DUAL else none)
-        for name in dict.fromkeys([*first.contributions, DUAL])
+        name: np.append(
+            first.contributions.get(name, ahead),
+            shifted if name in others.contributions else none,
+        )
+        for name in dict.fromkeys([*first.contributions, *others.contributions])
     }
     rows = np.append(first.rows, others.rows)
     return Found(rows, np.append(first.scores, shifted), parts)
@@ -260,7 +264,7 @@ def _sorted_page(request: PageRequest, near: BoolArray | None, vector: Vectors) 
     """The matches in the order of a field, scored by cosine."""
     rows = request.rows(near)[request.options.offset : request.options.depth]
     scores = (request.snapshot.vectors(rows) @ vector).astype(np.float64) if len(rows) else _NONE
-    return Found(rows, scores, {DUAL: scores})
+    return Found(rows, scores, {request.snapshot.retrieval: scores})
 
 
 def _browse(query: str, request: PageRequest) -> Results:

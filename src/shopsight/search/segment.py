@@ -22,7 +22,7 @@ from shopsight.data.region_store import RegionBatch, packed_ranges
 from shopsight.errors import DataError
 from shopsight.formats.append_npy import map_npy
 from shopsight.models.base import Encodings
-from shopsight.models.registry import RETRIEVAL, model_spec
+from shopsight.models.registry import model_spec, retrieval_model
 from shopsight.search.manifest import INDEX, SegmentInfo
 from shopsight.search.retrievers.faiss import FaissIndex
 from shopsight.types import AnyArray, Box, IntArray
@@ -30,7 +30,8 @@ from shopsight.types import AnyArray, Box, IntArray
 IDS, ID_ORDER = "product_ids.npy", "id_order.npy"
 OFFSETS, BOXES, FEATURES = "offsets.npy", "boxes.npy", "features.npy"
 FAISS = "vectors.faiss"
-DUAL, DUAL_PART = RETRIEVAL, "vectors"
+VECTORS = "vectors"
+"""Name of the tensor of a dual encoder's encodings."""
 
 
 def encoding_file(model: str, tensor: str) -> str:
@@ -73,8 +74,8 @@ class Segment:
 
     @cached_property
     def faiss(self) -> FaissIndex:
-        """The index of the dual encoder's vectors."""
-        vectors = self._encodings[DUAL][DUAL_PART]
+        """The index of the vectors of the model that retrieves."""
+        vectors = self._encodings[str(retrieval_model(self._encodings))][VECTORS]
         return FaissIndex.open(self.folder / FAISS, self._params, self.rows, vectors.read)
 
     def open_all(self) -> None:

@@ -17,10 +17,10 @@ from shopsight.data.region_store import RegionBatch
 from shopsight.formats.atomic import sync_folder
 from shopsight.formats.checksums import fingerprint
 from shopsight.models.base import Encodings
+from shopsight.models.registry import retrieval_model
 from shopsight.search.encoders import SearchModels
 from shopsight.search.manifest import MODELS, Generation, SegmentInfo, pending, segment_name
 from shopsight.search.retrievers.base import Vectors
-from shopsight.search.segment import DUAL
 from shopsight.search.segment_writer import SegmentWriter
 from shopsight.search.snapshot import Snapshot
 from shopsight.types import IntArray, Progress
@@ -68,7 +68,7 @@ def from_data(folder: Path, generation: Generation, data: PreparedData) -> Segme
 def from_snapshot(snapshot: Snapshot) -> SegmentSource:
     """The products of all segments without removed ones, at least one."""
     alive = np.flatnonzero(snapshot.alive)
-    models = SearchModels(snapshot.folder / MODELS, [DUAL])
+    models = SearchModels(snapshot.folder / MODELS)
 
     def read(rows: IntArray) -> Batch:
         rows = alive[rows]
@@ -93,7 +93,8 @@ def write_segment(
     """Write a segment that no generation lists yet, resuming a killed process's work."""
     rows = len(source.ids)
     partial = pending(folder, _key(generation, source.content))
-    with closing(SegmentWriter(partial, generation.settings)) as writer:
+    retrieval = str(retrieval_model(generation.models))
+    with closing(SegmentWriter(partial, generation.settings, retrieval)) as writer:
         saved = writer.done
         while writer.done < rows:
             progress(source.stage, writer.done, rows)

@@ -29,11 +29,12 @@ _STATE = "state.json"
 class SegmentWriter:
     """Writes encodings and regions of `done` products batch by batch, then everything else.
 
-    What an earlier process checkpointed in the folder is kept.
+    What an earlier process checkpointed in the folder is kept. The vectors of the model
+    ``retrieval`` are those that the index searches.
     """
 
-    def __init__(self, folder: Path, config: IndexConfig) -> None:
-        self.folder, self._config = folder, config
+    def __init__(self, folder: Path, config: IndexConfig, retrieval: str) -> None:
+        self.folder, self._config, self._retrieval = folder, config, retrieval
         self._files: dict[str, AppendableArray] = {}
         self._lengths: list[int] = []
         self.done = self._regions = 0
@@ -92,7 +93,7 @@ class SegmentWriter:
             pq.write_table(fields, self.folder / FIELDS)
         if photos is not None:
             _write_photos(self.folder, photos)
-        vectors = segment.EncodingArray(self.folder, segment.DUAL, segment.DUAL_PART)
+        vectors = segment.EncodingArray(self.folder, self._retrieval, segment.VECTORS)
         path = self.folder / segment.FAISS
         params = build_faiss_index(len(ids), vectors.read, path, self._config, queries)
         (self.folder / _STATE).unlink()

@@ -14,7 +14,7 @@ from shopsight.batches.batch import Regions
 from shopsight.errors import DataError
 from shopsight.formats.checksums import check_sizes
 from shopsight.models.base import Encodings
-from shopsight.models.registry import model_names, model_spec
+from shopsight.models.registry import model_names, model_spec, retrieval_model
 from shopsight.search.conditions import Condition
 from shopsight.search.errors import UnknownProductError
 from shopsight.search.fields import FieldTable
@@ -22,7 +22,7 @@ from shopsight.search.manifest import INDEX, Generation, read_generation
 from shopsight.search.results import Facet
 from shopsight.search.retrievers.base import Vectors
 from shopsight.search.retrievers.faiss import best_of
-from shopsight.search.segment import DUAL, DUAL_PART, Segment
+from shopsight.search.segment import VECTORS, Segment
 from shopsight.types import BoolArray, Box, IntArray
 
 T = TypeVar("T", Encodings, Regions)
@@ -74,6 +74,11 @@ class Snapshot:
     def models(self) -> list[str]:
         """Models whose encodings are stored."""
         return list(self.generation.models)
+
+    @property
+    def retrieval(self) -> str:
+        """The model whose vectors are searched."""
+        return str(retrieval_model(self.models))
 
     @cached_property
     def fields(self) -> FieldTable:
@@ -133,8 +138,8 @@ class Snapshot:
         return self._gather(rows, lambda segment, local: segment.encodings(model, local), join)
 
     def vectors(self, rows: IntArray) -> Vectors:
-        """(n, D) dual-encoder vectors of rows."""
-        return as_vectors(self.encodings(DUAL, rows))
+        """(n, D) vectors of rows, of the model that retrieves."""
+        return as_vectors(self.encodings(self.retrieval, rows))
 
     def by_cosine(self, query: Vectors, rows: IntArray, k: int) -> tuple[IntArray, Vectors]:
         """The k of rows (n,) nearest to a query (D,), best first, and their cosines."""
@@ -230,7 +235,7 @@ class Snapshot:
 
 def as_vectors(encodings: Encodings) -> Vectors:
     """(n, D) the vectors of a dual encoder's encodings."""
-    vectors: Vectors = encodings.tensors()[DUAL_PART].numpy()
+    vectors: Vectors = encodings.tensors()[VECTORS].numpy()
     return vectors
 
 
