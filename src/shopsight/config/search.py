@@ -24,6 +24,7 @@ class IndexConfig:
         candidates: products retrieved for re-ranking by default.
         match_recall: fraction of the relevant validation products that the cut-off keeps; a search
             finds no product below it. 0: without a cut-off.
+        text_fields: fields (in any case) whose words are searched as well; those that exist.
         compact_above: number of segments above which a change compacts the index.
         compact_fraction: fraction of removed products above which a change compacts the index.
     """
@@ -36,6 +37,9 @@ class IndexConfig:
     target_recall: float = 0.98
     candidates: int = 200
     match_recall: float = 0.95
+    text_fields: tuple[str, ...] = (
+        "title", "name", "product_name", "brand", "sku", "model", "ean", "gtin", "mpn",
+    )  # fmt: skip
     compact_above: int = 16
     compact_fraction: float = 0.3
 

@@ -34,7 +34,7 @@ from shopsight.models.registry import (
 )
 from shopsight.search.retrievers.base import Vectors
 from shopsight.search.snapshot import as_vectors
-from shopsight.text.normalise import words
+from shopsight.text.normalise import singular, words
 
 WORDS, QUERIES = "words.json", "queries.json"
 _SAMPLE = 1_000
@@ -128,6 +128,15 @@ class SearchModels:
         if self.vocabulary.unk in self.vocabulary.encode([word])[0]:
             return not words(word)
         return self.known_words is None or self.known_words.issuperset(words(word))
+
+    def knows_term(self, term: str) -> bool:
+        """Test whether training queries hold a word, given in the singular."""
+        return term in self._known_terms if self._known_terms is not None else self.knows(term)
+
+    @cached_property
+    def _known_terms(self) -> frozenset[str] | None:
+        known = self.known_words
+        return None if known is None else frozenset(map(singular, known))
 
     def words(self, query: str) -> list[tuple[str, list[int]]]:
         """The words of a query as written, each with the positions of its tokens."""

@@ -23,10 +23,11 @@ from shopsight.formats.atomic import write_json
 from shopsight.formats.checksums import check_contents, checksums
 from shopsight.formats.locks import folder_lock
 from shopsight.inference.run_folder import RunFolder
-from shopsight.search.cutoff import fit_cutoff
 from shopsight.search.encoders import SearchModels, copy_models, models_of
 from shopsight.search.errors import UnknownProductError
+from shopsight.search.fit import fit_cutoff, fit_weight
 from shopsight.search.image_query import READING
+from shopsight.search.lexical import TermIndex
 from shopsight.search.manifest import (
     EXTRACTOR,
     INDEX,
@@ -82,7 +83,9 @@ def build_index(
         segment = write_segment(folder, empty, from_data(folder, empty, data), progress)
         vectors = EncodingArray(folder / segment.name, search_models.retrieval, VECTORS)
         cutoff = fit_cutoff(search_models, data, vectors.read, empty.settings.match_recall)
-        fitted = replace(empty, cutoff=cutoff)
+        terms = TermIndex.open(folder / segment.name)
+        weight = 0.0 if terms is None else fit_weight(search_models, data, vectors.read, terms)
+        fitted = replace(empty, cutoff=cutoff, text_weight=weight)
         return publish(folder, fitted, [segment], [segment.name], progress)
 
 
@@ -150,6 +153,7 @@ def index_stats(path: str | Path) -> dict[str, Any]:
         "models": dict(generation.models),
         "settings": asdict(generation.settings),
         "cutoff": generation.cutoff,
+        "text_weight": generation.text_weight,
         "segments": [
             {"name": segment.name, "rows": segment.rows, "removed": segment.removed}
             | dict(segment.faiss)

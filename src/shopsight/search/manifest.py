@@ -57,7 +57,8 @@ class Generation:
         normalise: score normalisation of the ensemble.
         feature_width: feature dimension F of its data.
         segments: oldest first.
-        cutoff: cosine of the least similar match of a text query (`shopsight.search.cutoff`).
+        text_weight: of the words that training queries hold (`shopsight.search.lexical`).
+        cutoff: cosine of the least similar match of a text query (`shopsight.search.fit`).
         files: size and SHA-256 by path inside the folder.
         created: shopsight version that built it.
     """
@@ -70,6 +71,7 @@ class Generation:
     feature_width: int
     segments: tuple[SegmentInfo, ...] = ()
     cutoff: float | None = None
+    text_weight: float = 0.0
     files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     created: str = shopsight.__version__
 
@@ -175,6 +177,7 @@ def _parsed(content: dict[str, Any]) -> Generation:
         int(content["feature_width"]),
         segments,
         None if content["cutoff"] is None else float(content["cutoff"]),
+        float(content["text_weight"]),
         files,
         str(content["created"]),
     )

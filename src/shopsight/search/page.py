@@ -15,22 +15,40 @@ from shopsight.search.results import Explanation, Facet, Hit, Results
 from shopsight.search.snapshot import Snapshot
 from shopsight.types import BoolArray, FloatArray, IntArray
 
+TEXT = "text"
+"""Contribution of the words in the products' texts."""
 Clock = Callable[[], float]
 """Returns seconds."""
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """Products found for a query, best first: rows (n,), scores (n,), parts of the scores (n,)."""
+    """Products found for a query, best first: rows (n,), scores (n,), parts of the scores (n,).
+
+    ``boost`` (n,) is above 0 where the texts hold words that only they can answer.
+    """
 
     rows: IntArray
     scores: FloatArray
     contributions: Mapping[str, FloatArray]
+    boost: FloatArray | None = None
 
     def slice(self, start: int, stop: int | None = None) -> Found:
         """The products from one position to another."""
         parts = {name: part[start:stop] for name, part in self.contributions.items()}
-        return Found(self.rows[start:stop], self.scores[start:stop], parts)
+        boost = None if self.boost is None else self.boost[start:stop]
+        return Found(self.rows[start:stop], self.scores[start:stop], parts, boost)
+
+    def boosted(self, boost: Mapping[int, float]) -> Found:
+        """Put the products of a higher boost (by row) first, keeping the order within each."""
+        added = np.array([boost.get(row, 0.0) for row in self.rows.tolist()])
+        if not added.any():
+            return self
+        added *= np.ptp(self.scores) + 1.0
+        scores = self.scores + added
+        order = np.argsort(-scores, kind="stable")
+        parts = {name: part[order] for name, part in self.contributions.items()}
+        return Found(self.rows[order], scores[order], parts | {TEXT: added[order]})
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,15 +17,16 @@ from shopsight.models.base import Encodings
 from shopsight.search.encoders import SearchModels
 from shopsight.search.explain import explain
 from shopsight.search.image_query import PhotoEncoder
+from shopsight.search.lexical import TextMatches
 from shopsight.search.manifest import EXTRACTOR, INDEX_FILE, MODELS
 from shopsight.search.options import SearchOptions
-from shopsight.search.page import Clock, Found, PageRequest
+from shopsight.search.page import TEXT, Clock, Found, PageRequest
 from shopsight.search.rerank import candidate_pools, rerank_pools
 from shopsight.search.results import Explanation, Facet, Product, Results
 from shopsight.search.retrievers.base import Candidates, QueryBatch, Retriever, Vectors
 from shopsight.search.retrievers.factory import open_retriever
 from shopsight.search.snapshot import Snapshot, as_vectors
-from shopsight.types import BoolArray
+from shopsight.types import BoolArray, IntArray
 
 _NONE = np.empty(0)
 
@@ -167,10 +168,15 @@ class Searcher:
             batch = QueryBatch(as_vectors(encodings[retrieval]), queries)
         with request.timed("retrieve"):
             near = _matches(snapshot, batch.vectors)
+            texts = [snapshot.match_texts(query, self._models.knows_term) for query in queries]
+            for query, mask, text in zip(queries, near, texts, strict=True):
+                if mask is not None:
+                    mask[text.rows[text.whole]] = True
+                    mask[_exact(snapshot, query)] = True
             if options.sort:
                 pages = list(map(partial(_sorted_page, request), near, batch.vectors))
             else:
-                found = self._candidates(request, batch, near)
+                found = self._candidates(request, batch, near, texts)
         if reranked:
             with request.timed("rerank"):
                 found = self._reranked(request, encodings, found)
@@ -188,9 +194,13 @@ class Searcher:
         ]  # fmt: skip
 
     def _candidates(
-        self, request: PageRequest, batch: QueryBatch, near: Sequence[BoolArray | None]
+        self,
+        request: PageRequest,
+        batch: QueryBatch,
+        near: Sequence[BoolArray | None],
+        texts: Sequence[TextMatches],
     ) -> list[Found]:
-        """The first stage: matching products in the order of retrieval."""
+        """The first stage: matching products by vectors and words."""
         options = request.options
         depth = max(options.depth, self._head(request) if options.rerank else 0)
         found = self._retriever.search(request.snapshot, batch, depth, request.conditions)
@@ -200,7 +210,10 @@ class Searcher:
                 # An approximate index may look into fewer lists for the mask than with a filter.
                 mask[item.rows[item.scores >= cutoff]] = True
         name = request.snapshot.retrieval
-        return [_found(item, mask, name) for item, mask in zip(found, near, strict=True)]
+        return [
+            _with_texts(request, _found(item, mask, name), depth, batch.query(i), text)
+            for i, (item, mask, text) in enumerate(zip(found, near, texts, strict=True))
+        ]
 
     def _reranked(
         self, request: PageRequest, encodings: Mapping[str, Encodings], found: Sequence[Found]
@@ -209,7 +222,12 @@ class Searcher:
         head, snapshot = self._head(request), request.snapshot
         pools, rows = candidate_pools(snapshot, [item.rows[:head] for item in found])
         ranked = rerank_pools(self._models, snapshot, encodings, pools, rows)
-        return [_followed_by(ranked.found(i), item.slice(head)) for i, item in enumerate(found)]
+        pages = []
+        for i, item in enumerate(found):
+            boosts = np.zeros(len(item.rows)) if item.boost is None else item.boost
+            boost = dict(zip(item.rows.tolist(), boosts.tolist(), strict=True))
+            pages.append(_followed_by(ranked.found(i).boosted(boost), item.slice(head)))
+        return pages
 
     def _head(self, request: PageRequest) -> int:
         # The page must not decide: scores depend on the other candidates, and so would the order
@@ -243,21 +261,57 @@ def _found(item: Candidates, near: BoolArray | None, retrieval: str) -> Found:
     return Found(item.rows[keep], scores, {retrieval: scores})
 
 
+def _exact(snapshot: Snapshot, query: str) -> IntArray:
+    """The row (0 or 1,) of the product whose id is the query."""
+    rows = snapshot.rows_of([query.strip()])
+    return rows[rows >= 0]
+
+
+def _with_texts(
+    request: PageRequest, found: Found, depth: int, query: QueryBatch, text: TextMatches
+) -> Found:
+    """Unite candidates with the products that hold the query's words, in a fused order.
+
+    The score is the cosine, plus the weighted coverage of the words; words that the vectors do not
+    know, and an exact product id, outweigh any cosine.
+    """
+    snapshot, (vector,) = request.snapshot, query.vectors
+    exact = _exact(snapshot, (query.texts or [""])[0])
+    allowed = snapshot.allowed(request.conditions)
+    held = np.union1d(text.rows[text.whole | (text.new > 0)], exact)
+    held = held if allowed is None else held[allowed[held]]
+    coverage = np.zeros((2, len(snapshot)), np.float32)
+    coverage[:, text.rows] = text.known, text.new
+    coverage[1, exact] += 1
+    # Candidates of words alone are limited to those with the best coverage.
+    held = held[np.argsort(-coverage[:, held].sum(0), kind="stable")[:depth]]
+    others = np.setdiff1d(held, found.rows)
+    cosines = found.scores
+    if len(others):
+        cosines = np.append(cosines, snapshot.vectors(others) @ vector)
+    rows = np.append(found.rows, others)
+    known, boost = coverage[:, rows].astype(np.float64)
+    added = snapshot.generation.text_weight * known + 2 * boost
+    order = np.argsort(-(cosines + added), kind="stable")[:depth]
+    parts = {snapshot.retrieval: cosines[order]} | ({TEXT: added[order]} if added.any() else {})
+    return Found(rows[order], (cosines + added)[order], parts, boost[order])
+
+
 def _followed_by(first: Found, others: Found) -> Found:
     """The others after the first; their scores are shifted, so that none exceeds a better hit's."""
     if not len(first.rows) or not len(others.rows):
         return first if len(first.rows) else others
-    shifted = others.scores - others.scores[0] + first.scores[-1]
-    none, ahead = np.zeros(len(shifted)), np.zeros(len(first.rows))
+    shift = first.scores[-1] - others.scores[0]
+    none, ahead = np.zeros(len(others.rows)), np.zeros(len(first.rows))
+    later = dict(others.contributions)
+    retrieval = next(name for name in later if name != TEXT)
+    later[retrieval] = later[retrieval] + shift
     parts = {
-        name: np.append(
-            first.contributions.get(name, ahead),
-            shifted if name in others.contributions else none,
-        )
-        for name in dict.fromkeys([*first.contributions, *others.contributions])
+        name: np.append(first.contributions.get(name, ahead), later.get(name, none))
+        for name in dict.fromkeys([*first.contributions, *later])
     }
-    rows = np.append(first.rows, others.rows)
-    return Found(rows, np.append(first.scores, shifted), parts)
+    scores = np.append(first.scores, others.scores + shift)
+    return Found(np.append(first.rows, others.rows), scores, parts)
 
 
 def _sorted_page(request: PageRequest, near: BoolArray | None, vector: Vectors) -> Found:

@@ -23,6 +23,7 @@ from shopsight.errors import DataError
 from shopsight.formats.append_npy import map_npy
 from shopsight.models.base import Encodings
 from shopsight.models.registry import model_spec, retrieval_model
+from shopsight.search.lexical import TermIndex
 from shopsight.search.manifest import INDEX, SegmentInfo
 from shopsight.search.retrievers.faiss import FaissIndex
 from shopsight.types import AnyArray, Box, IntArray
@@ -78,9 +79,14 @@ class Segment:
         vectors = self._encodings[str(retrieval_model(self._encodings))][VECTORS]
         return FaissIndex.open(self.folder / FAISS, self._params, self.rows, vectors.read)
 
+    @cached_property
+    def terms(self) -> TermIndex | None:
+        """The inverted index of the text fields; None without such fields."""
+        return TermIndex.open(self.folder)
+
     def open_all(self) -> None:
         """Open the files that are otherwise opened when first needed."""
-        _ = self.fields, self.faiss
+        _ = self.fields, self.faiss, self.terms
 
     def encodings(self, model: str, rows: IntArray) -> Encodings:
         """A model's encodings of products (n,), in float32."""

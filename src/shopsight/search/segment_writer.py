@@ -19,6 +19,7 @@ from shopsight.formats.append_npy import AppendableArray
 from shopsight.formats.atomic import atomic_write, write_json
 from shopsight.models.base import Encodings
 from shopsight.search import segment
+from shopsight.search.lexical import write_terms
 from shopsight.search.retrievers.base import Vectors
 from shopsight.search.retrievers.faiss import build_faiss_index
 from shopsight.types import AnyArray
@@ -91,6 +92,7 @@ class SegmentWriter:
             np.save(self.folder / segment.OFFSETS, offsets)
         if fields is not None:
             pq.write_table(fields, self.folder / FIELDS)
+            write_terms(self.folder, fields, self._config.text_fields)
         if photos is not None:
             _write_photos(self.folder, photos)
         vectors = segment.EncodingArray(self.folder, self._retrieval, segment.VECTORS)

@@ -18,6 +18,7 @@ from shopsight.models.registry import model_names, model_spec, retrieval_model
 from shopsight.search.conditions import Condition
 from shopsight.search.errors import UnknownProductError
 from shopsight.search.fields import FieldTable
+from shopsight.search.lexical import TextMatches, match_texts
 from shopsight.search.manifest import INDEX, Generation, read_generation
 from shopsight.search.results import Facet
 from shopsight.search.retrievers.base import Vectors
@@ -168,6 +169,12 @@ class Snapshot:
             for mask, rows in zip(near, segment.faiss.near(queries, cosine), strict=True):
                 mask[start + rows] = True
         return near & self.alive
+
+    def match_texts(self, query: str, knows: Callable[[str], bool]) -> TextMatches:
+        """The products whose texts hold words of a query."""
+        starts = zip(self.bounds.tolist(), self.segments, strict=False)
+        indexes = [(start, segment.terms) for start, segment in starts if segment.terms]
+        return match_texts(query, indexes, self.alive, knows)
 
     def allowed(self, conditions: Sequence[Condition]) -> BoolArray | None:
         """(P,) rows that are not removed and meet all conditions; None if all rows do."""

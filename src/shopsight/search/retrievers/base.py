@@ -32,6 +32,10 @@ class QueryBatch:
     vectors: Vectors
     texts: Sequence[str] | None = None
 
+    def query(self, i: int) -> QueryBatch:
+        """A single query."""
+        return QueryBatch(self.vectors[i : i + 1], self.texts and self.texts[i : i + 1])
+
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
