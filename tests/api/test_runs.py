@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from shopsight import types
-from shopsight.api.runs import Qrels, Run, as_candidates, as_qrels, as_run, as_runs, read_run
-from shopsight.errors import UsageError
+from shopsight.api.runs import (
+    Qrels,
+    Run,
+    as_candidates,
+    as_qrels,
+    as_run,
+    as_runs,
+    read_qrels,
+    read_run,
+)
+from shopsight.errors import OutputError, UsageError
 from shopsight.formats.qrels import read_qrels as read_core_qrels
 
 SCORES = {"q1": {"a": 2.0, "b": 0.5}, "q2": {"c": 1.0}}
@@ -76,7 +87,8 @@ def test_pandas_round_trip() -> None:
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"query_id": ["q"], "score": [1]}, "no column product_id"),
+        ({"query_id": ["q"], "score": [1]}, "the data frame: the header names no product column"),
+        ({"a": ["q"], "b": [1]}, "the data frame: no columns of queries, products and scores"),
         (
             {"query_id": ["q"] * 2, "product_id": ["a"] * 2, "score": [1, 2]},
             "duplicate product 'a' for query 'q'",
@@ -91,6 +103,51 @@ def test_pandas_round_trip() -> None:
 def test_invalid_data_frame(columns: dict[str, list[object]], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         Run.from_dataframe(frame(**columns))
+
+
+@pytest.mark.parametrize(
+    "names", [("q_id", "doc_id", "score"), ("qid", "docno", "bm25"), ("query-id", "corpus-id", "s")]
+)
+def test_data_frames_of_other_libraries(names: tuple[str, str, str]) -> None:
+    query, product, score = names
+    table = frame(**{score: [2.0, 0.5], "text": ["x", "y"], product: ["a", "b"], query: ["q", "q"]})
+    assert as_run(table).to_dict() == {"q": {"a": 2.0, "b": 0.5}}  # type: ignore[arg-type]
+
+
+def test_ranks_of_a_data_frame() -> None:
+    table = frame(qid=["q", "q"], docno=["a", "b"], rank=[2, 1])
+    assert list(as_run(table).to_dict()["q"]) == ["b", "a"]  # type: ignore[arg-type]
+
+
+def test_objects_of_ranx_and_ir_datasets() -> None:
+    ranx = SimpleNamespace(name="bm25", to_dict=lambda: {"q": {"a": np.float64(2)}})
+    assert (as_run(ranx).name, as_run(ranx).to_dict()) == ("bm25", {"q": {"a": 2.0}})
+    assert as_qrels(ranx).relevance == {"q": {"a": 2}}
+    rows = [SimpleNamespace(query_id="q", doc_id="a", relevance=1, score=0.5)]
+    dataset = SimpleNamespace(qrels_iter=lambda: iter(rows), scoreddocs_iter=lambda: iter(rows))
+    assert as_run(dataset).to_dict() == {"q": {"a": 0.5}}
+    assert as_qrels(dataset).relevance == {"q": {"a": 1}}
+    with pytest.raises(UsageError, match="a int is neither a file nor a table of scores"):
+        as_run(3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [{1: {"a": 1.0}, "1": {"b": 1.0}}, {"q": {1: 1.0, "1": 2.0}}, {1.0: {}, "1": {}}],
+)
+def test_an_id_as_text_and_as_a_number_is_a_duplicate(scores: Any) -> None:
+    with pytest.raises(UsageError, match="an id occurs twice, as text and as a number"):
+        Run.from_dict(scores)
+
+
+def test_qrels_that_cannot_be_trec_are_rejected(tmp_path: Path) -> None:
+    qrels = Qrels.from_dict({"red shoe": ["a"]})
+    with pytest.raises(OutputError, match="cannot hold the blanks in 'red shoe 0 a 1'"):
+        qrels.save(tmp_path / "qrels.txt")
+    assert list(tmp_path.iterdir()) == []
+    qrels.save(tmp_path / "qrels.json.gz")
+    assert gzip.decompress((tmp_path / "qrels.json.gz").read_bytes())[:1] == b"{"
+    assert read_qrels(tmp_path / "qrels.json.gz").relevance == {"red shoe": {"a": 1}}
 
 
 def test_invalid_grade() -> None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import json
+import lzma
 import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shopsight.errors import OutputError, UsageError
+from shopsight.errors import InputError, OutputError, UsageError
+from shopsight.formats.candidates import read_candidates
 from shopsight.formats.runs import read_run, run_name, write_run
 from shopsight.types import Run
 
@@ -36,6 +41,42 @@ SHAPES = {
     "more columns": "qid,item,rank,sim\n344,7,1,0.5\n344,10,2,-1.25\nq2,7,1,3e-7\n",
     "blank lines": "\n344\t7\t0.5\n\n344\t10\t-1.25\nq2\t7\t3e-7\n\n",
 }
+
+
+COMPRESSORS = {
+    "gzip": gzip.compress,
+    "bzip2": bz2.compress,
+    "xz": lzma.compress,
+    "lz4": lambda data: pa.compress(data, "lz4", asbytes=True),
+    "zstd": lambda data: pa.compress(data, "zstd", asbytes=True),
+}
+
+
+@pytest.mark.parametrize("name", COMPRESSORS)
+def test_compression(tmp_path: Path, name: str) -> None:
+    data = SHAPES["trec"].encode()
+    (tmp_path / "run").write_bytes(COMPRESSORS[name](data))
+    assert as_mapping(read_run(tmp_path / "run")) == EXPECTED
+    assert read_candidates(tmp_path / "run").pools.query_ids == ("344", "q2")
+    (tmp_path / "run").write_bytes(COMPRESSORS[name](data)[:-7])
+    with pytest.raises(InputError):
+        read_run(tmp_path / "run")
+
+
+def test_parquet(tmp_path: Path) -> None:
+    columns = {"q_id": ["344", "344", "q2"], "doc_id": [7, 10, 7], "score": [0.5, -1.25, 3e-7]}
+    pq.write_table(pa.table(columns), tmp_path / "run")
+    assert as_mapping(read_run(tmp_path / "run")) == EXPECTED
+    columns["doc_id"] = [7.0, None, 7.0]
+    pq.write_table(pa.table(columns), tmp_path / "run")
+    with pytest.raises(InputError, match="row 2: product id None is not a string"):
+        read_run(tmp_path / "run")
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "run")
+    with pytest.raises(InputError, match="no columns of queries, products and scores"):
+        read_run(tmp_path / "run")
+    (tmp_path / "run").write_bytes(b"PAR1 and nothing")
+    with pytest.raises(InputError, match="not readable as Parquet"):
+        read_run(tmp_path / "run")
 
 
 def as_mapping(run: Run) -> Scores:
@@ -125,7 +166,7 @@ def test_ids_that_do_not_fit_are_rejected(tmp_path: Path, ending: str, product: 
 
 
 any_id = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
-plain_id = st.text("0123456789abcXYZ-_.:é漢", min_size=1, max_size=8)
+plain_id = st.text("0123456789abcXYZ-_.:]()é漢", min_size=1, max_size=8)
 score = st.floats(-1e100, 1e100)
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from shopsight import types
-from shopsight.errors import UsageError
+from shopsight.errors import OutputError, UsageError
 from shopsight.formats import qrels as qrels_files
 from shopsight.formats import runs as run_files
-from shopsight.formats.atomic import atomic_write
 from shopsight.formats.candidates import CandidateFile, read_candidates
 from shopsight.formats.fields import parse_grade, parse_id, parse_score
+from shopsight.formats.json_rows import column_layout
+from shopsight.formats.layouts import SAMPLE, Kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,10 +43,12 @@ class Run(types.Run):
     def from_dataframe(cls, frame: pd.DataFrame, name: str = "run") -> Self:
         """Build from a data frame with columns query_id, product_id and score.
 
+        The names of ranx, PyTerrier and BEIR are known too (q_id, docno, ...).
+
         Raises:
             UsageError: a missing column, an invalid value, or a pair that occurs twice.
         """
-        return cls.from_dict(_nested(frame, "score"), name)
+        return cls.from_dict(_nested(frame, "run"), name)
 
     @classmethod
     def of(cls, run: types.Run) -> Self:
@@ -87,20 +91,23 @@ class Qrels(types.Qrels):
         Raises:
             UsageError: a missing column, an invalid value, or a pair that occurs twice.
         """
-        return cls.from_dict(_nested(frame, "grade"))
+        return cls.from_dict(_nested(frame, "answers"))
 
     def save(self, path: str | Path) -> None:
-        """Write TREC qrels (.trec, .qrels, .txt) or JSON (any other extension).
+        """Write TREC qrels (.trec, .qrels, .txt) or JSON (any other extension), also gzipped (.gz).
 
         Raises:
-            OutputError: the file cannot be written.
+            OutputError: the file cannot be written, or TREC qrels cannot hold an id with blanks.
         """
-        with atomic_write(path) as file:
-            if Path(path).suffix in _QRELS_TREC:
-                for row in self.records():
-                    file.write(f"{row['query_id']} 0 {row['product_id']} {row['grade']}\n")
-            else:
-                json.dump(self.to_dict(), file, ensure_ascii=False, indent=0)
+        with run_files.open_output(path) as write:
+            if Path(str(path).removesuffix(".gz")).suffix not in _QRELS_TREC:
+                write(json.dumps(self.to_dict(), ensure_ascii=False, indent=0))
+                return
+            for row in self.records():
+                line = f"{row['query_id']} 0 {row['product_id']} {row['grade']}"
+                if len(line.split()) != 4:
+                    raise OutputError(f"{path}: TREC qrels cannot hold the blanks in {line!r}")
+                write(line + "\n")
 
 
 RunLike = types.Run | str | Path | Mapping[str, Mapping[str, float]]
@@ -108,9 +115,9 @@ QrelsLike = types.Qrels | str | Path | Mapping[str, Any]
 
 
 def read_run(path: str | Path, name: str | None = None) -> Run:
-    """Read a ranking in any supported format: JSON, TREC, CSV, TSV or submission.csv, also gzipped.
+    """Read a ranking in any supported format: JSON, TREC, tables, Parquet or submission.csv.
 
-    The format is detected from the content; "-" is standard input.
+    The format and its compression are detected from the content; "-" is standard input.
 
     Args:
         path: the file.
@@ -123,7 +130,7 @@ def read_run(path: str | Path, name: str | None = None) -> Run:
 
 
 def read_qrels(path: str | Path) -> Qrels:
-    """Read relevance judgements: the competition's JSON or TREC qrels, also gzipped.
+    """Read relevance judgements: JSON, TREC qrels or tables; see `read_run`.
 
     Raises:
         InputError: an unreadable file, an unknown format, an invalid id or grade, a duplicate.
@@ -132,12 +139,18 @@ def read_qrels(path: str | Path) -> Qrels:
 
 
 def as_run(run: RunLike) -> Run:
-    """A run from a run, a path, a nested dict or a data frame."""
+    """A run from a run, a path, a nested dict, a data frame, or a ranx or ir_datasets object."""
     if isinstance(run, types.Run):
         return Run.of(run)
     if isinstance(run, str | Path):
         return read_run(run)
-    return Run.from_dict(run) if isinstance(run, Mapping) else Run.from_dataframe(run)
+    if isinstance(run, Mapping):
+        return Run.from_dict(run)
+    if hasattr(run, "columns"):
+        return Run.from_dataframe(run)
+    return Run.from_dict(
+        _foreign(run, "scoreddocs_iter", "score"), getattr(run, "name", "") or "run"
+    )
 
 
 def as_runs(runs: Sequence[RunLike]) -> list[Run]:
@@ -155,14 +168,16 @@ def as_runs(runs: Sequence[RunLike]) -> list[Run]:
 
 
 def as_qrels(answers: QrelsLike) -> types.Qrels:
-    """Relevance judgements from judgements, a path, a nested dict or a data frame."""
+    """Relevance judgements likewise; see `as_run`."""
     if isinstance(answers, types.Qrels):
         return answers
     if isinstance(answers, str | Path):
         return read_qrels(answers)
-    return (
-        Qrels.from_dict(answers) if isinstance(answers, Mapping) else Qrels.from_dataframe(answers)
-    )
+    if isinstance(answers, Mapping):
+        return Qrels.from_dict(answers)
+    if hasattr(answers, "columns"):
+        return Qrels.from_dataframe(answers)
+    return Qrels.from_dict(_foreign(answers, "qrels_iter", "relevance"))
 
 
 def as_candidates(pools: types.Pools | types.Run | str | Path | Mapping[str, Any]) -> CandidateFile:
@@ -181,27 +196,51 @@ def _checked(
     result: dict[str, dict[str, Any]] = {}
     for query, row in table.items():
         try:
+            # Values of numpy and pandas become Python's own.
             values = {
-                # Values of numpy and pandas become Python's own.
-                parse_id(product, "product id"): parse(getattr(value, "item", lambda v=value: v)())
+                parse_id(_plain(product), "product id"): parse(_plain(value))
                 for product, value in row.items()
             }
-            result[parse_id(query, "query id")] = values
+            query_id = parse_id(_plain(query), "query id")
+            # 1, 1.0 and "1" are the same id.
+            if query_id in result or len(values) < len(row):
+                raise ValueError("an id occurs twice, as text and as a number")
+            result[query_id] = values
         except ValueError as error:
             raise UsageError(f"query {query!r}: {error}") from error
     return result
 
 
-def _nested(frame: Any, value: str) -> dict[str, dict[str, Any]]:
-    columns = ("query_id", "product_id", value)
-    if missing := [name for name in columns if name not in frame.columns]:
-        raise UsageError(
-            f"the data frame has no column {missing[0]} (expected: {', '.join(columns)})"
-        )
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value
+
+
+def _foreign(source: Any, iterator: str, value: str) -> dict[str, dict[str, Any]]:
+    """The content of an object of ranx, which has a dict, or of ir_datasets, which has rows."""
+    if hasattr(source, iterator):
+        table: dict[str, dict[str, Any]] = {}
+        for row in getattr(source, iterator)():
+            table.setdefault(row.query_id, {})[row.doc_id] = getattr(row, value)
+        return table
+    if not hasattr(source, "to_dict"):
+        raise UsageError(f"a {type(source).__name__} is neither a file nor a table of {value}s")
+    return dict(source.to_dict())
+
+
+def _nested(frame: Any, kind: Kind) -> dict[str, dict[str, Any]]:
+    columns = {str(name): frame[name].tolist() for name in dict.fromkeys(frame.columns)}
+    first = islice(zip(*columns.values(), strict=True), SAMPLE)
+    rows = [dict(zip(columns, row, strict=True)) for row in first]
+    try:
+        layout = column_layout(list(columns), rows, kind)
+    except ValueError as error:
+        raise UsageError(f"the data frame: {error}") from error
+    cells = list(columns.values())
+    wanted = (cells[column] for column in (layout.query, layout.product, layout.value or 0))
     table: dict[str, dict[str, Any]] = {}
-    for query, product, cell in zip(*(frame[name].tolist() for name in columns), strict=True):
+    for query, product, cell in zip(*wanted, strict=True):
         row = table.setdefault(query, {})
         if product in row:
             raise UsageError(f"duplicate product {product!r} for query {query!r}")
-        row[product] = cell
+        row[product] = -cell if layout.ranks else cell
     return table

@@ -1,9 +1,13 @@
-"""Open input files with automatic gzip, byte order mark and line end detection."""
+"""Open input files with automatic detection of compression, encoding and line ends."""
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import io
 import json
+import lzma
+import re
 import sys
 import zlib
 from collections.abc import Iterator
@@ -16,11 +20,12 @@ from shopsight.formats.encoding import to_utf8
 
 STDIN = "-"
 BOM = b"\xef\xbb\xbf"
+_ARROW_CODECS = {b"\x04\x22\x4d\x18": "lz4", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
 @contextmanager
 def open_input(path: str | Path) -> Iterator[IO[bytes]]:
-    """Open a file for reading bytes, decompressed if it is gzipped; "-" is standard input.
+    """Open a file for reading bytes, decompressed (see `decompressed`); "-" is standard input.
 
     Raises:
         InputError: no such file, a folder, no permission; also for read errors inside the block,
@@ -39,7 +44,7 @@ def read_errors(path: str | Path) -> Iterator[None]:
     """Turn the errors of opening and reading in the block into an InputError."""
     try:
         yield
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError) as error:
         raise InputError(f"broken gzip stream ({error})", path=path) from error
     except OSError as error:
         raise InputError((error.strerror or str(error)).lower(), path=path) from error
@@ -53,10 +58,20 @@ def standard_input() -> IO[bytes]:
 
 
 def decompressed(file: Any) -> IO[bytes]:
-    """A buffered stream, wrapped in a decompressor if it is gzipped."""
+    """A buffered stream, wrapped in a decompressor if it is gzip, bzip2, xz, lz4 or zstd."""
     # The ending of the name is no evidence, and standard input has none.
-    gzipped = file.peek(2)[:2] == b"\x1f\x8b"
-    return cast(IO[bytes], gzip.GzipFile(fileobj=file) if gzipped else file)
+    head = file.peek(6)[:6]
+    if head[:2] == b"\x1f\x8b":
+        file = gzip.GzipFile(fileobj=file)
+    elif head[:3] == b"BZh" and head[3:4].isdigit():
+        file = bz2.BZ2File(file)
+    elif head == b"\xfd7zXZ\x00":
+        file = lzma.LZMAFile(file)  # noqa: SIM115 - the caller closes the file below it
+    elif codec := _ARROW_CODECS.get(head[:4]):
+        import pyarrow as pa
+
+        file = io.BufferedReader(pa.CompressedInputStream(pa.PythonFile(file), codec))
+    return cast(IO[bytes], file)
 
 
 def read_bytes(path: str | Path) -> bytes:
@@ -126,8 +141,8 @@ class JsonObject(list[tuple[str, Any]]):
 
 
 def is_json(text: str) -> bool:
-    """Whether a text is meant as JSON: it starts with a bracket or a brace."""
-    return text.lstrip()[:1] in ("{", "[")
+    """Whether a text is meant as JSON: it starts like an object or a list."""
+    return bool(re.match(r"\s*(\{|\[\s*[\[\]{\"0-9-])", text))
 
 
 def parse_json(text: str, path: str | Path, line: int = 1) -> Any:

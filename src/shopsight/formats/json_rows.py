@@ -1,9 +1,9 @@
-"""Read rows from JSON, and from lists that Python or numpy printed into lines."""
+"""Read rows from JSON, from Parquet, and from lists that Python or numpy printed into lines."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -11,8 +11,8 @@ from typing import Any
 
 from shopsight.errors import InputError
 from shopsight.formats.content import JsonObject, numbered_lines, parse_json
-from shopsight.formats.fields import find_columns, is_number, is_whole, shortened
-from shopsight.formats.layouts import EXPECTED, Kind, Layout, headed, reject_answers
+from shopsight.formats.fields import KNOWN_NAMES, find_columns, is_number, is_whole, shortened
+from shopsight.formats.layouts import EXPECTED, SAMPLE, Kind, Layout, headed, reject_answers
 from shopsight.formats.rows import NOUNS, Listed, RowBuilder, Rows
 
 _TOKEN = re.compile(r"""'[^']*'|"[^"]*"|[\[\](),]|[^'"\[\](),\s]+|['"]""")
@@ -36,6 +36,41 @@ def read_json(text: str, path: str | Path, kind: Kind) -> Rows:
         except ValueError as error:
             raise InputError(f"{query_id}{error}", path=path, line=line) from error
     return add_lists(builder, lists, path, scores_first=False)
+
+
+def read_parquet(data: bytes, path: str | Path, kind: Kind) -> Rows:
+    """Read a Parquet file with named columns. Raises InputError for an invalid file or row."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(pa.BufferReader(data))
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"not readable as Parquet ({error})", path=path) from error
+    try:
+        layout = column_layout(table.column_names, table.slice(0, SAMPLE).to_pylist(), kind)
+    except ValueError as error:
+        raise InputError(str(error), path=path) from error
+    builder = RowBuilder(kind)
+    for number, cells in enumerate(zip(*(c.to_pylist() for c in table.columns), strict=True), 1):
+        try:
+            _add_record(builder, cells, layout, None)
+        except ValueError as error:
+            raise InputError(str(error), path=path, row=number) from error
+    return builder.rows()
+
+
+def column_layout(names: Sequence[str], rows: Iterable[Mapping[str, Any]], kind: Kind) -> Layout:
+    """The layout of columns with names, by those and the first rows.
+
+    Raises:
+        ValueError: no columns of queries, products and values.
+    """
+    lines = [(i, "\t".join(str(row[name]) for name in names)) for i, row in enumerate(rows)]
+    layout = headed(list(names), "\t", kind, lines)
+    if layout is None or layout.style != "table":
+        raise ValueError(f"no columns of queries, products and {NOUNS[kind]}; {KNOWN_NAMES}")
+    return layout
 
 
 def add_lists(
@@ -109,7 +144,9 @@ def _record_layout(names: tuple[str, ...], kind: Kind) -> Layout | None:
     return layout if layout and layout.style == "table" else None
 
 
-def _add_record(builder: RowBuilder, cells: list[Any], layout: Layout, line: int | None) -> None:
+def _add_record(
+    builder: RowBuilder, cells: Sequence[Any], layout: Layout, line: int | None
+) -> None:
     value = 1.0 if layout.value is None else builder.parse(cells[layout.value])
     query = builder.query(cells[layout.query])
     builder.add(query, cells[layout.product], -value if layout.ranks else value, line)

@@ -37,7 +37,7 @@ EXPECTED = {
     " query, product and grade",
 }
 EXPECTED["candidates"] = f"a table of query and product, {EXPECTED['run']}"
-_LISTED = re.compile(r"\s*([^\[]*?)[\s,;:\"]*(\[.*)", re.DOTALL)
+_LISTED = re.compile(r"\s*([^\[]*?)[\s,;:\"]*(\[.*[\])])", re.DOTALL)
 _ANSWER_WORDS = {"answer", "answers", "relevant", "positives", "labels", "gold", "qrels"}
 _CONSTANT = ("0", "q0")  # the second column of TREC files
 
@@ -148,7 +148,8 @@ def headed(
         return Layout("wide", separator, width, query, header=True)
     rows = [split_line(line, separator) for _, line in lines]
     lists = [i for i in range(width) if i != query and _lists(rows, i, several=width == 2)]
-    if lists and (columns.product_id in (None, *lists)):
+    values = {*columns.scores, *columns.grades} - {*lists}
+    if lists and not values and columns.product_id in (None, *lists):
         if kind == "run":
             reject_answers(names[lists[0]])
         return Layout("lists", separator, width, query, lists[0], header=True)

@@ -19,7 +19,14 @@ import numpy as np
 from shopsight.errors import InputError, pluralise
 from shopsight.formats.content import decode_file, is_json, numbered_lines
 from shopsight.formats.fields import is_number, is_whole, parse_id
-from shopsight.formats.json_rows import add_lists, by_place, json_pairs, parse_list, read_json
+from shopsight.formats.json_rows import (
+    add_lists,
+    by_place,
+    json_pairs,
+    parse_list,
+    read_json,
+    read_parquet,
+)
 from shopsight.formats.large_tables import parse_table
 from shopsight.formats.layouts import (
     SAMPLE,
@@ -45,8 +52,11 @@ def parse_rows(data: bytes, path: str | Path, kind: Kind) -> Rows:
     Raises:
         InputError: an unknown or ambiguous format, an invalid id, score or grade, no rows.
     """
-    text = decode_file(data, path)
-    rows = read_json(text, path, kind) if is_json(text) else _from_lines(text, path, kind)
+    if data[:4] == b"PAR1":
+        rows = read_parquet(data, path, kind)
+    else:
+        text = decode_file(data, path)
+        rows = read_json(text, path, kind) if is_json(text) else _from_lines(text, path, kind)
     if not (rows.query_ids if kind == "answers" else len(rows.values)):
         raise InputError(f"no {NOUNS[kind]} in this file", path=path)
     return rows

@@ -52,7 +52,7 @@ def write_run(run: Run, path: str | Path) -> None:
         OutputError: the file cannot be written, or an id does not fit the format (a comma in CSV).
     """
     lines = _WRITERS[run_format(path)]
-    with _open_output(path) as write:
+    with open_output(path) as write:
         try:
             for line in lines(run):
                 write(line)
@@ -136,7 +136,8 @@ def _check_ids(
 
 
 @contextmanager
-def _open_output(path: str | Path) -> Iterator[Callable[[str], object]]:
+def open_output(path: str | Path) -> Iterator[Callable[[str], object]]:
+    """Yield the ``write`` of a text file, written atomically, gzipped if its name ends in .gz."""
     if not str(path).endswith(".gz"):
         with atomic_write(path) as file:
             yield file.write
