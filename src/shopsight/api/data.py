@@ -22,6 +22,7 @@ from shopsight.config import (
 from shopsight.data import dataset
 from shopsight.data.split_names import TRAIN
 from shopsight.errors import pluralise
+from shopsight.formats.outputs import check_output_folder
 from shopsight.tables import Grid, html_table
 from shopsight.types import Progress, no_progress
 
@@ -215,6 +216,7 @@ def group_queries(
 
     (config,) = build_settings(settings, NegativesConfig)
     data = as_data(data)
+    check_output_folder(data.path / "negatives", ())
     groups = build_query_groups(data.queries(TRAIN).texts, config, seed, progress=progress)
     save_query_groups(groups, data.path / "negatives")
     return groups

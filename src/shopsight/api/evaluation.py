@@ -23,6 +23,7 @@ from shopsight.api.settings import build_settings, settings_of, takes
 from shopsight.config import ClickLabelConfig, CompareConfig, EvaluateConfig, FusionConfig
 from shopsight.errors import InputError, UsageError, pluralise
 from shopsight.formats.atomic import write_json
+from shopsight.formats.outputs import check_output_file, check_suffix
 from shopsight.formats.submission import write_submission
 from shopsight.metrics.coverage import coverage_warnings, require_common_queries
 from shopsight.metrics.evaluate import (
@@ -77,6 +78,7 @@ def evaluate(
     0.5
     """
     (config,) = build_settings({**settings, "metrics": metrics}, *settings_of(evaluate))
+    _check_metrics(config.metrics)
     ranking, qrels = as_run(run), as_qrels(answers)
     require_common_queries(ranking, qrels.relevance)
     result = evaluate_run(ranking, qrels, config, seed)
@@ -104,6 +106,7 @@ def compare(
         UsageError: fewer than two runs.
     """
     evaluation, config = build_settings({**settings, "metrics": metrics}, *settings_of(compare))
+    _check_metrics(evaluation.metrics)
     rankings, qrels = as_runs(runs), as_qrels(answers)
     for run in rankings:
         require_common_queries(run, qrels.relevance)
@@ -292,6 +295,7 @@ def submit(run: RunLike, out: str | Path, pools: Pools | str | Path | None = Non
     Raises:
         InputError: names the first query with fewer than five products, or that does not match.
     """
+    check_output_file(out, (run, pools))
     candidates = None if pools is None else as_candidates(pools).pools
     if isinstance(run, str | Path):
         run = read_run(run, str(run))  # errors name the file as it was given
@@ -330,6 +334,10 @@ def judge(
     from shopsight.data.click_labels import label_clicks, read_click_log, write_pairs
 
     (config,) = build_settings(settings, ClickLabelConfig)
+    check_output_file(out, (log,))
+    if pairs:
+        check_suffix(pairs, (".csv", ".tsv"))
+        check_output_file(pairs, (log, out))
     clicks = read_click_log(log)
     labels = label_clicks(clicks, config)
     if not labels:
@@ -343,6 +351,12 @@ def judge(
     relevant = sum(map(len, labels.values()))
     counts = (clicks.lines, len(clicks.pairs), clicks.empty, clicks.ignored, len(labels))
     return ClickLabels(*counts, relevant)
+
+
+def _check_metrics(names: Sequence[str]) -> None:
+    """Report an unknown metric before the files are read, which may take long."""
+    for name in names:
+        parse_metric(name)
 
 
 def _prepared(pools: Any) -> PreparedData | None:

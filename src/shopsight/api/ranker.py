@@ -18,6 +18,7 @@ from shopsight.config import IndexConfig
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import OutputError, UsageError
 from shopsight.formats.atomic import atomic_write
+from shopsight.formats.outputs import check_output_file
 from shopsight.inference.ensemble import ENSEMBLE
 from shopsight.inference.run_folder import RunFolder
 from shopsight.models.registry import RETRIEVAL
@@ -180,6 +181,7 @@ class Ranker:
         """
         if min(tags, beam, max_tokens) < 1:
             raise UsageError("--tags, --beam and --max-tokens must be at least 1")
+        check_output_file(out)
         data = as_data(data)
         captioner, ids = self._captioner(data), data.products
         with atomic_write(out) as file:

@@ -14,7 +14,8 @@ from shopsight.api.settings import build_settings
 from shopsight.config import Recipe
 from shopsight.config.recipes import load_recipe
 from shopsight.data.dataset import PreparedData
-from shopsight.errors import OutputError
+from shopsight.errors import OutputError, unknown_name
+from shopsight.formats.outputs import check_output_file
 from shopsight.inference.run_folder import RUN_FILE, RunFolder
 from shopsight.models.registry import default_models, model_names
 
@@ -94,11 +95,10 @@ def train(
         OutputError: ``out`` exists and ``resume`` is false, or it cannot be written.
     """
     (args,) = build_settings(options, TrainArguments)
-    data, out, settings, stages, notes = _checked(args, data, out, recipe, set, stages)
     # Under torchrun only the first process creates the folder; the others may see it already.
-    first = os.environ.get("RANK", "0") == "0"
-    if first and (out / RUN_FILE).exists() and not resume:
+    if _is_first() and (Path(out) / RUN_FILE).exists() and not resume:
         raise OutputError(f"{out}: contains a run already; add --resume, or choose another --out")
+    data, out, settings, stages, notes = _checked(args, data, out, recipe, set, stages)
 
     from shopsight.api.ranker import REPORT, Ranker
     from shopsight.inference.evaluate import no_progress
@@ -167,8 +167,22 @@ def _checked(
     # Importing torch takes seconds: a mistake is reported before that.
     from shopsight.training.validate import check
 
-    opened, settings = as_data(data), args.recipe(recipe, set)
+    for name in stages or ():
+        if name not in model_names():
+            raise unknown_name("stage", name, list(model_names()))
+    opened, settings, folder = as_data(data), args.recipe(recipe, set), Path(out)
     known = default_models(settings, opened.path) if stages is None else stages
     names = [name for name in model_names() if name in known]
-    notes = check(opened, settings, names, Path(out))
-    return _Checked(opened, Path(out), settings, names, notes)
+    if _is_first():
+        RunFolder.existing(folder, settings, opened)
+        if args.report:
+            check_output_file(args.report)
+        for path in args.reuse:
+            RunFolder.read(path).check_same_data(opened)
+    notes = check(opened, settings, names, folder)
+    return _Checked(opened, folder, settings, names, notes)
+
+
+def _is_first() -> bool:
+    """Whether this is the only process, or the first of torchrun's."""
+    return os.environ.get("RANK", "0") == "0"

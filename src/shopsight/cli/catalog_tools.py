@@ -11,6 +11,7 @@ from shopsight.cli.output import print_json, print_result
 from shopsight.cli.parser import Parser, call
 from shopsight.cli.progress import stage_progress
 from shopsight.errors import pluralise
+from shopsight.formats.outputs import check_output_file
 
 
 def run(command: str, argv: list[str]) -> None:
@@ -27,6 +28,7 @@ def _tag(argv: list[str]) -> None:
     parser.add_parameters(open_ranker, path="RUN")
     parser.add_parameters(Ranker.tag, "out")
     args = parser.read(argv)
+    check_output_file(args.out)
     with stage_progress(args) as progress:
         ranker = call(open_ranker, args)
         products = call(ranker.tag, args, progress=progress)

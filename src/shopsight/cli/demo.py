@@ -20,6 +20,7 @@ from shopsight.data.dataset import PreparedData
 from shopsight.demo.baseline import BASELINE, centroid_run
 from shopsight.demo.world import make_world
 from shopsight.errors import OutputError, UsageError
+from shopsight.formats.outputs import check_output_folder
 
 if TYPE_CHECKING:
     from shopsight.api.ranker import Ranker
@@ -102,6 +103,7 @@ def _claim(out: Path) -> None:
         raise OutputError(f"{out}: a file is in the way; choose another --out")
     if out.exists() and any(out.iterdir()) and not (out / MARKER).is_file():
         raise OutputError(f"{out} exists and is not a demo folder; choose another --out")
+    check_output_folder(out, ("data.json", "run.json", "index.json"))
     out.mkdir(parents=True, exist_ok=True)
     (out / MARKER).touch()  # first, so that an interrupted demo can be rerun
 

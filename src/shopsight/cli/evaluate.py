@@ -12,7 +12,8 @@ from shopsight.api.runs import read_run
 from shopsight.cli.output import RUN_OUTPUT, check_run_output, print_json, print_result
 from shopsight.cli.parser import Parser, call
 from shopsight.errors import pluralise
-from shopsight.formats.atomic import atomic_write, resolve_output
+from shopsight.formats.atomic import atomic_write
+from shopsight.formats.outputs import check_output_file, check_suffix
 from shopsight.formats.runs import run_name
 from shopsight.metrics.evaluate import Evaluation
 from shopsight.ranking.rerank import exclusive
@@ -35,7 +36,8 @@ def _evaluate(argv: list[str]) -> None:
     parser.add_argument("--per-query", metavar="FILE", help=text)
     args = parser.read(argv)
     if args.per_query:
-        resolve_output(args.per_query)
+        check_suffix(args.per_query, (".tsv", ".csv"))
+        check_output_file(args.per_query, (args.run, args.answers))
     result = call(evaluate, args)
     if args.per_query:
         _write_per_query(result, args.per_query)
@@ -64,7 +66,7 @@ def _fuse(argv: list[str]) -> None:
     parser.add_argument("--out", metavar="F", required=True, help=RUN_OUTPUT)
     parser.add_parameters(fuse, skip={"name"})
     args = parser.read(argv)
-    check_run_output(args.out)
+    check_run_output(args.out, *args.runs, args.answers)
     fused = call(fuse, args, name=run_name(args.out))
     fused.save(args.out)
     if args.json:
@@ -84,7 +86,7 @@ def _rerank(argv: list[str]) -> None:
     parser.add_argument("--out", metavar="F", required=True, help=RUN_OUTPUT)
     parser.add_parameters(rerank)
     args = parser.read(argv)
-    check_run_output(args.out)
+    check_run_output(args.out, args.run)
     before = read_run(args.run)
     call(rerank, args, run=before).save(args.out)
     kept = int(exclusive(before, args.margin).sum())
@@ -119,7 +121,6 @@ def _submit(argv: list[str]) -> None:
     parser = Parser("submit", submit, examples)
     parser.add_parameters(submit, "out")
     args = parser.read(argv)
-    resolve_output(args.out)
     queries = call(submit, args)
     if args.json:
         print_json({"queries": queries, "out": args.out})

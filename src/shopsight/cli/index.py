@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from shopsight.api.data import load
 from shopsight.api.ranker import Ranker, open_ranker
 from shopsight.api.search import Index
 from shopsight.cli.argv import as_text, split_command
@@ -14,6 +16,7 @@ from shopsight.cli.parser import Parser, call
 from shopsight.cli.progress import stage_progress
 from shopsight.errors import UsageError, unknown_name
 from shopsight.formats.content import numbered_lines, read_text
+from shopsight.search.manifest import check_new_index
 from shopsight.tables import Grid
 
 
@@ -58,6 +61,9 @@ def run(command: str, argv: list[str]) -> None:  # noqa: ARG001
     args = parser.read(rest)
     if name == "remove":
         args.product_ids = _ids(args)
+    if name == "build":
+        check_new_index(Path(args.out))  # before torch is loaded
+        load(args.data)
     _carry_out(name, args)
 
 

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from shopsight.cli.stdout import json_text
-from shopsight.formats.atomic import resolve_output
+from shopsight.formats.outputs import check_output_file
 from shopsight.formats.runs import run_format
 from shopsight.tables import Grid, Tabular, plain, text_table
 
@@ -18,10 +18,10 @@ _NO_TERMINAL = 200
 RUN_OUTPUT = "output file; its extension selects the format: .json, .trec, .csv or .tsv (.gz)"
 
 
-def check_run_output(path: str) -> None:
+def check_run_output(path: str, *inputs: object) -> None:
     """Raise, before the work, if a run could not be written to ``path`` after it."""
-    resolve_output(path)
     run_format(path)
+    check_output_file(path, inputs)
 
 
 def print_json(value: Any) -> None:

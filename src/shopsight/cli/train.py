@@ -21,12 +21,12 @@ def run(command: str, argv: list[str]) -> None:  # noqa: ARG001
     """Run ``shopsight train`` with its arguments."""
     args = _parser().read(argv)
     silent = args.quiet or args.json
-    options = {"device": args.device, "seed": args.seed, "threads": args.threads}
+    options = {name: args[name] for name in ("device", "seed", "threads", "reuse")}
     if args.dry_run:
         estimate = call(plan, args, **options)
         print_json(asdict(estimate)) if args.json else print_grid(_plan_grid(estimate))
         return
-    options |= {"reuse": args.reuse, "quiet": silent, "log": StepLog(silent).done}
+    options |= {"quiet": silent, "log": StepLog(silent).done}
     ranker = call(train, args, **options)
     if ranker.results is None:  # not the first of several processes
         return

@@ -12,6 +12,9 @@ from shopsight import __version__
 from shopsight.errors import DataError
 from shopsight.formats.atomic import write_json
 
+FORMAT = b'"format": "shopsight '
+"""The beginning of every manifest."""
+
 
 @dataclass(frozen=True)
 class ManifestFormat:

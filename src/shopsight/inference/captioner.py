@@ -32,9 +32,11 @@ class Captioner:
 
     Raises:
         UsageError: the run folder has no finished label-match stage.
+        DataError: the run was trained on other features than those of the data.
     """
 
     def __init__(self, folder: RunFolder, data: PreparedData, device: torch.device | str) -> None:
+        folder.check_data(data)
         self._model: Any = load_model(folder, PRETRAINING, device)
         self._vocabulary, self._data, self._device = folder.vocabulary(), data, device
         labels = [self._vocabulary.tokens[i] for i in self._model.label_ids.tolist()]

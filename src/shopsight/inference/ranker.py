@@ -69,6 +69,7 @@ class Ranker:
 
     def score(self, data: PreparedData, pools: Pools, texts: Mapping[str, str], name: str) -> Run:
         """Score candidates of any queries, given by id and text; see `rank`."""
+        self.folder.check_data(data)
         if name in self.ensembles:
             ensemble: Ensemble = self.ensembles[name]
             return ensemble.fuse(
@@ -116,6 +117,7 @@ class Ranker:
             UsageError: the model has no vectors.
             DataError: an unknown product id.
         """
+        self.folder.check_data(data)
         network = self._vector_model(model)
         blocks = read_regions(data.store, data.store.index_of(product_ids))
         return _array([network.encode_products(b.to(self.device)).vectors for b in blocks])

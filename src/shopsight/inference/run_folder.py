@@ -19,9 +19,11 @@ from shopsight.config import Recipe
 from shopsight.config.overrides import changed
 from shopsight.config.recipe import EXTRA_MODELS
 from shopsight.data.dataset import PreparedData
+from shopsight.data.features import check_features, feature_source
 from shopsight.errors import DataError, OutputError, UsageError
 from shopsight.formats.atomic import make_folder, write_errors, write_json
 from shopsight.formats.manifest import ManifestFormat
+from shopsight.formats.outputs import check_output_folder
 from shopsight.text.vocabulary import Vocabulary
 
 RUN_FILE = "run.json"
@@ -48,24 +50,35 @@ class RunFolder:
             OutputError: it cannot be written, or holds something else.
         """
         folder = Path(path)
-        if (folder / RUN_FILE).exists():
-            run = cls.read(folder)
-            run._check_same(recipe, data)
-            return run
+        if existing := cls.existing(folder, recipe, data):
+            return existing
         make_folder(folder)
-        visible = {file.name for file in folder.iterdir() if not file.name.startswith(".")}
-        if foreign := sorted(visible - {"vocabulary"}):
-            raise OutputError(f"{folder}: not a run folder, but it holds {foreign[0]}")
         run_vocabulary(data, recipe).save(folder / "vocabulary")
         # The manifest comes last: a folder without it is not a run folder yet.
         manifest = {
             "recipe": asdict(recipe),
             "data": str(data.path),
             "feature_width": data.store.width,
+            "features": feature_source(data.path, data.manifest["files"]),
             "files": _checksums(data),
         }
         RUN.write(folder, manifest)
         return cls.read(folder)
+
+    @classmethod
+    def existing(cls, path: str | Path, recipe: Recipe, data: PreparedData) -> RunFolder | None:
+        """The run folder that is there, if any; nothing is written. Errors are those of `open`."""
+        folder = Path(path)
+        if (folder / RUN_FILE).exists():
+            run = cls.read(folder)
+            run._check_same(recipe, data)
+            return run
+        check_output_folder(folder, ("data.json", "index.json"))
+        files = folder.iterdir() if folder.is_dir() else ()
+        visible = {file.name for file in files if not file.name.startswith(".")}
+        if foreign := sorted(visible - {"vocabulary"}):
+            raise OutputError(f"{folder}: not a run folder, but it holds {foreign[0]}")
+        return None
 
     @classmethod
     def read(cls, path: str | Path) -> RunFolder:
@@ -84,6 +97,11 @@ class RunFolder:
         """The vocabulary of its models."""
         return Vocabulary.load(self.path / "vocabulary")
 
+    def check_data(self, data: PreparedData) -> None:
+        """Raise DataError unless its models can read the regions of ``data``."""
+        features = self.manifest.get("features", {})
+        check_features(data, self.manifest["feature_width"], features, self.path)
+
     def stage(self, name: str) -> StageFolder:
         """The folder of a stage, which may not exist yet."""
         return StageFolder(self.path / name, name)
@@ -97,6 +115,10 @@ class RunFolder:
                     f"{self.path}: recipe mismatch, {key} was {old.get(key)} and is now"
                     f" {new.get(key)}; restore it, or choose another folder"
                 )
+        self.check_same_data(data)
+
+    def check_same_data(self, data: PreparedData) -> None:
+        """Raise DataError unless the run was trained on these data."""
         then, now = self.manifest["files"], _checksums(data)
         for name in sorted(then.keys() | now.keys()):
             if then.get(name) != now.get(name):

@@ -10,6 +10,7 @@ from shopsight.data.dataset import PREPARED, SHARD
 from shopsight.errors import DataError, OutputError
 from shopsight.formats.checksums import check_sizes
 from shopsight.formats.manifest import ManifestFormat
+from shopsight.formats.outputs import check_output_folder
 from shopsight.prepare.journal import partial_folder, remove_abandoned
 
 log = logging.getLogger("shopsight")
@@ -27,6 +28,7 @@ def check_output_dir(out: Path, raw: Path) -> None:
         raise OutputError(f"{out}: a file of this name exists; {_ADVICE}")
     if out.resolve() in (raw.resolve(), *raw.resolve().parents):
         raise OutputError(f"{out} contains the raw files themselves; {_ADVICE}")
+    check_output_folder(out)
     if has_content(out) and not (PREPARED.describes(out) or SHARD.describes(out)):
         raise OutputError(f"{out} exists and is not a prepared folder; {_ADVICE}")
 

@@ -18,10 +18,12 @@ import pyarrow as pa
 
 from shopsight.config import IndexConfig
 from shopsight.data.dataset import PreparedData
-from shopsight.errors import DataError, OutputError, UsageError
+from shopsight.data.features import check_features, feature_source
+from shopsight.errors import DataError, UsageError
 from shopsight.formats.atomic import write_json
 from shopsight.formats.checksums import check_contents, checksums
 from shopsight.formats.locks import folder_lock
+from shopsight.formats.outputs import check_space
 from shopsight.inference.run_folder import RunFolder
 from shopsight.search.encoders import SearchModels, copy_models, models_of
 from shopsight.search.errors import UnknownProductError
@@ -31,10 +33,9 @@ from shopsight.search.lexical import TermIndex
 from shopsight.search.manifest import (
     EXTRACTOR,
     INDEX,
-    INDEX_FILE,
     MODELS,
     Generation,
-    is_index_file,
+    check_new_index,
     read_generation,
 )
 from shopsight.search.publish import compact, compact_if_needed, mark_removed, publish
@@ -59,14 +60,13 @@ def build_index(
     faiss_module()
     folder = Path(out)
     models = models_of(run)
-    _check_feature_dim(int(run.manifest["feature_width"]), data)
-    _check_unused(folder)
+    run.check_data(data)
+    check_new_index(folder)
+    if config is None or config.regions:
+        features = data.manifest["regions"]["total"] * data.store.width * 2  # float16
+        check_space(folder, features, "the regions of the products")
     with folder_lock(folder):
-        if (folder / INDEX_FILE).exists():
-            raise OutputError(
-                f"{folder}: already an index; change it with `shopsight index add`, `update` or"
-                " `remove`, or choose another folder"
-            )
+        check_new_index(folder)  # another process may have built it meanwhile
         copy_models(run, data, list(models), folder / MODELS)
         extractor = _copy_extractor(data, folder)
         search_models = SearchModels(folder / MODELS)
@@ -164,10 +164,12 @@ def index_stats(path: str | Path) -> dict[str, Any]:
 
 def _add(folder: Path, data: PreparedData, *, replace: bool, progress: Progress) -> Generation:
     read_generation(folder)
+    faiss_module()  # the last step needs it
     with folder_lock(folder):
         snapshot = Snapshot.current(folder)
         generation = snapshot.generation
-        _check_feature_dim(generation.feature_width, data)
+        source = feature_source(folder, generation.files)
+        check_features(data, generation.feature_width, source, folder)
         _check_fields(snapshot, data)
         rows = snapshot.rows_of(data.products)
         if not replace and (rows >= 0).any():
@@ -182,14 +184,6 @@ def _add(folder: Path, data: PreparedData, *, replace: bool, progress: Progress)
         return compact_if_needed(folder, generation, progress)
 
 
-def _check_feature_dim(dim: int, data: PreparedData) -> None:
-    if data.store.width != dim:
-        raise DataError(
-            f"{data.path}: the feature dimension is {data.store.width}, but the models were trained"
-            f" with {dim}; prepare it like the training data"
-        )
-
-
 def _check_fields(snapshot: Snapshot, data: PreparedData) -> None:
     if data.fields is None:
         return
@@ -200,15 +194,6 @@ def _check_fields(snapshot: Snapshot, data: PreparedData) -> None:
         reason = str(error).split(". ")[0].replace("\n", " ")
         message = f"{data.path}: field types are incompatible with the index ({reason})"
         raise DataError(message) from error
-
-
-def _check_unused(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder}: is a file; choose another folder")
-    if folder.is_dir() and not (folder / INDEX_FILE).exists():
-        foreign = sorted(path.name for path in folder.iterdir() if not is_index_file(path.name))
-        if foreign:
-            raise OutputError(f"{folder}: not an index, but it contains {foreign[0]}")
 
 
 def _copy_extractor(data: PreparedData, folder: Path) -> list[str]:

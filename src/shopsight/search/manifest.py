@@ -19,9 +19,10 @@ from typing import Any
 import shopsight
 from shopsight.config import IndexConfig
 from shopsight.config.overrides import changed
-from shopsight.errors import DataError, ShopsightError, pluralise
+from shopsight.errors import DataError, OutputError, ShopsightError, pluralise
 from shopsight.formats.atomic import atomic_write
 from shopsight.formats.manifest import ManifestFormat
+from shopsight.formats.outputs import check_output_folder
 
 INDEX_FILE = "index.json"
 INDEX = ManifestFormat(INDEX_FILE, "index", 3, "build the index again")
@@ -83,6 +84,21 @@ class Generation:
     def __str__(self) -> str:
         products, segments = pluralise(self.products, "product"), len(self.segments)
         return f"{products} in {pluralise(segments, 'segment')}, generation {self.number}"
+
+
+def check_new_index(folder: Path) -> None:
+    """Raise OutputError unless an index can be built, or its build resumed, in a folder."""
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder}: is a file; choose another folder")
+    if (folder / INDEX_FILE).exists():
+        raise OutputError(
+            f"{folder}: already an index; change it with `shopsight index add`, `update` or"
+            " `remove`, or choose another folder"
+        )
+    names = (path.name for path in folder.iterdir()) if folder.is_dir() else ()
+    if foreign := sorted(name for name in names if not is_index_file(name)):
+        raise OutputError(f"{folder}: not an index, but it contains {foreign[0]}")
+    check_output_folder(folder, ("data.json", INDEX_FILE))
 
 
 def read_generation(folder: str | Path) -> Generation:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from shopsight.config import LEARNED, Recipe
 from shopsight.data.dataset import PreparedData
 from shopsight.data.split_names import TRAIN, VALID
 from shopsight.errors import DataError, UsageError
+from shopsight.formats.outputs import check_space
 from shopsight.formats.submission import DEPTH
 from shopsight.inference.run_folder import StageFolder, run_vocabulary
 from shopsight.models.registry import model_names, model_spec
@@ -50,6 +53,7 @@ def check(data: PreparedData, recipe: Recipe, stages: Sequence[str], out: Path) 
             recipe.encoder.check_width(data.store.width)
         recipe.model(stage).check_width(data.store.width)
         _check_start(recipe, stage, stages, out)
+    _check_space(data, recipe, stages, out)
     notes = [_check_pools(data, split) for split in data.splits if split != TRAIN]
     return [note for note in [*notes, _check_words(data, recipe)] if note]
 
@@ -71,6 +75,15 @@ def _check_start(recipe: Recipe, stage: str, stages: Sequence[str], out: Path) -
                 f"stage {stage} starts from {start}, which is not trained in {out};"
                 f" add {start} to --stages{f', or set {key}' if config.from_scratch else ''}"
             )
+
+
+def _check_space(data: PreparedData, recipe: Recipe, stages: Sequence[str], out: Path) -> None:
+    """Check that the output of the trunk, by far the largest file of a run, fits on the disk."""
+    cached = any(model_spec(s).uses_trunk and recipe.model(s).cache_trunk for s in stages)
+    if cached and not list((out / "cache").glob("trunk-*")):
+        width = recipe.encoder.features.output_width(data.store.width)
+        needed = data.manifest["regions"]["total"] * width * np.dtype(np.float16).itemsize
+        check_space(out, needed, "the output of the frozen trunk")
 
 
 def _check_pools(data: PreparedData, split: str) -> str:
