@@ -13,13 +13,13 @@ def test_clicks_are_added_up_and_none_is_none(tmp_path):
     path.write_text(
         'query\tproduct_id\tclicks\nred  dress\t1\t2\nred dress\t1\t3\nshoe\t2\t0\n"a"\t007\t1\n'
     )
-    assert read_clicks(path) == [Click("red dress", "1", 5), Click('"a"', "007", 1)]
+    assert read_clicks(path).clicks == [Click("red dress", "1", 5), Click('"a"', "007", 1)]
 
 
 def test_without_clicks_each_row_is_one(tmp_path):
     path = tmp_path / "log.csv"
     path.write_text("Search Term,SKU\nred dress,1\n")
-    assert read_clicks(path) == [Click("red dress", "1", 1)]
+    assert read_clicks(path).clicks == [Click("red dress", "1", 1)]
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,21 @@ def test_bad_logs(tmp_path, content, sentence):
         read_clicks(path)
 
 
+def test_invalid_rows_are_left_out_on_request(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("query,id,clicks\nshoe,1,2\n,1,1\nx,,1\nx,1,many\na,b\nshoe,1,3.0\n")
+    log = read_clicks(path, skip_invalid=True)
+    assert log.clicks == [Click("shoe", "1", 5)]
+    assert log.warnings == [
+        "4 invalid rows of the click log left out; the first: log.csv, line 3, column query:"
+        " empty query"
+    ]
+    assert read_clicks(path, skip_invalid=True).invalid == 4
+    path.write_text("query,id\n,1\n")
+    with pytest.raises(InputError, match=r"no click in the log \(the first of 1 invalid rows: .*"):
+        read_clicks(path, skip_invalid=True)
+
+
 def test_a_log_in_parquet_names_rows(tmp_path):
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -55,11 +70,11 @@ def test_a_log_in_parquet_names_rows(tmp_path):
 
 def test_whole_floats_and_zero_are_whole_numbers(tmp_path):
     (tmp_path / "log.csv").write_text("query,id,clicks\nx,0,3.0\ny,a,0.0\n")
-    assert read_clicks(tmp_path / "log.csv") == [Click("x", "0", 3)]
+    assert read_clicks(tmp_path / "log.csv").clicks == [Click("x", "0", 3)]
     (tmp_path / "log.jsonl").write_text(
         '{"query": "x", "id": 0, "clicks": 2.0}\n{"query": "x", "id": 7.0, "clicks": "1"}\n'
     )
-    assert read_clicks(tmp_path / "log.jsonl") == [Click("x", "0", 2), Click("x", "7", 1)]
+    assert read_clicks(tmp_path / "log.jsonl").clicks == [Click("x", "0", 2), Click("x", "7", 1)]
 
 
 @pytest.mark.parametrize("clicks", ["1.5", "nan", "1e3", "-2", "inf", "true"])

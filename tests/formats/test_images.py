@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+import sys
 import zlib
 from contextlib import suppress
 from pathlib import Path
@@ -290,3 +291,26 @@ def test_a_photo_is_read_as_it_would_be_stored():
     data = saved(two_tone(800, 1200), "PNG")
     np.testing.assert_array_equal(read_photo(data), decode_photo(small_photo(data).jpeg))
     assert Image.open(io.BytesIO(small_photo(data).jpeg)).format == "JPEG"
+
+
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)
+
+
+@pytest.mark.parametrize("brand", [b"heic", b"heix", b"mif1", b"msf1"])
+def test_heic_is_named_without_a_reader_of_it(monkeypatch, brand):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(PhotoError) as raised:
+        small_photo(HEIC.replace(b"heic", brand, 1))
+    assert raised.value.kind == "not-a-photo"
+    assert str(raised.value) == (
+        "a HEIC photo, as iPhones take them; export it as JPEG, or pip install pillow-heif"
+    )
+
+
+def test_heic_is_read_with_a_reader_of_it():
+    pillow_heif = pytest.importorskip("pillow_heif")
+    file = io.BytesIO()
+    pillow_heif.from_pillow(two_tone()).save(file, quality=95)
+    assert_two_tone(file.getvalue())
+    with pytest.raises(PhotoError, match="the photo is broken"):
+        small_photo(file.getvalue()[:300])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import date
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +31,21 @@ def test_missing_columns_are_null() -> None:
     assert fields.record(7) == {"colour": "green", "size": "L"}
     met = fields.mask([TextFilter("size", "l")])
     assert np.flatnonzero(met).tolist() == [7]
+
+
+def test_dates_and_lists_are_values() -> None:
+    days = [date(2024, 6, 1), None, date(2023, 5, 4)]
+    tags = [["a", "b"], ["b"], None]
+    fields = FieldTable([pa.table({"added": days, "tags": tags})], [3])
+    assert fields.record(0) == {"added": "2024-06-01", "tags": ["a", "b"]}
+    assert fields.record(1) == {"tags": ["b"]}
+    added, facet = fields.facets()
+    assert (added.kind, added.low, added.high) == ("date", "2023-05-04", "2024-06-01")
+    assert (facet.kind, facet.values) == ("choice", {"b": 2, "a": 1})
+    alive = np.array([True, False, True])
+    assert fields.facets(alive)[1].values == {"a": 1, "b": 1}
+    assert fields.milvus_values("added", np.array([0, 1])) == [1717200000.0, None]
+    assert fields.milvus_values("tags", np.array([0, 2])) == [["a", "b"], None]
 
 
 def test_facets_describe_fields() -> None:

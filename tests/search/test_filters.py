@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from datetime import date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,10 @@ TABLE = pa.table(
         "price": [10.0, 20.0, 30.0, None, math.nan],
         "sold": [True, False, None, True, False],
         "stars": [1, 2, 3, 4, None],
+        "cost": ["9.95", "N/A", "45", "..", " <3 cm "],
+        "added": [date(2024, 1, 5), date(2024, 2, 29), date(2024, 6, 1), None, date(2025, 1, 1)],
+        "seen": pa.array([datetime(2024, 1, 5, 23, 59), None, None, None, datetime(2024, 1, 6)]),
+        "tags": [["new", "sale"], ["Sale "], [], None, ["cafe\u0301"]],
     }
 )
 
@@ -44,6 +49,27 @@ TABLE = pa.table(
         ("stars", "1e0", [0]),
         ("sold", "true", [0, 3]),
         ("sold", "No", [1, 4]),
+        ("colour", " red ", [0, 3]),
+        ("cost", "n/a", [1]),
+        ("cost", "..", [3]),
+        ("cost", "<3 cm", [4]),
+        ("added", "2024-02-29", [1]),
+        ("added", "2024", [0, 1, 2]),
+        ("added", "2024-02", [1]),
+        ("added", "1 June 2024", [2]),
+        ("added", ">=2024-06-01", [2, 4]),
+        ("added", ">2024-06-01", [4]),
+        ("added", "<2024-02", [0]),
+        ("added", "<=2024-02", [0, 1]),
+        ("added", "2024-02..2024-06", [1, 2]),
+        ("added", "..2024", [0, 1, 2]),
+        ("added", "2025..", [4]),
+        ("seen", "2024-01-05", [0]),
+        ("seen", ">2024-01-05", [4]),
+        ("seen", "2024-01-05 23:59", [0]),
+        ("tags", "sale", [0, 1]),
+        ("tags", "CAFÉ", [4]),
+        ("tags", "new, sale", []),
     ],
 )
 def test_masks_by_hand(field: str, text: str, rows: list[int]) -> None:
@@ -65,7 +91,8 @@ def test_filters_are_combined_with_and() -> None:
         ({"prise": "1"}, "unknown field 'prise'; did you mean 'price'?"),
         (
             {"price": "cheap"},
-            "price expects a number or range (10, 10..20, 10.., >=10), got 'cheap'",
+            "price expects a number or range (10, 10..20, 10.., >=10), got 'cheap';"
+            " this index has values such as 10.0",
         ),
         ({"price": ""}, "price expects a number"),
         ({"price": "nan"}, "price expects a number"),
@@ -73,6 +100,18 @@ def test_filters_are_combined_with_and() -> None:
         ({"price": "inf.."}, "price expects a number"),
         ({"price": ".."}, "has no lower or upper bound"),
         ({"sold": "maybe"}, "sold expects true or false, got 'maybe'"),
+        (
+            {"cost": "<=50"},
+            "cost is text in this index (e.g. 'N/A'); <= needs numbers or dates: empty or correct"
+            " such cells and prepare the table again",
+        ),
+        ({"cost": "10..50"}, "cost is text in this index (e.g. 'N/A'); .. needs numbers or dates"),
+        ({"cost": " > 9 "}, "> needs numbers or dates"),
+        ({"colour": "..2024-06-01"}, "colour is text in this index (e.g. 'Red'); .. needs"),
+        ({"tags": ">=3"}, "tags is text in this index (e.g. 'new, sale'); >= needs"),
+        ({"added": "soon"}, "added expects a date or range (2024-06-01, 2024-06..2024-08, >=2024)"),
+        ({"added": "05/06/2024"}, "got '05/06/2024'; this index has values such as 2024-01-05"),
+        ({"added": ">"}, "added expects a date or range"),
     ],
 )
 def test_invalid_filters(filters: dict[str, str], sentence: str) -> None:

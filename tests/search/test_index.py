@@ -165,7 +165,7 @@ def test_rejected_changes_change_nothing(
         remove_products(own_index, [first, "nothing"])
     other = subset(0, 3, suffix="x")
     _retype(other.path)
-    with pytest.raises(DataError, match="field types are incompatible with the index"):
+    with pytest.raises(DataError, match="'a' is not a number, unlike price in the index"):
         add_products(own_index, PreparedData.open(other.path))
     with (
         folder_lock(own_index),

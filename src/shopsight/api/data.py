@@ -117,7 +117,7 @@ def prepare_photos(
     from shopsight.prepare.photos.given_pools import QueryInputs
 
     config, source = _photo_settings({**settings, "text": text})
-    queries = QueryInputs.read(clicks, pools)
+    queries = QueryInputs.read(clicks, pools, config.photos.on_error)
     how: dict[str, Any] = {"queries": queries, "force": force, "progress": progress}
     return as_data(ingest.prepare_photos(table, out, source, config, **how))
 
@@ -157,7 +157,8 @@ def merge_shards(
         shards: folders of all shards.
         out: prepared folder to write.
         clicks: click log: a table with columns query, product_id and, optionally, clicks.
-        on_error: at an invalid row of the click log, stop, or skip and count it.
+        on_error: at an invalid row of the click log or a duplicate product, stop, or skip and
+            count it.
         force: replace prepared data at ``out``.
     """
     from shopsight.prepare.photos import shards as parts

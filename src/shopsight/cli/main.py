@@ -75,7 +75,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command. Returns the exit code: 0 success, 2 user error, 130 SIGINT."""
     argv = list(sys.argv[1:] if argv is None else argv)
     options = options_of(argv)
-    logging.basicConfig(level=_log_level(options), format="%(levelname)s: %(message)s", force=True)
+    level = _log_level(options)
+    logging.basicConfig(level=level, format="%(levelname)s: %(message)s", force=True)
+    for handler in logging.getLogger().handlers:
+        handler.setLevel(level)  # for libraries whose loggers have levels of their own
     try:
         with checked_output(), _library_warnings(shown="--quiet" not in options):
             _dispatch(argv)

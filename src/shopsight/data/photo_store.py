@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PHOTOS, PHOTO_OFFSETS, FIELDS = "photos.bin", "photo_offsets.npy", "fields.parquet"
+FIELDS_WRITTEN = "fields_written.parquet"
+"""The columns of `FIELDS` that are not text, as the table wrote them; in prepared folders only."""
 
 
 class ProductPhotos:
@@ -53,9 +55,9 @@ class ProductPhotos:
         return self._bytes[start:stop] or None
 
 
-def read_fields(folder: Path) -> pa.Table | None:
+def read_fields(folder: Path, name: str = FIELDS) -> pa.Table | None:
     """The fields of a folder's products in store order; None if it has none."""
     import pyarrow.parquet as pq
 
-    path = folder / FIELDS
+    path = folder / name
     return pq.read_table(path) if path.is_file() else None

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from shopsight.errors import InputError
+from shopsight.errors import InputError, pluralise
 from shopsight.formats.fields import match_column, parse_count, parse_id, shortened
 from shopsight.formats.tables import TableRow, open_file
 
@@ -24,11 +24,32 @@ class Click:
     clicks: int
 
 
-def read_clicks(path: Path) -> list[Click]:
+@dataclass(frozen=True)
+class ClickPairs:
+    """The clicks of a log, and what was left out of it."""
+
+    path: Path
+    clicks: list[Click]
+    invalid: int = 0
+    first_invalid: InputError | None = None
+
+    @property
+    def warnings(self) -> list[str]:
+        """Notes for the user."""
+        if self.first_invalid is None:
+            return []
+        error = self.first_invalid
+        first = str(error).replace(error.path, self.path.name, 1)
+        rows = pluralise(self.invalid, "invalid row")
+        return [f"{rows} of the click log left out; the first: {first}"]
+
+
+def read_clicks(path: Path, *, skip_invalid: bool = False) -> ClickPairs:
     """Read a click log; duplicate pairs are summed, pairs without clicks left out.
 
     Raises:
-        InputError: a missing column, an empty query or id, clicks that are not a whole number.
+        InputError: a missing column, or no click; unless ``skip_invalid``, also an empty query or
+            id, or clicks that are not a whole number.
     """
     table = open_file(path)
     columns = [match_column(table.names, names) for names in (_QUERIES, _PRODUCTS, _CLICKS)]
@@ -36,13 +57,22 @@ def read_clicks(path: Path) -> list[Click]:
         if not column:
             has = ", ".join(table.names)
             raise InputError(f"no column '{name}' (columns: {has})", path=path, line=1)
-    clicks: Counter[tuple[str, str]] = Counter()
+    counts: Counter[tuple[str, str]] = Counter()
+    invalid, first_invalid = 0, None
     for row in table.rows():
-        query, product_id, count = _parse(row, path, *columns)
-        clicks[query, product_id] += count
-    if not any(clicks.values()):
-        raise InputError("no click in the log", path=path)
-    return [Click(query, product, count) for (query, product), count in clicks.items() if count]
+        try:
+            query, product_id, count = _parse(row, path, *columns)
+        except InputError as error:
+            if not skip_invalid:
+                raise
+            invalid, first_invalid = invalid + 1, first_invalid or error
+        else:
+            counts[query, product_id] += count
+    clicks = [Click(query, product, count) for (query, product), count in counts.items() if count]
+    if not clicks:
+        rest = f" (the first of {invalid:,} invalid rows: {first_invalid})" if invalid else ""
+        raise InputError(f"no click in the log{rest}", path=path)
+    return ClickPairs(path, clicks, invalid, first_invalid)
 
 
 def _parse(

@@ -17,6 +17,7 @@ import numpy as np
 
 from shopsight.errors import InputError, UsageError
 from shopsight.formats.checksums import file_fingerprint, fingerprint
+from shopsight.formats.hub import hub_access
 from shopsight.formats.tables import Table, TableRow, open_file
 
 _METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
@@ -51,8 +52,6 @@ class DatasetTable:
         InputError: not a dataset, or the hub cannot be reached.
         UsageError: the ``datasets`` library is not installed.
     """
-
-    typed = True
 
     def __init__(self, name: str) -> None:
         self.path, self.folder = name, Path(name)
@@ -117,12 +116,13 @@ def _load(name: str) -> dict[str, Any]:
         reason = f"{name} is not a file, and data sets need the datasets library"
         raise UsageError(f"{reason}: pip install 'shopsight[photos]'") from error
     saved = any((Path(name) / file).is_file() for file in _SAVED)
-    with _quiet(datasets):
+    with _quiet(datasets), hub_access():
         try:
             loaded = datasets.load_from_disk(name) if saved else datasets.load_dataset(name)
         # The library raises whatever its many parts raise.
         except Exception as error:
             reason = " ".join(str(error).split())[:300] or type(error).__name__
+            reason = reason.replace(" (OfflineModeIsEnabled)", ", and no copy of it is cached")
             raise InputError(f"not a readable data set ({reason})", path=name) from error
     splits = dict(loaded) if isinstance(loaded, dict) else {"all": loaded}
     for name, split in splits.items():

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from shopsight.config import SmallPhotoConfig
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "MPO")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "MPO", "HEIF")
 KINDS = {
     "no-photo": "no photo named, or no such file",
     "not-a-photo": "not a photo, or an unsupported format",
@@ -31,6 +31,7 @@ KINDS = {
 }
 _ORIENTATION = 0x0112  # EXIF tag
 _TRANSPOSITIONS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # of Pillow, by EXIF orientation
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _MAX_KEPT_BYTES = 1 << 16  # of a small JPEG that is kept as it is; more is not its pixels
 
 
@@ -107,13 +108,13 @@ def _read(path: Path, config: SmallPhotoConfig) -> bytes:
         # Reading a pipe or a device could last for ever.
         if not path.is_file():
             state = "is not a file" if path.exists() else "does not exist"
-            raise PhotoError("no-photo", f"{path} {state}")
+            raise PhotoError("no-photo", f"'{path}' {state}")
         with open(path, "rb") as file:
             return file.read((config.max_mb << 20) + 1)
     # A name with a null byte is a ValueError.
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise PhotoError("no-photo", f"{path} cannot be read, {reason.lower()}") from error
+        raise PhotoError("no-photo", f"'{path}' cannot be read, {reason.lower()}") from error
 
 
 def _open(data: bytes, config: SmallPhotoConfig) -> Image:
@@ -124,6 +125,10 @@ def _open(data: bytes, config: SmallPhotoConfig) -> Image:
         raise PhotoError("too-large", f"the photo has more than {config.max_mb} MiB (--max-mb)")
     pillow = _pillow()
     pillow.init()
+    is_heic = data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS
+    if is_heic and not _opens_heic():
+        advice = "export it as JPEG, or pip install pillow-heif"
+        raise PhotoError("not-a-photo", f"a HEIC photo, as iPhones take them; {advice}")
     try:
         formats = [name for name in FORMATS if name in pillow.OPEN]
         image: Image = pillow.open(BytesIO(data), formats=formats)
@@ -138,6 +143,16 @@ def _open(data: bytes, config: SmallPhotoConfig) -> Image:
         limit = f"more than {config.max_megapixels} million (--max-megapixels)"
         raise PhotoError("too-large", f"the photo has {size}, {limit}")
     return image
+
+
+def _opens_heic() -> bool:
+    """Whether Pillow opens HEIC photos, for which ``pillow-heif`` must be installed."""
+    try:
+        import pillow_heif
+    except ImportError:
+        return False
+    pillow_heif.register_heif_opener()
+    return True
 
 
 def _shrink(image: Image, data: bytes, config: SmallPhotoConfig) -> SmallPhoto:

@@ -56,13 +56,11 @@ class Table(Protocol):
         path: the file or data set, as messages name it.
         folder: base of relative paths in the table.
         names: the columns.
-        typed: whether values have types; otherwise all values are text.
     """
 
     path: str
     folder: Path
     names: tuple[str, ...]
-    typed: bool
 
     def __len__(self) -> int:
         """Number of rows, invalid ones included."""
@@ -95,7 +93,6 @@ def open_file(path: Path) -> Table:
 class _LineTable:
     """A file of lines; one pass finds where rows begin, later reads start at any of them."""
 
-    typed = False
     names: tuple[str, ...]
 
     def __init__(self, path: Path) -> None:
@@ -303,8 +300,6 @@ class DelimitedText(_LineTable):
 class JsonLines(_LineTable):
     """One JSON object per line; the columns are the keys of all rows."""
 
-    typed = True
-
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self._keys: dict[str, None] = {}
@@ -345,8 +340,6 @@ def _reject_constant(name: str) -> None:
 
 class ParquetTable:
     """A Parquet file. Raises InputError if it is broken."""
-
-    typed = True
 
     def __init__(self, path: Path) -> None:
         self.path, self.folder = str(path), path.parent

@@ -24,7 +24,6 @@ from shopsight.errors import DataError, OutputError, UsageError
 from shopsight.formats.atomic import make_folder, write_errors, write_json
 from shopsight.formats.manifest import ManifestFormat
 from shopsight.formats.outputs import check_output_folder
-from shopsight.models.registry import load_installed
 from shopsight.text.vocabulary import Vocabulary
 
 RUN_FILE = "run.json"
@@ -89,7 +88,6 @@ class RunFolder:
     @cached_property
     def recipe(self) -> Recipe:
         """The recipe of the run, without models that are not registered in this process."""
-        load_installed()
         values = dict(self.manifest["recipe"])
         registered = EXTRA_MODELS.keys() & values.get("models", {}).keys()
         values["models"] = {name: values["models"][name] for name in sorted(registered)}

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from shopsight.config import LEARNED, WordVectorsConfig
 from shopsight.errors import DataError, UsageError
+from shopsight.formats.hub import hub_access
 from shopsight.text.vocabulary import Vocabulary, load_vocabulary
 
 
@@ -155,7 +156,8 @@ def _load_published(source: str) -> Any:
     if source.startswith((".", "/", "~")) and not Path(source).is_dir():
         raise DataError(f"{source}: no such folder to load word vectors from")
     try:
-        return AutoModel.from_pretrained(source, dtype=torch.float32)
+        with hub_access():
+            return AutoModel.from_pretrained(source, dtype=torch.float32)
     except (OSError, ValueError, SafetensorError) as error:
         reason = str(error).strip().split("\n")[0]
         raise DataError(

@@ -110,13 +110,21 @@ class AppendableFiles:
 class Journal(Generic[State]):
     """State and append-only files of a preparation in a folder; use `open_journal`.
 
-    The state is restored if its fingerprint matches, and the files are truncated to its lengths.
+    The state is restored if its fingerprint matches and it ``is_current``, and the files are
+    truncated to its lengths.
     """
 
-    def __init__(self, folder: Path, state_type: type[State], fingerprint: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        state_type: type[State],
+        fingerprint: str,
+        is_current: Callable[[State], bool] = lambda _: True,
+    ) -> None:
         self.folder = folder
         self._path = folder / _JOURNAL
-        self.state = self._restore(state_type, fingerprint)
+        state = self._restore(state_type, fingerprint)
+        self.state = state if is_current(state) else state_type(fingerprint)
         if not self.state.lengths:  # new, or left by a run with other inputs or settings
             for name in (DATA, SPOOL, EXTRACTOR):
                 shutil.rmtree(folder / name, ignore_errors=True)
@@ -183,13 +191,15 @@ def open_journal(
     fingerprint: str,
     *,
     resume: bool = True,
+    is_current: Callable[[State], bool] = lambda _: True,
     is_final: Callable[[ShopsightError], bool] | None = None,
 ) -> Iterator[Journal[State]]:
     """The journal of ``OUT.partial``, locked by this process.
 
     When the block raises, the folder is kept for the next run, except for input errors if nothing
-    was saved yet or if ``is_final`` says that the same call can never succeed. Without ``resume``
-    the work starts over, and nothing is kept after an error.
+    was saved yet or if ``is_final`` says that the same call can never succeed. Without ``resume``,
+    or if the saved state is not ``is_current``, the work starts over; without ``resume``, nothing
+    is kept after an error.
 
     Raises:
         OutputError: another process is preparing the same folder.
@@ -198,7 +208,7 @@ def open_journal(
     with folder_lock(partial):
         if not resume:
             (partial / _JOURNAL).unlink(missing_ok=True)
-        journal = Journal(partial, state_type, fingerprint)
+        journal = Journal(partial, state_type, fingerprint, is_current)
         try:
             yield journal
         except BaseException as error:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from shopsight.data.dataset import PREPARED, SHARD
 from shopsight.errors import DataError, OutputError
@@ -45,11 +47,11 @@ def is_prepared(
     kind: ManifestFormat = PREPARED,
     *,
     force: bool = False,
-    is_stream: bool = False,
+    changed: Callable[[dict[str, Any]], str] = lambda _: "",
 ) -> bool:
     """Whether the complete folder of this call is already at ``out``; see `check_output_dir`.
 
-    With ``is_stream`` (standard input) it never counts as the same: the content is unknown.
+    ``changed`` tells from the manifest what may have changed, although the fingerprint is equal.
 
     Raises:
         OutputError: ``out`` is damaged, was made from something else, or must not be replaced.
@@ -65,8 +67,8 @@ def is_prepared(
         raise OutputError(f"{reason}; replace it with --force") from error
     if manifest.get("fingerprint") != fingerprint:
         reason = "was prepared from other files or with other settings"
-    elif is_stream:
-        reason = "exists, and standard input may differ from what it was made from"
+    elif what := changed(manifest):
+        reason = f"exists, and {what}"
     else:
         log.warning("%s is already prepared from these files; nothing was done", out)
         remove_abandoned(out)

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from shopsight.errors import DataError, UsageError
+from shopsight.formats.hub import hub_access
 from shopsight.regions.backbone import Backbone
 
 # ImageNet statistics, for models without a preprocessor configuration.
@@ -115,7 +116,7 @@ def open_model(kind: str, source: str) -> Any:
     if source.startswith((".", "/", "~")) and not path.is_dir():
         raise DataError(f"{source}: no such model folder")
     try:
-        with _quiet():
+        with _quiet(), hub_access():
             name = str(path) if source[0] == "~" else source
             model = loader.from_pretrained(name, dtype=torch.float32)
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
@@ -138,8 +139,10 @@ def read_preprocessing(source: str, model: Any, side: int = 0) -> Preprocessing:
     Raises:
         UsageError: neither the model nor ``side`` gives a size.
     """
+    mixin = _transformers(source).ImageProcessingMixin
     try:
-        settings, _ = _transformers(source).ImageProcessingMixin.get_image_processor_dict(source)
+        with hub_access():
+            settings, _ = mixin.get_image_processor_dict(source)
     except (OSError, ValueError):
         settings = {}
     own = _longest(settings.get("size")) or _longest(getattr(model.config, "image_size", None))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import re
 from collections.abc import Sequence
+from datetime import date
 from functools import cached_property
 from typing import Any
 
@@ -14,9 +17,12 @@ import pyarrow.compute as pc
 from shopsight.errors import unknown_name
 from shopsight.search.conditions import Condition, Filters, values_of
 from shopsight.search.errors import FilterError
-from shopsight.search.filters import FILTERS, as_text
+from shopsight.search.filters import FILTERS, MilvusValue, as_text
 from shopsight.search.results import Facet, Value
 from shopsight.types import BoolArray, IntArray
+
+_EXAMPLES = 1_000  # values among which an example is sought
+_NUMBER = re.compile(r"[\d.,+-]+")
 
 
 class FieldTable:
@@ -97,7 +103,7 @@ class FieldTable:
             raise FilterError(str(unknown_name("field", name[:100], self.names)))
         return self._columns[name]
 
-    def milvus_values(self, name: str, rows: IntArray) -> list[str | float | bool | None]:
+    def milvus_values(self, name: str, rows: IntArray) -> list[MilvusValue]:
         """A field of products (n,) as Milvus compares it."""
         column = self._columns[name]
         values = column.stored.take(pa.array(rows)).to_pylist()
@@ -106,10 +112,9 @@ class FieldTable:
     def _parse(self, name: str, values: str | Sequence[str]) -> Condition:
         # A field may itself begin with a minus sign.
         negated = name.startswith("-") and name not in self._columns
-        field = name.removeprefix("-") if negated else name
-        kind = self.column(field).kind
-        filters = tuple(kind.parse(field, text) for text in values_of(name, values))
-        return Condition(field, filters, negated)
+        column = self.column(name.removeprefix("-") if negated else name)
+        filters = tuple(column.kind.parse(column, text) for text in values_of(name, values))
+        return Condition(column.name, filters, negated)
 
 
 class FieldColumn:
@@ -124,15 +129,27 @@ class FieldColumn:
         """See `Filter.decode`."""
         return self.kind.decode(self.stored)
 
+    @property
+    def example(self) -> str:
+        """A value as text; of a text, rather one that is no number."""
+        values = (value for value in self.stored if value.is_valid)
+        plain = (_plain(value.as_py()) for value in itertools.islice(values, _EXAMPLES))
+        texts = [", ".join(v) if isinstance(v, list) else str(v) for v in plain if v is not None]
+        return next((text for text in texts if not _NUMBER.fullmatch(text)), (*texts, "")[0])
+
 
 def _plain(value: Any) -> Value:
     """A value as JSON can hold it; NaN and infinities become None.
 
-    >>> _plain(float("nan")), _plain([1, 2])
-    (None, '[1, 2]')
+    >>> _plain(float("nan")), _plain(["a", "b"]), _plain({"a": 1})
+    (None, ['a', 'b'], "{'a': 1}")
     """
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return value
     if value is None or isinstance(value, bool | int | str):
         return value
     return str(value)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from shopsight.config import IndexConfig
 from shopsight.data.dataset import PreparedData
@@ -168,32 +167,20 @@ def _add(folder: Path, data: PreparedData, *, replace: bool, progress: Progress)
     with folder_lock(folder):
         snapshot = Snapshot.current(folder)
         generation = snapshot.generation
-        source = feature_source(folder, generation.files)
-        check_features(data, generation.feature_width, source, folder)
-        _check_fields(snapshot, data)
+        features = feature_source(folder, generation.files)
+        check_features(data, generation.feature_width, features, folder)
+        source = from_data(folder, generation, data, snapshot.fields.table.schema)
         rows = snapshot.rows_of(data.products)
         if not replace and (rows >= 0).any():
             duplicate = data.products[int(np.argmax(rows >= 0))]
             raise UsageError(
                 f"{folder}: product '{duplicate}' already exists; use `shopsight index update`"
             )
-        segment = write_segment(folder, generation, from_data(folder, generation, data), progress)
+        segment = write_segment(folder, generation, source, progress)
         segments, files = mark_removed(folder, snapshot, rows[rows >= 0])
         new_files = [segment.name, *files]
         generation = publish(folder, generation, [*segments, segment], new_files, progress)
         return compact_if_needed(folder, generation, progress)
-
-
-def _check_fields(snapshot: Snapshot, data: PreparedData) -> None:
-    if data.fields is None:
-        return
-    schemas = [snapshot.fields.table.schema, data.fields.schema]
-    try:
-        pa.unify_schemas(schemas, promote_options="permissive")
-    except (pa.ArrowTypeError, pa.ArrowInvalid) as error:
-        reason = str(error).split(". ")[0].replace("\n", " ")
-        message = f"{data.path}: field types are incompatible with the index ({reason})"
-        raise DataError(message) from error
 
 
 def _copy_extractor(data: PreparedData, folder: Path) -> list[str]:

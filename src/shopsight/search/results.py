@@ -9,7 +9,7 @@ from typing import Any
 from shopsight.tables import plain
 from shopsight.types import Box
 
-Value = str | float | int | bool | None
+Value = str | float | int | bool | list[str] | None
 """A field's value."""
 
 
@@ -73,17 +73,17 @@ class Facet(_Plain):
     """A field that filters accept.
 
     Attributes:
-        kind: "choice" (one of ``values``), "text" (any text), "number" (a number or a range) or
-            "flag" (true or false).
+        kind: "choice" (one of ``values``), "text" (any text), "number" or "date" (one or a range),
+            or "flag" (true or false).
         values: of a choice or flag: number of products by value, the most frequent first.
-        low, high: of a number: the smallest and the largest value.
+        low, high: the smallest and the largest number; the first and the last day, as ISO text.
     """
 
     name: str
     kind: str
     values: Mapping[str, int] = field(default_factory=dict)
-    low: float | None = None
-    high: float | None = None
+    low: float | str | None = None
+    high: float | str | None = None
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from shopsight.formats.atomic import sync_folder
 from shopsight.formats.checksums import fingerprint
 from shopsight.models.base import Encodings
 from shopsight.models.registry import retrieval_model
+from shopsight.search.conform import conformed_fields
 from shopsight.search.encoders import SearchModels
 from shopsight.search.manifest import MODELS, Generation, SegmentInfo, pending, segment_name
 from shopsight.search.retrievers.base import Vectors
@@ -50,8 +51,14 @@ class SegmentSource:
     queries: Vectors | None
 
 
-def from_data(folder: Path, generation: Generation, data: PreparedData) -> SegmentSource:
-    """The products of a prepared folder, encoded by the index's own models."""
+def from_data(
+    folder: Path, generation: Generation, data: PreparedData, schema: pa.Schema | None = None
+) -> SegmentSource:
+    """The products of a prepared folder, encoded by the index's own models.
+
+    Their fields take the types of ``schema``. Raises DataError for a cell that does not fit.
+    """
+    fields = data.fields if schema is None else conformed_fields(data, schema)
     models = SearchModels(folder / MODELS, list(generation.models))
 
     def read(rows: IntArray) -> Batch:
@@ -62,7 +69,7 @@ def from_data(folder: Path, generation: Generation, data: PreparedData) -> Segme
     ids, photos = data.products, data.photos
     jpegs = None if photos is None else (photos.jpeg(row) for row in range(len(ids)))
     content = data.manifest["files"]
-    return SegmentSource("encode", content, ids, read, data.fields, jpegs, models.sample_vectors())
+    return SegmentSource("encode", content, ids, read, fields, jpegs, models.sample_vectors())
 
 
 def from_snapshot(snapshot: Snapshot) -> SegmentSource:

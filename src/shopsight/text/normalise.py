@@ -12,9 +12,14 @@ _HYPHENS = "\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u207b\u208b\u2212\u301c\u
 _APOSTROPHES = "`\u00b4\u02b9\u02bb\u02bc\u02bd\u2018\u2019\u201a\u201b\u2032\u2035"
 _QUOTES = "\u00ab\u00bb\u02ba\u201c\u201d\u201e\u201f\u2033\u2036\u275d\u275e\u301d\u301e\u301f"
 _UNIFIED = str.maketrans(
-    dict.fromkeys(_HYPHENS, "-") | dict.fromkeys(_APOSTROPHES, "'") | dict.fromkeys(_QUOTES, '"')
+    dict.fromkeys(_HYPHENS, "-")
+    | dict.fromkeys(_APOSTROPHES, "'")
+    | dict.fromkeys(_QUOTES, '"')
+    | {"\u2044": "/"}  # of fractions
 )
 _DROPPED = frozenset({"Cc", "Cf", "Co", "Cs"})
+_TRADEMARKS = str.maketrans(dict.fromkeys("\u2122\u00ae\u00a9\u2120\u2117", " "))
+_SYMBOLS = frozenset({"So", "No"})
 _REPLACEMENT = "\ufffd"
 _KEPT_S = ("ss", "us", "is")
 _ES = ("sses", "xes", "ches", "shes", "zes")
@@ -26,10 +31,11 @@ def normalise(text: str) -> str:
 
     Unicode NFKC and case folding; control and format characters, lone surrogates and the
     replacement character are dropped; dashes and quotes of every kind become ``-``, ``'`` and
-    ``"``; white space of every kind becomes one space between words.
+    ``"``; white space of every kind becomes one space between words. Trademark signs are dropped,
+    and other symbols, such as fractions and emoji, are words of their own.
 
-    >>> normalise("  Women’s\tＴ－Shirt – APPLIQUÉS\r\n")
-    "women's t-shirt - appliqués"
+    >>> normalise("  Women’s\tＴ－Shirt – APPLIQUÉS\r\n"), normalise("Nike™ size 7½")
+    ("women's t-shirt - appliqués", 'nike size 7 1/2')
     """
     folded = _fold(text)
     # Folding can create what an earlier step removes, so it is repeated to its fixed point.
@@ -79,13 +85,19 @@ def _fold(text: str) -> str:
     # Nearly all queries, and several times faster than the general way.
     if text.isascii() and text.isprintable():
         return " ".join(text.replace("`", "'").lower().split())
-    kept = "".join(
-        ch
-        for ch in " ".join(text.translate(_UNIFIED).split())
-        if ch != _REPLACEMENT and unicodedata.category(ch) not in _DROPPED
-    )
+    # Before NFKC, which would join "Nike™" to "niketm" and "7½" to "71/2".
+    text = text.translate(_UNIFIED).translate(_TRADEMARKS)
+    kept = "".join(map(_kept, " ".join(text.split())))
     composed = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", kept).casefold())
     return " ".join(composed.translate(_UNIFIED).split())
+
+
+def _kept(ch: str) -> str:
+    category = unicodedata.category(ch)
+    if category in _DROPPED or ch == _REPLACEMENT:
+        return ""
+    is_raised = unicodedata.decomposition(ch).startswith(("<super>", "<sub>"))  # of m²
+    return f" {ch} " if category in _SYMBOLS and not is_raised else ch
 
 
 def _bare(piece: str) -> str:

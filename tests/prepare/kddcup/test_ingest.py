@@ -146,6 +146,27 @@ def test_gzip_and_flat_folders_and_single_files_give_the_same_store(raw, tmp_pat
     assert plain.manifest["files"] == zipped.manifest["files"] == single.manifest["files"]
 
 
+def test_a_single_file_has_the_split_that_is_named(raw, tmp_path):
+    plain = prepare_kddcup(raw, tmp_path / "plain", SINGLE, splits=("train",))
+    sample = tmp_path / "elsewhere" / "clicks sample.txt"
+    sample.parent.mkdir()
+    sample.write_bytes((raw / "train" / "train.tsv").read_bytes())
+    labels = raw / "multimodal_labels.txt"
+    data = prepare_kddcup(sample, tmp_path / "data", SINGLE, splits=("train",), labels=labels)
+    assert data.manifest["files"] == plain.manifest["files"]
+    for splits in (("train", "valid"), ("a/b",), ("..",)):
+        with pytest.raises(UsageError, match="is a single split: name it with --splits NAME"):
+            prepare_kddcup(sample, tmp_path / "other", SINGLE, splits=splits)
+
+
+def test_a_single_file_of_an_unknown_split_is_noted(raw, tmp_path):
+    sample = raw / "train" / "train.sample.tsv"
+    (raw / "train" / "train.tsv").rename(sample)
+    data = prepare_kddcup(sample, tmp_path / "data", SINGLE)
+    note = "'train.sample' is not the train split: its rows are candidates (--splits NAME names"
+    assert any(warning.startswith(note) for warning in data.manifest["warnings"])
+
+
 def test_standard_input_is_a_source(raw, tmp_path, monkeypatch):
     plain = prepare_kddcup(raw, tmp_path / "plain", SINGLE, splits=("train",))
     content = (raw / "train" / "train.tsv").read_bytes()

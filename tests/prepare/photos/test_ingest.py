@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import os
 import random
@@ -69,7 +71,8 @@ class Steps:
 def prepared(table: Path, out: Path, **options: Any) -> PreparedData:
     config = options.pop("settings", settings())
     source = options.pop("region_source", means())
-    queries = QueryInputs.read(options.pop("clicks", None), options.pop("pools", ()))
+    files = options.pop("clicks", None), options.pop("pools", ())
+    queries = QueryInputs.read(*files, config.photos.on_error)
     return prepare_photos(table, out, source, config, queries=queries, **options)
 
 
@@ -233,18 +236,21 @@ def test_invalid_photos_raise_or_are_skipped_with_their_id(table, tmp_path, kind
     entry = data.manifest["skipped"]["table"][kind]
     assert entry["count"] == 1
     assert entry["first"].startswith("shop.csv, line ")
-    notes = (data.path / "skipped.tsv").read_text().split("\t")
-    assert notes[:3] == ["18", "00017", kind]
+    header, notes = (data.path / "skipped.tsv").read_text().splitlines()
+    assert header.split("\t") == ["row", "id", "kind", "reason"]
+    assert notes.split("\t")[:3] == ["18", "00017", kind]
 
 
 def test_resumes_after_a_photo_is_repaired(table, tmp_path, monkeypatch):
     whole = prepared(table, tmp_path / "whole")
-    good = (table.parent / "photos" / "00080.jpg").read_bytes()
+    path = table.parent / "photos" / "00080.jpg"
+    good, time = path.read_bytes(), path.stat().st_mtime_ns
     damage(table.parent, 80, b"")
     monkeypatch.setattr(Journal, "checkpoint", Journal.save)
     with pytest.raises(InputError, match="00080"):
         prepared(table, tmp_path / "data")
-    (table.parent / "photos" / "00080.jpg").write_bytes(good)
+    path.write_bytes(good)
+    os.utime(path, ns=(time, time))
     steps = Steps()
     data = prepared(table, tmp_path / "data", progress=steps)
     assert steps.seen[0] == ("reading", 80)
@@ -259,13 +265,133 @@ def test_invalid_rows_are_skipped_by_kind(tmp_path):
         file.write(",x1,no photo,1,true,1,\n")
         file.write("too,few\n")
         file.write("http://shop/a.jpg,x2,address,1,true,1,\n")
-    with pytest.raises(InputError, match="column sku: product '00001': duplicate product id"):
+    sentence = "column sku: product '00001': duplicate product id; --on-error skip keeps the first"
+    with pytest.raises(InputError, match=sentence):
         prepared(table, tmp_path / "data")
     data = prepared(table, tmp_path / "data", settings=replace(settings(), photos=SKIP))
     counts = {kind: entry["count"] for kind, entry in data.manifest["skipped"]["table"].items()}
     assert counts == {"repeated": 1, "id": 1, "no-photo": 2, "row": 1}
-    assert len((data.path / "skipped.tsv").read_text().splitlines()) == 5
+    rows = [line.split("\t") for line in (data.path / "skipped.tsv").read_text().splitlines()]
+    assert [(row[1], row[2]) for row in rows[1:]] == [
+        *(("00001", "repeated"), ("", "id"), ("x1", "no-photo"), ("", "row"), ("x2", "no-photo"))
+    ]
     assert len(data.store) == 90
+
+
+def test_replaced_photos_count_as_other_files(table, tmp_path):
+    data = prepared(table, tmp_path / "data")
+    before = tree(data.path)
+    photo = table.parent / "photos" / "00007.jpg"
+    content, time = photo.read_bytes(), photo.stat().st_mtime_ns
+    photo.write_bytes((table.parent / "photos" / "00008.jpg").read_bytes())
+    with pytest.raises(OutputError, match="photos have changed since it was made; choose another"):
+        prepared(table, tmp_path / "data")
+    assert tree(data.path) == before
+    forced = prepared(table, tmp_path / "data", force=True)
+    assert forced.photos.jpeg(7) == photo.read_bytes() != content
+    photo.write_bytes(content)
+    os.utime(photo, ns=(time, time))
+    assert tree(prepared(table, tmp_path / "data", force=True).path) == before
+
+
+def test_photos_that_are_replaced_while_a_run_is_interrupted_start_it_over(
+    table, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(Journal, "checkpoint", Journal.save)
+
+    def interrupt(stage, done, total):
+        if stage == "reading" and done >= 40:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepared(table, tmp_path / "data", progress=interrupt)
+    damage(table.parent, 70, SHOP[69].jpeg)  # not read yet
+    steps = Steps()
+    with pytest.raises(KeyboardInterrupt):
+        prepared(table, tmp_path / "data", progress=lambda *at: (steps(*at), interrupt(*at)))
+    assert steps.seen[0][1] >= 40
+    damage(table.parent, 20, SHOP[69].jpeg)
+    steps = Steps()
+    data = prepared(table, tmp_path / "data", progress=steps)
+    assert steps.seen[0] == ("reading", 0)
+    assert data.photos.jpeg(20) == SHOP[69].jpeg
+
+
+def test_fields_have_types_that_data_json_describes(tmp_path):
+    table = write_csv(tmp_path / "shop", SHOP[:40])
+    rows = list(csv.reader(io.StringIO(table.read_text())))
+    rows[0] += ["cost", "size", "added", "tags"]
+    for i, row in enumerate(rows[1:]):
+        row += [f"€ {i},50", "M" if i == 3 else str(36 + i), f"2024-06-{i % 30 + 1:02}"]
+        row += [f"['a', 'n{i}']"]
+    with open(table, "w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    data = prepared(table, tmp_path / "data")
+    assert data.manifest["fields"] == {
+        "title": "text",
+        "price": "number",
+        "in_stock": "flag",
+        "stock": "number",
+        "note": "text",
+        "cost": "number, with its currency in cost_currency",
+        "size": "text, number but for 1 cell that is text: 'M', line 7",
+        "added": "date",
+        "tags": "list",
+    }
+    record = {name: data.fields[name][1].as_py() for name in data.fields.column_names}
+    assert (record["cost"], record["cost_currency"]) == (1.5, "€")
+    assert (record["size"], record["tags"]) == ("37", ["a", "n1"])
+
+
+def test_an_imagefolder_needs_no_ids(tmp_path):
+    folder = write_imagefolder(tmp_path / "folder", SHOP)
+    with open(folder / "metadata.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    lines = ["file_name,text", *(f"{row['file_name']},{row['title']}" for row in rows)]
+    (folder / "metadata.csv").write_text("\n".join(lines))
+    data = prepared(folder, tmp_path / "data")
+    assert data.products == [f"{item.id}.jpg" for item in SHOP]
+
+
+def test_invalid_rows_of_the_click_log_are_counted(table, tmp_path):
+    log = tmp_path / "log.csv"
+    rows = [f"some {item.colour} {item.kind},{item.id}.0,1" for item in SHOP]
+    log.write_text("\n".join(["query,id,clicks", ",00001,1", *rows, "shoe,00002,many"]))
+    with pytest.raises(InputError, match=r"log\.csv, line 2, column query: empty query"):
+        prepared(table, tmp_path / "data", clicks=log)
+    data = prepared(table, tmp_path / "data", clicks=log, settings=replace(settings(), photos=SKIP))
+    note = (
+        "2 invalid rows of the click log left out; the first: log.csv, line 2, column query: empty"
+    )
+    assert any(warning.startswith(note) for warning in data.manifest["warnings"])
+    assert data.manifest["query_source"]["from"] == "log"
+
+
+def test_ids_that_differ_by_a_decimal_point_are_the_same(tmp_path):
+    shop = SHOP[10:]
+    table = write_csv(tmp_path / "shop", shop)
+    text = table.read_text()
+    for item in shop:
+        text = text.replace(f",{item.id},", f",{item.number}.0,", 1)
+    table.write_text(text)
+    log = tmp_path / "log.csv"
+    rows = [f"some {item.colour} {item.kind},{item.number},1" for item in shop]
+    log.write_text("\n".join(["query,id,clicks", *rows]))
+    data = prepared(table, tmp_path / "data", clicks=log)
+    assert data.products[0] == "10.0"
+    assert not any("left out" in warning for warning in data.manifest["warnings"])
+    pairs = {(query, product) for query, product in zip(*vars(data.pairs()).values(), strict=True)}
+    assert len(pairs) > 20
+
+
+def test_a_click_log_of_another_shop_raises_before_any_work(table, tmp_path):
+    log = tmp_path / "log.csv"
+    log.write_text("query,id\nshoe,1\n")
+    steps = Steps()
+    sentence = r"none of its products is in the table \(it has '1', the table '00001', which differ"
+    with pytest.raises(InputError, match=sentence):
+        prepared(table, tmp_path / "data", clicks=log, progress=steps)
+    assert steps.seen == []
 
 
 def test_no_valid_row_raises(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from shopsight.config import PhotoColumnsConfig, QueryGenerationConfig
 from shopsight.errors import UsageError
-from shopsight.formats.click_logs import Click
+from shopsight.formats.click_logs import Click, ClickPairs
 from shopsight.metrics.evaluate import bootstrap_interval
 from shopsight.prepare.photos.candidate_pools import build_pools
 from shopsight.prepare.photos.given_pools import QueryInputs
@@ -55,7 +56,8 @@ def shop(
     rows: Any, config: QueryGenerationConfig | None = None, seed: int = 0, **options: Any
 ) -> QueriesAndSplits:
     photos = options.pop("photos", [b""] * len(rows.ids))
-    inputs = QueryInputs(options.pop("clicks", None))
+    clicks = options.pop("clicks", None)
+    inputs = QueryInputs(None if clicks is None else ClickPairs(Path("log.csv"), clicks))
     columns = PhotoColumnsConfig(**options)
     settings = PhotosSettings(columns=columns, queries=config or QueryGenerationConfig(), seed=seed)
     return make_queries_and_splits(rows, photos, settings, inputs)
@@ -165,9 +167,27 @@ def test_results_depend_on_the_seed_alone():
 
 def test_a_click_log_of_other_products_is_an_error():
     rows = catalogue(20)
-    rows.ids = [f"{i}.0" for i in range(1, 21)]
-    with pytest.raises(UsageError, match=r"the log has '7', the products '7.0', which differ only"):
+    rows.ids = [f"{i:03}" for i in range(1, 21)]
+    with pytest.raises(UsageError, match=r"the log has '7', the products '007', which differ only"):
         shop(rows, clicks=[Click("red", "7", 1), Click("red", "x", 2)])
+
+
+def test_ids_of_a_log_may_differ_by_a_decimal_point():
+    rows = catalogue(20)
+    rows.ids = ["7.0", "8", "9", "9.0", *map(str, range(10, 26))]
+    result = shop(
+        rows,
+        clicks=[Click(f"red {i} {p}", p, 1) for i in range(9) for p in ("7", "8.0", "9", "9.0")],
+    )
+    assert not any("left out" in warning for warning in result.warnings)
+    (train,) = (split for split in result.rows if split.name == "train")
+    texts = train.texts.to_pylist()
+    pairs = {
+        (texts[query].split()[-1], rows.ids[product])
+        for query, product in zip(train.queries, train.products, strict=True)
+    }
+    assert pairs <= {("7", "7.0"), ("8.0", "8"), ("9", "9"), ("9.0", "9.0")}
+    assert len(pairs) >= 2
 
 
 def test_a_click_log():

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from shopsight.config import KddcupConfig
+from shopsight.data.split_names import SPLIT_ORDER
 from shopsight.formats.qrels import read_qrels
 from shopsight.prepare.journal import PrepareState
 from shopsight.prepare.kddcup.parser import read_labels
@@ -72,6 +73,9 @@ def finish(
         raise state.no_valid_row(folder.splits[0].path, line=1)
     remove_leftovers(data, state.lengths)
     warnings = _raw_warnings(state, inputs.labels)
+    if len(folder.splits) == 1 and (name := folder.splits[0].name) not in SPLIT_ORDER:
+        advice = "--splits NAME names the split of a single file"
+        warnings.append(f"'{name}' is not the train split: its rows are candidates ({advice})")
     ids = pa.array(_load(spool, "product_ids")).cast(pa.string())
     # Products are numbered in order of appearance, so a split's products are one range.
     ends = np.array(list(state.products.values()))

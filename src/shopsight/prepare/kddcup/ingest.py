@@ -54,7 +54,7 @@ def prepare_kddcup(
     folder = find_raw(raw, splits, Path(labels) if labels else None)
     settings = (f"{key}={value}" for key, value in asdict(replace(config, workers=0)).items())
     fingerprint = "; ".join([f"format={PREPARED.version}", *settings, folder.fingerprint()])
-    if is_prepared(out, raw, fingerprint, force=force, is_stream=folder.is_stream):
+    if is_prepared(out, raw, fingerprint, force=force, changed=folder.changed):
         return PreparedData.open(out)
     inputs = SmallInputs.read(folder, config)
     with open_journal(out, IngestState, fingerprint, is_final=_is_invalid_row) as journal:

@@ -50,6 +50,11 @@ class RawFolder:
         """Whether the rows come from standard input."""
         return any(split.is_stdin for split in self.splits)
 
+    def changed(self, _: object) -> str:
+        """What may have changed although the fingerprint is equal."""
+        reason = "standard input may differ from what it was made from"
+        return reason if self.is_stream else ""
+
     def fingerprint(self) -> str:
         """Changes with any of the files."""
         labels = fingerprint([self.labels.read_bytes()]) if self.labels else "none"
@@ -60,8 +65,8 @@ def find_raw(raw: Path, only: Sequence[str] = (), labels: Path | None = None) ->
     """Find the raw files in a folder, or take one file or standard input as a split.
 
     ``raw`` is a folder (with ``train/train.tsv`` and so on, gzipped or not, or the files directly
-    in it), a single ``.tsv`` or ``.tsv.gz`` file, or "-", whose split ``only`` names. The label
-    file is sought beside the splits unless ``labels`` names it.
+    in it), a single file, whose split ``only`` may name, or "-", whose split it must name. The
+    label file is sought beside the splits unless ``labels`` names it.
 
     Raises:
         InputError: no such folder, or no raw file in it.
@@ -70,12 +75,15 @@ def find_raw(raw: Path, only: Sequence[str] = (), labels: Path | None = None) ->
     only = tuple(dict.fromkeys(only))
     if labels and not labels.is_file():
         raise InputError("no such file", path=labels)
-    if str(raw) == STDIN:
-        if len(only) != 1 or not re.fullmatch(r"[\w-]+", only[0]):
-            raise UsageError("standard input is a single split: name it with --splits NAME")
-        return RawFolder((RawSplit(only[0], raw),), labels)
-    if not raw.exists():
+    is_stdin = str(raw) == STDIN
+    if not is_stdin and not raw.exists():
         raise InputError("no such file or folder", path=raw)
+    if is_stdin or (raw.is_file() and only):
+        what = "standard input" if is_stdin else str(raw)
+        if len(only) != 1 or not re.fullmatch(r"\w[\w.-]*", only[0]):
+            raise UsageError(f"{what} is a single split: name it with --splits NAME")
+        split = RawSplit(only[0], raw, None if is_stdin else _answers(raw, only[0]))
+        return RawFolder((split,), labels or (None if is_stdin else _labels_beside(raw)))
     by_name: dict[str, RawSplit] = {}
     for split in _candidates(raw):
         if split.name in by_name:
@@ -106,9 +114,13 @@ def _candidates(raw: Path) -> list[RawSplit]:
         is_named = bool(name) and path.name in (f"{name}.tsv", f"{name}.tsv.gz")
         is_placed = path.parent in (raw, raw.parent) or path.parent.name == name
         if is_named and is_placed and path.is_file():
-            answers = path.parent / f"{name}_answer.json"
-            splits.append(RawSplit(name, path, answers if answers.exists() else None))
+            splits.append(RawSplit(name, path, _answers(path, name)))
     return splits
+
+
+def _answers(path: Path, name: str) -> Path | None:
+    answers = path.parent / f"{name}_answer.json"
+    return answers if answers.exists() else None
 
 
 def _labels_beside(raw: Path) -> Path | None:

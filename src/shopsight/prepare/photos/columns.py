@@ -10,17 +10,24 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime
+import json
 import math
+import unicodedata
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from shopsight.config import PhotoColumnsConfig
 from shopsight.errors import InputError, UsageError, unknown_name
-from shopsight.formats.fields import match_column, parse_id, shortened
+from shopsight.formats.cells import parse_list
+from shopsight.formats.fields import match_column, normalised_name, parse_id, shortened
+from shopsight.formats.images import PhotoError
 from shopsight.formats.tables import Table, TableRow
+from shopsight.text.markup import plain_text
 
 COMMON_NAMES = {
     "id": (
@@ -43,7 +50,7 @@ _SPLIT_ALIASES = {
     "testb": "testB",
 }
 
-Field = str | int | float | bool | None
+Field = str | int | float | bool | list[str] | None
 
 
 @dataclass(frozen=True)
@@ -69,17 +76,18 @@ class PhotoColumns:
 class PhotoRow:
     """A product as described by its row.
 
-    ``image`` is a path or bytes, None if the cell is empty; ``regions`` are unchecked features,
-    boxes and labels, None without such columns.
+    ``image`` is a path or bytes, None if the cell is empty, or why it can be neither; ``regions``
+    are unchecked features, boxes and labels, None without such columns.
     """
 
     product_id: str
-    image: bytes | Path | None
+    image: bytes | Path | PhotoError | None
     text: str
     split: str
     queries: tuple[str, ...]
     fields: dict[str, Field]
     regions: tuple[Any, Any, Any] | None
+    place: str = ""
 
 
 def find_columns(
@@ -94,10 +102,15 @@ def find_columns(
     """
     text = tuple(_configured(table, name, "--text") for name in config.text)
     found = "" if text else _by_common_name(table, "text", needed=not config.queries)
-    columns = PhotoColumns(
-        id=_configured(table, config.id, "--id") or _by_common_name(table, "id"),
-        image=_configured(table, config.image, "--image")
-        or _by_common_name(table, "image", needed=not precomputed),
+    image = _configured(table, config.image, "--image")
+    image = image or _by_common_name(table, "image", needed=not precomputed)
+    # Imagefolders mostly have no other id than the name of the file.
+    is_named = normalised_name(image) == "file_name"
+    id_column = _configured(table, config.id, "--id")
+    id_column = id_column or _by_common_name(table, "id", needed=not is_named) or image
+    return PhotoColumns(
+        id=id_column,
+        image=image,
         text=text or tuple(filter(None, [found])),
         split=_configured(table, config.split_column, "--split-column"),
         queries=_configured(table, config.queries, "--queries"),
@@ -105,42 +118,47 @@ def find_columns(
         boxes=_configured(table, config.boxes, "--boxes") if precomputed else "",
         labels=config.labels if precomputed and config.labels in table.names else "",
     )
-    if columns.id == columns.image:
-        raise UsageError(f"{table.path}: --id and --image both name column '{columns.id}'")
-    return columns
 
 
 def read_row(row: TableRow, table: Table, columns: PhotoColumns) -> PhotoRow:
     """A row as a product.
 
     Raises:
-        InputError: an unreadable row, an invalid id, or a photo that is neither path nor bytes.
+        InputError: an unreadable row, or an invalid id.
     """
     if row.fault:
         raise row.fault
     values = row.values
     try:
-        product_id = _product_id(values.get(columns.id))
+        product_id = _product_id(values.get(columns.id), is_photo=columns.id == columns.image)
     except ValueError as error:
         raise row_error(str(error), row, table, columns.id) from error
-    try:
-        image = _image(values.get(columns.image), table.folder)
-    except ValueError as error:
-        reason = f"product '{product_id}': {error}"
-        raise row_error(reason, row, table, columns.image) from error
     regions = None
     if columns.features:
         features, boxes = values.get(columns.features), values.get(columns.boxes)
         regions = (features, boxes, values.get(columns.labels))
     return PhotoRow(
         product_id=product_id,
-        image=image,
+        image=_image(values.get(columns.image), table.folder),
         text=" ".join(filter(None, (_as_text(values.get(name)) for name in columns.text))),
         split=_as_text(values.get(columns.split)) if columns.split else "",
         queries=_queries(values.get(columns.queries)) if columns.queries else (),
-        fields={name: as_field(values.get(name)) for name in columns.fields(table.names)},
+        fields={
+            name: as_field(_as_text(value) if name in columns.text else value)
+            for name in columns.fields(table.names)
+            for value in [values.get(name)]
+        },
         regions=regions,
+        place=f"row {row.number}" if row.line is None else f"line {row.line}",
     )
+
+
+def row_id(row: TableRow, columns: PhotoColumns) -> str | None:
+    """The product id of a row; None if it has no valid one."""
+    try:
+        return _product_id(row.values.get(columns.id), is_photo=columns.id == columns.image)
+    except ValueError:
+        return None
 
 
 def row_error(reason: str, row: TableRow, table: Table, column: str) -> InputError:
@@ -160,15 +178,17 @@ def canonical_split(written: str) -> str:
 
 
 def as_field(value: Any) -> Field:
-    """A value as a string, number or boolean; None for anything else and for empty strings.
+    """A value as JSON and the typing rule take it: stripped text, numbers, flags, lists of texts.
 
-    >>> as_field(Decimal("2.50")), as_field(""), as_field([1, 2]), as_field(float("nan"))
-    (2.5, None, None, None)
+    None stands for empty cells and for what a field cannot hold.
+
+    >>> as_field(Decimal("2.50")), as_field(" a "), as_field([1, 2]), as_field(float("nan"))
+    (2.5, 'a', ['1', '2'], None)
     """
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, str):
-        return value or None
+        return value.strip() or None
     if isinstance(value, int):
         # Parquet has 64-bit integers; longer ones (barcodes) are kept as text.
         return value if abs(value) < 1 << 63 else str(value)
@@ -177,8 +197,11 @@ def as_field(value: Any) -> Field:
         return number if math.isfinite(number) else None
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
-    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
-        return ", ".join(value)
+    if isinstance(value, list):
+        items = [as_field(item) for item in value]
+        return [str(item) for item in items if item is not None] or None
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False, default=str)
     return None
 
 
@@ -200,50 +223,73 @@ def _by_common_name(table: Table, kind: str, *, needed: bool = True) -> str:
     return column
 
 
-def _product_id(value: Any) -> str:
-    # A column of whole numbers with missing values is read as floats.
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
+def _product_id(value: Any, *, is_photo: bool) -> str:
+    """The id in a cell, or the name of the photo in it."""
+    if is_photo and isinstance(value, dict):
+        value = value.get("path")
     if value is None:
         raise ValueError("empty product id")
-    text = parse_id(value, "product id")
-    if not text.isprintable() or text != text.strip():
-        raise ValueError(f"product id {shortened(text)} has control characters or outer spaces")
+    text = parse_id(value.strip() if isinstance(value, str) else value, "product id")
+    if not text.isprintable():
+        raise ValueError(f"product id {shortened(text)} has control characters")
     return text
 
 
-def _image(value: Any, folder: Path) -> bytes | Path | None:
+def _image(value: Any, folder: Path) -> bytes | Path | PhotoError | None:
     """Bytes, a path, or either from ``{bytes, path}`` (Hugging Face); None if empty."""
     if isinstance(value, dict):
         content = value.get("bytes")
         if isinstance(content, str):
             try:
                 content = base64.b64decode(content, validate=True)
-            except (binascii.Error, ValueError) as error:
-                raise ValueError("the photo's bytes are not base64") from error
+            except (binascii.Error, ValueError):
+                return PhotoError("no-photo", "the photo's bytes are not base64")
         value = content if content else value.get("path")
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
-    if value is None or value == "":
+    if value is None or (isinstance(value, str) and not value.strip()):
         return None
     if not isinstance(value, str):
-        raise ValueError(f"the photo is neither a path nor bytes but {shortened(value)}")
-    if "://" in value[:12]:
-        reason = f"{shortened(value)} is a URL, and photos are read from files"
-        raise ValueError(f"{reason}: download them first")
-    return folder / value
+        reason = f"the photo is neither a path nor bytes but {shortened(value)}"
+        return PhotoError("no-photo", reason)
+    written = value.strip().removeprefix("file://")
+    if "://" in written[:12]:
+        reason = f"{shortened(written)} is a URL, and photos are read from files"
+        return PhotoError("no-photo", f"{reason}: download them first")
+    return _existing(folder, written)
+
+
+def _existing(folder: Path, written: str) -> Path:
+    """The file that a path means, else the literal path.
+
+    Tables have paths with backslashes, ``%20``, and either Unicode spelling of accents.
+    """
+    spellings = [written, written.replace("\\", "/")]
+    spellings += [unquote(spelling) for spelling in spellings]
+    spellings += [unicodedata.normalize(form, s) for form in ("NFC", "NFD") for s in spellings]
+    for spelling in dict.fromkeys(spellings):
+        # Such as a name that is too long, which the reader of the photo explains.
+        with suppress(OSError, ValueError):
+            if (folder / spelling).exists():
+                return folder / spelling
+    return folder / written
 
 
 def _as_text(value: Any) -> str:
+    """Words of a cell: no markup, whole numbers without a decimal point."""
+    if isinstance(value, str):
+        value = parse_list(value) or plain_text(value)
     if isinstance(value, list):
-        return " ".join(_as_text(item) for item in value)
-    # NaN, the only value unequal to itself, marks an empty cell.
-    if isinstance(value, bool) or value is None or (isinstance(value, float) and value != value):
-        return ""
-    return value if isinstance(value, str) else str(value) if isinstance(value, int | float) else ""
+        return " ".join(filter(None, map(_as_text, value)))
+    if isinstance(value, float):
+        # NaN marks an empty cell, and a column of integers with empty cells has floats.
+        value = None if not math.isfinite(value) else int(value) if value.is_integer() else value
+    return "" if value is None or isinstance(value, bool | dict | bytes) else str(value)
 
 
 def _queries(value: Any) -> tuple[str, ...]:
-    queries = value if isinstance(value, list) else str(value or "").split("|")
-    texts = (" ".join(str(query).split()) for query in queries if query is not None)
-    return tuple(dict.fromkeys(text for text in texts if text))
+    """The queries of a cell: a list, a list as text, or texts between vertical bars."""
+    if isinstance(value, str):
+        value = parse_list(value) or value.split("|")
+    texts = map(_as_text, value if isinstance(value, list) else [value])
+    return tuple(dict.fromkeys(text for text in (" ".join(text.split()) for text in texts) if text))

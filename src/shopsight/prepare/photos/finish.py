@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from shopsight.data.photo_store import FIELDS, PHOTO_OFFSETS, PHOTOS
+from shopsight.data.photo_store import FIELDS, FIELDS_WRITTEN, PHOTO_OFFSETS, PHOTOS
 from shopsight.formats.atomic import write_npy
 from shopsight.prepare.journal import EXTRACTOR
 from shopsight.prepare.photos.queries_and_splits import QueriesAndSplits
 from shopsight.prepare.photos.splits import SPLITS
-from shopsight.prepare.photos.typed_fields import fields_table
+from shopsight.prepare.photos.typed_fields import typed_fields
 from shopsight.prepare.photos.writers import (
     KINDS,
     SKIPPED,
@@ -42,8 +42,7 @@ def finish(
 ) -> None:
     """Complete ``partial/data``.
 
-    ``info`` has the settings, the extractor, the ``field_names`` that are kept, and whether their
-    values are ``typed``.
+    ``info`` has the settings, the extractor, and the ``field_names`` that are kept.
     """
     data = partial / "data"
     remove_leftovers(data, state.lengths)
@@ -52,8 +51,10 @@ def finish(
     ids = pa.array(rows.ids, pa.string())
     counts = np.load(partial / "spool" / "region_counts.npy")
     write_products(data, ids, counts, queries.splits, list(SPLITS))
-    sizes = _write_photo_offsets(partial)
-    write_table(data / FIELDS, fields_table(rows.fields, info["field_names"], typed=info["typed"]))
+    photos = {**_write_photo_offsets(partial), "stamps": state.stamps}
+    fields = typed_fields(rows.fields, info["field_names"], rows.places)
+    write_table(data / FIELDS, fields.table)
+    write_table(data / FIELDS_WRITTEN, fields.written)
     if (partial / EXTRACTOR).is_dir():
         shutil.copytree(partial / EXTRACTOR, data / EXTRACTOR)
     warnings = list(queries.warnings)
@@ -61,8 +62,8 @@ def finish(
         data,
         state.counts(KINDS)
         | write_splits(data, queries.rows, ids, vocabulary, warnings)
-        | {"settings": info["settings"], "extractor": info["extractor"], "photos": sizes}
-        | {"query_source": queries.info, "warnings": warnings},
+        | {"settings": info["settings"], "extractor": info["extractor"], "photos": photos}
+        | {"query_source": queries.info, "fields": fields.report, "warnings": warnings},
         dict(enumerate(info["extractor"].get("label_names", ()))),
     )
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from shopsight.errors import InputError, UsageError
 from shopsight.formats.candidates import read_candidates
 from shopsight.formats.checksums import file_fingerprint
-from shopsight.formats.click_logs import Click, read_clicks
+from shopsight.formats.click_logs import ClickPairs, read_clicks
 from shopsight.formats.qrels import read_qrels
 from shopsight.prepare.photos.columns import canonical_split
 from shopsight.prepare.photos.splits import EVALUATION, SPLITS
@@ -64,14 +64,21 @@ class QueryInputs:
         fingerprint: of the files.
     """
 
-    clicks: list[Click] | None = None
+    clicks: ClickPairs | None = None
     pools: tuple[GivenPools, ...] = ()
     fingerprint: str = "clicks:none"
 
     @classmethod
-    def read(cls, clicks: Path | str | None, pools: Sequence[Path | str] = ()) -> QueryInputs:
-        """Read a click log and files of pools. Raises InputError for an invalid one."""
-        log = None if clicks is None else read_clicks(Path(clicks))
+    def read(
+        cls, clicks: Path | str | None, pools: Sequence[Path | str] = (), on_error: str = "stop"
+    ) -> QueryInputs:
+        """Read a click log and files of pools.
+
+        Raises:
+            InputError: an invalid one; with ``on_error`` "skip", not for single rows of the log.
+        """
+        skips = on_error == "skip"
+        log = None if clicks is None else read_clicks(Path(clicks), skip_invalid=skips)
         given = tuple(_read_pools(Path(path)) for path in pools)
         names = [entry.split for entry in given]
         if len(set(names)) < len(names):

@@ -8,7 +8,7 @@ The tables come last. Each step resumes where it was interrupted.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,12 +17,15 @@ from typing import Any
 from shopsight.data.dataset import PREPARED, PreparedData
 from shopsight.errors import InputError, UsageError
 from shopsight.formats.atomic import atomic_folder
+from shopsight.formats.cells import whole_id
+from shopsight.formats.click_logs import ClickPairs
 from shopsight.formats.dataset_tables import open_table
+from shopsight.formats.fields import unlike_ids
 from shopsight.formats.processes import process_pool
 from shopsight.formats.tables import Table
 from shopsight.prepare.journal import EXTRACTOR, SPOOL, Journal, open_journal
 from shopsight.prepare.output_dir import is_prepared, publish
-from shopsight.prepare.photos.columns import PhotoColumns, find_columns
+from shopsight.prepare.photos.columns import PhotoColumns, find_columns, row_id
 from shopsight.prepare.photos.extract_regions import (
     RegionSource,
     StoredPhotos,
@@ -30,7 +33,7 @@ from shopsight.prepare.photos.extract_regions import (
 )
 from shopsight.prepare.photos.finish import finish
 from shopsight.prepare.photos.given_pools import QueryInputs
-from shopsight.prepare.photos.photo_reader import PhotoReader, decode_photos
+from shopsight.prepare.photos.photo_reader import PhotoReader, decode_photos, photo_stamps
 from shopsight.prepare.photos.queries_and_splits import (
     QueriesAndSplits,
     read_queries_and_splits,
@@ -63,14 +66,19 @@ def prepare_photos(
     """
     inputs = PhotoInputs(str(table), settings or PhotosSettings(), region_source, queries)
     out = Path(out)
-    if is_prepared(out, inputs.path, inputs.fingerprint, force=force):
+    rows = len(inputs.table)
+
+    def changed(manifest: dict[str, Any]) -> str:
+        return inputs.changed_photos(0, rows, manifest["photos"]["stamps"])
+
+    if is_prepared(out, inputs.path, inputs.fingerprint, force=force, changed=changed):
         return PreparedData.open(out)
     with open_ingest(out, inputs, inputs.fingerprint, progress) as ingest:
-        ingest.read(0, len(inputs.table))
-        rows, splits = read_queries_and_splits(ingest.partial, inputs.settings, inputs.queries)
+        ingest.read(0, rows)
+        products, splits = read_queries_and_splits(ingest.partial, inputs.settings, inputs.queries)
         ingest.extract(splits)
         progress("finishing", 0, 0)
-        finish(ingest.partial, ingest.state, rows, splits, ingest.info(), inputs.vocabulary)
+        finish(ingest.partial, ingest.state, products, splits, ingest.info(), inputs.vocabulary)
         publish(out)
     return PreparedData.open(out)
 
@@ -97,11 +105,34 @@ class PhotoInputs:
         self.queries = queries or QueryInputs()
         if self.queries.pools and not settings.columns.split_column:
             raise UsageError("--pools needs --split-column, which tells the training products")
+        if self.queries.clicks:
+            ids = (row_id(row, self.columns) for row in self.table.rows())
+            check_log(self.queries.clicks, ids)
         self.table_fingerprint = (
             f"format={PREPARED.version}; table:{self.table.fingerprint()}; "
             f"{json.dumps(settings.as_dict())}; {json.dumps(region_source.settings)}"
         )
         self.fingerprint = f"{self.table_fingerprint}; {self.queries.fingerprint}"
+
+    def changed_photos(self, start: int, stop: int, stamps: int) -> str:
+        """A reason if a photo file of the rows has another size or time than before."""
+        # Without stamps, all photos are in the table itself.
+        if not stamps or photo_stamps(self.table, self.columns, start, stop) == stamps:
+            return ""
+        return "photos have changed since it was made"
+
+
+def check_log(log: ClickPairs, product_ids: Iterable[str | None]) -> None:
+    """Raise InputError unless a log and products have an id in common; None is an invalid id."""
+    clicked = {whole_id(click.product_id) for click in log.clicks}
+    seen: list[str] = []
+    for product_id in product_ids:
+        if product_id and whole_id(product_id) in clicked:
+            return
+        seen += [product_id] if product_id else []
+    own, other, alike = unlike_ids(seen, [click.product_id for click in log.clicks])
+    reason = "none of its products is in the table"
+    raise InputError(f"{reason} (it has {other!r}, the table {own!r}{alike})", path=log.path)
 
 
 class PhotoIngest:
@@ -166,7 +197,6 @@ class PhotoIngest:
             "settings": inputs.settings.as_dict(),
             "extractor": {**inputs.region_source.settings, "label_names": list(labels)},
             "field_names": inputs.columns.fields(inputs.table.names),
-            "typed": inputs.table.typed,
         }
 
     def _region_files(self, width: int) -> RegionFiles:
@@ -207,11 +237,15 @@ class PhotoIngest:
 
 @contextmanager
 def open_ingest(
-    out: Path, inputs: PhotoInputs, fingerprint: str, progress: Progress
+    out: Path, inputs: PhotoInputs, fingerprint: str, progress: Progress, start: int = 0
 ) -> Iterator[PhotoIngest]:
-    """The steps of a preparation in ``OUT.partial``, locked by this process."""
+    """The steps of a preparation from a row on in ``OUT.partial``, locked by this process."""
     make = inputs.region_source.make
     # Made before the folder is opened: if that fails, an earlier run's work is not lost.
     extractor: Any = make() if make else None
-    with open_journal(out, PhotosState, fingerprint) as journal:
+
+    def is_current(state: PhotosState) -> bool:
+        return not inputs.changed_photos(start, state.row, state.stamps)
+
+    with open_journal(out, PhotosState, fingerprint, is_current=is_current) as journal:
         yield PhotoIngest(journal, inputs, extractor, progress)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+
+import xxhash
 
 from shopsight.config import SmallPhotoConfig
 from shopsight.errors import InputError
@@ -16,9 +19,11 @@ from shopsight.prepare.photos.columns import PhotoColumns, PhotoRow, read_row, r
 from shopsight.prepare.photos.precomputed_regions import precomputed_regions
 from shopsight.prepare.photos.writers import TABLE, PhotosState, ProductFiles, RegionFiles
 
+STAMPS = 1 << 53
+"""The number of different stamps; JSON holds each exactly."""
 _BATCH = 16  # photos per task: the cost of a round trip is small beside decoding them
 
-PhotoSource = bytes | Path | None
+PhotoSource = bytes | Path | PhotoError | None
 Decoded = SmallPhoto | PhotoError | None
 
 
@@ -28,20 +33,45 @@ class _ParsedRow:
 
     row: TableRow
     product: PhotoRow | None
-    kind: str = ""
     error: InputError | None = None
+    stamp: int = 0  # of the photo's file
 
 
 def decode_photos(config: SmallPhotoConfig, batch: list[PhotoSource]) -> list[Decoded]:
     """Small photos, or the errors of invalid ones; None for None. Runs in worker processes."""
 
     def decode(source: PhotoSource) -> Decoded:
+        if source is None or isinstance(source, PhotoError):
+            return source
         try:
-            return None if source is None else small_photo(source, config)
+            return small_photo(source, config)
         except PhotoError as error:
             return error
 
     return [decode(source) for source in batch]
+
+
+def photo_stamps(table: Table, columns: PhotoColumns, start: int, stop: int) -> int:
+    """A number that changes with the size and time of every photo file of the rows.
+
+    It is a sum over rows, so that the numbers of shards add up to that of the table.
+    """
+    total = 0
+    for row in table.rows(start, stop):
+        with suppress(InputError):
+            total += _stamp(row, read_row(row, table, columns).image)
+    return total % STAMPS
+
+
+def _stamp(row: TableRow, image: PhotoSource) -> int:
+    """0 for a photo that is not a file of its own."""
+    if not isinstance(image, Path):
+        return 0
+    size = time = -1
+    with suppress(OSError, ValueError):
+        status = image.stat()
+        size, time = status.st_size, status.st_mtime_ns
+    return xxhash.xxh3_64_intdigest(f"{row.number}:{size}:{time}".encode()) % STAMPS
 
 
 class PhotoReader:
@@ -75,6 +105,7 @@ class PhotoReader:
             for parsed, photo in zip(batch, photos, strict=True):
                 self._store(parsed, photo)
                 self._state.row = parsed.row.number
+                self._state.stamps = (self._state.stamps + parsed.stamp) % STAMPS
             yield
 
     def _batches(
@@ -85,19 +116,21 @@ class PhotoReader:
 
     def _parse(self, row: TableRow) -> _ParsedRow:
         try:
-            return _ParsedRow(row, read_row(row, self._table, self._columns))
+            product = read_row(row, self._table, self._columns)
+            return _ParsedRow(row, product, stamp=_stamp(row, product.image))
         except InputError as error:
-            kinds = {self._columns.id: "id", self._columns.image: "no-photo"}
-            kind = "row" if row.fault else kinds.get(str(error.column), "row")
-            return _ParsedRow(row, None, kind, error)
+            return _ParsedRow(row, None, error)
 
     def _store(self, parsed: _ParsedRow, photo: Decoded) -> None:
         product = parsed.product
         if product is None:
             assert parsed.error is not None
-            self._reject(parsed.row, "", parsed.kind, parsed.error)
+            written = parsed.row.values.get(self._columns.id)
+            kind = "row" if parsed.row.fault else "id"
+            self._reject(parsed.row, "" if written is None else str(written), kind, parsed.error)
         elif product.product_id in self._products.ids:
-            self._reject_product(parsed.row, product, "repeated", "duplicate product id")
+            advice = "; --on-error skip keeps the first" if self._strict else ""
+            self._reject_product(parsed.row, product, "repeated", f"duplicate product id{advice}")
         elif isinstance(photo, PhotoError):
             self._reject_product(parsed.row, product, photo.kind, photo.reason)
         elif photo is None and self._needs_photo:

@@ -13,7 +13,8 @@ import xxhash
 
 from shopsight.data.split_names import TRAIN
 from shopsight.errors import UsageError, pluralise
-from shopsight.formats.click_logs import Click
+from shopsight.formats.cells import whole_id
+from shopsight.formats.click_logs import Click, ClickPairs
 from shopsight.formats.fields import unlike_ids
 from shopsight.prepare.photos.candidate_pools import Pool, build_pools
 from shopsight.prepare.photos.extract_regions import StoredPhotos
@@ -147,12 +148,13 @@ def _all_queries(
     rows: ProductRows,
     words: ProductWords,
     settings: PhotosSettings,
-    clicks: Sequence[Click] | None,
+    log: ClickPairs | None,
     warnings: list[str],
 ) -> tuple[list[ProductQuery], str]:
     """Every query with its products, and the origin: log, column or text."""
-    if clicks is not None:
-        return _from_log(rows, clicks, warnings), "log"
+    if log is not None:
+        warnings.extend(log.warnings)
+        return _from_log(rows, log.clicks, warnings), "log"
     if settings.columns.queries:
         return _grouped(enumerate(rows.queries)), "column"
     # Seeded by the product's id, so that its queries do not depend on its row.
@@ -175,11 +177,13 @@ def _all_queries(
 def _from_log(
     rows: ProductRows, clicks: Sequence[Click], warnings: list[str]
 ) -> list[ProductQuery]:
-    index = {product_id: i for i, product_id in enumerate(rows.ids)}
+    # Exact ids first: "7" and "7.0" may be two products.
+    index = {whole_id(product_id): i for i, product_id in enumerate(rows.ids)}
+    index |= {product_id: i for i, product_id in enumerate(rows.ids)}
     products: dict[str, list[tuple[int, int]]] = {}
     unknown: list[str] = []
     for click in clicks:
-        product = index.get(click.product_id)
+        product = index.get(click.product_id, index.get(whole_id(click.product_id)))
         if product is None:
             unknown.append(click.product_id)
         else:
@@ -192,7 +196,11 @@ def _from_log(
         pairs = pluralise(len(unknown), "pair")
         reason = f"no such product was prepared{spelling if alike else ''}"
         warnings.append(f"{pairs} of the click log left out: {reason}")
-    return [ProductQuery(text, [p for _, p in sorted(pairs)]) for text, pairs in products.items()]
+    # A log may spell one id in two ways.
+    return [
+        ProductQuery(text, list(dict.fromkeys(product for _, product in sorted(pairs))))
+        for text, pairs in products.items()
+    ]
 
 
 def _grouped(queries: Iterable[tuple[int, Sequence[str]]]) -> list[ProductQuery]:

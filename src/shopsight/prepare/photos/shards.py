@@ -26,11 +26,13 @@ from shopsight.prepare.photos.extract_regions import BATCH, RegionSource, Stored
 from shopsight.prepare.photos.finish import finish
 from shopsight.prepare.photos.given_pools import QueryInputs
 from shopsight.prepare.photos.ingest import PhotoInputs, open_ingest
+from shopsight.prepare.photos.photo_reader import STAMPS
 from shopsight.prepare.photos.queries_and_splits import read_queries_and_splits
 from shopsight.prepare.photos.settings import PhotosSettings
 from shopsight.prepare.photos.writers import (
     ROWS,
     SKIPPED,
+    SKIPPED_HEADER,
     TABLE,
     PhotosState,
     ProductFiles,
@@ -64,10 +66,14 @@ def prepare_shard(
     inputs = PhotoInputs(str(table), settings or PhotosSettings(), region_source)
     out, (number, count) = Path(out), shard
     fingerprint = f"{inputs.table_fingerprint}; shard:{number}/{count}"
-    if is_prepared(out, inputs.path, fingerprint, SHARD, force=force):
-        return SHARD.read(out)
     start, stop = (len(inputs.table) * part // count for part in (number - 1, number))
-    with open_ingest(out, inputs, fingerprint, progress) as ingest:
+
+    def changed(manifest: dict[str, Any]) -> str:
+        return inputs.changed_photos(start, stop, manifest["state"]["stamps"])
+
+    if is_prepared(out, inputs.path, fingerprint, SHARD, force=force, changed=changed):
+        return SHARD.read(out)
+    with open_ingest(out, inputs, fingerprint, progress, start) as ingest:
         ingest.read(start, stop)
         ingest.extract(None)
         progress("finishing", 0, 0)
@@ -120,7 +126,7 @@ def merge_shards(
         check_output_dir(out, part.folder)
     if has_content(out) and not force:
         raise OutputError(f"{out} exists; choose another --out, or replace it with --force")
-    query_inputs = QueryInputs.read(clicks)
+    query_inputs = QueryInputs.read(clicks, on_error=on_error)
     first = parts[0].manifest
     info = first["info"]
     settings = PhotosSettings.from_dict(info["settings"])
@@ -185,10 +191,14 @@ def _concatenate(
         if width != state.feature_width:
             raise DataError(f"{part.folder}: features of width {width}, not {state.feature_width}")
         _merge_labels(part_state, state)
+        state.stamps = (state.stamps + part_state.stamps) % STAMPS
         kept = _append_products(products, part, state, skip_duplicates=skip_duplicates)
         names = [state.label_names.index(name) for name in part_state.label_names]
         _append_regions(regions, RegionStore(part.folder / DATA), kept, np.array(names, np.int16))
-        products.skipped.extend((part.folder / SKIPPED).read_bytes())
+        skipped = (part.folder / SKIPPED).read_bytes()
+        products.skipped.extend(
+            skipped.removeprefix(SKIPPED_HEADER) if products.skipped.rows else skipped
+        )
         for kind, entry in part_state.skipped.get(TABLE, {}).items():
             state.skip(TABLE, kind, entry["first"], entry["count"])
     files.sync()

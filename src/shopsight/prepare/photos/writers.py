@@ -20,6 +20,7 @@ from shopsight.types import AnyArray, PhotoRegions
 
 ROWS = "spool/rows.jsonl"
 SKIPPED = "data/skipped.tsv"
+SKIPPED_HEADER = b"row\tid\tkind\treason\n"
 KINDS = {
     "row": "an unreadable row",
     "id": "a missing or invalid product id",
@@ -37,6 +38,7 @@ class PhotosState(PrepareState):
     """Progress of a preparation of photos."""
 
     row: int = 0  # rows of the table read so far
+    stamps: int = 0  # of the photo files read so far, see `photo_stamps`
     extracted: int = 0  # products whose regions are stored
     label_names: list[str] = field(default_factory=list)  # of the table, in the order of their ids
 
@@ -58,7 +60,7 @@ class ProductFiles:
     def append(self, row: PhotoRow, photo: images.SmallPhoto | None, size: tuple[int, int]) -> None:
         """Append a product; ``size`` is the height and width of the canvas of its boxes."""
         line: dict[str, Any] = {"id": row.product_id, "text": row.text, "split": row.split}
-        line |= {"queries": row.queries, "fields": row.fields}
+        line |= {"queries": row.queries, "fields": row.fields, "place": row.place}
         content = json.dumps(line, ensure_ascii=False).encode() + b"\n"
         jpeg = photo.jpeg if photo else b""
         self.append_stored(row.product_id, content, jpeg, np.array([size]))
@@ -73,6 +75,8 @@ class ProductFiles:
 
     def skip(self, row: int, product_id: str, kind: str, reason: str) -> None:
         """Record a skipped product in ``skipped.tsv``."""
+        if not self.skipped.rows:
+            self.skipped.extend(SKIPPED_HEADER)
         cells = (" ".join(str(cell).split()) for cell in (row, product_id, kind, reason))
         self.skipped.extend("\t".join(cells).encode() + b"\n")
 
@@ -119,6 +123,7 @@ class ProductRows:
         self.splits: list[str] = [row["split"] for row in rows]
         self.queries: list[list[str]] = [row["queries"] for row in rows]
         self.fields: list[dict[str, Any]] = [row["fields"] for row in rows]
+        self.places: list[str] = [row["place"] for row in rows]
 
     def __len__(self) -> int:
         return len(self.ids)

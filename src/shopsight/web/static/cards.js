@@ -19,6 +19,7 @@ export function humanize(name) {
 export function formatValue(name, value) {
   if (value == null || value === "") return "";
   if (typeof value === "boolean") return value ? "yes" : "no";
+  if (Array.isArray(value)) return value.join(", ");
   if (typeof value === "number") return (PRICE.test(name) ? priceFormat : numberFormat).format(value);
   return String(value);
 }

@@ -107,11 +107,14 @@ function bounds([value]) {
   return limit.includes("..") ? limit.split("..") : [limit, limit];
 }
 
+// Of numbers, or of days, whose bounds are texts.
 function range({ name, low, high }) {
-  const bound = (word, limit) => el("input", { type: "number", step: "any", inputmode: "decimal",
-    placeholder: Math.round(limit).toString(), "aria-label": `${humanize(name)}, ${word}` });
-  const from = bound("from", Math.floor(low));
-  const to = bound("to", Math.ceil(high));
+  const number = (limit) => ({ type: "number", step: "any", inputmode: "decimal", placeholder: limit.toString() });
+  const bound = (word, kind) => el("input", { ...kind, "aria-label": `${humanize(name)}, ${word}` });
+  const days = { type: "date", min: low, max: high };
+  const isDate = typeof low === "string";
+  const from = bound("from", isDate ? days : number(Math.floor(low)));
+  const to = bound("to", isDate ? days : number(Math.ceil(high)));
   const write = (chosen) => { [from.value, to.value] = bounds(chosen); };
   return { name, write, read: () => (from.value || to.value ? [`${from.value}..${to.value}`] : []),
     element: el("span", { class: "pill", role: "group", "aria-label": humanize(name) },
