@@ -122,7 +122,8 @@ class FakeShop:
         return self.products[product_id]
 
     def _search(self, query: str, options: SearchOptions, without: Collection[str] = ()) -> Results:
-        words = query.split()
+        searched = query.replace("drses", "dress") if options.correct else query
+        words = searched.split()
         known = {*KINDS, *COLOURS, *PATTERNS} | LEFT_OUT
         hits, every = [], []
         first = next(iter(self.products.values()))
@@ -147,7 +148,8 @@ class FakeShop:
         seconds = {"encode": 0.004, "retrieve": 0.001, "rerank": 0.03}
         facets = _facets(every, options.filters) if options.facets else ()
         page = tuple(hits[options.offset : options.depth])
-        return Results(query, page, unknown, seconds, len(hits), options.offset, facets)
+        results = Results(query, page, unknown, seconds, len(hits), options.offset, facets=facets)
+        return results if searched == query else replace(results, corrected=searched)
 
 
 def _facets(products: Collection[dict[str, Any]], filters: Any = ()) -> tuple[Facet, ...]:

@@ -406,6 +406,25 @@ def test_filters_of_an_address(browser: Any, address: str, device: str) -> None:
     visit.close()
 
 
+@pytest.mark.parametrize("device", ["desk", "phone"])
+def test_misspelt_words_are_corrected(browser: Any, address: str, device: str) -> None:
+    visit = Visit(browser, address, **(PHONE if device == "phone" else {}))
+    page = visit.open("?q=red+drses")
+    cards(page).first.wait_for()
+    line = page.locator("#corrected")
+    expect(line).to_have_text("Showing results for red dress. Search instead for red drses.")
+    assert titles(page)[0] == "Red dress"
+    line.get_by_role("link").click()
+    page.wait_for_url("**exact=1")
+    expect(line).to_be_hidden()
+    page.reload()
+    page.locator("#unknown b", has_text="drses").wait_for()
+    expect(line).to_be_hidden()
+    page.locator("#query").fill("red drses hat")
+    expect(line).to_contain_text("red dress hat")
+    visit.close()
+
+
 def test_counts_and_order_follow_the_query(visit: Visit) -> None:
     page = visit.open("?q=hat")
     cards(page).first.wait_for()

@@ -15,7 +15,7 @@ from shopsight.tables import Grid
 if TYPE_CHECKING:
     from shopsight.search.results import Explanation
 
-_OPTIONS = ("offset", "sort", "candidates", "rerank", "explain")
+_OPTIONS = ("offset", "sort", "candidates", "rerank", "explain", "correct")
 
 
 def run(command: str, argv: list[str]) -> None:  # noqa: ARG001
@@ -41,6 +41,8 @@ def run(command: str, argv: list[str]) -> None:  # noqa: ARG001
     )
     add("--filter", metavar="F", action="append", default=[], help=text)
     add("--no-rerank", action="store_false", dest="rerank", help="score by cosine only")
+    text = "search for the query as it is written"
+    add("--no-correct", action="store_false", dest="correct", help=text)
     add("--threads", type=int, default=1, help="CPU threads")
     add("--offset", type=int, default=0, help="number of products to skip")
     add("--sort", metavar="FIELD", default="", help="order by a field; -FIELD is descending")
@@ -79,6 +81,8 @@ def _search(args: Any) -> SearchResults:
 
 
 def _print_explanations(results: SearchResults, explained: bool) -> None:
+    if results.results.corrected:
+        print(f"Showing results for: {results.results.corrected} (--no-correct: as written)\n")
     if results.results.unknown_words and len(results):
         print(f"Not in any training query: {', '.join(results.results.unknown_words)}\n")
     for hit in results if explained else ():

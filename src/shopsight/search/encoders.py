@@ -129,6 +129,11 @@ class SearchModels:
             return not words(word)
         return self.known_words is None or self.known_words.issuperset(words(word))
 
+    def understands(self, query: str) -> bool:
+        """Test whether a query has a token that the models were trained on."""
+        unknown = {self.vocabulary.unk, self.vocabulary.pad}
+        return not unknown.issuperset(self.vocabulary.encode([_truncate(query)])[0])
+
     def knows_term(self, term: str) -> bool:
         """Test whether training queries hold a word, given in the singular."""
         return term in self._known_terms if self._known_terms is not None else self.knows(term)

@@ -9,7 +9,7 @@ so they count in full; the weight of all others is fitted on validation clicks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -69,9 +69,10 @@ class TermIndex:
             for i in positions
         ]  # fmt: skip
 
-    def terms(self) -> tuple[list[str], IntArray]:
-        """All terms, and the number of products that hold each."""
-        return [term.decode() for term in self._terms.tolist()], np.diff(self._starts)
+    def counts(self) -> Iterator[tuple[str, int]]:
+        """All terms, each with the number of products that hold it."""
+        terms = (term.decode() for term in self._terms.tolist())
+        return zip(terms, np.diff(self._starts).tolist(), strict=True)
 
 
 def write_terms(folder: Path, fields: pa.Table, names: Sequence[str]) -> None:

@@ -26,6 +26,7 @@ class SearchOptions:
         candidates: products to re-rank (default: the index's setting).
         rerank: if False, hits are ordered and scored by the first stage.
         explain: add an explanation to every hit.
+        correct: replace misspelt words.
         facets: count the matches by field value.
     """
 
@@ -36,6 +37,7 @@ class SearchOptions:
     candidates: int | None = None
     rerank: bool = True
     explain: bool = False
+    correct: bool = True
     facets: bool = False
 
     def __post_init__(self) -> None:

@@ -105,7 +105,9 @@ class PageRequest:
         met = self._met(near)
         total = len(self.snapshot) if met is None else int(met.sum())
         offset, facets = self.options.offset, self._facets(near)
-        return Results(query, hits, unknown_words, self.seconds, total, offset, facets)
+        return Results(
+            query, hits, unknown_words, self.seconds, total, offset=offset, facets=facets
+        )
 
     def _met(self, near: BoolArray | None) -> BoolArray | None:
         allowed = self.snapshot.allowed(self.conditions)

@@ -97,6 +97,7 @@ class Results(_Plain):
         seconds: by stage: "encode", "retrieve", "rerank", "explain"; those that ran.
         total: number of products that match the query and meet the filters.
         offset: number of better hits.
+        corrected: the query that was searched, if it differs because of misspelt words.
         facets: the fields with their counts among the matches, if requested.
     """
 
@@ -106,6 +107,7 @@ class Results(_Plain):
     seconds: Mapping[str, float] = field(default_factory=dict)
     total: int = 0
     offset: int = 0
+    corrected: str = ""
     facets: tuple[Facet, ...] = ()
 
 

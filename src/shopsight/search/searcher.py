@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from shopsight.errors import DataError
 from shopsight.models.base import Encodings
+from shopsight.search.correction import Corrector
 from shopsight.search.encoders import SearchModels
 from shopsight.search.explain import explain
 from shopsight.search.image_query import PhotoEncoder
@@ -29,6 +31,7 @@ from shopsight.search.snapshot import Snapshot, as_vectors
 from shopsight.types import BoolArray, IntArray
 
 _NONE = np.empty(0)
+_USES_OF_QUERY_WORDS = 10  # a word that shoppers used is likelier than a rare one of titles
 
 
 class Searcher:
@@ -47,6 +50,7 @@ class Searcher:
         self._models = SearchModels(folder / MODELS, snapshot.models)
         self._photos = PhotoEncoder(folder / EXTRACTOR, self._models)
         self._opening = threading.Lock()
+        self._corrector = (-1, Corrector({}))
 
     @classmethod
     def open(
@@ -68,8 +72,13 @@ class Searcher:
         """
         request = self._request(k, options)
         texts = [_sanitise(query) for query in queries]
-        found = iter(self._find([text for text in texts if text.strip()], request))
-        return [next(found) if text.strip() else _browse(text, request) for text in texts]
+        corrected = self._corrected(texts, request) if request.options.correct else texts
+        found = iter(self._find([text for text in corrected if text.strip()], request))
+        results = [next(found) if text.strip() else _browse(text, request) for text in corrected]
+        return [
+            result if result.query == text else replace(result, query=text, corrected=result.query)
+            for text, result in zip(texts, results, strict=True)
+        ]
 
     def similar(self, product_id: str, k: int = 10, **options: Any) -> Results:
         """Find products similar to a product of the index; scores are cosines.
@@ -155,6 +164,18 @@ class Searcher:
     def _request(self, k: int, options: dict[str, Any]) -> PageRequest:
         return PageRequest.of(self._current(), SearchOptions(k, **options), self._clock)
 
+    def _corrected(self, texts: Sequence[str], request: PageRequest) -> list[str]:
+        """The queries without misspelt words; a product id is never misspelt."""
+        snapshot = request.snapshot
+        if self._corrector[0] != snapshot.generation.number:
+            counts = dict.fromkeys(self._models.known_words or (), _USES_OF_QUERY_WORDS)
+            for term, products in snapshot.term_counts().items():
+                if products > 1 or term in counts:
+                    counts[term] = counts.get(term, 0) + products
+            self._corrector = (snapshot.generation.number, Corrector(counts))
+        corrector = self._corrector[1]
+        return [text if len(_exact(snapshot, text)) else corrector.correct(text) for text in texts]
+
     def _find(self, queries: Sequence[str], request: PageRequest) -> list[Results]:
         """Search with queries that are not blank."""
         if not queries:
@@ -171,6 +192,8 @@ class Searcher:
             texts = [snapshot.match_texts(query, self._models.knows_term) for query in queries]
             for query, mask, text in zip(queries, near, texts, strict=True):
                 if mask is not None:
+                    if not self._models.understands(query):
+                        mask[:] = False
                     mask[text.rows[text.whole]] = True
                     mask[_exact(snapshot, query)] = True
             if options.sort:
@@ -205,8 +228,8 @@ class Searcher:
         depth = max(options.depth, self._head(request) if options.rerank else 0)
         found = self._retriever.search(request.snapshot, batch, depth, request.conditions)
         cutoff = request.snapshot.generation.cutoff
-        for item, mask in zip(found, near, strict=True):
-            if mask is not None and cutoff is not None:
+        for query, item, mask in zip(batch.texts or (), found, near, strict=True):
+            if mask is not None and cutoff is not None and self._models.understands(query):
                 # An approximate index may look into fewer lists for the mask than with a filter.
                 mask[item.rows[item.scores >= cutoff]] = True
         name = request.snapshot.retrieval

@@ -170,6 +170,14 @@ class Snapshot:
                 mask[start + rows] = True
         return near & self.alive
 
+    def term_counts(self) -> dict[str, int]:
+        """The number of products whose texts hold each word; removed ones count."""
+        counts: dict[str, int] = {}
+        for segment in self.segments:
+            for term, products in segment.terms.counts() if segment.terms else ():
+                counts[term] = counts.get(term, 0) + products
+        return counts
+
     def match_texts(self, query: str, knows: Callable[[str], bool]) -> TextMatches:
         """The products whose texts hold words of a query."""
         starts = zip(self.bounds.tolist(), self.segments, strict=False)

@@ -83,6 +83,7 @@ class Batch(_Body):
     candidates: int | None = Field(None, ge=1, description="retrieved products to re-rank")
     rerank: bool = Field(True, description="re-rank; false is faster, less accurate")
     explain: bool = Field(False, description="add word and region weights to every hit")
+    correct: bool = Field(True, description="replace misspelt words")
     facets: bool = Field(True, description="count the matches by field value")
 
 

@@ -60,11 +60,14 @@ def search_router(service: SearchService) -> APIRouter:
             description="Retrieved products to re-rank; default: the index's setting."),
         rerank: bool = Query(True, description="Re-rank; false is faster, less accurate."),
         explain: bool = Query(False, description="Add word and region weights to every hit."),
+        correct: bool = Query(True, description="Replace misspelt words; see corrected."),
         log: bool = Query(True, description="Write the search to the query log; false for what"
                           " nobody settled on, such as the prefixes of a query being typed."),
     ) -> Response:  # fmt: skip
         """Rank products for a text query, or browse them."""
-        options = replace(page, sort=sort, candidates=candidates, rerank=rerank, explain=explain)
+        options = replace(
+            page, sort=sort, candidates=candidates, rerank=rerank, explain=explain, correct=correct
+        )
         return await service.search(q, options, log=log)
 
     @router.post("/search/batch", response_model=Answers, responses=problem_docs(408, 413, 415),
