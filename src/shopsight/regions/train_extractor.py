@@ -25,6 +25,7 @@ from shopsight.config import LearnConfig
 from shopsight.device import choose_device
 from shopsight.errors import UsageError
 from shopsight.regions.backbone import Backbone
+from shopsight.regions.detector import Detector
 from shopsight.regions.efficientnet import EfficientNetLite
 from shopsight.regions.hf_models import HFBackbone
 from shopsight.regions.letterbox import letterbox
@@ -76,7 +77,9 @@ def learn(
         for layer, model in zip(head.layers, models, strict=True):
             layer.load_state_dict(model.words.state_dict())
     backbones = [model.backbone for model in models]
-    return NetworkExtractor(LEARNED, backbones, config.regions, head=head)
+    regions = config.regions
+    detector = Detector.pretrained(regions.detector, regions) if regions.detector else None
+    return NetworkExtractor(LEARNED, backbones, regions, detector, head)
 
 
 class WordModel(nn.Module):
