@@ -205,7 +205,8 @@ def test_the_description_and_its_page(client: TestClient) -> None:
     described = {(m.upper(), path) for path, methods in paths.items() for m in methods}
     assert described == {
         ("GET", "/search"), ("POST", "/search/batch"), ("POST", "/search/photo"),
-        ("GET", "/products/{product_id}"), ("GET", "/ready"), ("GET", "/stats"),
+        ("GET", "/products/{product_id}"), ("PATCH", "/products/{product_id}"),
+        ("DELETE", "/products/{product_id}"), ("GET", "/ready"), ("GET", "/stats"),
         ("GET", "/products/{product_id}/photo"), ("GET", "/products/{product_id}/similar"),
         ("GET", "/facets"), ("GET", "/info"), ("GET", "/health"), ("GET", "/metrics"),
         ("POST", "/events"), ("POST", "/session"),

@@ -51,7 +51,7 @@ def test_schemathesis(description: schemathesis.BaseSchema, kind: str) -> None:
         _attack(result.ok(), schemathesis.GenerationMode(kind))
         for result in description.get_all_operations()
     ]
-    assert len(counts) == 14
+    assert len(counts) == 16
     assert sum(counts) >= 60
 
 

@@ -215,9 +215,23 @@ class Index:
     def update(self, data: Data, progress: Progress = no_progress) -> None:
         """Add the products of a prepared folder to an index, replacing those that exist.
 
-        The index may be searched meanwhile.
+        The index may be searched meanwhile. A table with product ids and fields, instead of a
+        prepared folder, changes these fields without reading photos; an empty cell empties one.
         """
-        _changes().update_products(self.path, as_data(data), progress)
+        if isinstance(data, str | Path) and Path(data).is_file():
+            self.update_fields(_field_changes(data), progress)
+        else:
+            _changes().update_products(self.path, as_data(data), progress)
+
+    def update_fields(
+        self, changes: Mapping[str, Mapping[str, Any]], progress: Progress = no_progress
+    ) -> None:
+        """Change fields of products without reading photos: new cells by product and field.
+
+        None empties a cell. All changes are made, or none. Raises UsageError for an unknown product
+        or field, or a value that is not of the field's type.
+        """
+        _changes().update_fields(self.path, changes, progress)
 
     def remove(self, product_ids: Sequence[str], progress: Progress = no_progress) -> None:
         """Remove products from an index, which may be searched meanwhile.
@@ -307,6 +321,32 @@ def _changes() -> ModuleType:
     from shopsight.search import index
 
     return index
+
+
+def _field_changes(path: str | Path) -> dict[str, dict[str, Any]]:
+    """New cells by product and field, from a table with a column of product ids."""
+    from shopsight.formats.dataset_tables import open_table
+    from shopsight.formats.fields import match_column, parse_id
+    from shopsight.prepare.photos.columns import COMMON_NAMES
+
+    table = open_table(str(path))
+    column = match_column(table.names, COMMON_NAMES["id"])
+    if not column:
+        names = ", ".join(table.names)
+        raise InputError(f"no column of product ids (product_id, id, sku...): {names}", path=path)
+    changes: dict[str, dict[str, Any]] = {}
+    for row in table.rows():
+        if row.fault is not None:
+            raise row.fault
+        try:
+            product = parse_id(row.values.get(column), "product id")
+        except ValueError as error:
+            raise InputError(str(error), path=path, line=row.line) from error
+        if product in changes:
+            raise InputError(f"duplicate product id '{product}'", path=path, line=row.line)
+        cells = {name: value for name, value in row.values.items() if name != column}
+        changes[product] = {name: None if value == "" else value for name, value in cells.items()}
+    return changes
 
 
 def _content(path: Path) -> bytes:

@@ -116,7 +116,7 @@ _SUBCOMMANDS = {
     "update": _Subcommand(
         "add the products of a prepared folder, replacing those that exist",
         Index.update,
-        ["INDEX DATA", "INDEX DATA --json"],
+        ["INDEX DATA", "INDEX prices.csv", "INDEX DATA --json"],
     ),
     "remove": _Subcommand(
         "remove products", Index.remove, ["INDEX 100000017 100000023", "INDEX --from ids.txt"]

@@ -17,5 +17,9 @@ class FilterError(UsageError):
     """A filter on an unknown field, or with an invalid value."""
 
 
+class ChangeError(UsageError):
+    """A change of an unknown field, or to a value that is not of its type."""
+
+
 class PhotoError(UsageError):
     """An unreadable query photo, or an index without a region extractor."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from shopsight.config import IndexConfig
 from shopsight.data.dataset import PreparedData
@@ -24,6 +25,7 @@ from shopsight.formats.checksums import check_contents, checksums
 from shopsight.formats.locks import folder_lock
 from shopsight.formats.outputs import check_space
 from shopsight.inference.run_folder import RunFolder
+from shopsight.search.conform import changed_fields
 from shopsight.search.encoders import SearchModels, copy_models, models_of
 from shopsight.search.errors import UnknownProductError
 from shopsight.search.fit import fit_cutoff, fit_weight
@@ -40,9 +42,9 @@ from shopsight.search.manifest import (
 from shopsight.search.publish import compact, compact_if_needed, mark_removed, publish
 from shopsight.search.retrievers.faiss import faiss_module
 from shopsight.search.segment import VECTORS, EncodingArray
-from shopsight.search.segment_sources import from_data, write_segment
+from shopsight.search.segment_sources import SegmentSource, from_data, from_snapshot, write_segment
 from shopsight.search.snapshot import Snapshot
-from shopsight.types import Progress, no_progress
+from shopsight.types import IntArray, Progress, no_progress
 
 
 def build_index(
@@ -100,6 +102,37 @@ def update_products(
 ) -> Generation:
     """Add a prepared folder's products to an index, or replace those that it already holds."""
     return _add(Path(path), data, replace=True, progress=progress)
+
+
+def update_fields(
+    path: str | Path,
+    changes: Mapping[str, Mapping[str, Any]],
+    progress: Progress = no_progress,
+) -> Generation:
+    """Change fields of products, by product and field, without reading photos; all or none.
+
+    The products are copied with their encodings into a new segment.
+
+    Raises:
+        UnknownProductError: the index does not hold a product.
+        ChangeError: an unknown field, or a value that is not of its type.
+    """
+    folder, product_ids = Path(path), list(changes)
+    read_generation(folder)
+    faiss_module()
+    with folder_lock(folder):
+        snapshot = Snapshot.current(folder)
+        rows = snapshot.rows_of(product_ids)
+        if (rows < 0).any():
+            raise UnknownProductError(product_ids[int(np.argmax(rows < 0))])
+        if not product_ids:
+            return snapshot.generation
+        table = snapshot.fields.table.take(pa.array(rows))
+        source = from_snapshot(
+            snapshot, rows, changed_fields(table, product_ids, changes),
+            {name: dict(cells) for name, cells in changes.items()},
+        )  # fmt: skip
+        return _replace(folder, snapshot, source, rows, progress)
 
 
 def remove_products(
@@ -176,11 +209,18 @@ def _add(folder: Path, data: PreparedData, *, replace: bool, progress: Progress)
             raise UsageError(
                 f"{folder}: product '{duplicate}' already exists; use `shopsight index update`"
             )
-        segment = write_segment(folder, generation, source, progress)
-        segments, files = mark_removed(folder, snapshot, rows[rows >= 0])
-        new_files = [segment.name, *files]
-        generation = publish(folder, generation, [*segments, segment], new_files, progress)
-        return compact_if_needed(folder, generation, progress)
+        return _replace(folder, snapshot, source, rows[rows >= 0], progress)
+
+
+def _replace(
+    folder: Path, snapshot: Snapshot, source: SegmentSource, rows: IntArray, progress: Progress
+) -> Generation:
+    """Add a segment and remove the rows (n,) that it replaces."""
+    segment = write_segment(folder, snapshot.generation, source, progress)
+    segments, files = mark_removed(folder, snapshot, rows)
+    new_files = [segment.name, *files]
+    generation = publish(folder, snapshot.generation, [*segments, segment], new_files, progress)
+    return compact_if_needed(folder, generation, progress)
 
 
 def _copy_extractor(data: PreparedData, folder: Path) -> list[str]:

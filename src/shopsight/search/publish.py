@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from shopsight.search.manifest import (
 from shopsight.search.segment_sources import from_snapshot, write_segment
 from shopsight.search.snapshot import Snapshot
 from shopsight.types import IntArray, Progress
+
+_SMALL = 10  # a segment with at most this part of the products is merged with other small ones
 
 
 def publish(
@@ -68,19 +70,38 @@ def mark_removed(
 
 def compact(folder: Path, progress: Progress) -> Generation:
     """Merge all segments into one without removed rows."""
-    snapshot = Snapshot.current(folder)
-    generation = snapshot.generation
-    if not generation.products:
-        return publish(folder, generation, [], [], progress)
-    segment = write_segment(folder, generation, from_snapshot(snapshot), progress)
-    return publish(folder, generation, [segment], [segment.name], progress)
+    return _merge(folder, progress, lambda _: True)
 
 
 def compact_if_needed(folder: Path, generation: Generation, progress: Progress) -> Generation:
-    """Compact an index with too many segments or removed products (see `IndexConfig`)."""
-    settings = generation.settings
-    rows = sum(segment.rows for segment in generation.segments)
-    removed = 1 - generation.products / rows if rows else 0.0
-    if len(generation.segments) > settings.compact_above or removed > settings.compact_fraction:
+    """Compact an index with too many segments or removed products (see `IndexConfig`).
+
+    Small segments are merged by themselves if there are any, so that a stream of small changes does
+    not rewrite a large index again and again.
+    """
+    settings, segments = generation.settings, generation.segments
+    rows = sum(segment.rows for segment in segments)
+    if rows and 1 - generation.products / rows > settings.compact_fraction:
         return compact(folder, progress)
-    return generation
+    if len(segments) <= settings.compact_above:
+        return generation
+    limit = generation.products / _SMALL
+    small = [segment for segment in segments if segment.rows - segment.removed <= limit]
+    return _merge(folder, progress, lambda segment: len(small) < 2 or segment in small)
+
+
+def _merge(folder: Path, progress: Progress, chosen: Callable[[SegmentInfo], bool]) -> Generation:
+    """Merge the chosen segments into one without removed rows."""
+    snapshot = Snapshot.current(folder)
+    generation, kept, rows = snapshot.generation, [], [np.empty(0, np.int64)]
+    for i, segment in enumerate(generation.segments):
+        start, stop = snapshot.bounds[i : i + 2].tolist()
+        if chosen(segment):
+            rows.append(np.flatnonzero(snapshot.alive[start:stop]) + start)
+        else:
+            kept.append(segment)
+    merged = np.concatenate(rows)
+    if not len(merged):
+        return publish(folder, generation, kept, [], progress)
+    segment = write_segment(folder, generation, from_snapshot(snapshot, merged), progress)
+    return publish(folder, generation, [*kept, segment], [segment.name], progress)

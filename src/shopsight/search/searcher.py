@@ -44,7 +44,7 @@ class Searcher:
     def __init__(
         self, folder: Path, snapshot: Snapshot, retriever: Retriever, clock: Clock
     ) -> None:
-        self._folder, self._snapshot, self._retriever = folder, snapshot, retriever
+        self.folder, self._snapshot, self._retriever = folder, snapshot, retriever
         self._clock = clock
         self._version = _version(folder)
         self._models = SearchModels(folder / MODELS, snapshot.models)
@@ -151,11 +151,11 @@ class Searcher:
 
     def _current(self) -> Snapshot:
         """The newest state."""
-        version = _version(self._folder)
+        version = _version(self.folder)
         # One thread opens a new state; the others keep searching the previous one meanwhile.
         if version != self._version and self._opening.acquire(blocking=False):
             try:
-                self._snapshot = Snapshot.current(self._folder, self._snapshot)
+                self._snapshot = Snapshot.current(self.folder, self._snapshot)
                 self._version = version
             finally:
                 self._opening.release()

@@ -72,26 +72,32 @@ def from_data(
     return SegmentSource("encode", content, ids, read, fields, jpegs, models.sample_vectors())
 
 
-def from_snapshot(snapshot: Snapshot) -> SegmentSource:
-    """The products of all segments without removed ones, at least one."""
-    alive = np.flatnonzero(snapshot.alive)
+def from_snapshot(
+    snapshot: Snapshot, rows: IntArray, fields: pa.Table | None = None, content: object = None
+) -> SegmentSource:
+    """Products (n,) of an index, at least one, as they are but for new ``fields`` (n rows).
+
+    ``content`` identifies the new fields.
+    """
     models = SearchModels(snapshot.folder / MODELS)
 
-    def read(rows: IntArray) -> Batch:
-        rows = alive[rows]
-        encodings = {name: snapshot.encodings(name, rows) for name in snapshot.models}
+    def read(part: IntArray) -> Batch:
+        chosen = rows[part]
+        encodings = {name: snapshot.encodings(name, chosen) for name in snapshot.models}
         if not snapshot.has_regions:
             return encodings, None
-        regions = snapshot.regions(rows)
+        regions = snapshot.regions(chosen)
         features, labels = regions.features.numpy(), np.zeros(len(regions.features), np.int16)
         batch = RegionBatch(features, regions.boxes.numpy(), labels, regions.lengths.numpy())
         return encodings, batch
 
-    content, table = {"rows": snapshot.generation.number}, snapshot.fields.table
-    fields = table.take(pa.array(alive)) if table.column_names else None
-    photos = (snapshot.photo(row) for row in alive.tolist()) if snapshot.has_photos else None
-    queries = models.sample_vectors()
-    return SegmentSource("compact", content, snapshot.ids(alive), read, fields, photos, queries)
+    table = snapshot.fields.table
+    if fields is None and table.column_names:
+        fields = table.take(pa.array(rows))
+    photos = (snapshot.photo(row) for row in rows.tolist()) if snapshot.has_photos else None
+    key = {"generation": snapshot.generation.number, "rows": rows.tolist(), "fields": content}
+    ids, queries = snapshot.ids(rows), models.sample_vectors()
+    return SegmentSource("copy", key, ids, read, fields, photos, queries)
 
 
 def write_segment(

@@ -14,14 +14,16 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from shopsight.errors import ShopsightError
-from shopsight.search.errors import FilterError, PhotoError, UnknownProductError
+from shopsight.search.errors import ChangeError, FilterError, PhotoError, UnknownProductError
 from shopsight.web.batching import ClosedError
 from shopsight.web.schemas import Problem
 
 _PROBLEMS = {
     400: "Invalid filter or photo.",
     401: "Missing or wrong token.",
+    403: "The server has no token, so it takes no changes.",
     404: "Unknown product, or a product without a photo.",
+    409: "The engine of this server is changed elsewhere.",
     408: "The body did not arrive in time.",
     413: "The body is too large.",
     415: "The content type is not the expected one.",
@@ -96,11 +98,11 @@ def add_exception_handlers(app: FastAPI) -> None:
         return problem(503, "the server is stopping", {"retry-after": "5"})
 
     async def user_error(_: Request, error: Exception) -> Response:
-        # The messages of these three contain no path of this machine. Any other ShopsightError
+        # The messages of these contain no path of this machine. Any other ShopsightError
         # may name index files, so it stays in the log and the client gets a plain 500.
         if isinstance(error, UnknownProductError):
             return problem(404, str(error))
-        if isinstance(error, FilterError | PhotoError):
+        if isinstance(error, FilterError | PhotoError | ChangeError):
             return problem(400, str(error))
         raise error
 

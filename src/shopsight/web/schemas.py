@@ -10,8 +10,19 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from shopsight.search.options import MAX_DEPTH
 from shopsight.search.results import Facet, Product, Results
 
-__all__ = ["Answer", "Answers", "Batch", "Event", "Facets", "Health", "Info", "Problem", "Product",
-           "Stats"]  # fmt: skip
+__all__ = [
+    "Answer",
+    "Answers",
+    "Batch",
+    "Change",
+    "Event",
+    "Facets",
+    "Health",
+    "Info",
+    "Problem",
+    "Product",
+    "Stats",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -85,6 +96,15 @@ class Batch(_Body):
     explain: bool = Field(False, description="add word and region weights to every hit")
     correct: bool = Field(True, description="replace misspelt words")
     facets: bool = Field(True, description="count the matches by field value")
+
+
+class Change(_Body):
+    """New values of a product's fields."""
+
+    fields: dict[str, str | int | float | bool | list[str] | None] = Field(
+        min_length=1, max_length=1000, description="values by field; null empties a field",
+        examples=[{"price": 19.95, "in_stock": False}],
+    )  # fmt: skip
 
 
 class Event(_Body):

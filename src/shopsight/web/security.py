@@ -75,6 +75,11 @@ class Token:
         self._secret = secret.encode() if secret is not None else None
 
     @property
+    def required(self) -> bool:
+        """Whether requests need it."""
+        return self._secret is not None
+
+    @property
     def cookie(self) -> str:
         """HMAC-SHA256 of a constant under the token: proves the token without containing it."""
         return hmac.new(self._secret or b"", b"shopsight page", hashlib.sha256).hexdigest()

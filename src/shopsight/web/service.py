@@ -12,10 +12,13 @@ from functools import partial
 from typing import Any, TypeVar
 
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 
 from shopsight.config import ServeConfig
+from shopsight.errors import OutputError
 from shopsight.search.options import SearchOptions
 from shopsight.search.results import Results
+from shopsight.search.retrievers.base import EMBEDDED
 from shopsight.search.searcher import Searcher
 from shopsight.web.batching import Batcher, ClosedError
 from shopsight.web.jsonlog import QueryLog
@@ -45,6 +48,7 @@ class SearchService:
         self._started, self._searches = time.monotonic(), 0
         self._vectors = ThreadPoolExecutor(2, "vectors")
         self._records = ThreadPoolExecutor(4, "records")
+        self._writer = ThreadPoolExecutor(1, "writer")
 
     @asynccontextmanager
     async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
@@ -55,7 +59,7 @@ class SearchService:
     def stop(self) -> None:
         """Reject new queries, answer the queued ones, and end the threads."""
         self._batcher.close()
-        for pool in (self._vectors, self._records):
+        for pool in (self._vectors, self._records, self._writer):
             pool.shutdown(cancel_futures=True)
 
     async def search(self, query: str, options: SearchOptions, *, log: bool) -> Json:
@@ -78,6 +82,23 @@ class SearchService:
         options = {name: getattr(page, name) for name in names}
         results = await self._run(self._vectors, partial(find, **options), item, page.k)
         return self._json(self._answer(results), results.seconds)
+
+    async def change(self, work: Callable[..., object], *arguments: Any) -> None:
+        """Change the index, one change after the other.
+
+        Raises:
+            HTTPException: 403 without a token, 409 with an engine of its own, 503 if another
+                process changes the index.
+        """
+        if not self.token.required:
+            raise HTTPException(403, "changes need a server that was started with --token-file")
+        if self.searcher.info()["engine"] != EMBEDDED:
+            raise HTTPException(409, "this engine is changed with `shopsight index load`")
+        try:
+            await self._run(self._writer, work, self.searcher.folder, *arguments)
+        except OutputError:
+            raise HTTPException(503, "the index is being changed; try again later",
+                                {"retry-after": "5"}) from None  # fmt: skip
 
     async def read(self, work: Callable[..., T], *arguments: Any) -> T:
         """Run a reading call of the searcher or the log."""
