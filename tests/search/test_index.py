@@ -228,7 +228,7 @@ def test_a_build_rejects_its_arguments(
     manifest = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps({**manifest, "feature_width": 99}))
     with pytest.raises(
-        DataError, match="feature dimension is 16, but the models of .* were trained with 99"
+        DataError, match=r"feature dimension is 16, but the models of .* were trained with 99"
     ):
         build_index(RunFolder.read(run), shop_data, tmp_path / "out")
     (run / "student" / "done.json").unlink()
