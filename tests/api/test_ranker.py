@@ -58,3 +58,35 @@ def test_report_and_repr(ranker: ss.Ranker) -> None:
     assert ranker.report.is_file()
     assert "dual" in repr(ranker)
     assert ranker.results is None
+
+
+def test_k_reciprocal_reranking(
+    ranker: ss.Ranker, small_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every query keeps its pool; with the run's own scores alone, also its order."""
+    from shopsight.cli.main import main
+
+    run = ranker.path / "runs" / "valid-dual.json"
+    options = ["--k-reciprocal", str(ranker.path), "--data", str(small_data)]
+    out = tmp_path / "out.json"
+    assert main(["rerank", str(run), *options, "--out", str(out)]) == 0
+    before, after = read_run(run).to_dict(), read_run(out).to_dict()
+    assert {q: sorted(row) for q, row in after.items()} == {q: sorted(before[q]) for q in before}
+    assert after != before
+    assert all(0 <= score <= 1 for row in after.values() for score in row.values())
+    assert main(["rerank", str(run), *options, "--own-weight", "1", "--out", str(out)]) == 0
+    again = read_run(out).to_dict()
+    assert [list(row) for row in again.values()] == [list(row) for row in before.values()]
+
+    capsys.readouterr()
+    for wrong, message in (
+        (["--exclusive", *options], "name one re-ranking method"),
+        (options[:2], "--k-reciprocal needs --data"),
+        ([*options, "--margin", "1"], "takes no --margin"),
+        ([*options, "--k1", "0"], "k1 must be at least 1"),
+    ):
+        assert main(["rerank", str(run), *wrong, "--out", str(out)]) == 2
+        assert message in capsys.readouterr().err
+    (tmp_path / "other.json").write_text('{"unknown": {"a": 1}}')
+    assert main(["rerank", str(tmp_path / "other.json"), *options, "--out", str(out)]) == 2
+    assert "no query 'unknown' of other" in capsys.readouterr().err

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from shopsight import types
 from shopsight.api.runs import (
     QrelsLike,
@@ -20,8 +22,14 @@ from shopsight.api.runs import (
     read_run,
 )
 from shopsight.api.settings import build_settings, settings_of, takes
-from shopsight.config import ClickLabelConfig, CompareConfig, EvaluateConfig, FusionConfig
-from shopsight.errors import InputError, UsageError, pluralise
+from shopsight.config import (
+    ClickLabelConfig,
+    CompareConfig,
+    EvaluateConfig,
+    FusionConfig,
+    KReciprocalConfig,
+)
+from shopsight.errors import DataError, InputError, UsageError, pluralise
 from shopsight.formats.atomic import write_json
 from shopsight.formats.outputs import check_output_file, check_suffix
 from shopsight.formats.submission import write_submission
@@ -41,6 +49,7 @@ from shopsight.metrics.significance import compare as compare_runs
 from shopsight.ranking.audit import Audit
 from shopsight.ranking.audit import audit as audit_pools
 from shopsight.ranking.fusion import fuse as fuse_runs
+from shopsight.ranking.k_reciprocal import rerank_k_reciprocal
 from shopsight.ranking.rerank import rerank_exclusive
 from shopsight.ranking.run import Aligned, align
 from shopsight.ranking.weights import fit_weights
@@ -226,21 +235,40 @@ def fuse(
     return FusedRun(run.pools, run.scores, run.name, fusion=fusion)
 
 
-def rerank(run: RunLike, exclusive: bool = True, margin: float | None = None) -> Run:
-    """Post-process a run as the competition allows: transductively.
+@takes(KReciprocalConfig)
+def rerank(
+    run: RunLike,
+    exclusive: bool = True,
+    margin: float | None = None,
+    k_reciprocal: str | Path | None = None,
+    data: str | Path | None = None,
+    **settings: Any,
+) -> Run:
+    """Post-process a run.
 
-    Keep each product for its best query only, and demote it below all kept ones in other queries.
-    It uses the candidate lists of other queries, which live search does not have.
+    With a trained run folder as k_reciprocal, raise the products whose nearest neighbours are those
+    of the query, inside the query's own pool. With exclusive, keep each product for its best query
+    only, as the competition allows, and demote it below all kept ones in other queries: that is
+    transductive, it uses the candidate lists of other queries, which live search does not have.
 
     Args:
-        exclusive: one query per product, the only method.
+        exclusive: one query per product; the method unless k_reciprocal is given.
         margin: keep a contested product only if its best query leads the second by more than this.
+        k_reciprocal: run folder whose dual encoder has the vectors of queries and products.
+        data: prepared folder with the queries and products of the run, for k_reciprocal.
+        settings: fields of `KReciprocalConfig`.
 
     Raises:
-        UsageError: ``exclusive`` is false; it is the only method.
+        UsageError: no method, or k_reciprocal without data.
+        DataError: data without a query or product of the run; a run folder without a dual encoder.
     """
+    (config,) = build_settings(settings, *settings_of(rerank))
+    if k_reciprocal is not None:
+        if data is None or margin is not None:
+            raise UsageError("--k-reciprocal needs --data and takes no --margin")
+        return Run.of(_k_reciprocal(as_run(run), k_reciprocal, data, config))
     if not exclusive:
-        raise UsageError("name the re-ranking method: --exclusive")
+        raise UsageError("name a re-ranking method: --exclusive, or --k-reciprocal RUNDIR")
     log.warning(
         "this re-ranking is transductive: it uses other queries' candidates, which live search"
         " does not have"
@@ -357,6 +385,25 @@ def _check_metrics(names: Sequence[str]) -> None:
     """Report an unknown metric before the files are read, which may take long."""
     for name in names:
         parse_metric(name)
+
+
+def _k_reciprocal(
+    run: types.Run, folder: str | Path, data: str | Path, config: KReciprocalConfig
+) -> types.Run:
+    # Torch is loaded for this method only.
+    from shopsight.api.data import as_data
+    from shopsight.api.ranker import open_ranker
+
+    prepared, ranker = as_data(data), open_ranker(folder)
+    tables = [prepared.queries(split) for split in prepared.splits]
+    texts = {q: text for t in tables for q, text in zip(t.ids, t.texts, strict=True)}
+    if unknown := [query for query in run.pools.query_ids if query not in texts]:
+        raise DataError(f"{data}: no query {unknown[0]!r} of {run.name}")
+    products, product_idx = np.unique(run.pools.product_ids.astype(str), return_inverse=True)
+    query_vectors = ranker.encode_queries([texts[query] for query in run.pools.query_ids])
+    product_vectors = ranker.encode_products(prepared, products.tolist())
+    vectors = query_vectors.astype(np.float64), product_vectors.astype(np.float64)
+    return rerank_k_reciprocal(run, *vectors, product_idx, config)
 
 
 def _prepared(pools: Any) -> PreparedData | None:

@@ -11,7 +11,7 @@ from shopsight.api.info import info
 from shopsight.api.runs import read_run
 from shopsight.cli.output import RUN_OUTPUT, check_run_output, print_json, print_result
 from shopsight.cli.parser import Parser, call
-from shopsight.errors import pluralise
+from shopsight.errors import UsageError, pluralise
 from shopsight.formats.atomic import atomic_write
 from shopsight.formats.outputs import check_output_file, check_suffix
 from shopsight.formats.runs import run_name
@@ -80,15 +80,21 @@ def _rerank(argv: list[str]) -> None:
     examples = [
         "rerank valid_imagebert.tsv --exclusive --out exclusive.json",
         "rerank valid_imagebert.tsv --exclusive --margin 0.92 --out exclusive.json",
+        "rerank valid.json --k-reciprocal runs/fashion --data data --out reranked.json",
     ]
     parser = Parser("rerank", rerank, examples)
-    parser.add_argument("--exclusive", action="store_true", help="one query per product (required)")
+    parser.add_argument("--exclusive", action="store_true", help="one query per product")
     parser.add_argument("--out", metavar="F", required=True, help=RUN_OUTPUT)
-    parser.add_parameters(rerank)
+    parser.add_parameters(rerank, k_reciprocal="RUNDIR", data="DATA")
     args = parser.read(argv)
     check_run_output(args.out, args.run)
+    if args.exclusive and args.k_reciprocal:
+        raise UsageError("name one re-ranking method: --exclusive, or --k-reciprocal RUNDIR")
     before = read_run(args.run)
     call(rerank, args, run=before).save(args.out)
+    if args.k_reciprocal:
+        print_json({"out": args.out}) if args.json else print(f"written: {args.out}")
+        return
     kept = int(exclusive(before, args.margin).sum())
     demoted = len(before.scores) - kept
     if args.json:

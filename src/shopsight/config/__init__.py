@@ -7,7 +7,12 @@ from shopsight.config.data import KddcupConfig, NegativesConfig, SyntheticShopCo
 from shopsight.config.distil import CandidatesConfig, StudentConfig
 from shopsight.config.dual import DualConfig
 from shopsight.config.encoder import LEARNED, EncoderConfig, FeaturesConfig, WordVectorsConfig
-from shopsight.config.evaluation import CompareConfig, EvaluateConfig, FusionConfig
+from shopsight.config.evaluation import (
+    CompareConfig,
+    EvaluateConfig,
+    FusionConfig,
+    KReciprocalConfig,
+)
 from shopsight.config.matching import (
     LabelMatchConfig,
     PhotoLabelConfig,
@@ -39,6 +44,7 @@ __all__ = [
     "FeaturesConfig",
     "FusionConfig",
     "IndexConfig",
+    "KReciprocalConfig",
     "KddcupConfig",
     "LabelMatchConfig",
     "LearnConfig",

@@ -86,3 +86,23 @@ class FusionConfig:
             raise UsageError(
                 f"--method rrf adds up places, not scores; leave out --normalise {self.normalise}"
             )
+
+
+@dataclass(frozen=True)
+class KReciprocalConfig:
+    """k-reciprocal re-ranking.
+
+    Args:
+        k1: nearest neighbours that may be reciprocal.
+        k2: nearest neighbours whose neighbourhoods are averaged.
+        own_weight: weight of the run's own scores, from 0 to 1.
+    """
+
+    k1: int = 20
+    k2: int = 6
+    own_weight: float = 0.3
+
+    def __post_init__(self) -> None:
+        check_ranges(self, k1=1, k2=1, own_weight=0)
+        if not self.own_weight <= 1:
+            raise UsageError(f"own_weight must be at most 1, not {self.own_weight}")
