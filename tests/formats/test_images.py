@@ -303,7 +303,7 @@ def test_heic_is_named_without_a_reader_of_it(monkeypatch, brand):
         small_photo(HEIC.replace(b"heic", brand, 1))
     assert raised.value.kind == "not-a-photo"
     assert str(raised.value) == (
-        "a HEIC photo, as iPhones take them; export it as JPEG, or pip install pillow-heif"
+        "a HEIC photo, as iPhones take them; export it as JPEG (or pip install pillow-heif)"
     )
 
 

@@ -57,7 +57,7 @@ TEXT, DAY = pa.string(), pa.date32()
         (["36", "37.5"], pa.int64(), [36.0, 37.5]),
         (["€ 9,95"], pa.float64(), [9.95]),
         (["yes", "no"], pa.bool_(), [True, False]),
-        (["2024-06-01"], pa.timestamp("s"), [datetime(2024, 6, 1)]),
+        (["2024-06-01"], pa.timestamp("ms"), [datetime(2024, 6, 1)]),
         (["2024-06-01"], DAY, [date(2024, 6, 1)]),
         (["red", "blue"], pa.list_(TEXT), [["red"], ["blue"]]),
         (["red"], pa.null(), ["red"]),

@@ -165,8 +165,8 @@ def _print_prepared(args: Any, data: PreparedData) -> None:
             f"  {split}: {counts['rows']:,} rows, {counts['queries']:,} queries, "
             f"{counts['products']:,} products"
         )
-    for name, description in manifest.get("fields", {}).items():
-        print(f"  field {name}: {description}")
+    for name, description in manifest.get("columns", {}).items():
+        print(f"  column {name}: {description}")
     for group, kinds in manifest["skipped"].items():
         for entry in kinds.values():
             print(f"  {group}: skipped {entry['count']:,}, {entry['meaning']}; the first is")

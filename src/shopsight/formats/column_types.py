@@ -120,7 +120,7 @@ def arrow_array(column: TypedColumn, *, with_times: bool = False) -> pa.Array:
         return pa.array([None if v is None else float(v) for v in column.values], pa.float64())
     if column.kind == "date" and (with_times or any(isinstance(v, datetime) for v in values)):
         times = [v and datetime.fromisoformat(v.isoformat()) for v in column.values]
-        return pa.array(times, pa.timestamp("s"))
+        return pa.array(times, pa.timestamp("ms"))  # Parquet has no seconds
     types = {"flag": pa.bool_(), "number": pa.int64(), "date": pa.date32()}
     types["list"] = pa.list_(pa.string())
     return pa.array(column.values, types.get(column.kind, pa.string()))

@@ -19,7 +19,7 @@ _MONTHS = (
 
 
 def parse_date(text: str, *, day_first: bool | None = None) -> date | datetime | None:
-    """A date, or a time in UTC if the text has one; None for anything else.
+    """A date, or a time in whole seconds (UTC, if it has a zone); None for anything else.
 
     ``day_first`` says what 05/06/2024 means; without it, such a date is read only if one of its
     numbers cannot be a month. In 05.06.2024 the day is first.
@@ -73,8 +73,7 @@ def parse_period(text: str) -> tuple[datetime, datetime] | None:
         if day is None:
             return None
         if isinstance(day, datetime):
-            start = day.replace(microsecond=0)
-            return start, start + timedelta(seconds=1)
+            return day, day + timedelta(seconds=1)
         start = datetime(day.year, day.month, day.day)
         return start, start + timedelta(days=1)
     except (ValueError, OverflowError):
@@ -91,5 +90,6 @@ def _month(name: str) -> int:
 def _with_time(day: date, time: str | None, zone: str | None) -> date | datetime:
     if time is None:
         return day
-    moment = datetime.fromisoformat(f"{day.isoformat()}T{time.replace(',', '.')[:15]}{zone or ''}")
+    # Fractions of a second tell nothing about products.
+    moment = datetime.fromisoformat(f"{day.isoformat()}T{time[:8]}{zone or ''}")
     return moment.astimezone(UTC).replace(tzinfo=None) if zone else moment

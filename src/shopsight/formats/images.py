@@ -127,7 +127,7 @@ def _open(data: bytes, config: SmallPhotoConfig) -> Image:
     pillow.init()
     is_heic = data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS
     if is_heic and not _opens_heic():
-        advice = "export it as JPEG, or pip install pillow-heif"
+        advice = "export it as JPEG (or pip install pillow-heif)"
         raise PhotoError("not-a-photo", f"a HEIC photo, as iPhones take them; {advice}")
     try:
         formats = [name for name in FORMATS if name in pillow.OPEN]

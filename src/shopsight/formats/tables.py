@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import re
+import unicodedata
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -210,7 +211,8 @@ class DelimitedText(_LineTable):
             names = self._cells(lines, file, line)
         self._start = start + sum(map(len, lines[1:])), line + len(lines)
         self.names = tuple(
-            " ".join(name.split()) or f"column {i}" for i, name in enumerate(names, 1)
+            unicodedata.normalize("NFC", " ".join(name.split())) or f"column {i}"
+            for i, name in enumerate(names, 1)
         )
         for i, name in enumerate(self.names):
             if name in self.names[:i]:

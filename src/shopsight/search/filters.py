@@ -208,7 +208,7 @@ class DateFilter(Filter):
     @classmethod
     def decode(cls, stored: pa.ChunkedArray) -> AnyArray:
         """(P,) float64 seconds, NaN where missing."""
-        seconds = stored.cast(pa.timestamp("s")).cast(pa.int64()).cast(pa.float64())
+        seconds = stored.cast(pa.timestamp("s"), safe=False).cast(pa.int64()).cast(pa.float64())
         return seconds.to_numpy()  # type: ignore[no-any-return]
 
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from dataclasses import replace
 from functools import cached_property
@@ -69,8 +70,8 @@ class PhotoEncoder:
         try:
             return images.read_photo(content, self._settings)
         except images.PhotoError as error:
-            # The remedy in parentheses is an option of `prepare photos`.
-            raise PhotoError(error.reason.partition(" (--")[0]) from error
+            # Remedies in parentheses are for those who prepare the photos.
+            raise PhotoError(re.sub(r" \((--|or pip ).*\)$", "", error.reason)) from error
 
     @cached_property
     def _settings(self) -> SmallPhotoConfig:

@@ -327,7 +327,9 @@ def test_fields_have_types_that_data_json_describes(tmp_path):
     with open(table, "w", newline="") as file:
         csv.writer(file).writerows(rows)
     data = prepared(table, tmp_path / "data")
-    assert data.manifest["fields"] == {
+    assert data.manifest["columns"] == {
+        "image": "photo",
+        "sku": "product id",
         "title": "text",
         "price": "number",
         "in_stock": "flag",

@@ -28,7 +28,7 @@ def fields_of(values):
         (
             ["2024-06-01 10:30", "2024-06-02"],
             [datetime.datetime(2024, 6, 1, 10, 30), datetime.datetime(2024, 6, 2)],
-            pa.timestamp("s"),
+            pa.timestamp("ms"),
         ),
     ],
 )

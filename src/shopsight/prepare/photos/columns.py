@@ -66,6 +66,12 @@ class PhotoColumns:
     boxes: str
     labels: str
 
+    def roles(self) -> dict[str, str]:
+        """What the columns that are no fields hold."""
+        columns = {self.image: "photo", self.id: "product id", self.features: "region features"}
+        columns |= {self.boxes: "region boxes", self.labels: "region labels"}
+        return {name: role for name, role in columns.items() if name}
+
     def fields(self, names: Sequence[str]) -> tuple[str, ...]:
         """The columns that are kept as fields of the products."""
         used = {self.id, self.image, self.features, self.boxes, self.labels}
@@ -207,6 +213,7 @@ def as_field(value: Any) -> Field:
 
 def _configured(table: Table, name: str, option: str) -> str:
     """The configured name, checked; empty if none is configured."""
+    name = unicodedata.normalize("NFC", name) if name not in table.names else name
     if name and name not in table.names:
         error = unknown_name(f"column of {option},", name, list(table.names))
         raise UsageError(f"{table.path}: {error}")

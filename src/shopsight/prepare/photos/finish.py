@@ -42,7 +42,8 @@ def finish(
 ) -> None:
     """Complete ``partial/data``.
 
-    ``info`` has the settings, the extractor, and the ``field_names`` that are kept.
+    ``info`` has the settings, the extractor, the ``field_names`` that are kept, and the ``roles``
+    of the other columns.
     """
     data = partial / "data"
     remove_leftovers(data, state.lengths)
@@ -63,7 +64,8 @@ def finish(
         state.counts(KINDS)
         | write_splits(data, queries.rows, ids, vocabulary, warnings)
         | {"settings": info["settings"], "extractor": info["extractor"], "photos": photos}
-        | {"query_source": queries.info, "fields": fields.report, "warnings": warnings},
+        | {"columns": info["roles"] | fields.report}
+        | {"query_source": queries.info, "warnings": warnings},
         dict(enumerate(info["extractor"].get("label_names", ()))),
     )
 

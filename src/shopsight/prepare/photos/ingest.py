@@ -196,6 +196,7 @@ class PhotoIngest:
         return {
             "settings": inputs.settings.as_dict(),
             "extractor": {**inputs.region_source.settings, "label_names": list(labels)},
+            "roles": inputs.columns.roles(),
             "field_names": inputs.columns.fields(inputs.table.names),
         }
 
