@@ -312,5 +312,5 @@ def test_heic_is_read_with_a_reader_of_it():
     file = io.BytesIO()
     pillow_heif.from_pillow(two_tone()).save(file, quality=95)
     assert_two_tone(file.getvalue())
-    with pytest.raises(PhotoError, match="the photo is broken"):
+    with pytest.raises(PhotoError, match="the HEIC photo is broken"):
         small_photo(file.getvalue()[:300])

@@ -133,6 +133,8 @@ def _open(data: bytes, config: SmallPhotoConfig) -> Image:
         formats = [name for name in FORMATS if name in pillow.OPEN]
         image: Image = pillow.open(BytesIO(data), formats=formats)
     except pillow.UnidentifiedImageError as error:
+        if is_heic:
+            raise PhotoError("broken", "the HEIC photo is broken") from error
         raise PhotoError("not-a-photo", f"not a photo (it begins with {data[:12]!r})") from error
     except pillow.DecompressionBombError as error:
         raise PhotoError("too-large", f"the photo is too large ({_reason(error)})") from error
