@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,8 @@ def as_shop(source: Path, folder: Path, seed: int = 0, word: str = "thing") -> P
             "price": pa.array(prices, mask=rng.random(count) < 0.1),
             "in_stock": rng.random(count) < 0.5,
             "stars": rng.integers(1, 6, count),
+            "added": [None if i % 9 == 4 else date(2024, i % 12 + 1, 15) for i in range(count)],
+            "tags": [None if i % 9 == 4 else ["Sale", f"c{i % 4}"][i % 2 :] for i in range(count)],
         }
     )
     pq.write_table(table, folder / "fields.parquet")

@@ -35,6 +35,8 @@ FILTERS = (
     {"stars": ">4"},
     {"price": "<20", "stars": "3"},
     {"title": "thing 3"},
+    {"added": "2024-02..2024-05", "tags": "sale"},
+    {"added": ">2024-06-15", "-tags": ("c1", "c3")},
 )
 
 

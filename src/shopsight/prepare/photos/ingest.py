@@ -69,7 +69,7 @@ def prepare_photos(
     rows = len(inputs.table)
 
     def changed(manifest: dict[str, Any]) -> str:
-        return inputs.changed_photos(0, rows, manifest["photos"]["stamps"])
+        return inputs.changed_photos(0, rows, manifest["photos"].get("stamps", 0))
 
     if is_prepared(out, inputs.path, inputs.fingerprint, force=force, changed=changed):
         return PreparedData.open(out)
