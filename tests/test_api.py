@@ -85,7 +85,8 @@ def test_exported_names_exist() -> None:
 
 FUNCTIONS = (
     "prepare_photos prepare_kddcup load train open_ranker open_index evaluate compare fuse rerank"
-    " audit submit info read_run read_qrels judge plan group_queries prepare_shard merge_shards"
+    " audit submit info read_run read_qrels judge plan"
+    " compare_trainings group_queries prepare_shard merge_shards"
 )
 CLASSES = "Run Qrels PreparedData Ranker Index ShopsightError"
 METHODS = {

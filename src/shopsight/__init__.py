@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from shopsight.api.runs import Qrels, Run, read_qrels, read_run
     from shopsight.api.search import Index, open_index
     from shopsight.api.training import plan, train
+    from shopsight.api.trainings import compare_trainings
     from shopsight.errors import ShopsightError
 
 __version__ = "0.4.0"
@@ -37,6 +38,7 @@ __all__ = [
     "__version__",
     "audit",
     "compare",
+    "compare_trainings",
     "evaluate",
     "fuse",
     "group_queries",
@@ -73,6 +75,7 @@ _MODULES = {
     "api.runs": ("Qrels", "Run", "read_qrels", "read_run"),
     "api.search": ("Index", "open_index"),
     "api.training": ("plan", "train"),
+    "api.trainings": ("compare_trainings",),
     "errors": ("ShopsightError",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

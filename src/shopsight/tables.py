@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
@@ -53,11 +54,24 @@ class Tabular:
         """The result as a pandas data frame. Raises UsageError if pandas is not installed."""
         return pandas().DataFrame(self.records())
 
+    def to_html(self) -> str:
+        """The tables as HTML."""
+        return "".join(map(html_table, self.grids()))
+
     def __str__(self) -> str:
         return "\n".join(map(text_table, self.grids()))
 
     def _repr_html_(self) -> str:
         return "".join(map(html_table, self.grids()))
+
+    def formatted(self, format: str) -> str:
+        """The result as text, markdown, latex, csv or html."""
+        if format == "csv":
+            return csv_table(self.records())
+        if format == "html":
+            return self.to_html()
+        draw = {"text": text_table, "markdown": markdown_table, "latex": latex_table}[format]
+        return "\n".join(map(draw, self.grids()))
 
 
 def pandas() -> Any:
@@ -110,6 +124,70 @@ def text_table(grid: Grid, width: int = _WIDTH) -> str:
     console.print(rich_table(grid))
     if grid.note:
         console.print(grid.note)
+    return text.getvalue()
+
+
+def markdown_table(grid: Grid) -> str:
+    r"""The grid as a GitHub table, with its note below.
+
+    >>> print(markdown_table(Grid(("run", "a|b"), (("x", "0.5"),))))
+    | run | a\\|b |
+    | :-- | --: |
+    | x | 0.5 |
+    <BLANKLINE>
+    """
+    lines = [tuple(map(_markdown_cell, row)) for row in (grid.columns, *grid.rows)]
+    lines.insert(1, (":--", *["--:"] * (len(grid.columns) - 1)))
+    table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return f"{table}\n{grid.note}\n" if grid.note else table
+
+
+def _markdown_cell(text: str) -> str:
+    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|")
+
+
+def latex_table(grid: Grid) -> str:
+    r"""The grid as a LaTeX table with the rules of booktabs, and its note below.
+
+    >>> print(latex_table(Grid(("run", "hit"), (("a_1", "5%"),))))
+    \begin{tabular}{lr}
+    \toprule
+    run & hit \\\\
+    \midrule
+    a\_1 & 5\% \\\\
+    \bottomrule
+    \end{tabular}
+    <BLANKLINE>
+    """
+    head, *rows = (
+        " & ".join(map(_latex_text, row)) + " \\\\" for row in (grid.columns, *grid.rows)
+    )
+    columns = "l" + "r" * (len(grid.columns) - 1)
+    lines = [f"\\begin{{tabular}}{{{columns}}}", "\\toprule", head, "\\midrule", *rows]
+    lines += ["\\bottomrule", "\\end{tabular}", *([_latex_text(grid.note)] if grid.note else [])]
+    return "\n".join(lines) + "\n"
+
+
+_LATEX = str.maketrans(
+    {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--"}
+    | {character: f"\\{character}" for character in "&%$#_{}"}
+)
+
+
+def _latex_text(text: str) -> str:
+    return " ".join(text.split()).translate(_LATEX)
+
+
+def csv_table(records: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as CSV under a header; lists become words separated by blanks."""
+    text = io.StringIO()
+    columns = dict.fromkeys(name for row in records for name in row)
+    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(
+        {n: " ".join(map(str, v)) if isinstance(v, list) else v for n, v in row.items()}
+        for row in records
+    )
     return text.getvalue()
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
+from typing import Any
 
 import numpy as np
 
 from shopsight.api.evaluation import audit, compare, evaluate, fuse, rerank, submit
 from shopsight.api.info import info
 from shopsight.api.runs import read_run
-from shopsight.cli.output import RUN_OUTPUT, check_run_output, print_json, print_result
+from shopsight.api.trainings import compare_trainings, is_run_folder
+from shopsight.cli.output import FORMATS, RUN_OUTPUT, check_run_output, print_json, print_result
 from shopsight.cli.parser import Parser, call
 from shopsight.errors import UsageError, pluralise
 from shopsight.formats.atomic import atomic_write
@@ -34,6 +36,7 @@ def _evaluate(argv: list[str]) -> None:
     parser.add_parameters(evaluate, "answers")
     text = "write the values of each query, TSV or CSV"
     parser.add_argument("--per-query", metavar="FILE", help=text)
+    _add_format(parser)
     args = parser.read(argv)
     if args.per_query:
         check_suffix(args.per_query, (".tsv", ".csv"))
@@ -41,18 +44,40 @@ def _evaluate(argv: list[str]) -> None:
     result = call(evaluate, args)
     if args.per_query:
         _write_per_query(result, args.per_query)
-    print_result(result, as_json=args.json)
+    print_result(result, as_json=args.json, format=args.format)
 
 
 def _compare(argv: list[str]) -> None:
     examples = [
         "compare valid_imagebert.tsv valid_lxmert_b6.json --answers valid_answer.json",
         "compare a.json b.json c.json --answers valid_answer.json --metrics ndcg@5 --json",
+        "compare run other-run",
+        "compare run other-run --model dual --split testA --format markdown",
+        "compare run other-run --format html > changes.html",
     ]
-    parser = Parser("compare", compare, examples)
-    parser.add_parameters(compare, "answers")
+    about = (
+        "Compare rankings in a table, with paired randomisation tests: a run carries the letters of"
+        " the runs that it beats significantly. Or compare run folders of `shopsight train` with"
+        " the first of them: settings and data that differ, differences of scores with intervals"
+        " and p-values, and the queries that changed most."
+    )
+    parser = Parser("compare", about, examples)
+    _add_format(parser)
+    parser.add_parameters(compare, skip={"answers"})
+    parser.add_parameters(compare_trainings, split="S", model="M")
     args = parser.read(argv)
-    print_result(call(compare, args), as_json=args.json)
+    folders = [is_run_folder(run) for run in args.runs]
+    if any(folders) and not all(folders):
+        raise UsageError("compare rankings with rankings, or run folders with run folders")
+    if not any(folders) and args.answers is None:
+        raise UsageError("comparing rankings needs --answers")
+    result: Any = call(compare_trainings if all(folders) else compare, args)
+    print_result(result, as_json=args.json, format=args.format)
+
+
+def _add_format(parser: Parser) -> None:
+    text = "format of the tables; csv has the numbers in full"
+    parser.add_argument("--format", choices=FORMATS, default="text", help=text)
 
 
 def _fuse(argv: list[str]) -> None:

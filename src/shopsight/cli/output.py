@@ -15,6 +15,7 @@ from shopsight.tables import Grid, Tabular, plain, text_table
 _NO_TERMINAL = 200
 
 
+FORMATS = ("text", "markdown", "latex", "csv", "html")
 RUN_OUTPUT = "output file; its extension selects the format: .json, .trec, .csv or .tsv (.gz)"
 
 
@@ -29,10 +30,13 @@ def print_json(value: Any) -> None:
     print(json_text(value, default=_plain, indent=2, allow_nan=False))
 
 
-def print_result(result: Tabular, *, as_json: bool = False) -> None:
-    """Print a result as JSON or as its tables."""
+def print_result(result: Tabular, *, as_json: bool = False, format: str = "text") -> None:
+    """Print a result as JSON, as its tables, or in another format."""
     if as_json:
         print_json(result.to_dict())
+        return
+    if format != "text":
+        print(result.formatted(format), end="")
         return
     for grid in result.grids():
         print_grid(grid)

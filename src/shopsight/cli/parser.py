@@ -108,6 +108,8 @@ class Parser(jsonargparse.ArgumentParser):  # type: ignore[misc,unused-ignore]
         lists = [f for f in fields(kind) if "tuple[" in str(f.type) and f.name not in skip]
         texts = {item.arg_name: item.description for item in _docstring(kind).params}
         skip |= {f.name for f in lists}
+        if skip == names:  # another function takes these settings too
+            return []
         added: list[str] = super().add_class_arguments(kind, key, skip=skip)
         for f in lists:
             options: dict[str, Any] = _value_options(str(f.type))

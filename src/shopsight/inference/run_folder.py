@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shopsight.config import Recipe
 from shopsight.config.overrides import changed
@@ -24,7 +24,10 @@ from shopsight.errors import DataError, OutputError, UsageError
 from shopsight.formats.atomic import make_folder, write_errors, write_json
 from shopsight.formats.manifest import ManifestFormat
 from shopsight.formats.outputs import check_output_folder
-from shopsight.text.vocabulary import Vocabulary
+from shopsight.models.registry import load_installed
+
+if TYPE_CHECKING:
+    from shopsight.text.vocabulary import Vocabulary
 
 RUN_FILE = "run.json"
 RUN = ManifestFormat(
@@ -95,6 +98,9 @@ class RunFolder:
 
     def vocabulary(self) -> Vocabulary:
         """The vocabulary of its models."""
+        # The tokenizers library takes longer to import than all of this module.
+        from shopsight.text.vocabulary import Vocabulary
+
         return Vocabulary.load(self.path / "vocabulary")
 
     def check_data(self, data: PreparedData) -> None:
