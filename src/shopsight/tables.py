@@ -131,7 +131,7 @@ def markdown_table(grid: Grid) -> str:
     r"""The grid as a GitHub table, with its note below.
 
     >>> print(markdown_table(Grid(("run", "a|b"), (("x", "0.5"),))))
-    | run | a\\|b |
+    | run | a\|b |
     | :-- | --: |
     | x | 0.5 |
     <BLANKLINE>
@@ -152,9 +152,9 @@ def latex_table(grid: Grid) -> str:
     >>> print(latex_table(Grid(("run", "hit"), (("a_1", "5%"),))))
     \begin{tabular}{lr}
     \toprule
-    run & hit \\\\
+    run & hit \\
     \midrule
-    a\_1 & 5\% \\\\
+    a\_1 & 5\% \\
     \bottomrule
     \end{tabular}
     <BLANKLINE>

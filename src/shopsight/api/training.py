@@ -17,7 +17,7 @@ from shopsight.data.dataset import PreparedData
 from shopsight.errors import OutputError, unknown_name
 from shopsight.formats.outputs import check_output_file
 from shopsight.inference.run_folder import RUN_FILE, RunFolder
-from shopsight.models.registry import default_models, model_names
+from shopsight.models.registry import default_models, load_installed, model_names
 
 if TYPE_CHECKING:
     from shopsight.api.ranker import Ranker
@@ -56,6 +56,7 @@ class TrainArguments:
 
     def recipe(self, name: str | Path, changes: Sequence[str]) -> Recipe:
         """The recipe of a name or file with changes, seed and threads applied."""
+        load_installed()
         recipe = load_recipe(str(name), list(changes))
         if self.seed is not None:
             recipe = replace(recipe, seed=self.seed)

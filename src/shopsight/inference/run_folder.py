@@ -91,6 +91,7 @@ class RunFolder:
     @cached_property
     def recipe(self) -> Recipe:
         """The recipe of the run, without models that are not registered in this process."""
+        load_installed()
         values = dict(self.manifest["recipe"])
         registered = EXTRA_MODELS.keys() & values.get("models", {}).keys()
         values["models"] = {name: values["models"][name] for name in sorted(registered)}

@@ -6,9 +6,12 @@ without importing torch, and the training task of a model lies in a layer above 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +33,10 @@ if TYPE_CHECKING:
 
     from shopsight.models.word_vectors import WordVectors
     from shopsight.text.vocabulary import Vocabulary
+
+
+log = logging.getLogger("shopsight")
+ENTRY_POINTS = "shopsight.models"
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,8 +124,26 @@ def register(spec: ModelSpec) -> None:
     EXTRA_MODELS[spec.name] = spec.config
 
 
+@cache
+def load_installed() -> None:
+    """Register the models that installed packages offer as entry points, once.
+
+    Entry points of the group ``shopsight.models`` name a `ModelSpec`. One that cannot be loaded is
+    left out with a warning, since most commands do without it.
+    """
+    for entry in entry_points(group=ENTRY_POINTS):
+        try:
+            spec = entry.load()
+            if not isinstance(spec, ModelSpec):
+                raise UsageError("it is not a ModelSpec")
+            register(spec)
+        except Exception as error:  # anything can happen in a foreign module
+            log.warning("the installed model '%s' (%s): %s", entry.name, entry.value, error)
+
+
 def model_spec(name: str) -> ModelSpec:
     """A model by name. Raises UsageError, with the nearest name, if there is none."""
+    load_installed()
     if name not in _SPECS:
         raise unknown_name("model", name, list(_SPECS))
     return _SPECS[name]
@@ -126,11 +151,13 @@ def model_spec(name: str) -> ModelSpec:
 
 def model_specs() -> tuple[ModelSpec, ...]:
     """All models, in the order in which they are trained."""
+    load_installed()
     return tuple(_SPECS.values())
 
 
 def model_names() -> tuple[str, ...]:
     """The names of all models, in the order in which they are trained."""
+    load_installed()
     return tuple(_SPECS)
 
 
@@ -140,6 +167,7 @@ def default_models(recipe: Recipe, folder: Path) -> tuple[str, ...]:
     Raises:
         UsageError: the recipe names a model that does not exist.
     """
+    load_installed()
     named = {model_spec(name).name for name in (*recipe.stages, *recipe.optional)}
     return tuple(
         name
