@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from shopsight.api.data import prepare_kddcup, prepare_photos
 from shopsight.api.evaluation import audit
+from shopsight.api.info import DEMO_MARKER
 from shopsight.api.training import train
 from shopsight.cli.output import print_json, print_result
 from shopsight.cli.parser import Parser
@@ -25,7 +26,6 @@ from shopsight.formats.outputs import check_output_folder
 if TYPE_CHECKING:
     from shopsight.api.ranker import Ranker
 
-MARKER = ".shopsight-demo"
 SHOP, REGIONS = "shop", "regions"
 _QUERIES = {SHOP: "red dress with dots", REGIONS: "red dress"}
 MIN_PRODUCTS = 300  # fewer leave too little to train and evaluate on
@@ -101,11 +101,11 @@ def _claim(out: Path) -> None:
     """Mark the output folder as a demo; a folder with other content is never overwritten."""
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out}: a file is in the way; choose another --out")
-    if out.exists() and any(out.iterdir()) and not (out / MARKER).is_file():
+    if out.exists() and any(out.iterdir()) and not (out / DEMO_MARKER).is_file():
         raise OutputError(f"{out} exists and is not a demo folder; choose another --out")
     check_output_folder(out, ("data.json", "run.json", "index.json"))
     out.mkdir(parents=True, exist_ok=True)
-    (out / MARKER).touch()  # first, so that an interrupted demo can be rerun
+    (out / DEMO_MARKER).touch()  # first, so that an interrupted demo can be rerun
 
 
 def _trained(out: Path, dataset: _Dataset, seed: int, steps: StepLog) -> Ranker:
