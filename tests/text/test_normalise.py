@@ -27,6 +27,11 @@ ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()))
         ("a\ud800b \ufffd c", "ab c"),
         ("", ""),
         ("\u200d\x07", ""),
+        ("Nike™ Gore®Tex ©2024", "nike gore tex 2024"),
+        ("size 7½ 10㎝ №5", "size 7 1/2 10 cm no 5"),
+        ("m² H₂O 2³", "m2 h2o 23"),
+        ("★red♥dress 30°", "★ red ♥ dress 30 °"),
+        ("™", ""),
     ],
 )
 def test_normal_form(text, normal):
