@@ -20,7 +20,7 @@ def recombined(texts: Sequence[str], count: int, rng: np.random.Generator) -> li
         rng: random generator.
 
     >>> recombined(["red dress", "long blue dress"], 1, np.random.default_rng(0))
-    ['blue dress']
+    ['long dress']
     """
     split = [text.split() for text in texts]
     by_last: dict[str, list[int]] = {}

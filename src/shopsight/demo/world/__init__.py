@@ -14,7 +14,7 @@ import numpy as np
 
 from shopsight.config import WorldConfig
 from shopsight.demo.world.files import (
-    SplitRows,
+    RawRows,
     truth,
     write_answers,
     write_labels,
@@ -63,7 +63,7 @@ def make_world(folder: Path, config: WorldConfig) -> None:
             path.parent.mkdir(exist_ok=True)
             write_answers(path.with_name(f"{split}_answer.json"), pools, products)
             sizes = [len(pool.candidates) for pool in pools]
-            rows = SplitRows(
+            rows = RawRows(
                 [pool.query for pool in pools],
                 np.repeat(np.arange(len(pools)), sizes),
                 np.concatenate([pool.candidates for pool in pools]),
@@ -75,7 +75,7 @@ def make_world(folder: Path, config: WorldConfig) -> None:
         file.write(json.dumps(attributes))
 
 
-def _clicks(sampler: QuerySampler, count: int, rng: np.random.Generator) -> SplitRows:
+def _clicks(sampler: QuerySampler, count: int, rng: np.random.Generator) -> RawRows:
     """Sample ``count`` clicked pairs in random order; most queries have one or two clicks."""
     queries: list[Query] = []
     query_idx: list[int] = []
@@ -87,7 +87,7 @@ def _clicks(sampler: QuerySampler, count: int, rng: np.random.Generator) -> Spli
         query_idx.extend([len(queries)] * (len(product_idx) - len(query_idx)))
         queries.append(query)
     order = rng.permutation(count)
-    return SplitRows(queries, np.array(query_idx)[order], np.array(product_idx)[order])
+    return RawRows(queries, np.array(query_idx)[order], np.array(product_idx)[order])
 
 
 def _check(config: WorldConfig) -> None:

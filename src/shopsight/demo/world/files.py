@@ -23,7 +23,7 @@ HEADER = (
 _BLOCK_BYTES = 1 << 20  # bytes of features generated at a time; fits into a core's cache
 
 
-class SplitRows(NamedTuple):
+class RawRows(NamedTuple):
     """The N rows of a TSV file."""
 
     queries: Sequence[Query]  # the index is the query id
@@ -31,7 +31,7 @@ class SplitRows(NamedTuple):
     product_idx: IntArray  # (N,)
 
 
-def write_rows(path: Path, rows: SplitRows, products: Products, features: Features) -> None:
+def write_rows(path: Path, rows: RawRows, products: Products, features: Features) -> None:
     """Write a split's TSV file with header."""
     ends = [f"\t{query.text}\t{i}\n".encode() for i, query in enumerate(rows.queries)]
     length = np.diff(products.offsets)[rows.product_idx]
