@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from shopsight.metrics.evaluate import Estimate
 from shopsight.reports.charts import (
     Series,
     boxes_chart,
+    histogram_chart,
     interval_chart,
     lines_chart,
+    photo_symbol,
 )
 
 
@@ -94,15 +97,29 @@ def test_regions_lie_on_their_photo() -> None:
         2,
         size=100,
         weights=[0.2, 0.8],
-        photo=b"\xff\xd8",
+        photo="photo3",
     )
-    (image,) = ElementTree.fromstring(svg).iter("image")
-    assert (image.get("width"), image.get("height")) == ("100.0", "50.0")
-    assert image.get("href") == "data:image/jpeg;base64,/9g="
+    (use,) = ElementTree.fromstring(svg).iter("use")
+    assert (use.get("width"), use.get("height")) == ("100.0", "50.0")
+    assert use.get("href") == "#photo3"
+    assert 'href="data:image/jpeg;base64,/9g="' in photo_symbol("photo3", b"\xff\xd8")
     regions = parts(svg, "rect", "region weighed seen")
     assert [node["style"] for node in regions] == ["stroke-opacity:0.0", "stroke-opacity:1.0"]
     assert not parts(svg, "rect", "photo")
-    plain = boxes_chart([(0, 0, 1, 1)], ["a"], 2, photo=b"x")
+    plain = boxes_chart([(0, 0, 1, 1)], ["a"], 2, photo="x")
     assert len(parts(plain, "rect", "region seen")) == 1
-    even = boxes_chart([(0, 0, 1, 1)], ["a"], 2, weights=[0.0], photo=b"x")
+    even = boxes_chart([(0, 0, 1, 1)], ["a"], 2, weights=[0.0], photo="x")
     assert "stroke-opacity:0.25" in even
+
+
+def test_a_histogram_counts_by_tenths() -> None:
+    values = np.array([0.0, 0.05, 0.31, 0.95, 1.0, 1.0])
+    svg = histogram_chart(values, np.array([0.0, 1.0]), "ndcg@5")
+    bars = [float(bar["height"]) for bar in parts(svg, "rect", "bar")]
+    assert len(bars) == 10
+    assert bars[9] == pytest.approx(1.5 * bars[0], abs=0.3)
+    assert bars[9] == pytest.approx(3 * bars[3], abs=0.3)
+    assert bars[1] == 0
+    assert len(parts(svg, "polyline", "curve line2")) == 1
+    assert "ndcg@5 of 6 queries; in tenths 2, 0, 0, 1, 0, 0, 0, 0, 0, 3" in svg
+    assert not parts(histogram_chart(values, None, "ndcg@5"), "polyline", "curve line2")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from shopsight.inference.captioner import Captioner, Description
     from shopsight.inference.evaluate import TrainingResults
 
-REPORT = "report.html"
+REPORT, SUMMARY = "report.html", "summary.json"
 _BATCH = 512
 Data = PreparedData | str | Path
 

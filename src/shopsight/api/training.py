@@ -15,6 +15,7 @@ from shopsight.config import Recipe
 from shopsight.config.recipes import load_recipe
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import OutputError, unknown_name
+from shopsight.formats.atomic import write_json
 from shopsight.formats.outputs import check_output_file
 from shopsight.inference.run_folder import RUN_FILE, RunFolder
 from shopsight.models.registry import default_models, load_installed, model_names
@@ -101,10 +102,10 @@ def train(
         raise OutputError(f"{out}: contains a run already; add --resume, or choose another --out")
     data, out, settings, stages, notes = _checked(args, data, out, recipe, set, stages)
 
-    from shopsight.api.ranker import REPORT, Ranker
+    from shopsight.api.ranker import REPORT, SUMMARY, Ranker
     from shopsight.inference.evaluate import no_progress
     from shopsight.reports.html import write_page
-    from shopsight.reports.training_report import build_report
+    from shopsight.reports.training_report import build_report, report_summary
     from shopsight.training.callbacks import ProgressLine
     from shopsight.training.distributed import init_distributed
     from shopsight.training.pipeline import TrainOptions
@@ -122,7 +123,9 @@ def train(
         results = train_models(data, settings, out, pipeline)
         if results is not None:
             report = Path(args.report or out / REPORT)
-            write_page(build_report(data, results, args.title, args.note, context.device), report)
+            content = build_report(data, results, args.title, args.note, context.device)
+            write_page(content, report)
+            write_json(out / SUMMARY, report_summary(content))
             step_done("report", str(report))
     ranker = Ranker(RunFolder.read(out), context.device)
     ranker.results = results

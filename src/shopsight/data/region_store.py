@@ -71,6 +71,10 @@ class RegionStore:
         """The P product ids, in store order."""
         return [product_id.decode() for product_id in self._ids.tolist()]
 
+    def positions(self, product_ids: Sequence[str]) -> IntArray:
+        """Indices (B,) of product ids; -1 for an unknown id."""
+        return self._id_index.positions(product_ids)
+
     def index_of(self, product_ids: Sequence[str]) -> IntArray:
         """Store indices (B,) of product ids. Raises DataError for an unknown id."""
         positions = self._id_index.positions(product_ids)

@@ -100,7 +100,9 @@ def load_ensembles(folder: Path) -> list[Ensemble]:
     try:
         return [_from_json(entry) for entry in json.loads(path.read_bytes())]
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: damaged ({error!r}); delete it and train --resume") from error
+        raise DataError(
+            f"{path}: damaged, or of another version ({error!r}); delete it and train --resume"
+        ) from error
 
 
 def _fit(

@@ -56,6 +56,7 @@ class TrainingResults(Tabular):
         splits: comparison of the models and ensembles on each other split with qrels, to which
             nothing was fitted.
         seconds: time by step, that of earlier calls included.
+        memory: highest MiB of the process by step.
     """
 
     folder: RunFolder
@@ -65,6 +66,7 @@ class TrainingResults(Tabular):
     ensembles: list[Ensemble]
     splits: dict[str, Comparison]
     seconds: dict[str, float]
+    memory: dict[str, float]
 
     @property
     def unseen(self) -> dict[str, float]:
@@ -109,6 +111,7 @@ class TrainingResults(Tabular):
             "unseen": self.unseen,
             "imitation": self.imitation,
             "seconds": self.seconds,
+            "memory": self.memory,
             "run": str(self.folder.path),
         }
 
@@ -155,8 +158,9 @@ def rank_and_fuse(
             for fit in fitted
         }
     step_done("compare", f"paired tests of {len(valid)} rankings")
-    seconds = timings.seconds
-    results = TrainingResults(folder, valid, comparison, in_sample, ensembles, {}, seconds)
+    results = TrainingResults(
+        folder, valid, comparison, in_sample, ensembles, {}, timings.seconds, timings.memory
+    )
     for name, fraction in results.imitation.items():
         step_done(name, f"{fraction:.1%} of the ensemble's {HEADLINE} on {VALID}")
     for run in (random, *baselines.values(), *(fit.run for fit in fitted)):

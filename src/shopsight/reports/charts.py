@@ -7,16 +7,18 @@ from base64 import b64encode
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 from markupsafe import Markup, escape
 
 from shopsight.metrics.evaluate import Estimate
-from shopsight.types import Box
+from shopsight.types import Box, FloatArray
 
-_INTERVAL_WIDTH, _INTERVAL_HEIGHT = 220, 22
+_INTERVAL_WIDTH, _INTERVAL_HEIGHT = 150, 22
 _LINES_WIDTH, _LINES_HEIGHT = 480, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 14, 16, 38
 _LEGEND_HEIGHT, _LEGEND_STEP, _LETTER_WIDTH = 14, 34, 6.6
 _UNIT_TICKS = (0, 0.25, 0.5, 0.75, 1)
+_BINS = 10
 
 
 class Series(NamedTuple):
@@ -113,19 +115,17 @@ def boxes_chart(
     aspect: float,
     size: int = 92,
     weights: Sequence[float] = (),
-    photo: bytes = b"",
+    photo: str = "",
 ) -> Markup:
-    """Outlines of a product's regions, on its photo (a JPEG file) if there is one.
+    """Outlines of a product's regions, on its photo if there is one.
 
     ``aspect`` is width / height, ``size`` the longer side in pixels; ``labels`` are tooltips; the
-    attention ``weights`` are drawn as opacity of the fill, or on a photo, of the outline.
+    attention ``weights`` are drawn as opacity of the fill, or on a photo, of the outline;
+    ``photo`` is the id of a symbol on the page (`photo_symbol`).
     """
     width, height = (size, size / aspect) if aspect >= 1 else (size * aspect, size)
     if photo:
-        background = (
-            f'<image width="{width:.1f}" height="{height:.1f}" preserveAspectRatio="none"'
-            f' href="data:image/jpeg;base64,{b64encode(photo).decode()}"/>'
-        )
+        background = f'<use href="#{photo}" width="{width:.1f}" height="{height:.1f}"/>'
     else:
         background = f'<rect class="photo" width="{width:.1f}" height="{height:.1f}"/>'
     kind = "region" + (" weighed" if weights else "") + (" seen" if photo else "")
@@ -140,6 +140,37 @@ def boxes_chart(
             f"<title>{escape(label)}{weight}</title></rect>"
         )
     return _svg(width, height, f"{len(boxes)} regions: {', '.join(labels)}", parts)
+
+
+def photo_symbol(name: str, jpeg: bytes) -> Markup:
+    """A photo that `boxes_chart` can show in any number of places."""
+    source = f"data:image/jpeg;base64,{b64encode(jpeg).decode()}"
+    return Markup(
+        f'<symbol id="{name}" viewBox="0 0 1 1" preserveAspectRatio="none"><image width="1"'
+        f' height="1" preserveAspectRatio="none" href="{source}"/></symbol>'
+    )
+
+
+def histogram_chart(values: FloatArray, reference: FloatArray | None, x_label: str) -> Markup:
+    """Numbers of queries by value from 0 to 1 as bars, and those of another run as a line."""
+    counts, edges = np.histogram(values, _BINS, (0, 1))
+    others = counts if reference is None else np.histogram(reference, _BINS, (0, 1))[0]
+    high = int(max(counts.max(), others.max()))
+    axes = _Axes(_LINES_WIDTH, _LINES_HEIGHT, _TOP, _UNIT_TICKS, _ticks(0, high))
+    parts = axes.parts(x_label)
+    for count, left, right in zip(counts.tolist(), edges[:-1], edges[1:], strict=True):
+        (x, y), (end, bottom) = axes.point(left, count), axes.point(right, 0)
+        parts.append(
+            f'<rect class="bar" x="{x + 1:.1f}" y="{y:.1f}" width="{end - x - 2:.1f}"'
+            f' height="{bottom - y:.1f}"><title>{left:.1f} to {right:.1f}: {count} queries'
+            "</title></rect>"
+        )
+    if reference is not None:
+        steps = [(edge, n) for i, n in enumerate(others) for edge in (edges[i], edges[i + 1])]
+        points = " ".join("{:.1f},{:.1f}".format(*axes.point(x, n)) for x, n in steps)
+        parts.append(f'<polyline class="curve line2" points="{points}"/>')
+    label = f"{x_label} of {len(values)} queries; in tenths {', '.join(map(str, counts.tolist()))}"
+    return _svg(_LINES_WIDTH, _LINES_HEIGHT, label, parts)
 
 
 def _svg(width: float, height: float, label: str, parts: list[str]) -> Markup:

@@ -1,45 +1,68 @@
-"""HTML report: a single self-contained file without scripts or network access."""
+"""HTML report: a single self-contained file without network access."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from shopsight import __version__
+from shopsight.config import CompareConfig
 from shopsight.formats.atomic import atomic_write
 from shopsight.inference.ensemble import Ensemble
-from shopsight.metrics.significance import Comparison, letter
+from shopsight.metrics.significance import letter
+from shopsight.metrics.slices import Slice
 from shopsight.ranking.audit import Audit
-from shopsight.reports.charts import boxes_chart, interval_chart, lines_chart
+from shopsight.reports.charts import (
+    boxes_chart,
+    histogram_chart,
+    interval_chart,
+    lines_chart,
+    photo_symbol,
+)
 from shopsight.reports.dataset import Figure
 from shopsight.reports.learning_curves import LearningCurves
+from shopsight.reports.model_table import ModelRow
 from shopsight.reports.query_examples import Candidate, QueryExample
+from shopsight.reports.query_table import QueryRow
 from shopsight.tables import Grid
+from shopsight.types import FloatArray
 
 _PHOTO_SIZE = 144  # longer side of a product's photo
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Report:
     """Content of the report, in the order of the page."""
 
     title: str
-    summary: str
+    headline: str
     figures: Sequence[Figure]
-    comparison: Comparison  # the first metric is the headline metric
-    models: dict[str, str]  # description of each run of the comparison
-    judged: str  # name of the run that ``best`` and ``worst`` show
+    metric: str  # the headline metric
+    models: Sequence[ModelRow]  # the last is recommended
+    tests: CompareConfig
+    power_note: str
+    ensemble: Ensemble | None  # None if no runs were fused
+    reference: str  # name of the run that slices are compared with; empty if there is none
+    slices: Mapping[str, Sequence[Slice]]  # by kind of query
+    values: FloatArray  # (Q,) metric of the recommended run
+    reference_values: FloatArray | None
     best: Sequence[QueryExample]
     worst: Sequence[QueryExample]
+    runs: Sequence[str]  # columns of ``queries``
+    queries: Sequence[QueryRow]
     learning: Sequence[LearningCurves]
-    ensemble: Ensemble | None  # None if no runs were fused
     splits: Grid
     audit: Audit
-    stages: Sequence[tuple[str, float]]  # names and seconds
+    provenance: Mapping[str, Any]
+    stages: Sequence[tuple[str, float, float]]  # names, seconds and MiB
     commands: Sequence[str]  # suggested command lines
 
 
@@ -50,20 +73,27 @@ def render(report: Report) -> str:
         loader=PackageLoader("shopsight", "reports/templates"), autoescape=True,
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters.update(
-        boxes=_boxes, duration=_duration, interval=interval_chart, letter=letter, lines=lines_chart
-    )
-    metrics = list(report.comparison.adjusted)
     examples = (*report.best, *report.worst)
+    photos = _numbered("photo", (c.photo for row in examples for c in row.candidates))
+    thumbs = _numbered("thumb", (product.thumb for row in report.queries for product in row.missed))
+    environment.filters.update(
+        boxes=partial(_boxes, photos=photos), duration=_duration, interval=interval_chart,
+        letter=letter, lines=lines_chart, base64=lambda file: b64encode(file).decode(),
+        sentence=lambda text: text[:1].upper() + text[1:],
+    )  # fmt: skip
+    script = environment.get_template("report.js").render()
     return environment.get_template("report.html").render(
         report=report,
         version=__version__,
-        metrics=metrics,
-        best_mean=max(run.estimates[metrics[0]].mean for run in report.comparison.evaluations),
+        script=Markup(script),
+        # The policy of the page allows this script and no other.
+        script_hash=b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        histogram=histogram_chart(report.values, report.reference_values, report.metric),
         audit_grids=report.audit.grids(),
         weighed=any(example.words for example in examples),
-        photos=any(c.photo for example in examples for c in example.candidates),
-        longest=max((seconds for _, seconds in report.stages), default=0.0) or 1.0,
+        photos=[photo_symbol(name, jpeg) for jpeg, name in photos.items()],
+        thumbs=thumbs,
+        longest=max((seconds for _, seconds, _ in report.stages), default=0.0) or 1.0,
     )
 
 
@@ -73,11 +103,17 @@ def write_page(report: Report, path: Path) -> None:
         file.write(render(report))
 
 
-def _boxes(product: Candidate) -> Markup:
+def _numbered(prefix: str, files: Iterable[bytes]) -> dict[bytes, str]:
+    """A name for every distinct file, so that the page holds it once."""
+    distinct = dict.fromkeys(file for file in files if file)
+    return {file: f"{prefix}{number}" for number, file in enumerate(distinct)}
+
+
+def _boxes(product: Candidate, photos: Mapping[bytes, str]) -> Markup:
     size = {"size": _PHOTO_SIZE} if product.photo else {}
     return boxes_chart(
         product.boxes, product.labels, product.aspect, weights=product.weights,
-        photo=product.photo, **size,
+        photo=photos.get(product.photo, ""), **size,
     )  # fmt: skip
 
 

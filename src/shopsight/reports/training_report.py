@@ -1,9 +1,10 @@
-"""Report of a training run: scores, learning curves and per-query examples."""
+"""Report of a training run: scores, slices, examples, learning curves and provenance."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -12,21 +13,23 @@ from shopsight.data.dataset import PreparedData
 from shopsight.data.split_names import VALID
 from shopsight.inference.attention import AttentionWeights
 from shopsight.inference.captioner import Captioner
-from shopsight.inference.ensemble import ENSEMBLE, REFERENCE, Ensemble
+from shopsight.inference.ensemble import ENSEMBLE, REFERENCE
 from shopsight.inference.evaluate import HEADLINE, TrainingResults
 from shopsight.inference.load import trained_models
 from shopsight.metrics.evaluate import bootstrap_interval
-from shopsight.models.registry import PRETRAINING, explaining_model, model_names, model_spec
+from shopsight.metrics.slices import marked, slices
+from shopsight.models.registry import PRETRAINING, explaining_model, model_names
 from shopsight.ranking.audit import audit
 from shopsight.reports.dataset import dataset_figures, split_grid
 from shopsight.reports.html import Report
 from shopsight.reports.learning_curves import learning_curves
+from shopsight.reports.model_table import BASELINES, headline, model_rows
+from shopsight.reports.provenance import provenance
 from shopsight.reports.query_examples import QueryExample, QueryExamples, best_and_worst
+from shopsight.reports.query_labels import query_labels
+from shopsight.reports.query_table import query_table
+from shopsight.tables import plain
 
-_BASELINES = {
-    "random": "baseline: candidates in random order",
-    "word-centroids": "baseline: mean photo of every word; no neural network",
-}
 _TAGS = 4
 _TITLE_WORDS = ("title", "name")
 
@@ -43,40 +46,68 @@ def build_report(
     ``note`` describes a product, given its id; default: its title, or else tags of the label-match
     model. Raises DataError if the validation split has no answers.
     """
-    qrels = data.qrels(VALID)
-    comparison = results.comparison
-    ensembles = {ensemble.name: ensemble for ensemble in results.ensembles}
+    qrels, comparison = data.qrels(VALID), results.comparison
     evaluation = comparison.evaluations[-1]
+    values = {run.name: run.per_query[HEADLINE] for run in comparison.evaluations}
+    reference = REFERENCE if REFERENCE in values and evaluation.name != REFERENCE else ""
     explaining = explaining_model(trained_models(results.folder))
     attention = AttentionWeights(results.folder, data, device) if explaining else None
-    note = note or _titles(data) or _tags(data, results, device)
+    caption = note or _titles(data)
     run = results.valid[evaluation.name]
-    examples = QueryExamples(data, VALID, run, qrels, note, attention)
-    values = dict(zip(evaluation.query_ids, evaluation.per_query[HEADLINE].tolist(), strict=True))
+    examples = QueryExamples(
+        data, VALID, run, qrels, caption or _tags(data, results, device), attention
+    )
+    by_query = dict(zip(evaluation.query_ids, values[evaluation.name].tolist(), strict=True))
     best, worst = (
-        [examples.example(query, values[query]) for query in queries]
+        [examples.example(query, by_query[query]) for query in queries]
         for queries in best_and_worst(evaluation, HEADLINE, examples.texts, qrels)
     )
+    labels = query_labels(data, qrels, examples.texts)
+    groups = {
+        kind: slices(values[evaluation.name], names, values.get(reference))
+        for kind, names in labels.items()
+    }
+    shown = {name: array for name, array in values.items() if name not in BASELINES}
+    models = model_rows(results)
     curves = (learning_curves(results.folder.stage(stage), HEADLINE) for stage in model_names())
     return Report(
         title=title,
-        summary=_summary(results),
+        headline=headline(models[-1], VALID),
         figures=dataset_figures(data.manifest),
-        comparison=comparison,
-        models={
-            run.name: _description(run.name, ensembles, results.imitation)
-            for run in comparison.evaluations
-        },
-        judged=evaluation.name,
+        metric=HEADLINE,
+        models=models,
+        tests=comparison.config,
+        power_note=comparison.power_note,
+        ensemble=next((fit for fit in results.ensembles if fit.name == ENSEMBLE), None),
+        reference=reference,
+        slices=marked(groups, comparison.config.alpha),
+        values=values[evaluation.name],
+        reference_values=values.get(reference),
         best=best,
         worst=worst,
+        runs=list(shown),
+        queries=query_table(data, examples.texts, run, qrels, shown, caption or (lambda _: "")),
         learning=[curve for curve in curves if curve is not None],
-        ensemble=ensembles.get(ENSEMBLE),
         splits=split_grid(data.manifest),
         audit=audit(data.pools(VALID), qrels, bootstrap_interval),
-        stages=list(results.seconds.items()),
+        provenance=provenance(results.folder),
+        stages=[(name, s, results.memory.get(name, 0.0)) for name, s in results.seconds.items()],
         commands=_commands(data.path, results.folder.path, best),
     )
+
+
+def report_summary(report: Report) -> dict[str, Any]:
+    """The figures of a report as JSON-serialisable values, for tables over several runs."""
+    return {
+        "headline": report.headline,
+        "metric": report.metric,
+        "models": plain({row.name: row for row in report.models}),
+        "ensemble": plain(report.ensemble),
+        "slices": plain(report.slices),
+        "data": {figure.label: figure.value for figure in report.figures},
+        "provenance": plain(report.provenance),
+        "stages": {name: {"seconds": s, "mib": mib} for name, s, mib in report.stages},
+    }
 
 
 def _titles(data: PreparedData) -> Callable[[str], str] | None:
@@ -104,31 +135,6 @@ def _tags(
         return lambda _: ""
     captioner = Captioner(results.folder, data, device)
     return lambda product_id: ", ".join(captioner.tags(product_id, _TAGS))
-
-
-def _summary(results: TrainingResults) -> str:
-    best = results.comparison.evaluations[-1]
-    text = f"Text queries ranked against product photos. {best.name} reaches"
-    text += f" {HEADLINE} {best[HEADLINE]:.3f} on {VALID}"
-    if best.name in results.in_sample:
-        in_sample = results.in_sample[best.name][HEADLINE].mean
-        text += f" (queries held out of the fit of its weights; {in_sample:.3f} in sample)"
-    for split, value in results.unseen.items():
-        text += f" and {value:.3f} on {split}, which was not used for fitting"
-    return text + "."
-
-
-def _description(
-    name: str, ensembles: Mapping[str, Ensemble], imitation: Mapping[str, float]
-) -> str:
-    if name in imitation:
-        return f"{model_spec(name).description}, and reaches {imitation[name]:.1%} of its score"
-    if name not in ensembles:
-        return _BASELINES.get(name) or model_spec(name).description
-    weights = ensembles[name].weights.items()
-    terms = " + ".join(f"{weight:.2f} {member}" for member, weight in weights)
-    kind = "ensemble of the reference solution, raw scores: " if name == REFERENCE else ""
-    return f"{kind}{terms}; on queries that the weights were not fitted to"
 
 
 def _commands(data: Path, folder: Path, best: Sequence[QueryExample]) -> list[str]:
