@@ -33,6 +33,20 @@ def bce_with_hard_negatives(logits: Tensor, labels: Tensor, hardest: int) -> Ten
     return loss / len(logits)
 
 
+def label_softmax(logits: Tensor, labels: Tensor) -> Tensor:
+    """() mean_b mean_{v in labels_b} -log softmax(x_b)_v of logits x (B, V); labels (B, V) bool.
+
+    The words of a photo share its probability, and compete with all others (docs/method.md,
+    section 3). A row without a label adds 0.
+
+    >>> labels = torch.tensor([[True, True, False]])
+    >>> round(label_softmax(torch.zeros(1, 3), labels).item(), 4)
+    1.0986
+    """
+    losses = -at_least_float32(logits).log_softmax(1) * labels
+    return (losses.sum(1) / labels.sum(1).clamp(min=1)).mean()
+
+
 def caption_cross_entropy(logits: Tensor, targets: Tensor, rows: int) -> Tensor:
     """() cross entropy summed over tokens, averaged over captions (docs/method.md, section 3).
 

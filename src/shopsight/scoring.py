@@ -79,14 +79,17 @@ def weighted_sum(similarities: Tensor, logits: Tensor, mask: Tensor) -> Tensor:
     return (weights * at_least_float32(similarities).masked_fill(~mask, 0)).sum(-1)
 
 
-def mean_log_likelihood(logits: Tensor, mask: Tensor) -> Tensor:
+def mean_log_likelihood(logits: Tensor, mask: Tensor, normalised: bool = False) -> Tensor:
     """(...,) mean of log sigmoid(logits) over the real tokens (..., T): the label match score.
+
+    Normalised logits are log probabilities already.
 
     >>> mean_log_likelihood(torch.tensor([0.0, 9.0]), torch.tensor([True, False])).item()
     -0.6931471824645996
     """
-    likelihood = functional.logsigmoid(at_least_float32(logits)).masked_fill(~mask, 0)
-    return likelihood.sum(-1) / mask.sum(-1)
+    logits = at_least_float32(logits)
+    likelihood = logits if normalised else functional.logsigmoid(logits)
+    return likelihood.masked_fill(~mask, 0).sum(-1) / mask.sum(-1)
 
 
 def score_in_chunks(

@@ -4,13 +4,15 @@ import torch
 import tinymodels as tiny
 from shopsight import losses
 from shopsight.bench import reference_models
+from shopsight.config import LabelMatchConfig
 from shopsight.models.label_match import LabelMatch
+from shopsight.training.tasks.label_match import LabelMatchTask
 from tinymodels import ALL, same
 
 
-def make_model(labels=range(tiny.VOCABULARY)):
-    ids = torch.tensor(list(labels))
-    return LabelMatch(tiny.WIDTH, tiny.words(), tiny.ENCODER, ids, tiny.SPECIAL).double()
+def make_model(labels=range(tiny.VOCABULARY), **settings):
+    parts = (tiny.WIDTH, tiny.words(), tiny.ENCODER, torch.tensor(list(labels)), tiny.SPECIAL)
+    return LabelMatch(*parts, LabelMatchConfig(**settings)).double()
 
 
 def test_special_tokens_are_not_labels():
@@ -92,3 +94,32 @@ def test_the_decoder_can_read_other_tokens_than_it_predicts():
     unmasked, same_targets = model.caption_logits(starts, tokens)
     assert torch.equal(targets, same_targets)
     assert (logits != unmasked).any(1).sum() == 1  # only after the unknown word
+
+
+def test_softmax_scores_are_mean_log_probabilities_of_the_words():
+    model = make_model(loss="softmax").eval()
+    queries, products = tiny.encode(model)
+    ours = model.score_pairs(queries, products, ALL, ALL)
+    logits = reference_models.label_logits(model, tiny.regions())[:, model.label_ids]  # (5, V)
+    probabilities = logits.exp() / logits.exp().sum(1, keepdim=True)
+    column = {int(token): i for i, token in enumerate(model.label_ids)}
+    expected = [
+        torch.stack([probabilities[i, column[w]].log() for w in words]).mean()
+        for i, words in enumerate(tiny.QUERIES)
+    ]
+    same(ours, torch.stack(expected))
+    same(model.label_probabilities(model.encoder(tiny.regions())), probabilities)
+    tiny.same_value_and_gradients(model, ours.sum(), torch.stack(expected).sum(), least=20)
+
+
+def test_the_softmax_loss_shares_a_photo_among_its_words():
+    model, batch = make_model(loss="softmax"), tiny.batch()
+    config = LabelMatchConfig(loss="softmax", caption_weight=0)
+    ours = LabelMatchTask(model, config).losses(batch)["labels"]
+    logits = model.label_logits(model.encoder(tiny.regions())).softmax(1).log()
+    column = {int(token): i for i, token in enumerate(model.label_ids)}
+    rows = [
+        -torch.stack([logits[i, column[w]] for w in set(words)]).mean()
+        for i, words in enumerate(tiny.QUERIES)
+    ]
+    tiny.same_value_and_gradients(model, ours, torch.stack(rows).mean(), least=20)

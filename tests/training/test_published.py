@@ -6,7 +6,7 @@ import torch
 
 import tinymodels as tiny
 from shopsight.batches.click_dataset import ClickedPairs
-from shopsight.config import FusionConfig, NegativesConfig, TrainConfig
+from shopsight.config import FusionConfig, LabelMatchConfig, NegativesConfig, TrainConfig
 from shopsight.config.recipes import load_recipe
 from shopsight.data.dataset import PreparedData
 from shopsight.inference.ensemble import REFERENCE, fit_ensembles
@@ -126,8 +126,9 @@ def test_the_caption_reads_raw_vectors():
     def make(raw):
         torch.manual_seed(0)
         labels = torch.arange(tiny.VOCABULARY)
-        model = LabelMatch(tiny.WIDTH, tiny.words(), tiny.ENCODER, labels, tiny.SPECIAL, raw)
-        return model.double()
+        settings = LabelMatchConfig(caption_input="raw" if raw else "normalised")
+        parts = (tiny.WIDTH, tiny.words(), tiny.ENCODER, labels, tiny.SPECIAL, settings)
+        return LabelMatch(*parts).double()
 
     model = make(raw=True)
     start = torch.linspace(-1, 1, tiny.WORD_WIDTH, dtype=torch.float64)

@@ -8,6 +8,7 @@ from shopsight.config import (
     EncoderConfig,
     LabelMatchConfig,
     Recipe,
+    WordHeadConfig,
     WordMatchConfig,
     WordVectorsConfig,
 )
@@ -17,18 +18,23 @@ from shopsight.inference.run_folder import RunFolder
 from shopsight.prepare.kddcup.ingest import prepare_kddcup
 from shopsight.training.reuse import take_over
 
-ALL = ["label-match", "word-match", "sentence-match", "dual"]
+OTHERS = ["word-head", "dual"]
+ALL = ["word-head", "label-match", "word-match", "sentence-match", "dual"]
 CHANGES = [
     ({}, ALL),
     ({"seed": 1}, []),
     ({"threads": 5}, ALL),
     ({"fusion": None}, ALL),
-    ({"word_match": WordMatchConfig(margin=0.1)}, ["label-match", "sentence-match", "dual"]),
-    ({"label_match": LabelMatchConfig(caption_weight=0.5)}, ["dual"]),
-    ({"encoder": EncoderConfig(label_heads=1)}, ["dual"]),
-    ({"words": WordVectorsConfig(width=64)}, ["dual"]),
+    (
+        {"word_match": WordMatchConfig(margin=0.1)},
+        ["word-head", "label-match", "sentence-match", "dual"],
+    ),
+    ({"label_match": LabelMatchConfig(caption_weight=0.5)}, OTHERS),
+    ({"encoder": EncoderConfig(label_heads=1)}, OTHERS),
+    ({"words": WordVectorsConfig(width=64)}, OTHERS),
     ({"words": WordVectorsConfig(merge_plurals=True)}, []),
-    ({"dual": DualConfig(width=64)}, ["label-match", "word-match", "sentence-match"]),
+    ({"dual": DualConfig(width=64)}, ALL[:-1]),
+    ({"word_head": WordHeadConfig(hidden=64)}, ALL[1:]),
 ]
 
 

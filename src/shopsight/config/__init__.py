@@ -17,6 +17,7 @@ from shopsight.config.matching import (
     LabelMatchConfig,
     PhotoLabelConfig,
     SentenceMatchConfig,
+    WordHeadConfig,
     WordMatchConfig,
 )
 from shopsight.config.photos import (
@@ -64,6 +65,7 @@ __all__ = [
     "StudentConfig",
     "SyntheticShopConfig",
     "TrainConfig",
+    "WordHeadConfig",
     "WordMatchConfig",
     "WordVectorsConfig",
     "WorldConfig",

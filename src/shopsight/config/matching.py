@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from shopsight.config.checks import PROBABILITY, check_ranges
+from shopsight.config.encoder import FeaturesConfig
 from shopsight.config.model import ModelConfig
 from shopsight.config.train import FalseNegatives, NegativesFrom, TrainConfig
 from shopsight.errors import UsageError
@@ -43,13 +44,54 @@ class PhotoLabelConfig(ModelConfig):
         return ("seed",)
 
 
+def _word_head() -> TrainConfig:
+    return TrainConfig(
+        epochs=14, batch=128, lr=1e-3, weight_decay=1e-2, optimizer="adamw", schedule="cosine"
+    )
+
+
+@dataclass(frozen=True)
+class WordHeadConfig(ModelConfig):
+    """Word head: two layers on pooled features that predict words, the learned baseline.
+
+    Args:
+        train: training of the stage.
+        features: preprocessing of region features.
+        hidden: width of the hidden layer.
+        dropout: dropout of the pooled features.
+        hidden_dropout: dropout of the hidden layer.
+        min_count: words in fewer training queries are no labels.
+    """
+
+    train: TrainConfig = field(default_factory=_word_head)
+    features: FeaturesConfig = field(default_factory=lambda: FeaturesConfig(standardise=True))
+    hidden: int = 512
+    dropout: float = 0.3
+    hidden_dropout: float = 0.5
+    min_count: int = 2
+
+    def __post_init__(self) -> None:
+        check_ranges(self, hidden=1, min_count=1)
+        check_ranges(self, dropout=PROBABILITY, hidden_dropout=PROBABILITY)
+
+    @property
+    def depends_on(self) -> tuple[str, ...]:
+        """Nothing of the other models but the tokens."""
+        return ("seed", "words.merge_plurals")
+
+    def check_width(self, width: int) -> None:
+        """Raise UsageError if the features cannot be reduced to so many components."""
+        self.features.output_width(width)
+
+
 @dataclass(frozen=True)
 class LabelMatchConfig(ModelConfig):
     """Label match: each word of a clicked query is a label of the photo, the query its caption.
 
     Args:
         train: training of the stage.
-        hardest_negatives: number of negative labels in the loss, those of largest loss first.
+        loss: "sigmoid" of each label is the reference's; "softmax" lets all words compete.
+        hardest_negatives: negative labels in the sigmoid loss, those of largest loss first.
         labels: words of the clicked query, or of all queries that the product was clicked for.
         caption_weight: weight of the caption loss; 0 leaves captions out.
         caption_input: the caption's GRU reads word vectors after LayerNorm, or raw ones.
@@ -57,6 +99,7 @@ class LabelMatchConfig(ModelConfig):
     """
 
     train: TrainConfig = field(default_factory=_label_match)
+    loss: Literal["sigmoid", "softmax"] = "sigmoid"
     hardest_negatives: int = 1000
     labels: Literal["query", "product"] = "query"
     caption_weight: float = 1.0

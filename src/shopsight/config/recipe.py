@@ -14,6 +14,7 @@ from shopsight.config.matching import (
     LabelMatchConfig,
     PhotoLabelConfig,
     SentenceMatchConfig,
+    WordHeadConfig,
     WordMatchConfig,
 )
 from shopsight.config.model import ModelConfig
@@ -32,6 +33,7 @@ class Recipe:
         words: word vectors, shared by label, word and sentence match.
         encoder: image encoder, shared by them.
         photo_label: word head of a learned region extractor.
+        word_head: small classifier of words, the learned baseline.
         label_match: multi-label and caption pretraining.
         word_match: weighted word match.
         sentence_match: recurrent sentence match.
@@ -50,6 +52,7 @@ class Recipe:
     words: WordVectorsConfig = field(default_factory=WordVectorsConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     photo_label: PhotoLabelConfig = field(default_factory=PhotoLabelConfig)
+    word_head: WordHeadConfig = field(default_factory=WordHeadConfig)
     label_match: LabelMatchConfig = field(default_factory=LabelMatchConfig)
     word_match: WordMatchConfig = field(default_factory=WordMatchConfig)
     sentence_match: SentenceMatchConfig = field(default_factory=SentenceMatchConfig)

@@ -34,7 +34,7 @@ class Tag:
 @torch.no_grad()
 def tag(model: LabelMatch, encoding: ImageEncoding, count: int, shown: Tensor) -> list[list[Tag]]:
     """The ``count`` most likely labels of each of B photos among those ``shown`` (V,), in order."""
-    probabilities = at_least_float32(model.label_logits(encoding)[:, shown]).sigmoid()  # (B, v)
+    probabilities = model.label_probabilities(encoding)[:, shown]  # (B, v)
     values, columns = probabilities.topk(min(count, probabilities.shape[1]), dim=1)
     rows = zip(model.label_ids[shown][columns].tolist(), values.tolist(), strict=True)
     return [list(map(Tag, ids, best)) for ids, best in rows]

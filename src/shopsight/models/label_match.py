@@ -63,10 +63,12 @@ class LabelMatch(MatchingModel):
         config: EncoderConfig,
         label_ids: Tensor,
         special: SpecialIds,
-        raw_captions: bool = False,
+        settings: LabelMatchConfig | None = None,
     ) -> None:
         super().__init__(feature_width, words, config)
-        width, self.special, self.raw_captions = words.width, special, raw_captions
+        width, self.special, settings = words.width, special, settings or LabelMatchConfig()
+        self.raw_captions = settings.caption_input == "raw"
+        self.softmax = settings.loss == "softmax"
         self.decoder = GRUDirection(width, width)
         self.caption_out = nn.Sequential(
             nn.Linear(width, width), nn.PReLU(), nn.Dropout(config.dropout), nn.Linear(width, width)
@@ -86,8 +88,8 @@ class LabelMatch(MatchingModel):
             labels = torch.tensor(ids[: inputs.shapes["label_ids"][0]])
         else:
             labels = inputs.counts.nonzero()[:, 0]
-        encoder, raw = inputs.recipe.encoder, config.caption_input == "raw"
-        return cls(inputs.feature_width, inputs.words, encoder, labels, special, raw)
+        encoder = inputs.recipe.encoder
+        return cls(inputs.feature_width, inputs.words, encoder, labels, special, config)
 
     @property
     def output_ids(self) -> Tensor:
@@ -105,6 +107,11 @@ class LabelMatch(MatchingModel):
         vectors = self.words.raw(self.label_ids)  # (V, E)
         logits = functional.linear(encoding.labels.flatten(0, 1), vectors)  # (B * H, V)
         return logits.view(len(encoding.heads), -1, len(vectors)).amax(1)
+
+    def label_probabilities(self, encoding: ImageEncoding) -> Tensor:
+        """(B, V) probability of each label."""
+        logits = scoring.at_least_float32(self.label_logits(encoding))
+        return logits.softmax(1) if self.softmax else logits.sigmoid()
 
     def label_targets(self, tokens: Tokens) -> Tensor:
         """(B, V) bool, the labels among the tokens of each row."""
@@ -148,16 +155,22 @@ class LabelMatch(MatchingModel):
         return functional.linear(self.caption_out(states), self.words.raw(self.output_ids))
 
     def encode_products(self, regions: Regions) -> LabelProducts:
-        """Encodings of B products."""
-        return LabelProducts(self.encode_photos(regions).labels)
+        """Encodings of B products; of a softmax with minus its log denominator as a last column."""
+        encoding = self.encode_photos(regions)
+        if not self.softmax:
+            return LabelProducts(encoding.labels)
+        partition = scoring.at_least_float32(self.label_logits(encoding)).logsumexp(1)
+        column = -partition[:, None, None].expand(-1, encoding.labels.shape[1], 1)
+        return LabelProducts(torch.cat([encoding.labels, column], 2))
 
     def encode_queries(self, tokens: Tokens) -> LabelQueries:
         """Encodings of B queries."""
-        return LabelQueries(self.words.raw(tokens.ids), tokens.mask)
+        words = self.words.raw(tokens.ids)
+        return LabelQueries(functional.pad(words, (0, int(self.softmax)), value=1.0), tokens.mask)
 
     def score_chunk(
         self, queries: LabelQueries, products: LabelProducts, query: Tensor, product: Tensor
     ) -> Tensor:
         """(n,) mean log likelihood of the words of each query as labels of the photo."""
         logits = scoring.max_sim(queries.words[query], products.heads[product])  # (n, T)
-        return scoring.mean_log_likelihood(logits, queries.mask[query])
+        return scoring.mean_log_likelihood(logits, queries.mask[query], self.softmax)

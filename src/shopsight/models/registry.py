@@ -22,6 +22,7 @@ from shopsight.config import (
     Recipe,
     SentenceMatchConfig,
     StudentConfig,
+    WordHeadConfig,
     WordMatchConfig,
 )
 from shopsight.config.model import ModelConfig
@@ -214,6 +215,14 @@ _SPECS: dict[str, ModelSpec] = {
             "shopsight.models.photo_label:PhotoLabelProducts",
             "the words that the region extractor sees in the photo; not trained any further",
             needs="extractor/word_head.safetensors",
+        ),
+        ModelSpec(
+            "word-head",
+            WordHeadConfig,
+            "shopsight.models.word_head:WordClassifier",
+            "shopsight.training.tasks.word_head:WordHeadTask",
+            "shopsight.models.word_head:WordHeadEncodings",
+            "a small classifier of words on pooled features; the learned baseline",
         ),
         ModelSpec(
             PRETRAINING,

@@ -28,9 +28,11 @@ class LabelMatchTask(Task):
         if config.labels == "product":
             assert batch.product_words is not None
             targets = self.model.label_targets(batch.product_words)[product_idx]
-        parts = {
-            "labels": losses.bce_with_hard_negatives(logits, targets, config.hardest_negatives)
-        }
+        if config.loss == "softmax":
+            parts = {"labels": losses.label_softmax(logits, targets)}
+        else:
+            hardest = config.hardest_negatives
+            parts = {"labels": losses.bce_with_hard_negatives(logits, targets, hardest)}
         if config.caption_weight:
             tokens = batch.queries
             if self.training:
