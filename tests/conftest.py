@@ -16,7 +16,6 @@ settings.load_profile("shopsight")
 QUICK = """
 words: {width: 32, spread: 0.3}
 encoder: {attention_heads: 2, feedforward: 32, box_hidden: 8, weight_hidden: 16, embed_hidden: 32}
-word_head: {hidden: 16, train: {epochs: 1, batch: 32, lr: 1e-4, checkpoint_steps: 5, workers: 0}}
 label_match:
   labels: product
   hardest_negatives: 20

@@ -156,6 +156,8 @@ def test_shared_vectors_are_those_of_label_match(data, tmp_path):
             {"pretrained": False, "cache_trunk": False, "trunk_dropout": True, "word_drop": 0.1},
             {"pairs"},
         ),
+        ("label-match", {"loss": "softmax"}, {"labels", "caption"}),
+        ("word-head", {"hidden": 8}, {"words"}),
         ("dual", {"phase2_epochs": 0, "learn_scale": True, "word_drop": 0.1}, {"softmax"}),
         ("dual", {"phase2_epochs": 0, "false_negatives": "duplicates"}, {"softmax"}),
     ],

@@ -223,6 +223,7 @@ _SPECS: dict[str, ModelSpec] = {
             "shopsight.training.tasks.word_head:WordHeadTask",
             "shopsight.models.word_head:WordHeadEncodings",
             "a small classifier of words on pooled features; the learned baseline",
+            optional=True,
         ),
         ModelSpec(
             PRETRAINING,
