@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,14 @@ def test_misspelt_words(query: str, corrected: str) -> None:
 )  # fmt: skip
 def test_what_is_not_changed(query: str) -> None:
     assert CORRECTOR.correct(query) == query
+
+
+def test_a_huge_word_takes_little_memory() -> None:
+    tracemalloc.start()
+    assert CORRECTOR.correct("x" * 100_000) == "x" * 100_000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10_000_000
 
 
 def test_an_empty_dictionary_changes_nothing() -> None:

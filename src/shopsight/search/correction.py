@@ -9,6 +9,7 @@ from shopsight.text.normalise import singular, words
 
 _SHORTEST = 3  # letters; a shorter word has too many neighbours
 _LONG = 8  # letters from which on two edits are corrected
+_LONGEST = 64  # letters; the splits of a word take memory with the square of its length
 _PART = 3  # letters of each part of a word that lacks a space
 _CANDIDATES = 20
 
@@ -52,7 +53,8 @@ class Corrector:
 
     def _word(self, text: str) -> str:
         (word, *others) = words(text) or [""]
-        if others or len(word) < _SHORTEST or not word.isalpha() or self._knows(word):
+        correctable = not others and _SHORTEST <= len(word) <= _LONGEST and word.isalpha()
+        if not correctable or self._knows(word):
             return text
         return self._nearest(word, 1) or self._split(word) or (
             self._nearest(word, 2) if len(word) >= _LONG else None
