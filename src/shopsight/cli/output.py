@@ -21,8 +21,8 @@ RUN_OUTPUT = "output file; its extension selects the format: .json, .trec, .csv 
 
 def check_run_output(path: str, *inputs: object) -> None:
     """Raise, before the work, if a run could not be written to ``path`` after it."""
-    run_format(path)
     check_output_file(path, inputs)
+    run_format(path)
 
 
 def print_json(value: Any) -> None:
