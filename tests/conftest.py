@@ -39,7 +39,13 @@ dual:
 student:
   candidates: {clicked: 2, nearest: 8, near: 4, near_depth: 30, random: 4, made: 0.3}
   train: {epochs: 2, batch: 32, lr: 1e-3, warmup_steps: 2, checkpoint_steps: 5, workers: 0}
-optional: [student]
+cross:
+  heads: 4
+  layers: 1
+  sample: 8
+  candidates: {clicked: 2, nearest: 8, near: 4, near_depth: 30, random: 4}
+  train: {epochs: 2, batch: 32, lr: 2e-3, warmup_steps: 2, checkpoint_steps: 5, workers: 0}
+optional: [cross, student]
 fusion: {normalise: zscore, steps: 20}
 """
 REPOSITORY = Path(__file__).resolve().parents[1]

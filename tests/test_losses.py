@@ -184,3 +184,28 @@ def test_listwise_kl_ignores_padding_and_constants():
     padded = scores.masked_fill(~REAL, 1e6)
     same(losses.listwise_kl(padded, TEACHER.masked_fill(~REAL, -1e6), REAL), loss)
     same(losses.listwise_kl(TEACHER, TEACHER, REAL), torch.zeros((), dtype=torch.float64))
+
+
+def test_clicked_softmax_by_hand():
+    scores = torch.tensor([[2.0, 1.0, 0.0, 9.0], [1.0, 1.0, 1.0, 1.0]], dtype=torch.float64)
+    clicked = torch.tensor([[True, True, False, False], [False] * 4])
+    negative = torch.tensor([[False, False, True, False], [True] * 4])
+    # Against the only negative, 0; the last candidate is neither, and the second query has none.
+    expected = (softplus(-2.0) + softplus(-1.0)) / 2
+    scores.requires_grad_()
+    loss = losses.clicked_softmax(scores, clicked, negative)
+    assert loss.item() == pytest.approx(expected)
+    loss.backward()
+    assert scores.grad.isfinite().all()
+    assert scores.grad[1].tolist() == [0.0] * 4
+    assert scores.grad[0, 3].item() == 0
+    assert losses.clicked_softmax(scores, ~negative & False, negative).item() == 0
+
+
+def test_clicked_softmax_without_negatives_is_zero():
+    scores = torch.randn(2, 3, requires_grad=True)
+    everything = torch.ones(2, 3, dtype=torch.bool)
+    loss = losses.clicked_softmax(scores, everything, ~everything)
+    loss.backward()
+    assert loss.item() == 0
+    assert (scores.grad == 0).all()

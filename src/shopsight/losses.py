@@ -142,3 +142,21 @@ def listwise_kl(scores: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
     # Padding has the logarithm -inf in both: 0 * (-inf + inf) would be NaN.
     terms = (target.exp() * (target - output)).masked_fill(~mask, 0)
     return terms.sum(1).mean()
+
+
+def clicked_softmax(scores: Tensor, clicked: Tensor, negative: Tensor) -> Tensor:
+    """Softmax of each clicked candidate among a query's negatives.
+
+    mean_q mean_{c clicked} -log(exp s_qc / (exp s_qc + sum_{n negative} exp s_qn)) of scores s
+    (Q, C) with bool masks (Q, C), over the queries that have a clicked candidate; 0 without any.
+
+    >>> scores = torch.tensor([[1.0, 1.0, 5.0]])
+    >>> masks = torch.tensor([[True, False, False]]), torch.tensor([[False, True, False]])
+    >>> round(clicked_softmax(scores, *masks).item(), 4)
+    0.6931
+    """
+    scores = at_least_float32(scores)
+    others = scores.masked_fill(~negative, -torch.inf).logsumexp(1, keepdim=True)  # (Q, 1)
+    losses = (torch.logaddexp(scores, others) - scores).masked_fill(~clicked, 0).sum(1)
+    counts = clicked.sum(1)
+    return (losses / counts.clamp(min=1)).sum() / (counts > 0).sum().clamp(min=1)

@@ -15,7 +15,8 @@ def make_table(queries=QUERIES):
     products[1, 3:] = products[4, 1:] = -1
     scores = rng.standard_normal(products.shape).astype(np.float32)
     tokens, rows = make_pairs().tokens.take(np.arange(queries)), slice(queries)
-    return ScoredCandidates(tokens, products[rows], scores[rows] > 0.5, scores[rows])
+    words = make_pairs().tokens.take(np.arange(20) % 12)  # of each product
+    return ScoredCandidates(tokens, products[rows], scores[rows] > 0.5, scores[rows], words)
 
 
 def make_loader(batch=4, **options):
@@ -80,3 +81,31 @@ def test_batches_that_cannot_be_made_are_errors():
     with pytest.raises(DataError, match="two different queries"):
         CandidateLoader(make_table(1), MemoryStore(20), 4, seed=3)
     assert make_loader(100).batch == QUERIES
+
+
+def test_a_sample_takes_clicked_candidates_first_and_padding_last():
+    table = make_table()
+    for step in range(2):
+        whole, part = make_loader().read(0, step), make_loader(sample=3).read(0, step)
+        assert part.mask.shape == (4, 3)
+        for row, idx in enumerate(make_loader().plan(0)[step]):
+            real, clicked = (
+                table.products[idx] >= 0,
+                table.clicked[idx] & (table.products[idx] >= 0),
+            )
+            assert part.mask[row].sum() == min(3, real.sum())
+            taken = (part.clicked[row] & part.mask[row]).sum()
+            assert taken == min(3, clicked.sum())
+            assert set(part.teacher[row].tolist()) <= set(whole.teacher[row].tolist())
+        halves = [make_loader(sample=3, rank=rank, size=2).read(0, step) for rank in range(2)]
+        assert torch.equal(torch.cat([half.teacher for half in halves]), part.teacher)
+    assert not torch.equal(
+        make_loader(sample=2).read(0, 0).teacher, make_loader(sample=2).read(1, 0).teacher
+    )
+
+
+def test_a_batch_holds_the_words_of_its_products():
+    batch, store = make_loader().read(0, 0), make_table().product_words
+    assert len(batch.product_words) == len(batch.regions)
+    known = store.block(np.arange(20)).ids.tolist()
+    assert all(ids in known for ids in batch.product_words.ids.tolist())

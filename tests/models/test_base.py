@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import tinymodels as tiny
+from models.test_cross import make_model as make_cross
 from shopsight.config import DualConfig, SentenceMatchConfig, WordMatchConfig
 from shopsight.models.dual import Dual
 from shopsight.models.label_match import LabelMatch
@@ -21,6 +22,7 @@ MODELS = {
     "sentence-match": lambda: SentenceMatch(
         tiny.WIDTH, tiny.words(), tiny.ENCODER, SentenceMatchConfig(dropout=0.0)
     ),
+    "cross": lambda: make_cross(),
     "dual": lambda: Dual(tiny.WIDTH, tiny.VOCABULARY, DUAL, tiny.SPECIAL.unk),
 }
 PAIRS = torch.cartesian_prod(ALL, ALL).T

@@ -67,6 +67,14 @@ SMALL = {
         "hard_from_epoch": 1,
         "phase2_epochs": 1,
     },
+    "cross": {
+        "train": _TRAIN,
+        "heads": 2,
+        "layers": 1,
+        "sample": 6,
+        "dropout": 0.0,
+        "candidates": {"clicked": 2, "nearest": 6, "near": 3, "near_depth": 20, "random": 3},
+    },
     "student": {
         "train": _TRAIN,
         "dropout": 0.0,

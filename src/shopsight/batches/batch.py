@@ -106,6 +106,7 @@ class CandidateBatch(_ToDevice):
     mask: Tensor  # (B, C) True at real candidates
     clicked: Tensor  # (B, C) bool
     teacher: Tensor  # (B, C) float32 z-scores
+    product_words: Tokens  # all words of the queries that each of the U was clicked for
 
     def __len__(self) -> int:
         return len(self.queries)

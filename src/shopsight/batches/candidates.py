@@ -22,6 +22,7 @@ class ScoredCandidates:
     products: IntArray  # (Q, C) catalogue index; -1 is padding
     clicked: BoolArray  # (Q, C)
     teacher: NDArray[np.float32]  # (Q, C) z-scores
+    product_words: TokenLists  # of all products
 
     def __len__(self) -> int:
         return len(self.products)
@@ -30,6 +31,8 @@ class ScoredCandidates:
 @dataclass(frozen=True, eq=False)
 class CandidateLoader(EpochLoader[CandidateBatch]):
     """Batches of queries in random order; queries that fill no batch wait for the next epoch.
+
+    Of each query, ``sample`` candidates are drawn, clicked ones first; 0 takes all.
 
     Raises:
         UsageError: the batch is not divisible by the number of processes.
@@ -40,6 +43,7 @@ class CandidateLoader(EpochLoader[CandidateBatch]):
     source: RegionReader
     batch: int
     seed: int
+    sample: int = 0
     through_trunk: bool = False
     rank: int = 0
     size: int = 1
@@ -52,20 +56,34 @@ class CandidateLoader(EpochLoader[CandidateBatch]):
 
     def read(self, epoch: int, step: int) -> CandidateBatch:
         """Read this process's slice of one batch."""
-        rows, table = self._own_slice(self.plan(epoch)[step]), self.candidates
-        products = table.products[rows]
+        table, rows = self.candidates, self.plan(epoch)[step]
+        columns = self._own_slice(self._columns(rows, epoch, step))
+        rows = self._own_slice(rows)[:, None]
+        products = table.products[rows, columns]
         real = products >= 0
         distinct, inverse = np.unique(products[real], return_inverse=True)
         candidate_idx = np.zeros(products.shape, np.int64)
         candidate_idx[real] = inverse.reshape(-1)
         return CandidateBatch(
             as_regions(self.source.read(distinct), self.through_trunk),
-            table.tokens.block(rows),
+            table.tokens.block(rows[:, 0]),
             torch.from_numpy(candidate_idx),
             torch.from_numpy(real),
-            torch.from_numpy(table.clicked[rows]),
-            torch.from_numpy(table.teacher[rows]),
+            torch.from_numpy(table.clicked[rows, columns]),
+            torch.from_numpy(table.teacher[rows, columns]),
+            table.product_words.block(distinct),
         )
+
+    def _columns(self, rows: IntArray, epoch: int, step: int) -> IntArray:
+        """(B, n) the candidates of the queries (B,) that a global batch takes."""
+        table = self.candidates
+        if not self.sample:
+            return np.tile(np.arange(table.products.shape[1]), (len(rows), 1))
+        order = self._generator("candidates", epoch, step).random(
+            (len(rows), table.products.shape[1])
+        )
+        order = order - table.clicked[rows] + 2 * (table.products[rows] < 0)
+        return np.argsort(order, axis=1, kind="stable")[:, : self.sample]
 
     def _plan(self, epoch: int) -> IntArray:
         order = self._generator("order", epoch).permutation(len(self.candidates))

@@ -3,6 +3,7 @@
 The command line builds its options from these classes, docstrings included.
 """
 
+from shopsight.config.cross import CrossConfig
 from shopsight.config.data import KddcupConfig, NegativesConfig, SyntheticShopConfig, WorldConfig
 from shopsight.config.distil import CandidatesConfig, StudentConfig
 from shopsight.config.dual import DualConfig
@@ -37,6 +38,7 @@ __all__ = [
     "CandidatesConfig",
     "ClickLabelConfig",
     "CompareConfig",
+    "CrossConfig",
     "DedupeConfig",
     "DualConfig",
     "EncoderConfig",

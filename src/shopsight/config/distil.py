@@ -48,6 +48,10 @@ class CandidatesConfig:
         return self.clicked + self.nearest + self.near + self.random
 
 
+# An instance: a default factory could not replace the property of the base class.
+DEFAULT_CANDIDATES = CandidatesConfig()
+
+
 def _student() -> TrainConfig:
     return TrainConfig(
         epochs=5,
@@ -83,8 +87,7 @@ class StudentConfig(ModelConfig):
     towers: int = 1
     temperature: float = 1.0
     dropout: float = 0.1
-    # An instance, since a default factory could not replace the property of the base class.
-    candidates: CandidatesConfig = CandidatesConfig()
+    candidates: CandidatesConfig = DEFAULT_CANDIDATES
 
     def __post_init__(self) -> None:
         """Check all ranges."""

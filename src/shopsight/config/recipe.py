@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from shopsight.config.checks import check_ranges
+from shopsight.config.cross import CrossConfig
 from shopsight.config.data import NegativesConfig
 from shopsight.config.distil import StudentConfig
 from shopsight.config.dual import DualConfig
@@ -38,6 +39,7 @@ class Recipe:
         word_match: weighted word match.
         sentence_match: recurrent sentence match.
         dual: dual encoder.
+        cross: cross-encoder.
         student: dual encoder that imitates the ensemble.
         models: settings of further registered models, by name.
         optional: optional models to train beside the others, by name.
@@ -57,6 +59,7 @@ class Recipe:
     word_match: WordMatchConfig = field(default_factory=WordMatchConfig)
     sentence_match: SentenceMatchConfig = field(default_factory=SentenceMatchConfig)
     dual: DualConfig = field(default_factory=DualConfig)
+    cross: CrossConfig = field(default_factory=CrossConfig)
     student: StudentConfig = field(default_factory=StudentConfig)
     models: dict[str, ModelConfig] = field(
         default_factory=lambda: {name: config() for name, config in EXTRA_MODELS.items()}

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from shopsight import scoring
 from shopsight.batches.batch import Regions, Tokens
 from shopsight.batches.ragged import Packing
 
@@ -44,6 +45,14 @@ def attend_runs(qkv: Tensor, packing: Packing, heads: int, dropout: float = 0.0)
         mixed = functional.scaled_dot_product_attention(query, key, value, None, dropout)
         outputs.append(mixed.transpose(1, 2).reshape(count * length, -1))
     return torch.cat(outputs)
+
+
+def attention_weights(qkv: Tensor, packing: Packing, heads: int) -> Tensor:
+    """(B, T, T) attention of each row to each of its segment, the mean over the heads, padded."""
+    query, key, _ = _by_head(packing.pad(qkv), heads)
+    logits = scoring.at_least_float32(query @ key.mT) * query.shape[-1] ** -0.5
+    weights: Tensor = logits.masked_fill(~packing.mask[:, None, None, :], -torch.inf).softmax(-1)
+    return weights.mean(1)
 
 
 def _by_head(qkv: Tensor, heads: int) -> tuple[Tensor, ...]:

@@ -77,6 +77,10 @@ class ImageTower(nn.Module):
 
     def forward(self, regions: Regions) -> Tensor:
         """(B, D) from B products."""
+        return self.output_proj(*self.rows(regions))  # type: ignore[no-any-return]
+
+    def rows(self, regions: Regions) -> tuple[Tensor, Packing]:
+        """(R, width) rows of regions, with the mean region before those of each product."""
         packing = regions.packing
         rows = self.input_proj(self.features(regions.features))  # (R, width)
         if self.box_mlp is not None:
@@ -85,7 +89,7 @@ class ImageTower(nn.Module):
             rows, packing = _prepend_mean(rows, packing, self.mean_region)
         for layer in self.layers:
             rows = layer(rows, packing)
-        return self.output_proj(rows, packing)  # type: ignore[no-any-return]
+        return rows, packing
 
 
 class TextTower(nn.Module):
@@ -117,7 +121,11 @@ class TextTower(nn.Module):
         self.output_proj = PoolingHead(width, config.text_pool, config)
 
     def forward(self, tokens: Tokens) -> Tensor:
-        """(B, D) from B queries with L tokens in all."""
+        """(B, D) from B queries."""
+        return self.output_proj(*self.rows(tokens))  # type: ignore[no-any-return]
+
+    def rows(self, tokens: Tokens) -> tuple[Tensor, Packing]:
+        """(L, width) rows of the L tokens of B queries."""
         packing = Packing.of(tokens.lengths)
         ids = tokens.ids[tokens.mask]  # (L,)
         ids = torch.where(self.frequent[ids], ids, self.unknown)
@@ -133,7 +141,7 @@ class TextTower(nn.Module):
             rows = rows + states[(starts[layout.row_ids] + layout.position_ids).argsort()]
         for layer in self.layers:
             rows = layer(rows, packing)
-        return self.output_proj(rows, packing)  # type: ignore[no-any-return]
+        return rows, packing
 
 
 class DualTower(nn.Module):

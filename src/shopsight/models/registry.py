@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shopsight.config import (
+    CrossConfig,
     DualConfig,
     LabelMatchConfig,
     PhotoLabelConfig,
@@ -266,6 +267,17 @@ _SPECS: dict[str, ModelSpec] = {
             "shopsight.training.tasks.dual:DualTask",
             "shopsight.models.dual:DualEncodings",
             "one vector for the query, one for the photo, their cosine",
+        ),
+        ModelSpec(
+            "cross",
+            CrossConfig,
+            "shopsight.models.cross:Cross",
+            "shopsight.training.tasks.cross:CrossTask",
+            "shopsight.models.cross:CrossProducts",
+            "words and regions attend to each other",
+            explains=True,
+            shortlist_by=RETRIEVAL,
+            optional=True,
         ),
         ModelSpec(
             STUDENT,

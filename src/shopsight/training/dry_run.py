@@ -137,7 +137,9 @@ def _unscored(pairs: ClickedPairs, config: CandidatesConfig) -> ScoredCandidates
     rng = np.random.default_rng(0)
     products = rng.choice(np.unique(pairs.products), (len(texts), config.count))
     scores = rng.standard_normal(products.shape).astype(np.float32)
-    return ScoredCandidates(pairs.tokens.take(texts), products, scores > 1, scores)
+    return ScoredCandidates(
+        pairs.tokens.take(texts), products, scores > 1, scores, pairs.product_words
+    )
 
 
 def _memory_mib(device: torch.device) -> float:

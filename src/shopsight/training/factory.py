@@ -96,6 +96,7 @@ def make_loader(
         DataError: a pair has no negative.
     """
     train = recipe.model(stage).phases[phase - 1]
+    options = task.batch_options(pairs, recipe.negatives, phase)
     shared: dict[str, Any] = {
         "source": source,
         "batch": train.batch * (context.size if train.batch_per_process else 1),
@@ -106,8 +107,8 @@ def make_loader(
         "workers": train.workers,
     }
     if candidates is not None:
-        return CandidateLoader(candidates, **shared)
-    return Loader(pairs, **shared, **task.batch_options(pairs, recipe.negatives, phase))
+        return CandidateLoader(candidates, **shared, **options)
+    return Loader(pairs, **shared, **options)
 
 
 def _word_vectors(recipe: Recipe, vocabulary: Vocabulary, pairs: ClickedPairs) -> WordVectors:

@@ -85,9 +85,9 @@ class Teacher:
         # Padding, -1, must not become the last product of the row before.
         keys = np.where(products < 0, -1, np.arange(len(texts))[:, None] * count + products)
         tokens = TokenLists.of(vocabulary.encode(texts), vocabulary.pad)
-        return ScoredCandidates(
-            tokens, products, np.isin(keys, rows * count + clicks), scores.astype(np.float32)
-        )
+        clicked = np.isin(keys, rows * count + clicks)
+        words = self.pairs.product_words
+        return ScoredCandidates(tokens, products, clicked, scores.astype(np.float32), words)
 
     @cached_property
     def _clicks(self) -> list[IntArray]:

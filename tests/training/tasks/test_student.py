@@ -39,6 +39,7 @@ def make_batch():
         torch.tensor([[True] * 4, [True] * 2 + [False] * 2, *[[True] * 3 + [False]] * 3]),
         torch.zeros(5, 4, dtype=torch.bool),
         torch.randn(5, 4, generator=generator, dtype=torch.float64),
+        tiny.tokens(),
     )
 
 
