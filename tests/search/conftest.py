@@ -63,7 +63,8 @@ def mixed_run(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Run
     folder = tmp_path_factory.mktemp("mixed") / "run"
     shutil.copytree(trained[0], folder, ignore=shutil.ignore_patterns("cache", "runs"))
     ensembles = json.loads((folder / "fusion.json").read_text())
-    weights = {"label-match": 0.1, "word-match": 0.2, "sentence-match": 0.3, "dual": 0.4}
+    weights = {"label-match": 0.1, "word-match": 0.2, "sentence-match": 0.2, "dual": 0.3}
+    weights["cross"] = 0.2
     ensembles[-1]["weights"] = weights
     (folder / "fusion.json").write_text(json.dumps(ensembles))
     manifest = json.loads((folder / "run.json").read_text())

@@ -55,7 +55,7 @@ def test_an_index_is_self_contained(
     assert manifest["format"] == "shopsight index"
     assert manifest["products"] == len(shop_data.store) == check_index(moved).products
     assert manifest["models"] == {
-        "label-match": 0.1, "word-match": 0.2, "sentence-match": 0.3, "dual": 0.4,
+        "label-match": 0.1, "word-match": 0.2, "sentence-match": 0.2, "dual": 0.3, "cross": 0.2,
         "student": 0.0,  # which retrieves
     }  # fmt: skip
     everything = "".join(

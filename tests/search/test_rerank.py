@@ -20,7 +20,7 @@ from shopsight.search.rerank import Ranked, candidate_pools, rerank_pools
 from shopsight.search.searcher import Searcher
 from shopsight.search.snapshot import Snapshot
 
-MODELS = ("label-match", "word-match", "sentence-match", "dual")
+MODELS = ("label-match", "word-match", "sentence-match", "dual", "cross")
 
 
 def ranked(index: Path, data: PreparedData, split: str, only: str = "") -> Ranked:
@@ -112,7 +112,7 @@ def test_a_run_without_ensemble_uses_its_last_model(
     mixed_run: RunFolder, shop_data: PreparedData, tmp_path: Path
 ) -> None:
     shutil.copytree(mixed_run.path, tmp_path / "run")
-    for name in ("label-match", "word-match", "sentence-match", "fusion.json"):
+    for name in ("label-match", "word-match", "sentence-match", "cross", "fusion.json"):
         path = tmp_path / "run" / name
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     build_index(RunFolder.read(tmp_path / "run"), shop_data, tmp_path / "index")

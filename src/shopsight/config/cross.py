@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from shopsight.config.checks import PROBABILITY, check_ranges
+from shopsight.config.checks import POSITIVE, PROBABILITY, check_ranges
 from shopsight.config.distil import DEFAULT_CANDIDATES, CandidatesConfig
 from shopsight.config.model import ModelConfig
 from shopsight.config.train import TrainConfig
@@ -29,16 +29,17 @@ def _cross() -> TrainConfig:
 class CrossConfig(ModelConfig):
     """The cross-encoder: words and regions attend to each other (docs/method.md, section 11).
 
-    It starts from the first tower of the dual encoder, whose settings it shares.
+    It starts from the towers of the dual encoder, whose settings it shares.
 
     Args:
         train: training of the stage; a batch counts queries, `lr` is that of the joint layers.
-        tower_lr: learning rate of the tower; 0 leaves it as it is.
+        tower_lr: learning rate of the towers; 0 leaves them as they are.
         layers: joint layers of words and regions.
         heads: attention heads.
         feedforward: hidden width of the feed-forward layers, as a multiple of the width.
         dropout: dropout in all layers.
         regions: regions of a photo that are kept, the mean region included.
+        temperature: divides the teacher's z-scores before the softmax.
         imitation: weight of the loss that imitates the teacher.
         clicks: weight of the loss that ranks clicked candidates above the others.
         sample: candidates of a query in a step, clicked ones first; 0 takes all.
@@ -49,14 +50,15 @@ class CrossConfig(ModelConfig):
     from_scratch: ClassVar[str] = ""
 
     train: TrainConfig = field(default_factory=_cross)
-    tower_lr: float = 1e-4
+    tower_lr: float = 0.0
     layers: int = 2
     heads: int = 8
     feedforward: int = 2
     dropout: float = 0.1
     regions: int = 12
+    temperature: float = 0.4
     imitation: float = 1.0
-    clicks: float = 1.0
+    clicks: float = 0.0
     sample: int = 16
     depth: int = 0
     candidates: CandidatesConfig = DEFAULT_CANDIDATES
@@ -64,7 +66,15 @@ class CrossConfig(ModelConfig):
     def __post_init__(self) -> None:
         """Check all ranges."""
         check_ranges(self, layers=0, heads=1, feedforward=1, regions=1, tower_lr=0)
-        check_ranges(self, imitation=0, clicks=0, sample=0, depth=0, dropout=PROBABILITY)
+        check_ranges(
+            self,
+            temperature=POSITIVE,
+            imitation=0,
+            clicks=0,
+            sample=0,
+            depth=0,
+            dropout=PROBABILITY,
+        )
         if not self.imitation and not self.clicks:
             raise UsageError("imitation and clicks must not both be 0")
 

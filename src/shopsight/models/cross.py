@@ -1,8 +1,8 @@
 """Cross-encoder: the words of a query and the regions of a photo attend to each other.
 
-docs/method.md, section 11. Both sides start in a tower of the dual encoder. The rows of its layers,
-before they are pooled, depend on one side only: they are the encodings that are stored, and only
-the joint layers run for every pair.
+docs/method.md, section 11. Both sides start in the towers of the dual encoder. The rows of the
+first tower, before they are pooled, depend on one side only: they are the encodings that are
+stored, and only the joint layers run for every pair.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from shopsight.config import CrossConfig, DualConfig
 from shopsight.config.checks import indivisible
 from shopsight.models.attention import PackedLayer, attention_weights, encode_by_length
 from shopsight.models.base import Encodings, WordAttribution
-from shopsight.models.dual import Dual
+from shopsight.models.dual import Dual, joined_towers
 from shopsight.models.registry import ModelInputs
 
 
@@ -53,7 +53,8 @@ class CrossProducts(Encodings):
 class Cross(nn.Module):
     """score = scale * cosine + sum_t weight_t * match_t over the words t, after the joint layers.
 
-    The matches start as 0, and so training from the ranking of the tower.
+    The cosine is that of the dual encoder, and the matches start as 0: training starts from its
+    ranking.
     """
 
     pairs_per_chunk = 2048
@@ -61,8 +62,9 @@ class Cross(nn.Module):
     def __init__(self, dual: Dual, config: CrossConfig, tower: DualConfig) -> None:
         super().__init__()
         self.unknown, self.slots = dual.unknown, config.regions
-        self.tower, width = dual.towers[0], tower.width
-        image_width = self.tower.image.output_proj.norm.normalized_shape[0]
+        self.towers, self._frozen = dual.towers, False
+        width, image = tower.width, self.towers[0].image
+        image_width = image.output_proj.norm.normalized_shape[0]
         same = image_width == width
         self.region_proj = nn.Identity() if same else nn.Linear(image_width, width)
         self.sides = nn.Parameter(torch.zeros(2, width))
@@ -80,10 +82,21 @@ class Cross(nn.Module):
     @classmethod
     def build(cls, config: CrossConfig, inputs: ModelInputs) -> Self:
         """The network of a recipe."""
-        tower = replace(inputs.recipe.dual, towers=1, dropout=config.dropout)
+        tower = replace(inputs.recipe.dual, dropout=config.dropout)
         if tower.width % config.heads:
             raise indivisible(tower.width, config.heads, "cross.heads")
         return cls(Dual.build(tower, inputs), config, tower)
+
+    def freeze_towers(self) -> None:
+        """Stop training the towers, whose dropout then stops too."""
+        self.towers.requires_grad_(False)
+        self._frozen = True
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode, but keep frozen towers in eval mode."""
+        super().train(mode)
+        self.towers.train(mode and not self._frozen)
+        return self
 
     def encode_products(self, regions: Regions) -> CrossProducts:
         """Encodings of B products, of which the first regions are kept."""
@@ -91,10 +104,11 @@ class Cross(nn.Module):
 
     def encode_queries(self, tokens: Tokens) -> CrossQueries:
         """Encodings of B queries with L tokens in all."""
-        rows, packing = self.tower.text.rows(tokens)  # (L, D)
-        vectors = scoring.unit(self.tower.text.output_proj(rows, packing))
+        first, *others = (tower.text for tower in self.towers)
+        rows, packing = first.rows(tokens)  # (L, D)
+        vectors = [first.output_proj(rows, packing), *(text(tokens) for text in others)]
         padded = packing.pad(scoring.at_least_float32(rows) + self.sides[0])
-        return CrossQueries(padded, packing.mask, vectors)
+        return CrossQueries(padded, packing.mask, joined_towers(vectors).vectors)
 
     def score_pairs(
         self, queries: CrossQueries, products: CrossProducts, query_idx: Tensor, product_idx: Tensor
@@ -120,7 +134,7 @@ class Cross(nn.Module):
         rows, packing, is_word = self._join(same, products)
         for layer in self.layers[:-1]:
             rows = layer(rows, packing)
-        tokens, skipped = queries.mask.shape[1], int(self.tower.image.mean_region is not None)
+        tokens, skipped = queries.mask.shape[1], int(self.towers[0].image.mean_region is not None)
         by_region = [rows.new_zeros(tokens, 0)] * len(products)
         if regions is not None:
             paid = packing.pad(rows).new_zeros(len(products), packing.longest, packing.longest)
@@ -142,12 +156,15 @@ class Cross(nn.Module):
         return torch.repeat_interleave(1 / regions.lengths, regions.lengths)
 
     def _encode_products(self, regions: Regions) -> CrossProducts:
-        rows, packing = self.tower.image.rows(regions)
-        vectors = scoring.unit(self.tower.image.output_proj(rows, packing))
+        first, *others = (tower.image for tower in self.towers)
+        rows, packing = first.rows(regions)
+        vectors = [first.output_proj(rows, packing), *(image(regions) for image in others)]
         rows = scoring.at_least_float32(self.region_proj(rows)) + self.sides[1]
         missing = self.slots - packing.longest  # negative if some are left out
         padded = functional.pad(packing.pad(rows), (0, 0, 0, missing))
-        return CrossProducts(padded, functional.pad(packing.mask, (0, missing)), vectors)
+        return CrossProducts(
+            padded, functional.pad(packing.mask, (0, missing)), joined_towers(vectors).vectors
+        )
 
     def _join(
         self, queries: CrossQueries, products: CrossProducts

@@ -222,10 +222,10 @@ class Dual(nn.Module):
         return torch.cat([(queries.vectors[q] * products.vectors[p]).sum(1) for q, p in parts])
 
     def _encode_products(self, regions: Regions) -> DualEncodings:
-        return _concatenate([tower.image(regions) for tower in self.towers])
+        return joined_towers([tower.image(regions) for tower in self.towers])
 
     def _encode_queries(self, tokens: Tokens) -> DualEncodings:
-        return _concatenate([tower.text(tokens) for tower in self.towers])
+        return joined_towers([tower.text(tokens) for tower in self.towers])
 
 
 class Student(Dual):
@@ -238,7 +238,7 @@ class Student(Dual):
         return super().build(dual, inputs)
 
 
-def _concatenate(vectors: list[Tensor]) -> DualEncodings:
+def joined_towers(vectors: list[Tensor]) -> DualEncodings:
     """(B, towers * D) unit vectors from the (B, D) of each tower."""
     units = [scoring.unit(vector) for vector in vectors]
     return DualEncodings(torch.cat(units, 1) / len(vectors) ** 0.5)

@@ -34,7 +34,8 @@ class CrossTask(Task):
         scores = flat.new_zeros(batch.mask.shape).index_put((query_idx, column), flat)  # (B, C)
         parts, config = {}, self.config
         if config.imitation:
-            loss = losses.listwise_kl(scores, batch.teacher, batch.mask)
+            teacher = batch.teacher / config.temperature
+            loss = losses.listwise_kl(scores, teacher, batch.mask)
             parts["imitation"] = config.imitation * loss
         if config.clicks:
             words = subset_mask(batch.queries, batch.product_words, self.special_ids)  # (B, U)
@@ -44,21 +45,21 @@ class CrossTask(Task):
         return parts
 
     def start(self, weights_of: Callable[[str], Path]) -> None:
-        """Start from the first tower of the dual encoder."""
-        load_part(weights_of(RETRIEVAL), "towers.0.", self.model.tower)
+        """Start from the towers of the dual encoder."""
+        load_part(weights_of(RETRIEVAL), "towers.", self.model.towers)
 
     def freeze(self) -> None:
-        """Freeze the tower unless it has a learning rate."""
+        """Freeze the towers unless they have a learning rate."""
         if not self.config.tower_lr:
-            self.model.tower.requires_grad_(False)
+            self.model.freeze_towers()
 
     def batch_options(self, *_: Any) -> dict[str, Any]:
         """The number of candidates of a query."""
         return {"sample": self.config.sample}
 
     def parameter_groups(self, config: TrainConfig) -> list[dict[str, Any]]:
-        """The tower with its own learning rate, the joint layers with that of the stage."""
-        tower = [weight for weight in self.model.tower.parameters() if weight.requires_grad]
+        """The towers with their own learning rate, the joint layers with that of the stage."""
+        tower = [weight for weight in self.model.towers.parameters() if weight.requires_grad]
         inside = set(tower)
         joint = (weight for weight in self.model.parameters() if weight not in inside)
         own = {"params": tower, "lr": self.config.tower_lr, "weight_decay": config.weight_decay}
