@@ -36,8 +36,8 @@ def bce_with_hard_negatives(logits: Tensor, labels: Tensor, hardest: int) -> Ten
 def label_softmax(logits: Tensor, labels: Tensor) -> Tensor:
     """() mean_b mean_{v in labels_b} -log softmax(x_b)_v of logits x (B, V); labels (B, V) bool.
 
-    The words of a photo share its probability, and compete with all others (docs/method.md,
-    section 3). A row without a label adds 0.
+    The words of a photo share its probability and compete with all others; a row without a label
+    adds 0 (docs/method.md, section 3).
 
     >>> labels = torch.tensor([[True, True, False]])
     >>> round(label_softmax(torch.zeros(1, 3), labels).item(), 4)
