@@ -55,7 +55,6 @@ SAME_NAME = {
     "Qrels": FRONT_DOOR,
     "Ranker": FRONT_DOOR,
     "Run": FRONT_DOOR,
-    "Click": "a row of a click log, and the same row as the API receives it",
     "PhotoError": "the reason, and the same reason as a user's error that names no path",
     "Pool": "a candidate pool of each importer, and a pool of processes",
     "Product": "a product of the synthetic shop, and a product that search returns",
