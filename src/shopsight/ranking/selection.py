@@ -1,10 +1,10 @@
 """Selection of ensemble members by their held-out gain.
 
-Weights come from greedy forward selection (Caruana et al., *Ensemble selection from libraries of
-models*, ICML 2004) with equal weights, averaged over selections that each leave out a fold of the
+Weights come from greedy forward selection with replacement (Caruana et al., *Ensemble selection
+from libraries of models*, ICML 2004), averaged over selections that each leave out a fold of the
 queries. The average turns votes into weights: with few queries, where the selections disagree, it
-stays close to the plain mean of the plausible members, which is hard to beat; with many, it settles
-on a subset. Searching for exact weights instead overfits below about 200 queries.
+stays close to the plain mean of the plausible members, which is hard to beat. Searching for exact
+weights instead overfits below about 200 queries (docs/method.md, section 6).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from shopsight.ranking.trials import Steps, Trials, assign_folds
 from shopsight.types import BoolArray
 
+_ADDITIONS = 10  # members that a selection adds, again and again the same if that helps
 _ROUNDING = 1e-12  # sums of the same values in another order differ by less
 
 
@@ -37,17 +38,18 @@ class ForwardSelection:
         if queries.sum() < 2:
             return best_run
         members = list(range(len(trials.runs)))
-        held_out = self._held_out(trials, queries, members)
-        while len(members) > 1:
-            smaller = [[other for other in members if other != member] for member in members]
-            values = [self._held_out(trials, queries, subset) for subset in smaller]
-            if max(values) < held_out:
+        steps, held_out = self._averaged(trials, queries, members), -np.inf
+        while True:
+            value = self._held_out(trials, queries, members)
+            if value < held_out:
+                break  # the member that was left out last is missed
+            chosen, held_out = steps, value
+            members = [member for member in members if steps[member]]
+            members.remove(min(members, key=lambda member: (steps[member], -member)))
+            if not members:
                 break
-            held_out = max(values)
-            members = smaller[values.index(held_out)]
-        if held_out <= trials.mean(best_run, queries):
-            return best_run
-        return self._averaged(trials, queries, members)
+            steps = self._averaged(trials, queries, members)
+        return best_run if held_out <= trials.mean(best_run, queries) else chosen
 
     def _held_out(self, trials: Trials, queries: BoolArray, members: Sequence[int]) -> float:
         """Cross-validated mean of the averaged selections from some members."""
@@ -74,16 +76,13 @@ class ForwardSelection:
 
 
 def _forward(trials: Trials, queries: BoolArray, members: Sequence[int]) -> Steps:
-    """Equal weights of the members that greedy selection adds while the mean rises."""
-    chosen: Steps = (0,) * len(trials.runs)
-    best = -np.inf
-    left = list(members)
-    while left:
-        larger = [(*chosen[:member], 1, *chosen[member + 1 :]) for member in left]
-        values = [trials.mean(steps, queries) for steps in larger]
-        if max(values) <= best + _ROUNDING:
-            break
-        best = max(values)
-        chosen = larger[values.index(best)]
-        left.pop(values.index(best))
+    """The best of the equally weighted sums that greedy additions of members pass through."""
+    steps: Steps = (0,) * len(trials.runs)
+    chosen, best = steps, -np.inf
+    for _ in range(_ADDITIONS):
+        larger = [(*steps[:i], steps[i] + 1, *steps[i + 1 :]) for i in members]
+        values = [trials.mean(candidate, queries) for candidate in larger]
+        steps = larger[values.index(max(values))]
+        if max(values) > best + _ROUNDING:
+            chosen, best = steps, max(values)
     return chosen
