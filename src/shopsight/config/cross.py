@@ -27,7 +27,7 @@ def _cross() -> TrainConfig:
 
 @dataclass(frozen=True)
 class CrossConfig(ModelConfig):
-    """The cross-encoder: words and regions attend to each other (docs/method.md, section 11).
+    """The cross-encoder: words and regions attend to each other (docs/method.md, section 12).
 
     It starts from the towers of the dual encoder, whose settings it shares.
 

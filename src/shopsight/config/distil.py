@@ -85,7 +85,7 @@ class StudentConfig(ModelConfig):
     train: TrainConfig = field(default_factory=_student)
     start: Literal["dual", "random"] = "dual"
     towers: int = 1
-    temperature: float = 1.0
+    temperature: float = 0.4
     dropout: float = 0.1
     candidates: CandidatesConfig = DEFAULT_CANDIDATES
 

@@ -1,6 +1,6 @@
 """Cross-encoder: the words of a query and the regions of a photo attend to each other.
 
-docs/method.md, section 11. Both sides start in the towers of the dual encoder. The rows of the
+docs/method.md, section 12. Both sides start in the towers of the dual encoder. The rows of the
 first tower, before they are pooled, depend on one side only: they are the encodings that are
 stored, and only the joint layers run for every pair.
 """

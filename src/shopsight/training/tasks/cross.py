@@ -1,4 +1,4 @@
-"""Training task of the cross-encoder (docs/method.md, section 11)."""
+"""Training task of the cross-encoder (docs/method.md, section 12)."""
 
 from __future__ import annotations
 
