@@ -76,9 +76,9 @@ def make_plan(
         config = recipe.model(stage)
         # The rows of a trunk cache have the size of the store's, which stands in for it.
         source = SimpleNamespace(read=data.store.read, through_trunk=config.cache_trunk)
-        candidates = None if config.candidates is None else _unscored(pairs, config.candidates)
+        learned = pairs if config.candidates is None else _unscored(pairs, config.candidates)
         loaders = [
-            make_loader(task, stage, recipe, pairs, source, context, number, candidates)
+            make_loader(task, stage, recipe, learned, source, context, number)
             for number in range(1, len(config.phases) + 1)
         ]
         finished = (out / stage / "done.json").is_file()

@@ -81,15 +81,14 @@ def make_loader(
     task: Task,
     stage: str,
     recipe: Recipe,
-    pairs: ClickedPairs,
+    pairs: ClickedPairs | ScoredCandidates,
     source: RegionReader,
     context: DistributedContext,
     phase: int = 1,
-    candidates: ScoredCandidates | None = None,
 ) -> EpochLoader[Any]:
     """The batches of one phase, from 1, of a stage, whose task decides what they hold.
 
-    A stage that learns from scored ``candidates`` reads those in place of the pairs.
+    A stage that imitates others reads scored candidates in place of clicked pairs.
 
     Raises:
         UsageError: the processes cannot divide the batch equally.
@@ -106,8 +105,8 @@ def make_loader(
         "size": context.size,
         "workers": train.workers,
     }
-    if candidates is not None:
-        return CandidateLoader(candidates, **shared, **options)
+    if isinstance(pairs, ScoredCandidates):
+        return CandidateLoader(pairs, **shared, **options)
     return Loader(pairs, **shared, **options)
 
 

@@ -110,7 +110,7 @@ class TrainingSession:
         task = make_task(
             stage, recipe, self.vocabulary, pairs, store, weights_of=weights_of, context=context
         )
-        source, candidates = self._region_source(stage, task), self._candidates(stage)
+        source, learned = self._region_source(stage, task), self._candidates(stage) or pairs
         configs = recipe.model(stage).phases
         for number, config in enumerate(configs, start=1):
             last = number == len(configs)
@@ -118,7 +118,7 @@ class TrainingSession:
             result = fit(
                 Phase(
                     task,
-                    make_loader(task, stage, recipe, pairs, source, context, number, candidates),
+                    make_loader(task, stage, recipe, learned, source, context, number),
                     config,
                     folder if last else folder.phase(number),
                     seed=stage_seed(recipe, stage, f"dropout {number}"),

@@ -51,7 +51,7 @@ class Task(nn.Module):
         """The parts of the loss by name; training minimises their sum."""
         raise NotImplementedError
 
-    def batch_options(self, pairs: ClickedPairs, negatives: NegativesConfig, phase: int) -> Options:  # noqa: ARG002
+    def batch_options(self, pairs: Any, negatives: NegativesConfig, phase: int) -> Options:  # noqa: ARG002
         """Keyword arguments of the `Loader` of a phase, from 1: negatives, groups, words."""
         return {}
 
