@@ -14,10 +14,12 @@ from formats.test_layouts import ANSWERS, RANKED, RUNS
 from formats.test_runs import EXPECTED, SHAPES
 from shopsight.errors import InputError
 from shopsight.formats import row_reader
+from shopsight.formats.candidates import read_candidates
 from shopsight.formats.large_tables import parse_table
 from shopsight.formats.layouts import Layout
 from shopsight.formats.qrels import read_qrels
 from shopsight.formats.runs import read_run
+from shopsight.types import Pools
 
 SMALL, LARGE = 1 << 30, 0
 
@@ -121,6 +123,45 @@ def test_any_table_is_equal(
     with pytest.MonkeyPatch.context() as monkeypatch:
         small, large = both(monkeypatch, read_run, path)
     assert large == small
+
+
+WORDS = [
+    *("1", "2", "Q0", "0", "a", "b", "0.5", "[", "]", "'a'", ",", "\t", " ", ":", "nan", "qid"),
+    *("pid", "score", "rank", "label", "product1", '"', "{", "}", "[[", "]]", "true", "\n", "x y"),
+    *("(", ")", "np.float64(1)", "1e999", "sep=;", ";", "|", '"qid":', '"a"', "null", "query_id"),
+    "\u3000",
+]
+
+
+@given(words=st.lists(st.sampled_from(WORDS), min_size=1, max_size=40))
+def test_any_text_is_read_equally_or_rejected_in_a_line(
+    words: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("any") / "file"
+    path.write_text("".join(words))
+
+    def read_pools(path: Path) -> Pools:
+        return read_candidates(path).pools
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for read in (read_run, read_qrels, read_pools):
+            small, large = both(monkeypatch, read, path)
+            assert large == small
+            assert isinstance(small, dict) or "\n" not in str(small)
+
+
+@pytest.mark.parametrize("read", [read_run, read_qrels, read_candidates])
+def test_huge_lines(read, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    for line in (
+        "x" * 5_000_000,
+        "1 " * 1_000_000,
+        "[" * 1_000_000,
+        "1,[" + "'a'," * 300_000 + "[1]]",
+    ):
+        (tmp_path / "file").write_text(line)
+        with pytest.raises(InputError) as caught:
+            read(tmp_path / "file")
+        assert len(str(caught.value)) < 1_000
 
 
 def test_more_than_one_block(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

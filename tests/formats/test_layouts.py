@@ -182,7 +182,7 @@ def test_whole_floats_are_ids_in_json(tmp_path: Path) -> None:
         ("1 a 3\n1 b 2\n1 c 1\n", "scores, or ranks"),
         ("1 a 2\n1 b 1\n2 a 1\n2 b 2\n", "scores, or ranks"),
         ("1 a 0\n1 b 1\n1 c 2\n", "scores, or ranks"),
-        ("1,4007,5015\n2,4060,5071\n", "the third is a score, or a second product"),
+        ("1,4007,5015\n2,4060,5071\n", "three columns: the third is a score, or a second product"),
         ("5,0,3,1,2,4\n6,0,9,8,7,5\n", "a TREC run, or a query with five products"),
         ("qid,pid,bert,xlnet\n1,a,0.5,0.75\n", "'bert' and 'xlnet' could both be the score"),
         ("qid,pid,label\n1,a,1\n", "this looks like answers, not a run"),
@@ -193,7 +193,8 @@ def test_whole_floats_are_ids_in_json(tmp_path: Path) -> None:
         ("7,[[0.5, [1, 'a']]]\n", "line 1: not a query with a list"),
         ("7,['a', 'a']\n", "line 1: duplicate product 'a' for query '7'"),
         ("qid,answer,text\n1,a b,c\n", "line 1: the header names no product column"),
-        ("search,hits\n1,a\n2,b\n", "this looks like a header without names"),
+        ("search,hit1,hit2\n1,a,b\n2,b,c\n", "this looks like a header without names"),
+        ("a 4 7\nb 9 2\n", "the third is a score, or a second product"),
         ("qid,answers\n1,a b\n2,c\n", "line 1: the column 'answers' looks like answers, not a run"),
         ('{"qid": 1, "relevant_ids": [3]}\n{}', "line 1: the column 'relevant_ids' looks like ans"),
         ("7,[[0.5, 'a']]\n7,[[0.5, 'b']]\n", "line 2: duplicate query '7'"),
@@ -214,7 +215,7 @@ def test_ambiguous_runs(tmp_path: Path, text: str, readings: str) -> None:
     ("text", "reason"),
     [
         ("1 4 7 2\n2 5 8 3\n", "TREC qrels, or a query with three products"),
-        ("1,4007,5015\n2,4060,5071\n", "the third is a score, or a second product"),
+        ("1,4007,5015\n2,4060,5071\n", "three columns: the third is a score, or a second product"),
         ("".join(f"1 p{i} {i}\n" for i in range(1, 7)), "grades, or ranks"),
         ("7 Q0 x1 1 0.5 tag\n", "this looks like a TREC run, not answers"),
         ("qid,pid,score\n1,a,0.5\n", "line 2, column 3: grade '0.5' is not a whole number"),
@@ -231,6 +232,30 @@ def test_rejected_answers(tmp_path: Path, text: str, reason: str) -> None:
     with pytest.raises(InputError) as caught:
         read_qrels(tmp_path / "answers")
     assert reason in str(caught.value)
+
+
+def test_a_line_for_each_query(tmp_path: Path) -> None:
+    """Of three columns, the third holds products if its numbers are ids, and else values."""
+    for text, products in (
+        ("a 0193 0372\nb 0218 0355\n", ["0193", "0372"]),
+        ("a x1 x2\nb x3 x4\n", ["x1", "x2"]),
+        ("a 0193 1\nb 0218 1\n", ["0193"]),
+        ("a 19 0.5\nb 21 1\n", ["19"]),
+    ):
+        (tmp_path / "run").write_text(text)
+        assert list(read_run(tmp_path / "run").to_dict()["a"]) == products
+    for text, grades in (
+        ("a 19 1\nb 21 1\n", {"19": 1}),
+        ("a 19 2\nb 21 0\n", {"19": 2}),
+        ("a 0193 0372\nb 0218 0355\n", {"0193": 1, "0372": 1}),
+    ):
+        (tmp_path / "answers").write_text(text)
+        assert read_qrels(tmp_path / "answers").relevance["a"] == grades
+
+
+def test_a_query_that_is_a_word_is_no_header(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("a Q0 x 1 0.5 t\n1 Q0 x 1 0.5 t\n2 Q0 y 1 0.5 t\n")
+    assert list(read_run(tmp_path / "run").to_dict()) == ["a", "1", "2"]
 
 
 def test_a_header_settles_what_is_ambiguous(tmp_path: Path) -> None:

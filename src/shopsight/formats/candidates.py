@@ -39,7 +39,10 @@ def read_candidates(path: str | Path) -> CandidateFile:
     with open_input(path) as stream:
         first = stream.readline(_LONGEST_LINE)
         names = first.removeprefix(BOM).rstrip(b"\r\n").decode(errors="replace").split("\t")
-        layout = headed(names, "\t", "candidates")
+        try:
+            layout = headed(names, "\t", "candidates")
+        except ValueError:
+            layout = None  # whose line says the reason below
         if layout and layout.style == "table" and layout.value is None:
             rows = read_table(_numbered(stream, path), layout, path, "candidates")
             if not len(rows.values):

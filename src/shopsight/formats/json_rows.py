@@ -161,18 +161,17 @@ def json_pairs(products: Any, kind: Kind) -> tuple[bool, Sequence[Any]]:
         raise ValueError(f"{shortened(products)} is not a list of {noun}")
     if products and all(isinstance(entry, JsonObject) for entry in products):
         return False, [_json_pair(entry, kind) for entry in products]
+    paired = any(isinstance(entry, list) for entry in products)
     for number, entry in enumerate(products, 1):
         if kind == "answers" and isinstance(entry, list):
             reason = "is not a product id (this looks like a run, not answers)"
             raise ValueError(f"{shortened(entry)} {reason}")
         is_pair = isinstance(entry, list) and not isinstance(entry, JsonObject) and len(entry) == 2
-        if kind == "run" and not is_pair:
+        if (paired or kind == "run") and not is_pair:
             reason = f"entry {number} is {shortened(entry)}, not a [product, score] pair"
-            is_id = isinstance(entry, str | int)
+            is_id = isinstance(entry, str | int) and not paired
             raise ValueError(f"{reason}{' (this looks like answers, not a run)' * is_id}")
-    if any(isinstance(entry, list) for entry in products):
-        return True, products
-    return False, [(product, 1) for product in products]
+    return paired, products if paired else [(product, 1) for product in products]
 
 
 def _json_pair(entry: JsonObject, kind: Kind) -> tuple[Any, Any]:

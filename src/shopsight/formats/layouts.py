@@ -115,13 +115,16 @@ def recognise(lines: Sequence[tuple[int, str]], kind: Kind, path: str | Path) ->
     if _mostly(split_list(line) is not None for _, line in lines):
         return Layout("lists", None)
     tables = {s: [split_line(line, s) for _, line in lines] for s in separators}
+    header = f"this looks like a header without names for query and product; {KNOWN_NAMES}"
     if any(_begins_with_names(rows) for rows in tables.values()):
-        reason = f"this looks like a header without names for query and product; {KNOWN_NAMES}"
-        raise InputError(reason, path=path, line=number)
+        raise InputError(header, path=path, line=number)
     try:
         for recogniser in _RECOGNISERS[kind]:
             for separator, rows in tables.items():
                 if layout := recogniser(rows, separator):
+                    # In a column of values, a name is an error with its place.
+                    if layout.value is None and _names_queries(rows):
+                        raise InputError(header, path=path, line=number)
                     return layout
     except _AmbiguousError as error:
         raise InputError(str(error), path=path, line=number) from error
@@ -215,14 +218,17 @@ def split_words(cell: str) -> Cells:
 
 def _begins_with_names(rows: Sequence[Cells]) -> bool:
     """Whether the first line, unlike the others, consists of names."""
-    numbers = [is_number(row[0]) for row in rows]
-    if len(rows) > 2 and all(numbers[1:]) and not numbers[0]:
-        return True
 
     def names(cells: Cells) -> bool:
         return len(cells) > 2 and all(normalised_name(c).replace("_", "").isalpha() for c in cells)
 
     return names(rows[0]) and not (rows[1:] and _mostly(map(names, rows[1:])))
+
+
+def _names_queries(rows: Sequence[Cells]) -> bool:
+    """Whether only the first line begins with something else than a number."""
+    numbers = [is_number(row[0]) for row in rows]
+    return len(rows) > 2 and all(numbers[1:]) and not numbers[0]
 
 
 def _fixed(rows: Sequence[Cells], width: int) -> Sequence[Cells]:
@@ -270,18 +276,41 @@ def _trec_qrels(rows: Sequence[Cells], separator: str | None) -> Layout | None:
     return None
 
 
-def _three(rows: Sequence[Cells], separator: str | None) -> Layout | None:
-    """Query, product, value."""
+def _scored(rows: Sequence[Cells], separator: str | None) -> Layout | None:
+    """Query, product, score."""
+    return _three(rows, separator, lambda products, values: len(values) < min(len(products), 2))
+
+
+def _graded(rows: Sequence[Cells], separator: str | None) -> Layout | None:
+    """Query, product, grade."""
+
+    def are_grades(products: set[float], values: set[float]) -> bool:
+        return values <= {*range(6)} and (len(values) == 1 or max(products) > 5)
+
+    return _three(rows, separator, are_grades)
+
+
+def _three(
+    rows: Sequence[Cells],
+    separator: str | None,
+    are_values: Callable[[set[float], set[float]], bool],
+) -> Layout | None:
     fits = _fixed(rows, 3)
     if not fits:
         return None
-    large = [_all_whole(row) and min(float(row[1]), float(row[2])) >= 100 for row in fits]
-    if all(large) and _queries_differ(fits):
-        reason = "three columns of whole numbers: the third is a score, or a second product"
-        remedy = "name the columns in a header line: query_id,product_id,score or ...,grade, or "
-        raise _AmbiguousError(f"{reason}; {remedy}query_id,product1,product2")
-    names_follow = len(fits) > 1 and _queries_differ(fits) and not _numeric(fits, 2)
-    return None if names_follow else Layout("table", separator, 3, 0, 1, 2)
+    table = Layout("table", separator, 3, 0, 1, 2)
+    if not _queries_differ(fits):
+        return table
+    # With a line for each query, the third column may also be a second product.
+    if len(fits) > 1 and (not _numeric(fits, 2) or any(_has_zeros(row[2]) for row in fits)):
+        return None
+    if all(is_whole(row[1]) and is_whole(row[2]) for row in fits):
+        products, values = ({float(row[i]) for row in fits} for i in (1, 2))
+        if not are_values(products, values):
+            reason = "whole numbers in three columns: the third is a score, or a second product"
+            remedy = "name the columns in a header line: query_id,product_id,score or ...,grade, or"
+            raise _AmbiguousError(f"{reason}; {remedy} query_id,product1,product2")
+    return table
 
 
 def _two(rows: Sequence[Cells], separator: str | None) -> Layout | None:
@@ -319,13 +348,18 @@ def _all_whole(row: Cells) -> bool:
     return all(map(is_whole, row))
 
 
+def _has_zeros(cell: str) -> bool:
+    """Whether a whole number has leading zeros, as only ids have."""
+    return len(cell) > 1 and cell[0] == "0" and cell.isdecimal()
+
+
 def _is_decimal(cell: str) -> bool:
     return is_number(cell) and not is_whole(cell)
 
 
 _Recogniser = Callable[[Sequence[Cells], str | None], Layout | None]
 _RECOGNISERS: dict[Kind, tuple[_Recogniser, ...]] = {
-    "run": (_trec_run, _not_a_run, _three, _wide),
-    "answers": (_not_answers, _trec_qrels, _three, _two, _wide),
-    "candidates": (_trec_run, _not_a_run, _three, _two, _wide),
+    "run": (_trec_run, _not_a_run, _scored, _wide),
+    "answers": (_not_answers, _trec_qrels, _graded, _two, _wide),
+    "candidates": (_trec_run, _not_a_run, _scored, _two, _wide),
 }
