@@ -14,13 +14,13 @@ from shopsight.errors import UsageError
 
 def _cross() -> TrainConfig:
     return TrainConfig(
-        epochs=4,
-        batch=32,
-        lr=5e-4,
+        epochs=2,
+        batch=64,
+        lr=1e-3,
         weight_decay=1e-2,
         optimizer="adamw",
         schedule="cosine",
-        warmup_steps=100,
+        warmup_steps=40,
         clip=5.0,
     )
 

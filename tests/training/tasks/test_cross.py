@@ -98,7 +98,7 @@ def test_the_towers_have_a_learning_rate_of_its_own():
     task = make_task(tower_lr=1e-4)
     task.freeze()
     groups = task.parameter_groups(task.config.train)
-    assert [group["lr"] for group in groups] == [1e-4, 5e-4, 5e-4]
+    assert [group["lr"] for group in groups] == [1e-4, 1e-3, 1e-3]
     counted = sum(len(group["params"]) for group in groups)
     assert counted == sum(p.requires_grad for p in task.model.parameters())
     frozen = make_task(tower_lr=0.0)
