@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -37,7 +37,7 @@ class Captioner:
 
     def __init__(self, folder: RunFolder, data: PreparedData, device: torch.device | str) -> None:
         folder.check_data(data)
-        self._model: Any = load_model(folder, PRETRAINING, device)
+        self._model = cast(Any, load_model(folder, PRETRAINING, device))
         self._vocabulary, self._data, self._device = folder.vocabulary(), data, device
         labels = [self._vocabulary.tokens[i] for i in self._model.label_ids.tolist()]
         # Neither pieces of words nor punctuation describe a photo.

@@ -148,7 +148,8 @@ class LabelMatch(MatchingModel):
     def decoder_gates(self, ids: Tensor) -> Tensor:
         """(N, 3E) what token ids (N,) add to the gates of the decoder."""
         vectors = self.words.raw(ids) if self.raw_captions else self.words.normalised(ids)
-        return self.decoder.inputs(vectors)
+        gates: Tensor = self.decoder.inputs(vectors)
+        return gates
 
     def next_logits(self, states: Tensor) -> Tensor:
         """(N, V + 1) logits over ``output_ids`` from decoder states (N, E)."""

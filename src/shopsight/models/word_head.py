@@ -105,5 +105,5 @@ class WordClassifier(nn.Module):
         product_idx: Tensor,
     ) -> Tensor:
         """(N,) mean log probability of the query's words that are labels; 0 without any."""
-        chunks = zip(query_idx.split(_PAIRS), product_idx.split(_PAIRS), strict=True)
+        chunks = zip(torch.split(query_idx, _PAIRS), torch.split(product_idx, _PAIRS), strict=True)
         return torch.cat([(queries.states[q] * products.states[p]).sum(1) for q, p in chunks])

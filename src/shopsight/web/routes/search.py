@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.exceptions import HTTPException
@@ -47,28 +48,34 @@ def search_router(service: SearchService) -> APIRouter:
 
     requested = Depends(requested_page)
 
-    @router.get("/search", response_model=Answer)
-    async def search(
-        page: SearchOptions = requested,
-        q: str = Query("", max_length=config.query_chars, examples=["red summer dress"],
-                       description="Query text; without one, all products."),
-        sort: str = Query("", max_length=200, examples=["-price"],
-                          description="Field to order by instead of the score; -field:"
-                          " descending."),
+    def requested_ranking(
         candidates: int | None = Query(
             None, ge=1, le=config.candidates_max,
             description="Retrieved products to re-rank; default: the index's setting."),
         rerank: bool = Query(True, description="Re-rank; false is faster, less accurate."),
         explain: bool = Query(False, description="Add word and region weights to every hit."),
         correct: bool = Query(True, description="Replace misspelt words; see corrected."),
+    ) -> dict[str, Any]:  # fmt: skip
+        return {
+            "candidates": candidates, "rerank": rerank, "explain": explain, "correct": correct
+        }  # fmt: skip
+
+    ranking_options = Depends(requested_ranking)
+
+    @router.get("/search", response_model=Answer)
+    async def search(
+        page: SearchOptions = requested,
+        ranking: dict[str, Any] = ranking_options,
+        q: str = Query("", max_length=config.query_chars, examples=["red summer dress"],
+                       description="Query text; without one, all products."),
+        sort: str = Query("", max_length=200, examples=["-price"],
+                          description="Field to order by instead of the score; -field:"
+                          " descending."),
         log: bool = Query(True, description="Write the search to the query log; false for what"
                           " nobody settled on, such as the prefixes of a query being typed."),
     ) -> Response:  # fmt: skip
         """Rank products for a text query, or browse them."""
-        options = replace(
-            page, sort=sort, candidates=candidates, rerank=rerank, explain=explain, correct=correct
-        )
-        return await service.search(q, options, log=log)
+        return await service.search(q, replace(page, sort=sort, **ranking), log=log)
 
     @router.post("/search/batch", response_model=Answers, responses=problem_docs(408, 413, 415),
                  openapi_extra={"requestBody": {"required": True, "content": _BATCH}})  # fmt: skip
