@@ -22,7 +22,8 @@ from shopsight.text.vocabulary import Vocabulary, train_vocabulary
 from shopsight.types import Pools
 
 # Without those that need files of photos.
-MODELS = [spec.name for spec in model_specs() if not spec.needs]
+# The shared run holds neither models of photos nor the optional word head.
+MODELS = [s.name for s in model_specs() if not s.needs and s.name != "word-head"]
 
 
 class Counting:

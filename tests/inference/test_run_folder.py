@@ -8,6 +8,7 @@ from shopsight.data.dataset import PreparedData
 from shopsight.errors import DataError, OutputError, UsageError
 from shopsight.inference.run_folder import MetricsLog, RunFolder, StageFolder
 from shopsight.prepare.kddcup.ingest import prepare_kddcup
+from shopsight.text.normalise import words
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +24,13 @@ def test_a_run_remembers_its_recipe_and_vocabulary(tmp_path, data):
     assert again.vocabulary().tokens == data.vocabulary().tokens
     assert again.manifest["feature_width"] == 16
     assert RunFolder.open(tmp_path / "run", recipe, data).manifest == again.manifest
+
+
+def test_a_run_keeps_the_words_of_its_training_queries(tmp_path, data):
+    run = RunFolder.open(tmp_path / "run", Recipe(), data)
+    texts = data.queries("train").texts
+    assert json.loads((run.path / "words.json").read_bytes()) == sorted(set(words(" ".join(texts))))
+    assert sorted(json.loads((run.path / "queries.json").read_bytes())) == sorted(texts)[:1000]
 
 
 def test_a_changed_recipe_raises_with_its_key(tmp_path, data):

@@ -52,6 +52,7 @@ SMALL = {
         "dropout": 0.0,
         "false_negatives": "subset",
     },
+    "word_head": {"train": _TRAIN, "hidden": 16, "dropout": 0.0, "hidden_dropout": 0.0},
     "dual": {
         "train": {**_TRAIN, "warmup_steps": 4},
         "width": 8,

@@ -1,7 +1,8 @@
 """Run folder layout and metadata.
 
-``run.json`` (recipe, data, versions), ``vocabulary/``, ``cache/`` and, for each stage, a folder
-with ``checkpoint-*.safetensors``, ``best.safetensors``, ``metrics.jsonl`` and ``done.json``.
+``run.json`` (recipe, data, versions), ``vocabulary/``, ``words.json`` and ``queries.json`` (of the
+training queries), ``cache/`` and, for each stage, a folder with ``checkpoint-*.safetensors``,
+``best.safetensors``, ``metrics.jsonl`` and ``done.json``.
 """
 
 from __future__ import annotations
@@ -15,16 +16,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from shopsight.config import Recipe
 from shopsight.config.overrides import changed
 from shopsight.config.recipe import EXTRA_MODELS
 from shopsight.data.dataset import PreparedData
 from shopsight.data.features import check_features, feature_source
+from shopsight.data.split_names import TRAIN
 from shopsight.errors import DataError, OutputError, UsageError
 from shopsight.formats.atomic import make_folder, write_errors, write_json
 from shopsight.formats.manifest import ManifestFormat
 from shopsight.formats.outputs import check_output_folder
 from shopsight.models.registry import load_installed
+from shopsight.text.normalise import words
 
 if TYPE_CHECKING:
     from shopsight.text.vocabulary import Vocabulary
@@ -33,6 +38,8 @@ RUN_FILE = "run.json"
 RUN = ManifestFormat(
     RUN_FILE, "run folder", 2, "train again into another folder", frozenset({"recipe", "files"})
 )
+WORDS, QUERIES = "words.json", "queries.json"  # of the training queries; the latter a sample
+_SAMPLE = 1_000
 FREE_SETTINGS = frozenset({"workers", "keep", "checkpoint_steps", "threads", "optional", "stages"})
 """Settings that change no result of a stage."""
 
@@ -57,6 +64,7 @@ class RunFolder:
             return existing
         make_folder(folder)
         run_vocabulary(data, recipe).save(folder / "vocabulary")
+        _save_training_queries(data, folder)
         # The manifest comes last: a folder without it is not a run folder yet.
         manifest = {
             "recipe": asdict(recipe),
@@ -79,7 +87,7 @@ class RunFolder:
         check_output_folder(folder, ("data.json", "index.json"))
         files = folder.iterdir() if folder.is_dir() else ()
         visible = {file.name for file in files if not file.name.startswith(".")}
-        if foreign := sorted(visible - {"vocabulary"}):
+        if foreign := sorted(visible - {"vocabulary", WORDS, QUERIES}):
             raise OutputError(f"{folder}: not a run folder, but it holds {foreign[0]}")
         return None
 
@@ -220,6 +228,17 @@ class MetricsLog:
         """Add a record. Raises OutputError, such as on a full disk."""
         with write_errors(self.path), open(self.path, "a", encoding="utf-8") as file:
             file.write(json.dumps(dict(record)) + "\n")
+
+
+def _save_training_queries(data: PreparedData, folder: Path) -> None:
+    """Write the words of the training queries, and a sample of the queries."""
+    if TRAIN not in data.splits:
+        return
+    texts = data.queries(TRAIN).texts
+    sample = np.random.default_rng(0).permutation(len(texts))[:_SAMPLE].tolist()
+    known = sorted({word for text in texts for word in words(text)})
+    write_json(folder / WORDS, known, indent=None)
+    write_json(folder / QUERIES, [texts[i] for i in sample], indent=None)
 
 
 def run_vocabulary(data: PreparedData, recipe: Recipe) -> Vocabulary:

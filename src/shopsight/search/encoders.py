@@ -10,19 +10,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from shopsight.batches.batch import Regions, Tokens, pad_tokens
 from shopsight.config import FusionConfig, SearchConfig
-from shopsight.data.dataset import PreparedData
-from shopsight.data.split_names import TRAIN
 from shopsight.errors import DataError, UsageError
 from shopsight.formats.atomic import write_json
 from shopsight.inference.encode import align_words
 from shopsight.inference.ensemble import ENSEMBLE, Ensemble, load_ensembles, save_ensembles
 from shopsight.inference.load import load_model, trained_models
-from shopsight.inference.run_folder import RUN, RunFolder
+from shopsight.inference.run_folder import QUERIES, RUN, WORDS, RunFolder
 from shopsight.inference.trunk_cache import weights_key
 from shopsight.models.attention import encode_by_length
 from shopsight.models.base import Encodings
@@ -36,8 +33,6 @@ from shopsight.search.retrievers.base import Vectors
 from shopsight.search.snapshot import as_vectors
 from shopsight.text.normalise import singular, words
 
-WORDS, QUERIES = "words.json", "queries.json"
-_SAMPLE = 1_000
 _CHARACTERS_PER_TOKEN = 64
 
 
@@ -169,7 +164,7 @@ def models_of(run: RunFolder) -> dict[str, float]:
     return {name: weights.get(name, 0.0) for name in trained if name in kept}
 
 
-def copy_models(run: RunFolder, data: PreparedData, names: Sequence[str], out: Path) -> None:
+def copy_models(run: RunFolder, names: Sequence[str], out: Path) -> None:
     """Write the models of an index, and the words and a sample of the training queries."""
     out.mkdir(parents=True, exist_ok=True)
     run.vocabulary().save(out / "vocabulary")
@@ -179,12 +174,10 @@ def copy_models(run: RunFolder, data: PreparedData, names: Sequence[str], out: P
         shutil.copyfile(source.best, target / source.best.name)
         write_json(target / "done.json", source.done())
     save_ensembles([replace(_ensemble(run), name=ENSEMBLE)], out)
-    if TRAIN in data.splits:
-        texts = data.queries(TRAIN).texts
-        known = sorted({word for text in texts for word in words(text)})
-        sample = np.random.default_rng(0).permutation(len(texts))[:_SAMPLE].tolist()
-        write_json(out / WORDS, known, indent=None)
-        write_json(out / QUERIES, [texts[i] for i in sample], indent=None)
+    # Of the run and not of the catalogue, whose words the models need not have seen.
+    for name in (WORDS, QUERIES):
+        if (run.path / name).exists():
+            shutil.copyfile(run.path / name, out / name)
     # The path of the training data would be wrong elsewhere, and tells about the machine.
     RUN.write(out, {**run.manifest, "data": ""})
 

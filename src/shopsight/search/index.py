@@ -68,7 +68,7 @@ def build_index(
         check_space(folder, features, "the regions of the products")
     with folder_lock(folder):
         check_new_index(folder)  # another process may have built it meanwhile
-        copy_models(run, data, list(models), folder / MODELS)
+        copy_models(run, list(models), folder / MODELS)
         extractor = _copy_extractor(data, folder)
         search_models = SearchModels(folder / MODELS)
         # The checksums of the models identify the partial segment that a killed build left.
