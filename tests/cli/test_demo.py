@@ -88,7 +88,10 @@ def test_output_folder_has_data_models_submission_and_report(demo: tuple[Path, s
     page = (out / "report.html").read_text()
     assert page.count('class="example card"') == 6
     assert len(page) < 8e6
-    assert len(re.findall(r'href="data:image/jpeg', page)) == (36 if world == SHOP else 0)
+    # Each photo is in the page once, however often it is shown.
+    assert len(re.findall(r'<use href="#photo', page)) == (36 if world == SHOP else 0)
+    jpegs = re.findall(r'href="(data:image/jpeg[^"]*)', page)
+    assert len(jpegs) == len(set(jpegs))
     fusion = json.loads((out / "run" / "fusion.json").read_text())
     assert [ensemble["name"] for ensemble in fusion] == ["word+sentence", "ensemble"]
     assert fusion[1]["held_out"] >= fusion[0]["held_out"]

@@ -70,7 +70,8 @@ def test_searcher_describes_index_and_products(index: Path, shop_data: PreparedD
     searcher = Searcher.open(index)
     info = searcher.info()
     assert (info["products"], info["photos"], info["regions"]) == (len(shop_data.store), True, True)
-    assert info["fields"] == ["title", "category", "price", "in_stock", "stars"]
+    fields = ["title", "category", "price", "in_stock", "stars", "added", "tags"]
+    assert info["fields"] == fields
     assert (info["engine"], info["extractor"], info["candidates"]) == ("embedded", False, 200)
     assert str(index) not in json.dumps(info)
     first = shop_data.store.product_ids[3]

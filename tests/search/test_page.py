@@ -69,7 +69,7 @@ def test_pages_are_slices_of_the_whole(index: Path, options: dict[str, object]) 
     assert len(whole.hits) == whole.total
     scores = [hit.score for hit in whole.hits]
     if not options:
-        assert scores == sorted(scores, reverse=True)
+        assert np.diff(scores).max() <= 1e-12  # the sums of contributions are rounded
         assert all(sum(hit.contributions.values()) == pytest.approx(hit.score, abs=1e-6)
                    for hit in whole.hits)  # fmt: skip
     for start in range(0, 120, 25):

@@ -23,7 +23,7 @@ class Corrector:
 
     >>> corrector = Corrector({"red": 9, "dress": 9, "dressing": 1, "handbag": 4})
     >>> [corrector.correct(text) for text in ("red drses", "reddress", "hand bag", "rde dress")]
-    ['red dress', 'red dress', 'handbag', 'rde dress']
+    ['red dress', 'red dress', 'handbag', 'red dress']
     """
 
     def __init__(self, counts: Mapping[str, int]) -> None:
