@@ -19,6 +19,7 @@ from shopsight.ranking.trials import Steps, Trials, assign_folds
 from shopsight.types import BoolArray
 
 _ADDITIONS = 10  # members that a selection adds, again and again the same if that helps
+_SAFE = 0.1  # a member with this weight was chosen again and again, and is not left out
 _ROUNDING = 1e-12  # sums of the same values in another order differ by less
 
 
@@ -30,25 +31,26 @@ class ForwardSelection:
     seed: int
 
     def __call__(self, trials: Trials, queries: BoolArray) -> Steps:
-        """Weights for the queries inside a mask; 0 for members without a held-out gain.
+        """Weights for the queries inside a mask.
 
-        The best run alone, if no ensemble beats it on held-out queries.
+        Members that hardly any selection chooses are left out unless the held-out score falls
+        without them. The best run is alone if no ensemble beats it on held-out queries.
         """
         best_run = trials.best_run(queries)
         if queries.sum() < 2:
             return best_run
-        members = list(range(len(trials.runs)))
-        steps, held_out = self._averaged(trials, queries, members), -np.inf
+        chosen = self._averaged(trials, queries, list(range(len(trials.runs))))
+        held_out = self._held_out(trials, queries, list(range(len(trials.runs))))
         while True:
+            members = [member for member, weight in enumerate(chosen) if weight]
+            weakest = min(members, key=lambda member: (chosen[member], -member))
+            members.remove(weakest)
+            if not members or chosen[weakest] >= _SAFE * sum(chosen):
+                break
             value = self._held_out(trials, queries, members)
             if value < held_out:
-                break  # the member that was left out last is missed
-            chosen, held_out = steps, value
-            members = [member for member in members if steps[member]]
-            members.remove(min(members, key=lambda member: (steps[member], -member)))
-            if not members:
                 break
-            steps = self._averaged(trials, queries, members)
+            chosen, held_out = self._averaged(trials, queries, members), value
         return best_run if held_out <= trials.mean(best_run, queries) else chosen
 
     def _held_out(self, trials: Trials, queries: BoolArray, members: Sequence[int]) -> float:
