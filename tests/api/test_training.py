@@ -34,5 +34,5 @@ def test_train_a_model(small_data: Path, quick_recipe: Path, tmp_path: Path) -> 
     recipe = json.loads((tmp_path / "run" / "run.json").read_text())["recipe"]
     assert (recipe["seed"], recipe["label_match"]["train"]["epochs"]) == (4, 1)
     assert ranker.results is not None
-    # The only model is what "ensemble" stands for.
+    # With a single model, "ensemble" means that model.
     assert ranker.rank(small_data, "valid").name == "label-match"

@@ -1,4 +1,4 @@
-"""Photo label: hand-computed scores, words that are no labels, and the saved form."""
+"""Photo label: hand-computed scores, words without a label, and the saved form."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from shopsight.training.tasks.word_head import WordHeadTask
 from tinymodels import ALL, same
 
 CONFIG = WordHeadConfig(features=FeaturesConfig(), hidden=3, dropout=0, hidden_dropout=0)
-LABELS = {4: 0, 5: 1, 6: 2, 7: 3}  # the others are no labels
+LABELS = {4: 0, 5: 1, 6: 2, 7: 3}  # the others have no label
 
 
 @pytest.fixture

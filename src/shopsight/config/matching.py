@@ -60,7 +60,7 @@ class WordHeadConfig(ModelConfig):
         hidden: width of the hidden layer.
         dropout: dropout of the pooled features.
         hidden_dropout: dropout of the hidden layer.
-        min_count: words in fewer training queries are no labels.
+        min_count: words in fewer training queries do not become labels.
     """
 
     train: TrainConfig = field(default_factory=_word_head)

@@ -33,7 +33,7 @@ class SmallPhotoConfig:
 
 @dataclass(frozen=True)
 class PhotoColumnsConfig:
-    """Columns of a product table; an empty name stands for a column with a common name.
+    """Columns of a product table; an empty name selects a column with a common name.
 
     Args:
         id: column of product ids.

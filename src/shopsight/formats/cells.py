@@ -76,7 +76,7 @@ def _string(literal: str) -> str:
 
 
 def _encodable(items: list[str]) -> list[str] | None:
-    """The items, unless one is no text: an escape can spell half of a surrogate pair."""
+    """The items; None if an item is not valid text: an escape can be half of a surrogate pair."""
     try:
         "".join(items).encode()
     except UnicodeEncodeError:

@@ -105,7 +105,7 @@ def _is_likely(column: TypedColumn) -> bool:
 
 
 def as_written(cell: Cell) -> str | None:
-    """A cell as the text that stands for it."""
+    """A cell as text."""
     if isinstance(cell, bool):
         return str(cell).lower()
     if isinstance(cell, list):

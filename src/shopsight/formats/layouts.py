@@ -71,7 +71,7 @@ class Layout:
 
 
 def split_line(line: str, separator: str | None) -> Cells:
-    """The cells of a line. A quote never opens a cell that goes on in the next line.
+    """The cells of a line. A quote never opens a cell that continues in the next line.
 
     >>> split_line('1,"red, blue" , 2', ",")
     ['1', 'red, blue', '2']
@@ -262,7 +262,7 @@ def _trec_run(rows: Sequence[Cells], separator: str | None) -> Layout | None:
 
 
 def _trec_qrels(rows: Sequence[Cells], separator: str | None) -> Layout | None:
-    """Query, iteration (which nobody uses), product, grade."""
+    """Query, iteration (unused), product, grade."""
     fits = _fixed(rows, 4)
     if not fits:
         return None

@@ -74,7 +74,7 @@ class PhotoLabel(nn.Module):
         return PhotoLabelProducts(self.head(regions.features[first]))
 
     def encode_queries(self, tokens: Tokens) -> PhotoLabelQueries:
-        """Encodings of B queries. The pieces of a word that is no token are not its labels."""
+        """Encodings of B queries. The pieces of a word that is not a token have no labels."""
         labels, pieces = self.labels[tokens.ids], self.continues[tokens.ids] & tokens.mask
         # The first piece of a word does not show that the word continues: the next one does.
         broken = pieces | pieces.roll(-1, 1)

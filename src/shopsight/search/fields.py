@@ -131,7 +131,7 @@ class FieldColumn:
 
     @property
     def example(self) -> str:
-        """A value as text; of a text, rather one that is no number."""
+        """A value as text; of a text column, preferably a value that is not a number."""
         values = (value for value in self.stored if value.is_valid)
         plain = (_plain(value.as_py()) for value in itertools.islice(values, _EXAMPLES))
         texts = [", ".join(v) if isinstance(v, list) else str(v) for v in plain if v is not None]

@@ -74,7 +74,7 @@ def make_plan(
     for stage in stages:
         task = make_task(stage, recipe, vocabulary, pairs, data.store, context=context)
         config = recipe.model(stage)
-        # The rows of a trunk cache have the size of the store's, which stands in for it.
+        # The rows of a trunk cache have the size of the store's, which replaces it here.
         source = SimpleNamespace(read=data.store.read, through_trunk=config.cache_trunk)
         learned = pairs if config.candidates is None else _unscored(pairs, config.candidates)
         loaders = [

@@ -45,7 +45,7 @@ def make_task(kind: str, rule: str):
 
 
 def naive_loss(kind: str, task, batch, positives) -> torch.Tensor:
-    """The loss pair by pair, without those that are no negatives; the mean counts all pairs."""
+    """The loss pair by pair, without known matches; the mean counts all pairs."""
     model, total, count = task.model, 0.0, len(batch)
     products = model.encode_products(batch.regions)
     queries = [model.encode_queries(t) for t in (batch.queries, batch.negative_queries)]

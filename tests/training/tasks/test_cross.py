@@ -37,7 +37,7 @@ def make_batch():
     clicked = torch.zeros(5, 4, dtype=torch.bool)
     clicked[0, 0] = clicked[0, 1] = clicked[1, 0] = clicked[2, 2] = clicked[4, 3] = True
     teacher = torch.randn(5, 4, generator=generator, dtype=torch.float64)
-    # Product 1 was clicked for all words of the query [4, 5], so it is no negative of it.
+    # Product 1 was clicked for all words of the query [4, 5], so it is not a negative of it.
     words = pad_tokens([[9], [4, 5, 8], [4], [11], [7, 10]], tiny.SPECIAL.pad)
     return CandidateBatch(tiny.regions(), tiny.tokens(), idx, REAL, clicked, teacher, words)
 

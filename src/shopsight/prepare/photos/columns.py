@@ -67,7 +67,7 @@ class PhotoColumns:
     labels: str
 
     def roles(self) -> dict[str, str]:
-        """What the columns that are no fields hold."""
+        """Contents of the columns that do not become fields, by name."""
         columns = {self.image: "photo", self.id: "product id", self.features: "region features"}
         columns |= {self.boxes: "region boxes", self.labels: "region labels"}
         return {name: role for name, role in columns.items() if name}
@@ -186,7 +186,7 @@ def canonical_split(written: str) -> str:
 def as_field(value: Any) -> Field:
     """A value as JSON and the typing rule take it: stripped text, numbers, flags, lists of texts.
 
-    None stands for empty cells and for what a field cannot hold.
+    Empty cells, and what a field cannot hold, become None.
 
     >>> as_field(Decimal("2.50")), as_field(" a "), as_field([1, 2]), as_field(float("nan"))
     (2.5, 'a', ['1', '2'], None)

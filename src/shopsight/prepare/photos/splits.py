@@ -33,7 +33,7 @@ class ProductQuery:
 
 @dataclass(frozen=True)
 class EvalQuery:
-    """A query of an evaluation split; ``excluded`` may be relevant too, so are no candidates."""
+    """A query of an evaluation split; ``excluded`` may be relevant too and are left out."""
 
     text: str
     key: tuple[str, ...]  # see `query_key`

@@ -71,8 +71,8 @@ def search_router(service: SearchService) -> APIRouter:
         sort: str = Query("", max_length=200, examples=["-price"],
                           description="Field to order by instead of the score; -field:"
                           " descending."),
-        log: bool = Query(True, description="Write the search to the query log; false for what"
-                          " nobody settled on, such as the prefixes of a query being typed."),
+        log: bool = Query(True, description="Write the search to the query log; false for"
+                          " unsettled queries, such as the prefixes of a query being typed."),
     ) -> Response:  # fmt: skip
         """Rank products for a text query, or browse them."""
         return await service.search(q, replace(page, sort=sort, **ranking), log=log)
