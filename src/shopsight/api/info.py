@@ -14,7 +14,6 @@ from shopsight.data.dataset import SHARD
 from shopsight.data.split_names import TRAIN, VALID
 from shopsight.errors import DataError, InputError
 from shopsight.formats.candidates import read_candidates
-from shopsight.models.registry import model_names
 from shopsight.tables import Grid, Tabular, plain
 from shopsight.types import Pools
 
@@ -125,9 +124,8 @@ def _run_folder(path: Path) -> dict[str, Any]:
     from shopsight.inference.run_folder import RunFolder
 
     folder = RunFolder.read(path)
-    trained = [name for name in model_names() if folder.stage(name).done() is not None]
     names = ("shopsight", "data", "feature_width", "recipe")
-    return {"models": trained, **{name: folder.manifest[name] for name in names}}
+    return {"models": folder.trained, **{name: folder.manifest[name] for name in names}}
 
 
 def _index(folder: Path) -> dict[str, Any]:

@@ -231,7 +231,7 @@ def compare_trainings(
     rankings = [_ranking(f, split, model, n) for f, n in zip(folders, names, strict=True)]
     comparison = compare(rankings, qrels, **how)
     common = [
-        name for name in model_names() if all(_path(f, split, name).is_file() for f in folders)
+        name for name in model_names() if all(f.ranking(split, name).is_file() for f in folders)
     ]
     by_model: list[Delta] = []
     for name in common:
@@ -332,20 +332,15 @@ def _common_data(folders: Sequence[RunFolder]) -> PreparedData | None:
 
 
 def _ranking(folder: RunFolder, split: str, model: str, name: str) -> Run:
-    path = _path(folder, split, model)
+    path = folder.ranking(split, model)
     if model == ENSEMBLE and not path.is_file():
-        trained = [other for other in model_names() if folder.stage(other).done() is not None]
-        path = _path(folder, split, trained[-1] if trained else model)
+        path = folder.ranking(split, (folder.trained or [model])[-1])
     if not path.is_file():
         known = [p.stem.removeprefix(f"{split}-") for p in path.parent.glob(f"{split}-*.json")]
         if known:
             raise unknown_name(f"model of {folder.path}", model, sorted(known))
         raise DataError(f"{folder.path}: no rankings of split '{split}'; finish it with --resume")
     return read_run(path, name)
-
-
-def _path(folder: RunFolder, split: str, model: str) -> Path:
-    return folder.path / "runs" / f"{split}-{model}.json"
 
 
 def _names(paths: Sequence[str | Path]) -> list[str]:

@@ -10,7 +10,7 @@ from shopsight.batches.batch import pad_tokens
 from shopsight.data.dataset import PreparedData
 from shopsight.errors import UsageError
 from shopsight.inference.encode import one_product, word_weights
-from shopsight.inference.load import load_model, trained_models
+from shopsight.inference.load import load_model
 from shopsight.inference.run_folder import RunFolder
 from shopsight.models.registry import explaining_model
 
@@ -23,7 +23,7 @@ class AttentionWeights:
     """
 
     def __init__(self, folder: RunFolder, data: PreparedData, device: torch.device | str) -> None:
-        name = explaining_model(trained_models(folder))
+        name = explaining_model(folder.trained)
         if name is None:
             raise UsageError(f"{folder.path}: no trained model explains its scores")
         self._model: Any = load_model(folder, name, device)

@@ -23,7 +23,6 @@ from shopsight.inference.ensemble import (
     fit_ensembles,
     save_ensembles,
 )
-from shopsight.inference.load import trained_models
 from shopsight.inference.ranker import Ranker
 from shopsight.inference.run_folder import RunFolder
 from shopsight.inference.timings import Timings
@@ -78,7 +77,7 @@ class TrainingResults(Tabular):
         """Of each model that imitates the ensemble, the fraction of its score that it reaches."""
         means = {run.name: run.estimates[HEADLINE].mean for run in self.comparison.evaluations}
         best = means.get(ENSEMBLE, 0.0)
-        names = [name for name in trained_models(self.folder) if model_spec(name).imitates]
+        names = [name for name in self.folder.trained if model_spec(name).imitates]
         return {name: means[name] / best for name in names if best}
 
     def grids(self) -> list[Grid]:
@@ -164,9 +163,9 @@ def rank_and_fuse(
     for name, fraction in results.imitation.items():
         step_done(name, f"{fraction:.1%} of the ensemble's {HEADLINE} on {VALID}")
     for run in (random, *baselines.values(), *(fit.run for fit in fitted)):
-        write_run(run, folder.path / "runs" / f"{VALID}-{run.name}.json")
+        write_run(run, folder.ranking(VALID, run.name))
     for run in held_out.values():
-        write_run(run, folder.path / "runs" / f"{VALID}-{run.name}-{HELD_OUT}.json")
+        write_run(run, folder.ranking(VALID, f"{run.name}-{HELD_OUT}"))
 
     for split in (split for split in data.splits if split not in (TRAIN, VALID)):
         with timings.measure(f"rank {split}"):
@@ -188,11 +187,10 @@ def _rank_unseen(
     ranker: Ranker, data: PreparedData, ensembles: Sequence[Ensemble], split: str
 ) -> list[Run]:
     """Rank a split with everything; the last run, which the submission holds, is recommended."""
-    folder = ranker.folder.path
     runs = {name: ranker.kept(data, split, name) for name in ranker.models}
     for ensemble in ensembles:
         runs[ensemble.name] = ensemble.fuse(runs)
-        write_run(runs[ensemble.name], folder / "runs" / f"{split}-{ensemble.name}.json")
+        write_run(runs[ensemble.name], ranker.folder.ranking(split, ensemble.name))
     return list(runs.values())
 
 

@@ -7,14 +7,9 @@ from torch import nn
 
 from shopsight.errors import unknown_name
 from shopsight.inference.run_folder import RunFolder
-from shopsight.models.registry import ModelInputs, model_names, model_spec
+from shopsight.models.registry import ModelInputs, model_spec
 from shopsight.models.word_vectors import WordVectors
 from shopsight.weights import load_weights, weight_shapes
-
-
-def trained_models(folder: RunFolder) -> list[str]:
-    """The models whose stage is finished, in the order in which they are trained."""
-    return [name for name in model_names() if folder.stage(name).done() is not None]
 
 
 def load_model(folder: RunFolder, name: str, device: torch.device | str = "cpu") -> nn.Module:
@@ -24,9 +19,8 @@ def load_model(folder: RunFolder, name: str, device: torch.device | str = "cpu")
         UsageError: an unknown name, or a model that was not trained here.
         DataError: the weights are missing or damaged.
     """
-    trained = trained_models(folder)
-    if name not in trained:
-        raise unknown_name(f"model of {folder.path}", name, trained)
+    if name not in folder.trained:
+        raise unknown_name(f"model of {folder.path}", name, folder.trained)
     path, recipe = folder.stage(name).best, folder.recipe
     shapes = weight_shapes(path)
     # Word vectors of a published model are as wide as they were, which only the file knows.

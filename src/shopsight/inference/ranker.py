@@ -16,7 +16,7 @@ from shopsight.errors import DataError, UsageError, unknown_name
 from shopsight.formats.runs import read_run, write_run
 from shopsight.inference.encode import encode_texts, read_regions, score_pools
 from shopsight.inference.ensemble import ENSEMBLE, Ensemble, load_ensembles
-from shopsight.inference.load import load_model, trained_models
+from shopsight.inference.load import load_model
 from shopsight.inference.run_folder import RunFolder
 from shopsight.inference.trunk_cache import TrunkCache, trunk_key
 from shopsight.models.registry import RETRIEVAL, model_spec
@@ -34,7 +34,7 @@ class Ranker:
 
     def __init__(self, folder: RunFolder, device: torch.device | str = "cpu") -> None:
         self.folder, self.device = folder, device
-        self.models = trained_models(folder)
+        self.models = folder.trained
         if not self.models:
             raise DataError(f"{folder.path}: no stage is finished yet; resume with train --resume")
         self.ensembles = {ensemble.name: ensemble for ensemble in load_ensembles(folder.path)}
@@ -92,7 +92,7 @@ class Ranker:
 
     def kept(self, data: PreparedData, split: str, model: str) -> Run:
         """The run in ``RUN/runs``, ranked again where it is missing or older than the model."""
-        path = self.folder.path / "runs" / f"{split}-{model}.json"
+        path = self.folder.ranking(split, model)
         trained = self.folder.stage(model).path / "done.json"
         if path.exists() and path.stat().st_mtime_ns >= trained.stat().st_mtime_ns:
             return read_run(path, model)

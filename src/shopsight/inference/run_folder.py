@@ -28,7 +28,7 @@ from shopsight.errors import DataError, OutputError, UsageError
 from shopsight.formats.atomic import make_folder, write_errors, write_json
 from shopsight.formats.manifest import ManifestFormat
 from shopsight.formats.outputs import check_output_folder
-from shopsight.models.registry import load_installed
+from shopsight.models.registry import load_installed, model_names
 from shopsight.text.normalise import words
 
 if TYPE_CHECKING:
@@ -116,6 +116,15 @@ class RunFolder:
         """Raise DataError unless its models can read the regions of ``data``."""
         features = self.manifest.get("features", {})
         check_features(data, self.manifest["feature_width"], features, self.path)
+
+    @property
+    def trained(self) -> list[str]:
+        """The models whose stage is finished, in the order in which they are trained."""
+        return [name for name in model_names() if self.stage(name).done() is not None]
+
+    def ranking(self, split: str, name: str) -> Path:
+        """The file of the ranking of a split by a model or an ensemble, if it is written yet."""
+        return self.path / "runs" / f"{split}-{name}.json"
 
     def stage(self, name: str) -> StageFolder:
         """The folder of a stage, which may not exist yet."""

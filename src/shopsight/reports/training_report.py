@@ -15,7 +15,6 @@ from shopsight.inference.attention import AttentionWeights
 from shopsight.inference.captioner import Captioner
 from shopsight.inference.ensemble import ENSEMBLE, REFERENCE
 from shopsight.inference.evaluate import HEADLINE, TrainingResults
-from shopsight.inference.load import trained_models
 from shopsight.metrics.evaluate import bootstrap_interval
 from shopsight.metrics.slices import marked, slices
 from shopsight.models.registry import PRETRAINING, explaining_model, model_names
@@ -50,7 +49,7 @@ def build_report(
     evaluation = comparison.evaluations[-1]
     values = {run.name: run.per_query[HEADLINE] for run in comparison.evaluations}
     reference = REFERENCE if REFERENCE in values and evaluation.name != REFERENCE else ""
-    explaining = explaining_model(trained_models(results.folder))
+    explaining = explaining_model(results.folder.trained)
     attention = AttentionWeights(results.folder, data, device) if explaining else None
     caption = note or _titles(data)
     run = results.valid[evaluation.name]

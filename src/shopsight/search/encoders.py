@@ -18,7 +18,7 @@ from shopsight.errors import DataError, UsageError
 from shopsight.formats.atomic import write_json
 from shopsight.inference.encode import align_words
 from shopsight.inference.ensemble import ENSEMBLE, Ensemble, load_ensembles, save_ensembles
-from shopsight.inference.load import load_model, trained_models
+from shopsight.inference.load import load_model
 from shopsight.inference.run_folder import QUERIES, RUN, WORDS, RunFolder
 from shopsight.inference.trunk_cache import weights_key
 from shopsight.models.attention import encode_by_length
@@ -44,7 +44,7 @@ class SearchModels:
 
     def __init__(self, folder: Path, names: Sequence[str] | None = None) -> None:
         self.folder = RunFolder.read(folder)
-        self.retrieval = str(retrieval_model(trained_models(self.folder)))
+        self.retrieval = str(retrieval_model(self.folder.trained))
         names = [self.retrieval] if names is None else names
         self.vocabulary = self.folder.vocabulary()
         self.names = tuple(names)
@@ -153,7 +153,7 @@ class SearchModels:
 
 def models_of(run: RunFolder) -> dict[str, float]:
     """The models that an index of a run stores, with their ensemble weights."""
-    trained = trained_models(run)
+    trained = run.trained
     retrieval = retrieval_model(trained)
     if retrieval is None:
         raise UsageError(
@@ -187,7 +187,7 @@ def _ensemble(run: RunFolder) -> Ensemble:
     for ensemble in load_ensembles(run.path):
         if ensemble.name == ENSEMBLE:
             return ensemble
-    trained = trained_models(run)
+    trained = run.trained
     if not trained:
         raise DataError(f"{run.path}: no stage is finished; continue with train --resume")
     return Ensemble(trained[-1], {trained[-1]: 1.0}, FusionConfig(), 0.0, 0.0)
