@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 from shopsight.config.checks import POSITIVE, PROBABILITY, check_ranges
-from shopsight.config.distil import DEFAULT_CANDIDATES, CandidatesConfig
-from shopsight.config.model import ModelConfig
+from shopsight.config.distil import (
+    DEFAULT_CANDIDATES,
+    CandidatesConfig,
+    TaughtConfig,
+    imitation_training,
+)
 from shopsight.config.train import TrainConfig
 from shopsight.errors import UsageError
 
 
-def _cross() -> TrainConfig:
-    return TrainConfig(
-        epochs=2,
-        batch=64,
-        lr=1e-3,
-        weight_decay=1e-2,
-        optimizer="adamw",
-        schedule="cosine",
-        warmup_steps=40,
-        clip=5.0,
-    )
-
-
 @dataclass(frozen=True)
-class CrossConfig(ModelConfig):
+class CrossConfig(TaughtConfig):
     """The cross-encoder: words and regions attend to each other (docs/method.md, section 12).
 
     It starts from the towers of the dual encoder, whose settings it shares.
@@ -47,9 +37,7 @@ class CrossConfig(ModelConfig):
         candidates: what it learns from.
     """
 
-    from_scratch: ClassVar[str] = ""
-
-    train: TrainConfig = field(default_factory=_cross)
+    train: TrainConfig = field(default_factory=lambda: imitation_training(2, 1e-3, 40))
     tower_lr: float = 0.0
     layers: int = 2
     heads: int = 8
@@ -77,13 +65,3 @@ class CrossConfig(ModelConfig):
         )
         if not self.imitation and not self.clicks:
             raise UsageError("imitation and clicks must not both be 0")
-
-    @property
-    def starts_from(self) -> tuple[str, ...]:
-        """The teachers, and the dual encoder."""
-        return tuple(dict.fromkeys(("dual", *self.candidates.teachers)))
-
-    @property
-    def depends_on(self) -> tuple[str, ...]:
-        """Recipe keys, beside those of itself and of `starts_from`, that decide the weights."""
-        return ("seed", "words", "negatives", "fusion")

@@ -52,21 +52,39 @@ class CandidatesConfig:
 DEFAULT_CANDIDATES = CandidatesConfig()
 
 
-def _student() -> TrainConfig:
+def imitation_training(epochs: int, lr: float, warmup_steps: int) -> TrainConfig:
+    """Training on scored candidates; a batch counts queries."""
     return TrainConfig(
-        epochs=5,
+        epochs=epochs,
         batch=64,
-        lr=3e-4,
+        lr=lr,
         weight_decay=1e-2,
         optimizer="adamw",
         schedule="cosine",
-        warmup_steps=50,
+        warmup_steps=warmup_steps,
         clip=5.0,
     )
 
 
+class TaughtConfig(ModelConfig):
+    """Base of the settings of models that learn from scored candidates."""
+
+    from_scratch: ClassVar[str] = ""
+
+    @property
+    def starts_from(self) -> tuple[str, ...]:
+        """The teachers, and the dual encoder, which finds the candidates."""
+        assert self.candidates is not None
+        return tuple(dict.fromkeys(("dual", *self.candidates.teachers)))
+
+    @property
+    def depends_on(self) -> tuple[str, ...]:
+        """Recipe keys, beside its own and those of its teachers, that decide the weights."""
+        return ("seed", "words", "negatives", "fusion")
+
+
 @dataclass(frozen=True)
-class StudentConfig(ModelConfig):
+class StudentConfig(TaughtConfig):
     """The student: a small dual encoder that imitates the ensemble (docs/method.md, section 10).
 
     Its towers are built like those of the dual encoder.
@@ -80,9 +98,7 @@ class StudentConfig(ModelConfig):
         candidates: what it learns from.
     """
 
-    from_scratch: ClassVar[str] = ""
-
-    train: TrainConfig = field(default_factory=_student)
+    train: TrainConfig = field(default_factory=lambda: imitation_training(5, 3e-4, 50))
     start: Literal["dual", "random"] = "dual"
     towers: int = 1
     temperature: float = 0.4
@@ -92,13 +108,3 @@ class StudentConfig(ModelConfig):
     def __post_init__(self) -> None:
         """Check all ranges."""
         check_ranges(self, towers=1, temperature=POSITIVE, dropout=PROBABILITY)
-
-    @property
-    def starts_from(self) -> tuple[str, ...]:
-        """The teachers, and the dual encoder, which finds the candidates."""
-        return tuple(dict.fromkeys(("dual", *self.candidates.teachers)))
-
-    @property
-    def depends_on(self) -> tuple[str, ...]:
-        """Recipe keys, beside its own and those of its teachers, that decide the weights."""
-        return ("seed", "words", "negatives", "fusion")
