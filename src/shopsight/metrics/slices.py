@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,11 +36,15 @@ class Slice:
 
 
 def paired_difference(
-    values: FloatArray, reference: FloatArray, config: CompareConfig | None = None, seed: int = 0
+    values: FloatArray,
+    reference: FloatArray,
+    config: CompareConfig | None = None,
+    seed: int = 0,
+    bootstrap: EvaluateConfig | None = None,
 ) -> PairedDifference:
     """Mean of ``values - reference`` (Q,) with its bootstrap interval and p-value."""
     config = config or CompareConfig()
-    interval = estimate({"": values - reference}, seed=seed)[""]
+    interval = estimate({"": values - reference}, bootstrap, seed)[""]
     p_value = randomisation_test(values, reference, config.permutations, seed)
     return PairedDifference(interval, p_value)
 
@@ -66,7 +70,7 @@ def slices(
     counts = Counter(labels)
     named = [name for name, count in counts.most_common(most) if count >= SMALLEST]
     groups = np.array([label if label in named else _OTHER for label in labels])
-    fewer = EvaluateConfig(resamples=2_000)
+    fewer, flips = EvaluateConfig(resamples=2_000), CompareConfig(permutations=2_000)
     rows = []
     for name in [*sorted(set(named) - {_OTHER}), _OTHER]:
         inside = groups == name
@@ -75,9 +79,7 @@ def slices(
         part = estimate({"": values[inside]}, fewer, seed)[""]
         difference = None
         if reference is not None:
-            gap = estimate({"": (values - reference)[inside]}, fewer, seed)[""]
-            p_value = randomisation_test(values[inside], reference[inside], 2_000, seed)
-            difference = PairedDifference(gap, p_value)
+            difference = paired_difference(values[inside], reference[inside], flips, seed, fewer)
         rows.append(Slice(name, part, difference))
     return rows
 
@@ -88,6 +90,6 @@ def marked(groups: dict[str, list[Slice]], alpha: float) -> dict[str, list[Slice
     adjusted = benjamini_hochberg([row.difference.p_value for row in rows if row.difference])
     found = {id(row) for row, p_value in zip(rows, adjusted, strict=True) if p_value < alpha}
     return {
-        name: [Slice(row.name, row.estimate, row.difference, id(row) in found) for row in group]
+        name: [replace(row, significant=id(row) in found) for row in group]
         for name, group in groups.items()
     }

@@ -18,6 +18,7 @@ import torch
 from shopsight.models.base import Encodings
 from shopsight.models.registry import model_spec
 from shopsight.ranking.fusion import fusion_terms, weighted_sum
+from shopsight.ranking.run import lowest_scores
 from shopsight.search.encoders import SearchModels
 from shopsight.search.page import Found
 from shopsight.search.snapshot import Snapshot
@@ -97,8 +98,8 @@ def rerank_pools(
 
 def _fill_lowest(pools: Pools, chosen: IntArray, scores: FloatArray) -> FloatArray:
     """(N,) scores; a candidate that was not scored gets its query's lowest, as in `align`."""
-    lowest = np.full(len(pools), np.inf)
-    np.minimum.at(lowest, pools.query_idx[chosen], scores)
-    filled: FloatArray = lowest[pools.query_idx]
+    known = np.empty(len(pools.query_idx))
+    known[chosen] = scores
+    filled: FloatArray = lowest_scores(pools, known, chosen)[pools.query_idx]
     filled[chosen] = scores
     return filled
