@@ -27,7 +27,6 @@ from shopsight.formats.outputs import check_space
 from shopsight.inference.run_folder import RunFolder
 from shopsight.search.conform import changed_fields
 from shopsight.search.encoders import SearchModels, copy_models, models_of
-from shopsight.search.errors import UnknownProductError
 from shopsight.search.fit import fit_cutoff, fit_weight
 from shopsight.search.image_query import READING
 from shopsight.search.lexical import TermIndex
@@ -122,9 +121,7 @@ def update_fields(
     faiss_module()
     with folder_lock(folder):
         snapshot = Snapshot.current(folder)
-        rows = snapshot.rows_of(product_ids)
-        if (rows < 0).any():
-            raise UnknownProductError(product_ids[int(np.argmax(rows < 0))])
+        rows = snapshot.known_rows(product_ids)
         if not product_ids:
             return snapshot.generation
         table = snapshot.fields.table.take(pa.array(rows))
@@ -143,9 +140,7 @@ def remove_products(
     read_generation(folder)  # first, since taking the lock would create a missing folder
     with folder_lock(folder):
         snapshot = Snapshot.current(folder)
-        rows = snapshot.rows_of(product_ids)
-        if (rows < 0).any():
-            raise UnknownProductError(product_ids[int(np.argmax(rows < 0))])
+        rows = snapshot.known_rows(product_ids)
         segments, files = mark_removed(folder, snapshot, rows)
         generation = publish(folder, snapshot.generation, segments, files, progress)
         return compact_if_needed(folder, generation, progress)

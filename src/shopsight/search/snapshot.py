@@ -109,10 +109,14 @@ class Snapshot:
 
     def row_of(self, product_id: str) -> int:
         """The row of a product. Raises UnknownProductError."""
-        row = int(self.rows_of([product_id])[0])
-        if row < 0:
-            raise UnknownProductError(product_id)
-        return row
+        return int(self.known_rows([product_id])[0])
+
+    def known_rows(self, product_ids: Sequence[str]) -> IntArray:
+        """(n,) rows of products. Raises UnknownProductError for an unknown or removed one."""
+        rows = self.rows_of(product_ids)
+        if (rows < 0).any():
+            raise UnknownProductError(product_ids[int(np.argmax(rows < 0))])
+        return rows
 
     def rows_of(self, product_ids: Sequence[str]) -> IntArray:
         """(n,) rows of products; -1 for unknown or removed ones."""
