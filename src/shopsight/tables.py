@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from html import escape
@@ -207,6 +208,11 @@ def html_table(grid: Grid, images: Sequence[str] = ()) -> str:
     note = f"<p>{escape(grid.note)}</p>" if grid.note else ""
     body = "".join(rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
+
+
+def photo_uri(jpeg: bytes) -> str:
+    """A JPEG file as an address that a page can hold."""
+    return f"data:image/jpeg;base64,{b64encode(jpeg).decode()}"
 
 
 def abbreviated(names: Iterable[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +19,7 @@ from shopsight.data.dataset import PreparedData
 from shopsight.errors import InputError, ShopsightError, pluralise
 from shopsight.search.manifest import Generation, read_generation
 from shopsight.search.results import Hit, Results
-from shopsight.tables import Grid, Tabular, abbreviated, html_table, plain
+from shopsight.tables import Grid, Tabular, abbreviated, html_table, photo_uri, plain
 from shopsight.types import Progress, no_progress
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ class SearchResults(Tabular):
             photo = self._photo(product_id)
         except ShopsightError:  # removed from the index since the search
             photo = None
-        return f"data:image/jpeg;base64,{base64.b64encode(photo).decode()}" if photo else ""
+        return photo_uri(photo) if photo else ""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -23,7 +22,7 @@ from shopsight.inference.run_folder import RUN_FILE, RunFolder, flattened
 from shopsight.metrics.evaluate import Estimate, bootstrap_interval
 from shopsight.metrics.significance import Comparison
 from shopsight.models.registry import model_names
-from shopsight.tables import Grid, Tabular, html_table
+from shopsight.tables import Grid, Tabular, html_table, photo_uri
 from shopsight.types import Qrels
 
 _QUERIES, _PRODUCTS = 20, 5  # shown
@@ -164,7 +163,7 @@ class TrainingComparison(Tabular):
         jpeg = photos.jpeg(int(self.data.store.index_of([product])[0]))
         if jpeg is None:
             return ""
-        return f'<img src="data:image/jpeg;base64,{b64encode(jpeg).decode()}" height="96"><br>'
+        return f'<img src="{photo_uri(jpeg)}" height="96"><br>'
 
     def __repr__(self) -> str:
         return f"TrainingComparison({', '.join(self.names)})"

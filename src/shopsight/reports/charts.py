@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from base64 import b64encode
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,6 +10,7 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from shopsight.metrics.evaluate import Estimate
+from shopsight.tables import photo_uri
 from shopsight.types import Box, FloatArray
 
 _INTERVAL_WIDTH, _INTERVAL_HEIGHT = 150, 22
@@ -144,7 +144,7 @@ def boxes_chart(
 
 def photo_symbol(name: str, jpeg: bytes) -> Markup:
     """A photo that `boxes_chart` can show in any number of places."""
-    source = f"data:image/jpeg;base64,{b64encode(jpeg).decode()}"
+    source = photo_uri(jpeg)
     return Markup(
         f'<symbol id="{name}" viewBox="0 0 1 1" preserveAspectRatio="none"><image width="1"'
         f' height="1" preserveAspectRatio="none" href="{source}"/></symbol>'

@@ -32,7 +32,7 @@ from shopsight.reports.learning_curves import LearningCurves
 from shopsight.reports.model_table import ModelRow
 from shopsight.reports.query_examples import Candidate, QueryExample
 from shopsight.reports.query_table import QueryRow
-from shopsight.tables import Grid
+from shopsight.tables import Grid, photo_uri
 from shopsight.types import FloatArray
 
 _PHOTO_SIZE = 144  # longer side of a product's photo
@@ -78,7 +78,7 @@ def render(report: Report) -> str:
     thumbs = _numbered("thumb", (product.thumb for row in report.queries for product in row.missed))
     environment.filters.update(
         boxes=partial(_boxes, photos=photos), duration=_duration, interval=interval_chart,
-        letter=letter, lines=lines_chart, base64=lambda file: b64encode(file).decode(),
+        letter=letter, lines=lines_chart, photo_uri=photo_uri,
         sentence=lambda text: text[:1].upper() + text[1:],
     )  # fmt: skip
     script = environment.get_template("report.js").render()
