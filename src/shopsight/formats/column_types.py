@@ -88,15 +88,15 @@ def read_column(cells: Sequence[Cell]) -> TypedColumn:
 def read_as(kind: Kind, cells: Sequence[Cell]) -> TypedColumn:
     """The cells of a column as values of a type; ``misfits`` are those that are not of it."""
     texts = list(map(as_written, cells))
-    typed = read_column(cells)
     if kind == "text" or not any(texts):
         return TypedColumn(kind, texts)
+    typed = read_column(cells)
     if kind == typed.kind:
         return typed
     if kind == "list":
         lists = [text if text is None else parse_list(text) or [text] for text in texts]
         return TypedColumn("list", lists)
-    columns = [column for read in _READERS if (column := read(texts)).kind == kind]
+    columns = [read(texts) for read, own in _READERS.items() if own == kind]
     return min(columns, key=lambda column: len(column.misfits))
 
 
@@ -266,4 +266,6 @@ def _apply(kind: Kind, parse: Callable[[str], Any], texts: Sequence[str | None])
     return TypedColumn(kind, values, misfits)
 
 
-_READERS = (_flags, _numbers, _prices, _dates, _lists)
+_READERS: dict[Callable[[Sequence[str | None]], TypedColumn], Kind] = {
+    _flags: "flag", _numbers: "number", _prices: "number", _dates: "date", _lists: "list"
+}  # fmt: skip

@@ -49,7 +49,7 @@ def check_output_folder(path: str | Path, manifests: Iterable[str] = ("data.json
         for name in manifests:
             if _is_manifest(parent / name):
                 raise OutputError(f"{folder}: lies inside {parent}; choose another folder")
-    existing = next(place for place in (resolved, *resolved.parents) if place.exists())
+    existing = _existing(resolved)
     if not existing.is_dir():
         raise OutputError(f"{folder}: cannot be a folder, because {existing} is a file")
     _probe(existing, folder)
@@ -57,15 +57,18 @@ def check_output_folder(path: str | Path, manifests: Iterable[str] = ("data.json
 
 def check_space(path: str | Path, needed: int, purpose: str) -> None:
     """Raise OutputError if ``path`` cannot grow to ``needed`` bytes on its disk."""
-    resolved = Path(path).resolve()
-    existing = next(place for place in (resolved, *resolved.parents) if place.exists())
-    free = shutil.disk_usage(existing).free
+    free = shutil.disk_usage(_existing(Path(path).resolve())).free
     present = sum(p.stat().st_size for p in Path(path).rglob("*") if p.is_file())
     if free + present < needed:
         raise OutputError(
             f"{path}: {purpose} takes {needed / 1e9:,.2f} GB, but only {free / 1e9:,.2f} GB of the"
             " disk are free"
         )
+
+
+def _existing(path: Path) -> Path:
+    """A path, or the nearest of its parents that exists."""
+    return next(place for place in (path, *path.parents) if place.exists())
 
 
 def _probe(folder: Path, target: Path) -> None:

@@ -85,7 +85,7 @@ class QueryInputs:
             raise UsageError(f"--pools: two files of split {max(names, key=names.count)}")
         prints = [f"clicks:{file_fingerprint(Path(clicks)) if clicks is not None else 'none'}"]
         for entry in given:
-            answers = _answers(entry)
+            answers = _answers(entry.path, entry.split)
             prints += [f"pools:{entry.split}:{file_fingerprint(entry.path)}"]
             prints += [f"answers:{file_fingerprint(answers)}"] if entry.qrels else []
         return cls(log, given, "; ".join(prints))
@@ -101,12 +101,10 @@ def _read_pools(path: Path) -> GivenPools:
         raise InputError("no column 'query' with the texts of the queries", path=path)
     if blank := next((query for query, text in table.texts.items() if not text.strip()), None):
         raise InputError(f"query '{blank}' has no text", path=path)
-    given = GivenPools(path, split, table.pools, table.texts, None)
-    answers = _answers(given)
-    if not answers.is_file():
-        return given
-    return GivenPools(path, split, table.pools, table.texts, read_qrels(answers))
+    answers = _answers(path, split)
+    qrels = read_qrels(answers) if answers.is_file() else None
+    return GivenPools(path, split, table.pools, table.texts, qrels)
 
 
-def _answers(given: GivenPools) -> Path:
-    return given.path.with_name(f"{given.split}_answer.json")
+def _answers(path: Path, split: str) -> Path:
+    return path.with_name(f"{split}_answer.json")
