@@ -143,11 +143,13 @@ async function showResults(state, results, milliseconds) {
   showUnknownWords(count ? results.unknown_words : []);
   writeFilters(state, results.facets);
   if (!count) { showNoResults(state); return; }
-  // Without a query there is nothing to score.
-  const options = { ...links, photos: shop.photos, scored: Boolean(state.q.trim() || state.like || queryPhoto) };
-  view.replaceChildren(el("ul", { class: "grid", id: "grid" }, results.hits.map((hit) => card(hit, options))));
+  view.replaceChildren(el("ul", { class: "grid", id: "grid" }, cardsOf(state, results.hits)));
   showEnd();
 }
+
+// Without a query there is nothing to score.
+const isScored = ({ q, like }) => Boolean(q.trim() || like || queryPhoto);
+const cardsOf = (state, hits) => hits.map((hit) => card(hit, { ...links, scored: isScored(state) }));
 
 function showEnd() {
   const { hits, total } = shown;
@@ -230,7 +232,7 @@ function shelf(name, value, results) {
   return el("section", { class: "shelf" },
     el("h2", {}, el("span", {}, value), filterLink(name, value, { "aria-label": `See all: ${value}` },
       `See all ${results.total.toLocaleString()}`)),
-    el("ul", {}, results.hits.map((hit) => card(hit, { ...links, photos: shop.photos, scored: false, level: "h3" }))));
+    el("ul", {}, results.hits.map((hit) => card(hit, { ...links, scored: false, level: "h3" }))));
 }
 
 function showMessage(drawing, title, text, ...others) {
@@ -386,8 +388,7 @@ more.addEventListener("click", async () => {
     remember({ count: shown.hits.length });
     settle();
     logImpression(next.hits);
-    const options = { ...links, photos: shop.photos, scored: Boolean(state.q.trim() || state.like || queryPhoto) };
-    $("grid").append(...next.hits.map((hit) => card(hit, options)));
+    $("grid").append(...cardsOf(state, next.hits));
     status.textContent = `${shown.hits.length.toLocaleString()} of ${next.total.toLocaleString()} products`;
     showEnd();
     allCards()[hits.length]?.focus();
