@@ -100,6 +100,11 @@ def test_a_table_changes_fields(own_index: Path, tmp_path: Path) -> None:
         table.write_text(text)
         with pytest.raises(InputError, match=message):
             index.update(table)
+    # Ids are read as `prepare photos` reads them: without the blanks around them.
+    lines = tmp_path / "prices.jsonl"
+    lines.write_text(json.dumps({"product_id": f" {first} ", "price": 8.5}) + "\n")
+    index.update(lines)
+    assert index.search("", filters={"price": "8.5"})[0].product_id == first
 
 
 def test_changes_over_http_need_a_token(own_index: Path) -> None:

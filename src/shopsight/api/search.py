@@ -325,8 +325,8 @@ def _changes() -> ModuleType:
 def _field_changes(path: str | Path) -> dict[str, dict[str, Any]]:
     """New cells by product and field, from a table with a column of product ids."""
     from shopsight.formats.dataset_tables import open_table
-    from shopsight.formats.fields import match_column, parse_id
-    from shopsight.prepare.photos.columns import COMMON_NAMES
+    from shopsight.formats.fields import match_column
+    from shopsight.prepare.photos.columns import COMMON_NAMES, product_id
 
     table = open_table(str(path))
     column = match_column(table.names, COMMON_NAMES["id"])
@@ -338,7 +338,7 @@ def _field_changes(path: str | Path) -> dict[str, dict[str, Any]]:
         if row.fault is not None:
             raise row.fault
         try:
-            product = parse_id(row.values.get(column), "product id")
+            product = product_id(row.values.get(column))
         except ValueError as error:
             raise InputError(str(error), path=path, line=row.line) from error
         if product in changes:

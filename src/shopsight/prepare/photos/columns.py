@@ -136,7 +136,7 @@ def read_row(row: TableRow, table: Table, columns: PhotoColumns) -> PhotoRow:
         raise row.fault
     values = row.values
     try:
-        product_id = _product_id(values.get(columns.id), is_photo=columns.id == columns.image)
+        own_id = product_id(values.get(columns.id), is_photo=columns.id == columns.image)
     except ValueError as error:
         raise row_error(str(error), row, table, columns.id) from error
     regions = None
@@ -144,7 +144,7 @@ def read_row(row: TableRow, table: Table, columns: PhotoColumns) -> PhotoRow:
         features, boxes = values.get(columns.features), values.get(columns.boxes)
         regions = (features, boxes, values.get(columns.labels))
     return PhotoRow(
-        product_id=product_id,
+        product_id=own_id,
         image=_image(values.get(columns.image), table.folder),
         text=" ".join(filter(None, (_as_text(values.get(name)) for name in columns.text))),
         split=_as_text(values.get(columns.split)) if columns.split else "",
@@ -162,7 +162,7 @@ def read_row(row: TableRow, table: Table, columns: PhotoColumns) -> PhotoRow:
 def row_id(row: TableRow, columns: PhotoColumns) -> str | None:
     """The product id of a row; None if it has no valid one."""
     try:
-        return _product_id(row.values.get(columns.id), is_photo=columns.id == columns.image)
+        return product_id(row.values.get(columns.id), is_photo=columns.id == columns.image)
     except ValueError:
         return None
 
@@ -230,8 +230,8 @@ def _by_common_name(table: Table, kind: str, *, needed: bool = True) -> str:
     return column
 
 
-def _product_id(value: Any, *, is_photo: bool) -> str:
-    """The id in a cell, or the name of the photo in it."""
+def product_id(value: Any, *, is_photo: bool = False) -> str:
+    """The id in a cell, or the name of the photo in it. Raises ValueError for an invalid id."""
     if is_photo and isinstance(value, dict):
         value = value.get("path")
     if value is None:
